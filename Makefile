@@ -1,0 +1,27 @@
+PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: setup demo test lint bench
+
+setup: $(INSTALLED) ; @:
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]' >.venv/setup.log 2>&1 \
+		|| { tail -n 40 .venv/setup.log >&2; exit 1; }
+	@touch $@
+
+demo: setup
+	@$(BIN)/snnconv demo
+
+test: lint
+	@$(BIN)/pytest
+
+lint: setup
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+
+bench: setup
+	@$(BIN)/python -m benchmarks

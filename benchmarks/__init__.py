@@ -1,0 +1,1 @@
+"""Comparisons of converted networks with those of other conversion libraries."""

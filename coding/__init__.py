@@ -1,0 +1,11 @@
+"""What a spike means: neural codes that turn values into spike trains and back."""
+
+from coding.code import Code as Code
+from coding.errors import ConfigurationError as ConfigurationError
+from coding.errors import SnnconvError as SnnconvError
+from coding.input import InputCode as InputCode
+from coding.input import PoissonInput as PoissonInput
+from coding.input import RealInput as RealInput
+from coding.plan import CodingPlan as CodingPlan
+from coding.rate import Rate as Rate
+from coding.schedule import Concurrent as Concurrent

@@ -1,0 +1,1 @@
+"""A converted network as a machine's program: integers, Lava, NIR."""

@@ -1,0 +1,7 @@
+"""How a spike is produced: neurons with explicit state, advanced one time step at a time."""
+
+from neurons.adapters import NorseNeuron as NorseNeuron
+from neurons.adapters import SnntorchNeuron as SnntorchNeuron
+from neurons.integrate_fire import IntegrateFire as IntegrateFire
+from neurons.integrate_fire import SignedIntegrateFire as SignedIntegrateFire
+from neurons.neuron import Neuron as Neuron

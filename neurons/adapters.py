@@ -1,0 +1,85 @@
+"""Adapters that let a neuron of snntorch or norse drive a converted network."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coding.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class SnntorchNeuron:
+    """A snntorch neuron of the ``Leaky`` family, for instance ``snn.Leaky(beta=1.0, reset_mechanism="subtract")``.
+
+    Its membrane must be its only state and its threshold 1, because currents arrive normalised and a spike stands for
+    one scale. ``initial_potential`` is the membrane before step 0. Raises ``ConfigurationError`` otherwise.
+    """
+
+    module: Any
+    initial_potential: float = 0.5
+
+    unit_payload = True
+    update_multiplications = 1  # the decay beta
+
+    def __post_init__(self) -> None:
+        import snntorch
+
+        if not isinstance(self.module, snntorch.Leaky):
+            raise ConfigurationError(
+                f"SnntorchNeuron takes a snntorch.Leaky neuron, got {type(self.module).__name__}; "
+                "a neuron with more states needs an adapter of its own (see neurons.Neuron)"
+            )
+        threshold = torch.as_tensor(self.module.threshold)
+        if not bool((threshold == 1).all()):
+            raise ConfigurationError(
+                f"SnntorchNeuron: the threshold must be 1 (currents are normalised by the scale), got {threshold}"
+            )
+        # The adapter keeps a copy without hidden state, so that the user's module is never changed by a simulation.
+        module = copy.deepcopy(self.module)
+        module.init_hidden, module.output = False, False
+        object.__setattr__(self, "module", module)
+
+    def initial(self, like: Tensor) -> Tensor:
+        return torch.full_like(like, self.initial_potential)
+
+    def step(self, current: Tensor, state: Tensor, t: int) -> tuple[Tensor, Tensor]:
+        # snntorch resets at the beginning of the next step, so a potential above threshold at step 0 would be reset
+        # although no spike was emitted; initial potentials below 1 exclude that.
+        payload, potential = self.module(current, state)
+        return payload, potential
+
+
+@dataclass(frozen=True)
+class NorseNeuron:
+    """A norse cell with a membrane state ``v``, for instance ``IAFCell()`` or ``LIFBoxCell(...)``.
+
+    ``initial_potential`` is the membrane before step 0. Payloads are the cell's spikes, each standing for one scale.
+    """
+
+    cell: Any
+    initial_potential: float = 0.5
+
+    unit_payload = True
+    update_multiplications = 1  # the integration constant dt / tau
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.cell, "state_fallback", None)):
+            raise ConfigurationError(f"NorseNeuron takes a norse cell, got {type(self.cell).__name__}")
+
+    def initial(self, like: Tensor) -> Any:
+        state = self.cell.state_fallback(like)
+        if isinstance(getattr(state, "v", None), Tensor):
+            # norse asks for gradients on its default reset potential, a tensor that all cells share; undo that.
+            state.v.requires_grad_(False)
+        if "v" not in getattr(state, "_fields", ()):
+            raise ConfigurationError(f"NorseNeuron: {type(self.cell).__name__} has no membrane potential 'v'")
+        return state._replace(v=torch.full_like(like, self.initial_potential))
+
+    def step(self, current: Tensor, state: Any, t: int) -> tuple[Tensor, Any]:
+        payload, state = self.cell(current, state)
+        return payload, state

@@ -1,0 +1,36 @@
+"""The contract of a spiking neuron: membrane dynamics with explicit state, one time step at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+#: A tensor or a nest of tensors whose first axis is the batch; only the neuron that made it looks inside.
+State = Any
+
+
+@runtime_checkable
+class Neuron(Protocol):
+    """A population of neurons without weights. Currents and payloads are normalised: 1.0 is the population's scale."""
+
+    @property
+    def unit_payload(self) -> bool:
+        """Payloads are 0 or 1, so that their sum counts spikes."""
+        ...
+
+    @property
+    def update_multiplications(self) -> int:
+        """Multiplications that one state update costs in hardware (energy model E3)."""
+        ...
+
+    def initial(self, like: Tensor) -> State:
+        """The state before step 0, for currents shaped, placed and typed as ``like``."""
+        ...
+
+    def step(self, current: Tensor, state: State, t: int) -> tuple[Tensor, State]:
+        """Payload and next state after ``current`` arrived at step ``t`` of the population's own time.
+
+        ``state`` is consumed: its storage may be reused for the state returned. ``current`` is left as it is.
+        """
+        ...

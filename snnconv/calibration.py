@@ -1,0 +1,200 @@
+"""Calibration: scales of populations from the activations of sample data, exact and independent of batching."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from snnconv.data.batches import Inputs, batches
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.graph import Graph
+from snnconv.interpreter import evaluate_graph
+from snnconv.operators import Activation
+
+#: Samples that one pass of the original network sees at once; fixed, so results never depend on the user's batches.
+CHUNK = 32
+#: Bins of a channel's histogram from 0 to its maximum.
+BINS = 2048
+HELD_OUT_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Sample inputs in chunks, in an order that depends on their content alone; some are held out for verification."""
+
+    fitted: tuple[Inputs, ...]
+    held_out: tuple[Inputs, ...]
+
+
+def collect(data: Any) -> list[Inputs]:
+    """The inputs of all batches of ``data``, checked.
+
+    Raises ``InputError`` for data that is empty, mis-shaped, or holds NaN or infinite values.
+    """
+    parts = [inputs for inputs, _ in batches(data, "calibration")]
+    first = parts[0]
+    for part in parts:
+        if len(part) != len(first):
+            raise InputError(f"calibration: batches differ: {len(first)} inputs in one and {len(part)} in another")
+        for position, (tensor, like) in enumerate(zip(part, first, strict=True)):
+            if tensor.shape[1:] != like.shape[1:] or tensor.dtype != like.dtype:
+                raise InputError(
+                    f"calibration: batches differ: input {position} is {list(tensor.shape[1:])} {tensor.dtype} in one "
+                    f"and {list(like.shape[1:])} {like.dtype} in another, batch axis aside"
+                )
+            if not tensor.is_floating_point():
+                raise InputError(f"calibration: input {position} is {tensor.dtype}; the network takes floating point")
+            if not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"calibration: input {position} holds NaN or infinite values")
+    return parts
+
+
+def arrange(parts: Sequence[Inputs], batch_axis: int | None) -> Calibration:
+    """Samples of all ``parts`` in the order of their digests, cut into chunks; every fifth sample is held out.
+
+    Without a batch axis every part is one sample.
+    """
+    if batch_axis is None:
+        samples = sorted((tuple(tensor.detach() for tensor in part) for part in parts), key=_digest)
+    else:
+        for part in parts:
+            lengths = {tensor.shape[0] for tensor in part}
+            if len(lengths) > 1:
+                raise InputError(f"calibration: the inputs of one batch differ in length: {sorted(lengths)}")
+        singles = (
+            tuple(tensor[sample : sample + 1].detach() for tensor in part)
+            for part in parts
+            for sample in range(part[0].shape[0])
+        )
+        samples = sorted(singles, key=_digest)
+    held_out = samples[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    fitted = [sample for position, sample in enumerate(samples, start=1) if position % HELD_OUT_EVERY]
+    size = 1 if batch_axis is None else CHUNK
+    return Calibration(_chunks(fitted, size), _chunks(held_out, size))
+
+
+def _chunks(samples: Sequence[Inputs], size: int) -> tuple[Inputs, ...]:
+    groups = (samples[start : start + size] for start in range(0, len(samples), size))
+    return tuple(
+        group[0] if size == 1 else tuple(torch.cat(column) for column in zip(*group, strict=True)) for group in groups
+    )
+
+
+def _digest(sample: Inputs) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in sample:
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    return digest.digest()
+
+
+@dataclass
+class Observed:
+    """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter."""
+
+    channel_axis: int | None
+    maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
+    active: int = 0
+    total: int = 0
+    histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def by_channel(self, values: Tensor) -> Tensor:
+        """Magnitudes as ``[channels, values per channel]``."""
+        if self.channel_axis is None:
+            return values.abs().reshape(1, -1)
+        return values.abs().movedim(self.channel_axis, 0).flatten(1)
+
+    def observe_maximum(self, values: Tensor) -> None:
+        largest = self.by_channel(values).amax(1)
+        self.maximum = largest if self.total == 0 else torch.maximum(self.maximum, largest)
+        self.active += int(torch.count_nonzero(values))
+        self.total += values.numel()
+
+    def observe_histogram(self, values: Tensor) -> None:
+        rows = self.by_channel(values)
+        channels = rows.shape[0]
+        if self.histogram.numel() == 0:
+            self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=values.device)
+        width = torch.where(self.maximum > 0, self.maximum, 1.0) / BINS
+        bins = (rows / width[:, None]).long().clamp_(0, BINS - 1)
+        bins += torch.arange(channels, device=values.device)[:, None] * BINS
+        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
+
+    def percentile(self, percent: float) -> Tensor:
+        """Smallest value that ``percent`` of a channel's values do not exceed, to a histogram's bin; ``[channels]``.
+
+        A channel whose percentile falls into the lowest bin, because it is nearly always silent, gets its maximum.
+        """
+        if percent == 100.0:
+            return self.maximum.clone()
+        wanted = self.histogram.sum(1, keepdim=True) * (percent / 100.0)
+        bin_index = (self.histogram.cumsum(1) < wanted).sum(1)
+        edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
+        return torch.where(bin_index == 0, self.maximum, edge)
+
+    def least_squares(self, steps: int) -> Tensor:
+        """The scale of each channel whose rounding and clipping to ``steps`` levels has the least squared error."""
+        centres = (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
+        candidates = torch.linspace(1.0, 0.05, 96, device=self.maximum.device)
+        weights = self.histogram.to(torch.float64)
+        weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
+        errors = []
+        for candidate in candidates:
+            levels = torch.clamp(torch.floor(centres / candidate * steps + 0.5), max=steps) * (candidate / steps)
+            errors.append(weights @ ((centres - levels) ** 2).to(torch.float64))
+        return candidates[torch.stack(errors).argmin(0)] * self.maximum
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How scales are chosen: per ``channel`` or ``layer``; a percentile (100: the maximum) or least squares ("mse")."""
+
+    normalization: Literal["channel", "layer"] = "channel"
+    percentile: float | Literal["mse"] = 99.99
+
+    def __post_init__(self) -> None:
+        if self.normalization not in ("channel", "layer"):
+            raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
+        number = isinstance(self.percentile, (int, float)) and not isinstance(self.percentile, bool)
+        if self.percentile != "mse" and not (number and 0.0 < float(self.percentile) <= 100.0):
+            raise ConfigurationError(f"percentile must be 'mse' or lie in (0, 100], got {self.percentile!r}")
+
+
+def observe(graph: Graph, axes: Mapping[str, int | None], chunks: Iterable[Inputs]) -> dict[str, Observed]:
+    """Statistics of the results named in ``axes`` (with their channel axes) when ``graph`` runs on ``chunks``.
+
+    Two passes: maxima first, then histograms over the ranges found. Raises ``InputError`` for a result that is NaN or
+    infinite.
+    """
+    chunks = tuple(chunks)
+    found = {name: Observed(axis) for name, axis in axes.items()}
+    with torch.no_grad():
+        for method in (Observed.observe_maximum, Observed.observe_histogram):
+            for chunk in chunks:
+                _, values = evaluate_graph(graph, chunk, keep=found)
+                for name, observed in found.items():
+                    if not bool(torch.isfinite(values[name]).all()):
+                        raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
+                    method(observed, values[name])
+    return found
+
+
+def scale_of(
+    observed: Observed, scaling: Scaling, activation: Activation, steps: int
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Scale ``[channels]`` of a population (``[1]`` for one scale), and the channels that were silent throughout.
+
+    A silent channel takes the largest scale of the layer: it neither divides by zero nor saturates if it fires later.
+    """
+    found = observed.least_squares(steps) if scaling.percentile == "mse" else observed.percentile(scaling.percentile)
+    silent = observed.maximum <= 0
+    largest = found.max()
+    fallback = largest if bool(largest > 0) else torch.ones_like(largest)
+    scale = torch.where(found > 0, found, fallback)
+    if activation.maximum is not None:
+        scale = scale.clamp(max=activation.maximum)
+    return scale, tuple(int(channel) for channel in torch.nonzero(silent).flatten())

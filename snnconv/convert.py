@@ -1,0 +1,180 @@
+"""convert(): a trained network becomes a spiking one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from coding import Code, CodingPlan, InputCode
+from coding.plan import as_plan
+from neurons import IntegrateFire, Neuron, SignedIntegrateFire
+from snnconv.calibration import Observed, Scaling, arrange, collect, observe, scale_of
+from snnconv.capture import capture
+from snnconv.channels import channel_axes
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError, InputError, ModelError, UnsupportedModelError
+from snnconv.graph import Graph, Node
+from snnconv.network import SpikingNetwork, gate_nodes
+from snnconv.operators import OPERATORS, Activation
+from snnconv.operators.activation import ActivationOperator
+from snnconv.population import Population
+from snnconv.preflight import inspect
+from snnconv.probing import check_affine, check_capture
+from snnconv.rewrite import normal_form
+
+
+def convert(
+    model: nn.Module | ExportedProgram,
+    calibration: Any,
+    *,
+    coding: str | Code | CodingPlan = "rate",
+    input: str | InputCode | None = None,
+    normalization: Literal["channel", "layer"] = "channel",
+    percentile: float | Literal["mse"] = 99.99,
+    reset: Literal["subtract", "zero"] = "subtract",
+    initial_potential: float = 0.5,
+    neuron: Neuron | None = None,
+) -> SpikingNetwork:
+    """Convert a trained network into a spiking network that computes the same function with spikes.
+
+    ``model`` is an ``nn.Module`` (left exactly as it is) or an exported program. ``calibration`` is sample input: a
+    tensor, a (inputs, targets) tuple, or an iterable of batches; every fifth sample is held out for ``verify``.
+    ``coding`` is a code's name, a code such as ``coding.Rate(64)``, or a ``CodingPlan``; ``input`` is "real" (constant
+    current) or "poisson". Scales are found per ``channel`` or per ``layer`` as a ``percentile`` of the activations (100
+    is the maximum; "mse" minimises the squared rounding error). ``reset`` and ``initial_potential`` (a share of the
+    threshold) are those of the integrate-and-fire neuron; ``neuron`` replaces it by one of your own, for instance
+    ``neurons.SnntorchNeuron(...)``, in all populations without negative values.
+
+    Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
+    ``ConfigurationError``.
+    """
+    plan = as_plan(coding)
+    if input is not None:
+        plan = CodingPlan(hidden=plan.hidden, input=input)  # type: ignore[arg-type]
+    scaling = Scaling(normalization, percentile)
+    unsigned = neuron if neuron is not None else IntegrateFire(plan.hidden, reset, initial_potential)
+    if not isinstance(unsigned, Neuron):
+        raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(unsigned).__name__}")
+
+    parts = collect(calibration)
+    _check_device(model, parts)
+    captured = capture(model, parts[0])
+    report = inspect(captured)
+    if not report.ok:
+        raise UnsupportedModelError(report)
+    samples = arrange(parts, captured.batch_axis)
+    example = samples.fitted[0]
+    reference = model if isinstance(model, nn.Module) else model.module()
+    check_capture(captured, reference, example)
+
+    graph = normal_form(captured, example)
+    check_affine(graph, example)
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
+    nodes = _activation_nodes(graph)
+    channels = channel_axes(graph, shapes)
+    axes = {name: channels[name] if normalization == "channel" else None for name in nodes}
+    gates = {name: None for name in gate_nodes(graph)}
+    observed = observe(graph, {**axes, **gates}, samples.fitted)
+    names = _names(graph, nodes)
+    populations = {
+        name: _population(names[name], node, nodes[name], observed[name], scaling, plan.hidden, unsigned, graph)
+        for name, node in ((name, graph.nodes[name]) for name in nodes)
+    }
+    free = -1 if graph.batch_axis == 0 else None
+    densities = {name: found.active / found.total for name, found in observed.items()}
+    densities.update({name: 1.0 for name in graph.inputs})
+    input_shapes = [(free or shape[0], *shape[1:]) for shape in shapes.values()]
+    return SpikingNetwork(
+        graph, populations, plan, input_shapes, _ranges(samples.fitted, graph), densities, samples.held_out
+    )
+
+
+def _check_device(model: nn.Module | ExportedProgram, parts: Sequence[Inputs]) -> None:
+    if not isinstance(model, nn.Module):
+        return
+    weight = next((p for p in (*model.parameters(), *model.buffers()) if p.is_floating_point()), None)
+    if weight is None:
+        return
+    for position, tensor in enumerate(parts[0]):
+        if tensor.device != weight.device:
+            raise InputError(
+                f"calibration: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
+            )
+        if tensor.dtype != weight.dtype:
+            raise InputError(
+                f"calibration: input {position} is {tensor.dtype}, the model {weight.dtype}; convert one of them"
+            )
+
+
+def _activation_nodes(graph: Graph) -> dict[str, Activation]:
+    signals = graph.signals()
+    found = {}
+    for node in graph.nodes.values():
+        operator = OPERATORS[node.op]
+        if node.name in signals and isinstance(operator, ActivationOperator):
+            found[node.name] = operator.activation(node.arguments)
+    if not found:
+        raise ModelError("the model has no activation that depends on its input")
+    return found
+
+
+def _population(
+    name: str,
+    node: Node,
+    activation: Activation,
+    observed: Observed,
+    scaling: Scaling,
+    code: Code,
+    unsigned: Neuron,
+    graph: Graph,
+) -> Population:
+    scale, silent = scale_of(observed, scaling, activation, code.steps)
+    slope = activation.negative_slope
+    assert node.shape is not None
+    return Population(
+        name=name,
+        node=node.name,
+        activation=activation,
+        neuron=unsigned if slope == 0.0 else SignedIntegrateFire(code, slope),
+        scale=scale,
+        channel_axis=observed.channel_axis,
+        shape=node.shape[1:] if graph.batch_axis == 0 else node.shape,
+        source=node.source,
+        inserted=node.op == "identity_population",
+        silent_channels=silent,
+    )
+
+
+def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
+    """A name for every population: the path of its module, with the operator's name unless it is a module itself."""
+    names: dict[str, str] = {}
+    for name in nodes:
+        node = graph.nodes[name]
+        own_module = node.source.module_type.startswith("torch.nn.modules.activation.")
+        parts = [node.source.module] if own_module else [node.source.module, _plain_op(node)]
+        wanted = ".".join(part for part in parts if part)
+        taken = sum(used == wanted or used.rpartition("_")[0] == wanted for used in names.values())
+        names[name] = f"{wanted}_{taken}" if taken else wanted
+    return names
+
+
+def _plain_op(node: Node) -> str:
+    return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
+
+
+def _ranges(chunks: Sequence[Inputs], graph: Graph) -> list[tuple[Tensor, Tensor]]:
+    """Smallest and largest value of each input: one pair a channel (axis 1) where there are channels."""
+    ranges = []
+    for column in zip(*chunks, strict=True):
+        values = torch.cat(column)
+        if graph.batch_axis == 0 and values.dim() > 2:
+            rest = [axis for axis in range(values.dim()) if axis != 1]
+            low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
+        else:
+            low, high = values.amin().reshape(1), values.amax().reshape(1)
+        ranges.append((low, torch.where(high > low, high, low + 1.0)))
+    return ranges

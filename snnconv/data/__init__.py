@@ -1,0 +1,1 @@
+"""Data: what a batch is, and the small data sets that ship with a dependency."""

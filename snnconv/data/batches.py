@@ -1,0 +1,89 @@
+"""Batches: a batch is a tensor of inputs, or (inputs, targets); several inputs are a tuple inside inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.errors import InputError
+
+Inputs = tuple[Tensor, ...]
+
+#: Samples with this target are left out of accuracies.
+IGNORED_TARGET = -100
+
+
+def as_inputs(value: Any, what: str) -> Inputs:
+    """One or several input tensors as a tuple. Raises ``InputError`` for anything that is no tensor, or empty."""
+    tensors = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    for position, tensor in enumerate(tensors):
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"{what}: input {position} must be a tensor, got {type(tensor).__name__}")
+        if tensor.dim() == 0 or tensor.shape[0] == 0:
+            raise InputError(f"{what}: input {position} has shape {list(tensor.shape)}; it needs at least one sample")
+    if not tensors:
+        raise InputError(f"{what}: there is no input")
+    return tensors
+
+
+def split_batch(batch: Any, what: str) -> tuple[Inputs, Tensor | None]:
+    """Inputs and targets (or ``None``) of one batch."""
+    if isinstance(batch, (tuple, list)):
+        if len(batch) == 1:
+            return as_inputs(batch[0], what), None
+        if len(batch) != 2:
+            raise InputError(
+                f"{what}: a batch is a tensor or (inputs, targets), got {len(batch)} items; "
+                "several inputs go into a tuple: ((a, b), targets)"
+            )
+        inputs, targets = batch
+        if not isinstance(targets, Tensor):
+            targets = torch.as_tensor(targets)
+        return as_inputs(inputs, what), targets
+    return as_inputs(batch, what), None
+
+
+def batches(data: Any, what: str) -> Iterator[tuple[Inputs, Tensor | None]]:
+    """The batches of ``data``: one tensor, one (inputs, targets) tuple, or an iterable of batches such as a DataLoader.
+
+    Raises ``InputError`` where there is none or one cannot be used.
+    """
+    if isinstance(data, (Tensor, tuple)):
+        items: Iterable[Any] = [data]
+    elif isinstance(data, Iterable):
+        items = data
+    else:
+        raise InputError(
+            f"{what} must be a tensor, (inputs, targets), or an iterable of batches, got {type(data).__name__}"
+        )
+    empty = True
+    for batch in items:
+        empty = False
+        yield split_batch(batch, what)
+    if empty:
+        raise InputError(f"{what} is empty: there is not one batch")
+
+
+def check_like(
+    inputs: Sequence[Tensor], shapes: Sequence[Sequence[int]], dtype: torch.dtype, device: torch.device, what: str
+) -> None:
+    """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (first axis free where -1), type, device."""
+    if len(inputs) != len(shapes):
+        raise InputError(f"{what}: the network takes {len(shapes)} inputs, got {len(inputs)}")
+    for position, (tensor, shape) in enumerate(zip(inputs, shapes, strict=True)):
+        name = f"{what}: input {position}"
+        fits = tensor.dim() == len(shape) and all(s in (-1, t) for s, t in zip(shape, tensor.shape, strict=True))
+        if not fits:
+            wanted = ["batch" if size == -1 else size for size in shape]
+            raise InputError(f"{name} has shape {list(tensor.shape)}, the network takes {wanted}")
+        if tensor.shape[0] == 0:
+            raise InputError(f"{name} has no samples")
+        if tensor.dtype != dtype:
+            raise InputError(f"{name} is {tensor.dtype}, the network is {dtype}; convert it with .to({dtype})")
+        if tensor.device != device:
+            raise InputError(f"{name} is on {tensor.device}, the network is on {device}; move one of them")
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{name} holds NaN or infinite values")

@@ -1,0 +1,86 @@
+"""Energy models E1, E2 and E3: what a run costs beside the original network, with the constants they use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PICOJOULE = 1e-12
+
+#: E1 (Park et al. 2019, 2020): weights of spikes and of latency, relative to a rate-coded run of the same network.
+NORMALIZED = {"TrueNorth": (0.4, 0.6), "SpiNNaker": (0.64, 0.36)}
+#: E2 (Horowitz 2014, 45 nm): joules of a 32-bit floating-point multiply-accumulate and of an accumulate.
+MAC, ACCUMULATE = 4.6 * PICOJOULE, 0.9 * PICOJOULE
+#: E3 (Hwang and Kung 2024): joules of an addition, a multiplication, and a 32-bit access to a small memory.
+ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one sample makes a spiking network do, on average.
+
+    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps,
+    ``updates`` state updates of neurons, ``update_multiplications`` the multiplications among them, ``neurons`` the
+    neurons. ``reference_macs`` are the original network's multiply-accumulates, ``reference_active_macs`` those with a
+    non-zero input.
+    """
+
+    spikes: float
+    latency: float
+    synops: float
+    input_macs: float
+    updates: float
+    update_multiplications: float
+    neurons: int
+    reference_macs: float
+    reference_active_macs: float
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one sample, in joules; ``e1`` has no unit and needs a rate-coded run to divide by."""
+
+    e1: dict[str, float] | None
+    e2: float
+    e2_reference: float
+    e3: float
+    e3_reference: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures and the constants behind them, as plain data."""
+        return {**asdict(self), "constants": constants()}
+
+
+def constants() -> dict[str, Any]:
+    """Every constant of the energy models, in picojoules (E1: without unit)."""
+    return {
+        "E1": {chip: {"dynamic": d, "static": s} for chip, (d, s) in NORMALIZED.items()},
+        "E2": {"multiply_accumulate_pJ": 4.6, "accumulate_pJ": 0.9, "source": "45 nm, 32-bit float (Horowitz 2014)"},
+        "E3": {"add_pJ": 0.9, "multiply_pJ": 3.7, "memory_access_pJ": 5.0, "source": "Hwang and Kung 2024"},
+    }
+
+
+def normalized(spikes: float, latency: float, rate_spikes: float, rate_latency: float) -> dict[str, float]:
+    """E1: energy relative to rate coding, by chip (Park et al. 2019): e_dyn spikes ratio + e_sta latency ratio."""
+    return {
+        chip: dynamic * spikes / rate_spikes + static * latency / rate_latency
+        for chip, (dynamic, static) in NORMALIZED.items()
+    }
+
+
+def energy(activity: Activity, rate_reference: tuple[float, float] | None = None) -> Energy:
+    """Energy of a run under all models; ``rate_reference`` is (spikes, latency) of a rate-coded run, for E1."""
+    a = activity
+    e1 = None if rate_reference is None else normalized(a.spikes, a.latency, *rate_reference)
+    # E3 fetches a weight and one bit of a spike for every synaptic operation, and reads and writes the state of every
+    # neuron that is updated; an analog input costs full multiply-accumulates with the fetch of both operands.
+    mac = 2 * MEMORY + ADD + MULTIPLY
+    update = 2 * MEMORY + 3 * ADD + MEMORY / 32
+    e3 = a.synops * (MEMORY * 33 / 32 + ADD) + a.updates * update + a.update_multiplications * MULTIPLY
+    return Energy(
+        e1=e1,
+        e2=a.synops * ACCUMULATE + a.input_macs * MAC,
+        e2_reference=a.reference_macs * MAC,
+        e3=e3 + a.input_macs * mac,
+        e3_reference=a.reference_active_macs * mac + a.neurons * MEMORY,
+    )

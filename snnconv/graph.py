@@ -1,0 +1,137 @@
+"""The data model of a captured network: operators by name, with named arguments, in order of execution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The result of another node, used as an argument."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the user wrote an operation: a line of a file, its text, and the path and type of the module it ran in."""
+
+    file: str = ""
+    line: int = 0
+    text: str = ""
+    module: str = ""
+    module_type: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file else ""
+        module = f"module {self.module}" if self.module else ""
+        return ", ".join(part for part in (place, module) if part) or "unknown place"
+
+
+#: Operators that read only the shape, type and device of their tensor argument, never its values.
+SHAPE_ONLY = frozenset({"sym_size", "zeros", "ones", "full"})
+
+#: An argument: a number, text, None, a Ref, or a list of arguments.
+Argument = Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation: ``op`` is the name of a registered operator, ``arguments`` are keyed by its schema's names.
+
+    ``shape`` is the result's shape in the example (batch of 2 where the batch is dynamic), ``None`` for what is no
+    tensor.
+    """
+
+    name: str
+    op: str
+    arguments: Mapping[str, Argument]
+    shape: tuple[int, ...] | None = None
+    source: Source = field(default_factory=Source)
+
+    def refs(self) -> Iterator[str]:
+        """Names of the nodes whose results this node uses, in order, with repetition."""
+        for argument in self.arguments.values():
+            yield from refs_in(argument)
+
+    def mapped(self, rename: Callable[[Ref], Argument]) -> Node:
+        """A copy with every reference replaced."""
+        return replace(self, arguments={key: map_refs(value, rename) for key, value in self.arguments.items()})
+
+
+@dataclass
+class Graph:
+    """A network as straight-line code.
+
+    ``inputs`` are the names of the signal inputs, ``constants`` the parameters and buffers by name, ``nodes`` the
+    operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
+    ``batch_axis`` is 0, or ``None`` for a network that takes one sample a call.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    constants: dict[str, Tensor]
+    nodes: dict[str, Node]
+    output: Argument
+    batch_axis: int | None = 0
+
+    def consumers(self) -> dict[str, list[str]]:
+        """For every node, input and constant, the nodes that use its result (``"output"`` stands for the output)."""
+        users: dict[str, list[str]] = {name: [] for name in (*self.inputs, *self.constants, *self.nodes)}
+        for node in self.nodes.values():
+            for name in dict.fromkeys(node.refs()):
+                users[name].append(node.name)
+        for name in dict.fromkeys(refs_in(self.output)):
+            users[name].append("output")
+        return users
+
+    def signals(self) -> set[str]:
+        """Names of everything that depends on the value of an input, not only on its shape."""
+        found = set(self.inputs)
+        for node in self.nodes.values():
+            if node.op not in SHAPE_ONLY and any(name in found for name in node.refs()):
+                found.add(node.name)
+        return found
+
+    def without_dead_nodes(self) -> Graph:
+        """A copy without the nodes and constants on which the output does not depend."""
+        needed = set(refs_in(self.output))
+        kept: list[Node] = []
+        for node in reversed(self.nodes.values()):
+            if node.name in needed:
+                kept.append(node)
+                needed.update(node.refs())
+        return replace(
+            self,
+            nodes={node.name: node for node in reversed(kept)},
+            constants={name: tensor for name, tensor in self.constants.items() if name in needed},
+        )
+
+
+def refs_in(argument: Argument) -> Iterator[str]:
+    """Names referred to anywhere inside an argument."""
+    if isinstance(argument, Ref):
+        yield argument.name
+    elif isinstance(argument, (tuple, list)):
+        for item in argument:
+            yield from refs_in(item)
+    elif isinstance(argument, Mapping):
+        for item in argument.values():
+            yield from refs_in(item)
+
+
+def map_refs(argument: Argument, function: Callable[[Ref], Argument]) -> Argument:
+    """The same nest of tuples, lists and dicts with ``function`` applied to every reference."""
+    if isinstance(argument, Ref):
+        return function(argument)
+    if isinstance(argument, (tuple, list)):
+        return type(argument)(map_refs(item, function) for item in argument)
+    if isinstance(argument, Mapping):
+        return {key: map_refs(item, function) for key, item in argument.items()}
+    return argument

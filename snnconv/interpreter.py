@@ -1,0 +1,65 @@
+"""Straight-line execution of graph nodes, each value freed after its last use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from snnconv.graph import Argument, Graph, Node, Ref, map_refs, refs_in
+from snnconv.operators import OPERATORS
+
+#: Values of inputs, constants and nodes by name.
+Environment = dict[str, Any]
+#: What to do instead of evaluating a node: its arguments (values) -> its result.
+Handler = Callable[[Mapping[str, Any]], Any]
+
+
+class Program:
+    """A sequence of nodes prepared for repeated execution.
+
+    ``keep`` names the results that stay in the environment; every other result is dropped after its last use. Values
+    that were in the environment before are never dropped.
+    """
+
+    def __init__(self, nodes: Sequence[Node], keep: Iterable[str] = ()) -> None:
+        kept = set(keep)
+        last_use: dict[str, int] = {node.name: position for position, node in enumerate(nodes)}
+        for position, node in enumerate(nodes):
+            for name in node.refs():
+                if name in last_use:
+                    last_use[name] = position
+        self.nodes = tuple(nodes)
+        self._steps = []
+        for position, node in enumerate(nodes):
+            drop = tuple(name for name, last in last_use.items() if last == position and name not in kept)
+            fixed = {key: value for key, value in node.arguments.items() if not any(refs_in(value))}
+            open_arguments = [(key, value) for key, value in node.arguments.items() if key not in fixed]
+            self._steps.append((node, OPERATORS[node.op].evaluate, fixed, open_arguments, drop))
+
+    def run(self, environment: Environment, handlers: Mapping[str, Handler] | None = None) -> None:
+        """Evaluate the nodes into ``environment``; nodes named in ``handlers`` are given to their handler."""
+        handlers = handlers or {}
+        for node, evaluate, fixed, open_arguments, drop in self._steps:
+            arguments = dict(fixed)
+            for key, value in open_arguments:
+                arguments[key] = environment[value.name] if type(value) is Ref else resolve(value, environment)
+            environment[node.name] = handlers.get(node.name, evaluate)(arguments)
+            for name in drop:
+                del environment[name]
+
+
+def resolve(argument: Argument, environment: Environment) -> Any:
+    """The argument with every reference replaced by its value."""
+    return map_refs(argument, lambda ref: environment[ref.name])
+
+
+def evaluate_graph(
+    graph: Graph, inputs: Sequence[Tensor], keep: Iterable[str] = (), handlers: Mapping[str, Handler] | None = None
+) -> tuple[Any, Environment]:
+    """Output of the whole graph for ``inputs``, and the environment with the results named in ``keep``."""
+    kept = {*keep, *refs_in(graph.output)}
+    environment: Environment = {**graph.constants, **dict(zip(graph.inputs, inputs, strict=True))}
+    Program(list(graph.nodes.values()), kept).run(environment, handlers)
+    return resolve(graph.output, environment), environment

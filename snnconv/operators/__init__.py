@@ -1,0 +1,17 @@
+"""The vocabulary: one class an operator, found by name in ``OPERATORS``; importing a module here registers it."""
+
+from snnconv.operators import activation as activation
+from snnconv.operators import affine as affine
+from snnconv.operators import arithmetic as arithmetic
+from snnconv.operators import constant as constant
+from snnconv.operators import pooling as pooling
+from snnconv.operators import readout as readout
+from snnconv.operators import shape as shape
+from snnconv.operators.operator import OPERATORS as OPERATORS
+from snnconv.operators.operator import Activation as Activation
+from snnconv.operators.operator import Classification as Classification
+from snnconv.operators.operator import Operator as Operator
+from snnconv.operators.operator import Role as Role
+from snnconv.operators.operator import Spread as Spread
+from snnconv.operators.operator import carried as carried
+from snnconv.operators.operator import first_signal as first_signal

@@ -1,0 +1,131 @@
+"""The contract of an operator: what it is to a spiking network, and how it acts on signals."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from snnconv.graph import Argument, Node, Ref
+
+#: Arguments by schema name, references replaced by values.
+Arguments = Mapping[str, Any]
+#: Which arguments carry signals; a list for an argument that is a list of tensors.
+Carries = Mapping[str, bool | list[bool]]
+
+
+class Role(Enum):
+    """What an operation is to the spiking network."""
+
+    CONSTANT = "constant"  # computed from parameters and shapes only
+    LINEAR = "linear"  # affine in its signals
+    SELECTION = "selection"  # affine, every output element is one input element or a constant
+    POOL = "pool"  # a maximum over signals: a gate
+    ACTIVATION = "activation"  # becomes a population of neurons
+    READOUT = "readout"  # nothing spiking after it: runs on the decoded output
+    REFUSED = "refused"
+
+
+class Spread(Enum):
+    """How an affine operation connects input elements to output elements."""
+
+    ONE_TO_ONE = "one to one"  # every input element reaches at most one output element, and that no other input
+    MANY_TO_ONE = "many to one"  # every input element reaches at most one output element
+    ONE_TO_MANY = "one to many"
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The role of one operation, and for what is not affine the reason and what the user can do."""
+
+    role: Role
+    reason: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The activation function of a population: slope 1 above zero, ``negative_slope`` below, cut at ``maximum``."""
+
+    negative_slope: float = 0.0
+    maximum: float | None = None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        if self.negative_slope == 0.0:
+            return torch.clamp(values, min=0.0, max=self.maximum)
+        return torch.nn.functional.leaky_relu(values, self.negative_slope)
+
+
+class Operator(ABC):
+    """One operator of the vocabulary; everything the project knows about it stands in its class.
+
+    An affine operator is f(x) = h(x) + f(0): ``homogeneous`` gives the arguments under which ``evaluate`` is h, and
+    ``paths`` is h with every synaptic weight set to one, so that it counts the ways from an input to an output element.
+    """
+
+    #: Names in ATen's operator library (or our own, for what a rewrite makes) that this class serves.
+    names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+
+    @abstractmethod
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        """Role of ``node``, of which at least one argument carries a signal."""
+
+    @abstractmethod
+    def evaluate(self, arguments: Arguments) -> Any:
+        """The result for concrete arguments; they are not changed."""
+
+    def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
+        """Arguments of the map without its offset: constants that are added become zero."""
+        return arguments
+
+    def paths(self, arguments: Arguments, carries: Carries) -> Any:
+        """Number of weighted paths that end in each output element, for path counts in the arguments."""
+        return self.evaluate(self.homogeneous(arguments, carries))
+
+    def spread(self, node: Node) -> Spread:
+        """How input elements map to output elements; what is not known to be simpler is one to many."""
+        return Spread.ONE_TO_ONE
+
+    def macs(self, arguments: Arguments, result: Any) -> int:
+        """Multiply-accumulate operations of one evaluation; 0 for what only moves or adds."""
+        return 0
+
+    def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
+        """Axis of the result along which channels lie, given that of the first signal argument and its ``shape``."""
+        return axis
+
+
+#: Operators by name. The only way from a name in a file to code.
+OPERATORS: dict[str, Operator] = {}
+
+
+def register(operator: type[Operator]) -> type[Operator]:
+    """Class decorator that adds an operator to the vocabulary."""
+    for name in operator.names:
+        OPERATORS[name] = operator(name)
+    return operator
+
+
+def carried(node: Node, signals: set[str]) -> dict[str, bool | list[bool]]:
+    """Which arguments of ``node`` carry one of ``signals``."""
+
+    def carries(argument: Argument) -> bool:
+        return isinstance(argument, Ref) and argument.name in signals
+
+    return {
+        key: [carries(item) for item in value] if isinstance(value, (list, tuple)) else carries(value)
+        for key, value in node.arguments.items()
+    }
+
+
+def first_signal(node: Node, signals: set[str]) -> str:
+    """Name of the first argument of ``node`` that carries a signal."""
+    return next(name for name in node.refs() if name in signals)

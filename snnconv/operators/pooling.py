@@ -1,0 +1,167 @@
+"""Pooling: averages are affine, maxima over signals are gates."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.graph import Node
+from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, register
+
+_POOLS: dict[str, Any] = {
+    "max_pool1d": torch.nn.functional.max_pool1d,
+    "max_pool2d": torch.nn.functional.max_pool2d,
+    "max_pool3d": torch.nn.functional.max_pool3d,
+    "adaptive_max_pool1d": torch.nn.functional.adaptive_max_pool1d,
+    "adaptive_max_pool2d": torch.nn.functional.adaptive_max_pool2d,
+    "adaptive_max_pool3d": torch.nn.functional.adaptive_max_pool3d,
+}
+
+
+class MaximumOperator(Operator):
+    """A maximum over groups of elements of one tensor, as a gate needs it."""
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return Classification(Role.POOL)
+
+    @abstractmethod
+    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
+        """The entry of ``values`` at the position of the largest entry of ``ranking``, group by group.
+
+        ``ranking`` and ``values`` have the shape of the operator's input.
+        """
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        values = arguments["self"]
+        return self.select(values, values, arguments)
+
+
+@register
+class MaxPool(MaximumOperator):
+    """Maximum over sliding or adaptive windows; padding never wins."""
+
+    names = (*_POOLS,)
+
+    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
+        if "output_size" in arguments:
+            options: dict[str, Any] = {"output_size": tuple(arguments["output_size"])}
+        else:
+            keys = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+            options = {key: arguments[key] for key in keys}
+            options["stride"] = options["stride"] or options["kernel_size"]
+        if ranking is values:
+            return _POOLS[self.op](values, **options)  # type: ignore[no-any-return]
+        spatial = int(self.op[-2])
+        _, indices = _POOLS[self.op](ranking, **options, return_indices=True)
+        flat = values.flatten(-spatial)
+        return flat.gather(-1, indices.flatten(-spatial)).view(indices.shape)
+
+
+@register
+class Maximum(MaximumOperator):
+    """Maximum along named axes."""
+
+    names = ("amax",)
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        if not node.arguments["dim"] or 0 in node.arguments["dim"]:
+            return Classification(
+                Role.REFUSED, "it runs over the batch axis", "name the axes: amax(dim=...) without axis 0"
+            )
+        return super().classify(node, carries)
+
+    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
+        dims = sorted(dim % values.dim() for dim in arguments["dim"])
+        rest = [dim for dim in range(values.dim()) if dim not in dims]
+        if ranking is values:
+            return torch.amax(values, dims, arguments["keepdim"])
+        order = rest + dims
+        winner = ranking.permute(order).flatten(len(rest)).argmax(-1, keepdim=True)
+        result = values.permute(order).flatten(len(rest)).gather(-1, winner).squeeze(-1)
+        if arguments["keepdim"]:
+            for dim in dims:
+                result = result.unsqueeze(dim)
+        return result
+
+    def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
+        dims = {dim % len(shape) for dim in node.arguments["dim"]}
+        if axis is None or axis in dims:
+            return None
+        return axis if node.arguments["keepdim"] else axis - sum(dim < axis for dim in dims)
+
+
+@register
+class AveragePool(Operator):
+    """Average over sliding windows."""
+
+    names = ("avg_pool1d", "avg_pool2d", "avg_pool3d")
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return Classification(Role.LINEAR)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        function = getattr(torch.nn.functional, self.op)
+        keys = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+        options = {key: arguments[key] for key in keys}
+        options["stride"] = options["stride"] or options["kernel_size"]
+        if arguments.get("divisor_override") is not None:
+            options["divisor_override"] = arguments["divisor_override"]
+        return function(arguments["self"], **options)  # type: ignore[no-any-return]
+
+    def spread(self, node: Node) -> Spread:
+        stride = node.arguments["stride"] or node.arguments["kernel_size"]
+        apart = all(s >= k for s, k in zip(stride, node.arguments["kernel_size"], strict=True))
+        return Spread.MANY_TO_ONE if apart else Spread.ONE_TO_MANY
+
+    def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
+        if self.op != "avg_pool1d":
+            return self.evaluate({**arguments, "divisor_override": 1})
+        flat = {key: [1, *value] if key in ("kernel_size", "stride") else value for key, value in arguments.items()}
+        flat["stride"] = flat["stride"] if len(flat["stride"]) > 1 else flat["kernel_size"]
+        flat["padding"] = [0, *arguments["padding"]]
+        pooled = torch.nn.functional.avg_pool2d(
+            arguments["self"].unsqueeze(-2),
+            flat["kernel_size"],
+            flat["stride"],
+            flat["padding"],
+            arguments["ceil_mode"],
+            divisor_override=1,
+        )
+        return pooled.squeeze(-2)
+
+
+@register
+class AdaptiveAveragePool(Operator):
+    """Average over as many windows as the output has positions."""
+
+    names = ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return Classification(Role.LINEAR)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        function = getattr(torch.nn.functional, self.op)
+        return function(arguments["self"], tuple(arguments["output_size"]))  # type: ignore[no-any-return]
+
+    def spread(self, node: Node) -> Spread:
+        single = all(size == 1 for size in node.arguments["output_size"])
+        return Spread.MANY_TO_ONE if single else Spread.ONE_TO_MANY
+
+    def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
+        result: Tensor = arguments["self"]
+        first = result.dim() - len(arguments["output_size"])
+        for axis, windows in enumerate(arguments["output_size"], start=first):
+            result = torch.movedim(torch.movedim(result, axis, -1) @ _windows(result, axis, windows), -1, axis)
+        return result
+
+
+def _windows(like: Tensor, axis: int, windows: int) -> Tensor:
+    """Membership ``[length, windows]`` in adaptive pooling: window i covers floor(i L / W) to ceil((i + 1) L / W)."""
+    length = like.shape[axis]
+    member = torch.zeros(length, windows, dtype=like.dtype, device=like.device)
+    for window in range(windows):
+        member[window * length // windows : -(-(window + 1) * length // windows), window] = 1.0
+    return member

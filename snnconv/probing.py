@@ -1,0 +1,121 @@
+"""Checks of a captured graph by running it: that it is the model, and that its affine regions are affine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from snnconv.capture import evaluation_mode
+from snnconv.errors import ModelError, UnsupportedModelError
+from snnconv.graph import Graph, Node, refs_in
+from snnconv.interpreter import Environment, Handler, Program, evaluate_graph
+from snnconv.operators import OPERATORS, Role
+from snnconv.operators.activation import ActivationOperator
+from snnconv.operators.pooling import MaximumOperator
+from snnconv.preflight import Preflight, Problem, classify
+
+#: Relative error that rounding may cause in single precision through a deep network.
+_CAPTURE_TOLERANCE = 1e-3
+_AFFINE_TOLERANCE = 1e-9
+
+
+def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
+    """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``."""
+    with torch.no_grad():
+        found, _ = evaluate_graph(graph, example)
+        if model.training:
+            with evaluation_mode(model):
+                wanted = model(*example)
+        else:
+            wanted = model(*example)
+    for mine, theirs in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
+        if not isinstance(theirs, Tensor) or not theirs.is_floating_point():
+            continue
+        difference = float((mine - theirs).abs().max())
+        if not difference <= _CAPTURE_TOLERANCE * (float(theirs.abs().max()) + 1e-12):
+            raise ModelError(
+                f"the captured graph differs from the model by {difference:.3g}; the model may be random or keep "
+                "state between calls; make its forward pass a pure function of its inputs"
+            )
+
+
+def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
+    """Raise ``UnsupportedModelError`` where a region between populations fails f(a + b) = f(a) + f(b) - f(0).
+
+    Every source of events takes random values; the currents into all populations, gates and outputs are compared, in
+    double precision.
+    """
+    regions = _Regions(graph, example)
+    first, second = regions.draw(seed=1), regions.draw(seed=2)
+    both = {name: first[name] + second[name] for name in first}
+    none = {name: torch.zeros_like(first[name]) for name in first}
+    values = [regions.currents(sources) for sources in (first, second, both, none)]
+    problems = []
+    for name in values[0]:
+        of_first, of_second, of_both, of_none = (value[name] for value in values)
+        error = (of_both - of_first - of_second + of_none).abs().max()
+        if not bool(error <= _AFFINE_TOLERANCE * (of_both.abs().max() + of_none.abs().max() + 1.0)):
+            node = graph.nodes[name]
+            reason = f"what leads to it is not affine (a sum is off by {float(error):.3g})"
+            remedy = "report this operator combination, with the model's code"
+            problems.append(Problem(node.op, node.source, reason, remedy))
+    if problems:
+        raise UnsupportedModelError(Preflight((), tuple(problems)))
+
+
+class _Regions:
+    """The affine regions of a graph in double precision, from sources of events to the next ones."""
+
+    def __init__(self, graph: Graph, example: Sequence[Tensor]) -> None:
+        signals = graph.signals()
+        affine: list[Node] = []
+        readout: set[str] = set()
+        for node in graph.nodes.values():
+            if classify(node, signals).role is Role.READOUT or any(name in readout for name in node.refs()):
+                readout.add(node.name)
+            else:
+                affine.append(node)
+        self.stations = [
+            node
+            for node in affine
+            if node.name in signals and isinstance(OPERATORS[node.op], (ActivationOperator, MaximumOperator))
+        ]
+        few = 2 if graph.batch_axis == 0 else None
+        self.shapes = {name: tensor[:few].shape for name, tensor in zip(graph.inputs, example, strict=True)}
+        for node in self.stations:
+            assert node.shape is not None
+            self.shapes[node.name] = torch.Size((example[0][:few].shape[0], *node.shape[1:]) if few else node.shape)
+        self.device = example[0].device
+        self.constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
+        outputs = {name for name in refs_in(graph.output) if name in graph.nodes and name not in readout}
+        self.outputs = [name for name in outputs if name in signals and name not in self.shapes]
+        self.program = Program(affine, keep=self.outputs)
+
+    def draw(self, seed: int) -> dict[str, Tensor]:
+        """Random values for every source of events."""
+        generator = torch.Generator().manual_seed(seed)
+        return {
+            name: torch.randn(shape, generator=generator, dtype=torch.float64).to(self.device)
+            for name, shape in self.shapes.items()
+        }
+
+    def currents(self, sources: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Currents into populations, gates and outputs when the sources emit these values."""
+        arrived: dict[str, Tensor] = {}
+
+        def station(name: str) -> Handler:
+            def handle(arguments: Mapping[str, Any]) -> Tensor:
+                arrived[name] = arguments["self"]
+                return sources[name]
+
+            return handle
+
+        environment: Environment = {**self.constants, **sources}
+        with torch.no_grad():
+            self.program.run(environment, {node.name: station(node.name) for node in self.stations})
+        arrived.update({name: environment[name] for name in self.outputs})
+        return arrived

@@ -1,0 +1,59 @@
+"""Reports on a network as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snnconv.network import SpikingNetwork
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under a head, the first column flush left and the others flush right."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (head, *rows)
+    )
+
+
+def network_report(network: SpikingNetwork) -> str:
+    """What became spiking: populations with their neurons, scales and fan-out, and what is approximate."""
+    rows, notes = [], []
+    synapses = network.synapses
+    for node, population in network.populations.items():
+        low, high = float(population.scale.min()), float(population.scale.max())
+        shape = "x".join(str(size) for size in population.shape)
+        scales = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        fan_out = float(synapses.fan_out[node].mean())
+        rows.append(
+            [
+                population.name,
+                shape,
+                str(population.neurons),
+                scales,
+                f"{network.densities[node]:.3f}",
+                f"{fan_out:.1f}",
+            ]
+        )
+        if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
+            notes.append(f"{population.name}: one scale for all neurons (layer normalisation, or no channel axis)")
+        if population.inserted:
+            notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
+        if population.silent_channels:
+            notes.append(f"{population.name}: {len(population.silent_channels)} channels silent on calibration data")
+    for node in network.parts.gates:
+        notes.append(f"{node}: max pooling gated by accumulated spikes, approximate until the rates settle")
+    for node in synapses.bounds:
+        notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
+    plan = network.plan
+    total = sum(population.neurons for population in network.populations.values())
+    head = (
+        f"{len(rows)} populations, {total} neurons, code {plan.hidden}, input {plan.input.name}, {synapses.macs} MACs"
+    )
+    columns = ["population", "shape", "neurons", "scale", "density", "mean fan-out"]
+    return "\n".join([head, table(columns, rows), *(f"note: {note}" for note in notes)])

@@ -1,0 +1,163 @@
+"""Observers: what is counted or kept while a simulation runs, so that nothing has to be stored whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+if TYPE_CHECKING:
+    from snnconv.network import SpikingNetwork
+
+
+class Observer:
+    """Called by a simulator as it goes; every method does nothing unless overridden.
+
+    ``samples`` are the positions in the batch of the samples that are still running, ``[n]`` for payloads ``[n, ...]``.
+    Tensors may be reused after the call: copy what is kept.
+    """
+
+    #: Whether ``output`` is wanted; decoding after every step costs time.
+    wants_output = False
+
+    def begin(self, samples: int) -> None:
+        """A batch of ``samples`` starts."""
+
+    def input(self, spikes: Tensor, position: int) -> None:
+        """Spikes of a spiking input at one step."""
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+        """Normalised payloads of a population after step ``t``."""
+
+    def gate(self, node: str, payload: Tensor) -> None:
+        """What a max-pooling gate let through at one step."""
+
+    def output(self, t: int, output: Any, samples: Tensor) -> None:
+        """The decoded output after step ``t``."""
+
+    def stopped(self, t: int, output: Any, samples: Tensor) -> None:
+        """Samples that ended early after step ``t``, with their final output."""
+
+
+class SpikeCounter(Observer):
+    """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
+
+    def __init__(self, network: SpikingNetwork) -> None:
+        self.network = network
+        self.samples = 0
+        self.input_spikes = 0.0
+        self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
+        self._counts: dict[str, Tensor] = {}
+        self._by_step: list[float] = []
+
+    def begin(self, samples: int) -> None:
+        self.samples += samples
+
+    def input(self, spikes: Tensor, position: int) -> None:
+        self.input_spikes += float(spikes.sum(dtype=torch.float64))
+        self._add(list(self.network.graph.inputs)[position], spikes.sum(0))
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+        counts = payload.sum(0) if self._unit[node] else payload.ne(0).sum(0, dtype=payload.dtype)
+        self._add(node, counts)
+        while len(self._by_step) <= t:
+            self._by_step.append(0.0)
+        self._by_step[t] += float(counts.sum())
+
+    def gate(self, node: str, payload: Tensor) -> None:
+        self._add(node, payload.ne(0).sum(0, dtype=payload.dtype))
+
+    def _add(self, node: str, counts: Tensor) -> None:
+        if node in self._counts:
+            self._counts[node] += counts
+        else:
+            self._counts[node] = counts
+
+    def spikes(self) -> dict[str, float]:
+        """Spikes by population name, over all samples."""
+        return {
+            population.name: float(self._counts[node].sum(dtype=torch.float64)) if node in self._counts else 0.0
+            for node, population in self.network.populations.items()
+        }
+
+    @property
+    def by_step(self) -> list[float]:
+        """Spikes of all populations at every step, over all samples."""
+        return list(self._by_step)
+
+    def synops(self) -> dict[str, float]:
+        """Synaptic operations by where the spikes came from, over all samples."""
+        return self._weighted(self.network.synapses.fan_out)
+
+    def synops_by_layer(self) -> dict[str, float]:
+        """The same with every weighted operator between two populations counted by itself."""
+        return self._weighted(self.network.synapses.fan_out_by_layer)
+
+    def _weighted(self, fan_out: dict[str, Tensor]) -> dict[str, float]:
+        names = {node: population.name for node, population in self.network.populations.items()}
+        return {
+            names.get(node, node): float((counts.double().cpu() * fan_out[node]).sum())
+            for node, counts in self._counts.items()
+        }
+
+
+class OutputRecorder(Observer):
+    """The decoded output after every step."""
+
+    wants_output = True
+
+    def __init__(self) -> None:
+        self._steps: list[Any] = []
+        self._final: list[tuple[int, Any, Tensor]] = []
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def output(self, t: int, output: Any, samples: Tensor) -> None:
+        if t == len(self._steps):
+            self._steps.append(tree_map(lambda part: part.new_zeros(self._samples, *part.shape[1:]), output))
+        for target, value in zip(_leaves(self._steps[t]), _leaves(output), strict=True):
+            target[samples] = value
+
+    def stopped(self, t: int, output: Any, samples: Tensor) -> None:
+        self._final.append((t, output, samples))
+
+    def result(self) -> Any:
+        """Outputs ``[T, N, ...]`` in the nest of the network's output; a sample that stopped early keeps its last."""
+        for t, output, samples in self._final:
+            for step in self._steps[t + 1 :]:
+                for target, value in zip(_leaves(step), _leaves(output), strict=True):
+                    target[samples] = value
+        return tree_map(lambda *parts: torch.stack(parts), *self._steps)
+
+
+class Rasters(Observer):
+    """Payloads of chosen populations, ``[T, N, ...]``."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+        steps = self._payloads.get(node)
+        if steps is None:
+            return
+        if t == len(steps):
+            steps.append(payload.new_zeros(self._samples, *payload.shape[1:]))
+        steps[t][samples] = payload
+
+    def result(self, network: SpikingNetwork) -> dict[str, Tensor]:
+        """Rasters by population name."""
+        names = {node: population.name for node, population in network.populations.items()}
+        return {names[node]: torch.stack(steps) for node, steps in self._payloads.items()}
+
+
+def _leaves(nest: Any) -> list[Tensor]:
+    return [leaf for leaf in torch.utils._pytree.tree_leaves(nest) if isinstance(leaf, Tensor)]

@@ -1,0 +1,22 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real datasets and trained networks, named by SNNCONV_DATA."""
+    location = os.environ.get("SNNCONV_DATA")
+    if location:
+        folder = Path(location).resolve()
+        if not folder.is_dir():
+            pytest.fail(f"SNNCONV_DATA names {location!r}, which is not a folder")
+        return folder
+    if os.environ.get("CI"):
+        pytest.fail("SNNCONV_DATA is not set: in CI the checks on real data must run")
+    pytest.skip("needs real data: set SNNCONV_DATA to the folder that holds it")
