@@ -84,9 +84,7 @@ def data_file(name: str) -> Path:
         raise DataError(f"{DATA_VARIABLE} is not set: set it to the directory that holds {name}")
     path = Path(directory) / name
     if not path.is_file():
-        raise DataError(
-            f"no file {name} in {directory}: point {DATA_VARIABLE} at the directory that holds it"
-        )
+        raise DataError(f"no file {name} in {directory}: point {DATA_VARIABLE} at the directory that holds it")
     return path
 
 
@@ -134,9 +132,7 @@ def _cifar10(names: Sequence[str], count: int | None, normalization: Normalizati
     return _split("CIFAR-10", images, labels, count, normalization)
 
 
-def _decode(
-    webp: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], count: int | None
-) -> npt.NDArray[np.uint8]:
+def _decode(webp: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], count: int | None) -> npt.NDArray[np.uint8]:
     """Decode the strips that hold the first ``count`` images to uint8 ``[N, 32, 32, 3]``."""
     try:
         from PIL import Image
@@ -164,9 +160,7 @@ def _split(
 ) -> Split:
     held = sum(len(part) for part in labels)
     if count is not None and count > held:
-        raise DataError(
-            f"{where} holds {held} images, {count} were asked for: ask for 1 to {held}, or None for all"
-        )
+        raise DataError(f"{where} holds {held} images, {count} were asked for: ask for 1 to {held}, or None for all")
     pixels = np.concatenate(images)[:count]
     classes = np.concatenate(labels)[:count].astype(np.int64)
     return Split(normalization(pixels), torch.from_numpy(classes))

@@ -56,9 +56,7 @@ class BasicBlock(nn.Module):
         self.shortcut: nn.Module = nn.Sequential()
         if stride != 1 or in_planes != planes:
             side = planes // 4
-            self.shortcut = LambdaLayer(
-                lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side), "constant", 0)
-            )
+            self.shortcut = LambdaLayer(lambda x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, side, side), "constant", 0))
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
@@ -159,9 +157,7 @@ def module_resnet20(weights: Path) -> ModuleResNet20:
     missing, unexpected = network.load_state_dict(load_file(weights), strict=False)
     wrong = [name for name in missing if ".shortcut." not in name] + unexpected
     if wrong:
-        raise ValueError(
-            f"{weights.name} is not ResNet-20: missing or unexpected {wrong}; use {WEIGHTS_FILE}"
-        )
+        raise ValueError(f"{weights.name} is not ResNet-20: missing or unexpected {wrong}; use {WEIGHTS_FILE}")
     return network.eval()
 
 

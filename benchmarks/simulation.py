@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -166,9 +167,7 @@ def simulate(
     )
 
 
-def time_step(
-    model: SpikingModel, network: nn.Module, images: Tensor, steps_per_call: int
-) -> tuple[float, float]:
+def time_step(model: SpikingModel, network: nn.Module, images: Tensor, steps_per_call: int) -> tuple[float, float]:
     """Seconds for a time step and for an ANN forward pass of a batch: the least of three alternating runs."""
     calls = max(1, _TIMED_STEPS // steps_per_call)
 
@@ -187,19 +186,22 @@ def time_step(
 
 
 def fastest_call(model: SpikingModel, images: Tensor, choices: Sequence[int]) -> int:
-    """The number of steps per call, among ``choices``, that costs the least time per step here."""
+    """The number of steps per call, among ``choices``, that costs the least time per step here.
 
-    def per_step(steps: int) -> float:
-        def run() -> None:
-            model.reset()
-            for _ in range(max(1, max(choices) // steps)):
-                model.advance(images, steps)
+    The choices take turns, so that a busy moment of the machine does not decide.
+    """
 
-        run()
-        return min(_seconds(run) for _ in range(2))
+    def present(steps: int) -> None:
+        model.reset()
+        for _ in range(_TIMED_STEPS // steps):
+            model.advance(images, steps)
 
     with torch.no_grad():
-        return min(choices, key=per_step)
+        rounds = [[_seconds(partial(present, steps)) for steps in choices] for _ in range(_REPEATS)]
+    per_step = {
+        steps: min(times[i] for times in rounds) / (_TIMED_STEPS // steps * steps) for i, steps in enumerate(choices)
+    }
+    return min(per_step, key=per_step.__getitem__)
 
 
 def _seconds(work: Callable[[], None]) -> float:

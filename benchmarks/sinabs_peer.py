@@ -52,9 +52,7 @@ SINABS_RATE = SinabsSettings(percentile=99.9, single_spike=True, min_v_mem=None)
 class SinabsModel:
     """A network converted by sinabs, as a `benchmarks.simulation.SpikingModel`."""
 
-    def __init__(
-        self, network: nn.Module, calibration: Tensor, settings: SinabsSettings = SINABS_DEFAULT
-    ) -> None:
+    def __init__(self, network: nn.Module, calibration: Tensor, settings: SinabsSettings = SINABS_DEFAULT) -> None:
         self._sinabs = import_peer("sinabs")
         layers = import_peer("sinabs.layers")
         activation = import_peer("sinabs.activation")
@@ -135,7 +133,5 @@ def _activation_scales(network: nn.Module, calibration: Tensor, quantile: float)
     scales = {module: sum(values) / len(values) for module, values in observed.items() if values}
     silent = sum(not scale > 0 for scale in scales.values())
     if silent:
-        raise ValueError(
-            f"{silent} ReLU layers are silent at quantile {quantile:g}: calibrate with more images"
-        )
+        raise ValueError(f"{silent} ReLU layers are silent at quantile {quantile:g}: calibrate with more images")
     return scales

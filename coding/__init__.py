@@ -6,6 +6,8 @@ from coding.errors import SnnconvError as SnnconvError
 from coding.input import InputCode as InputCode
 from coding.input import PoissonInput as PoissonInput
 from coding.input import RealInput as RealInput
+from coding.plan import CODES as CODES
 from coding.plan import CodingPlan as CodingPlan
+from coding.plan import register_code as register_code
 from coding.rate import Rate as Rate
 from coding.schedule import Concurrent as Concurrent

@@ -36,6 +36,11 @@ class CodingPlan:
         return Concurrent(self.hidden.steps)
 
 
+def register_code(code: type[Code]) -> None:
+    """Make a code of your own known by its ``name``, so that it can be asked for by name and stored."""
+    CODES[code.name] = code
+
+
 def as_plan(coding: object) -> CodingPlan:
     """The plan that a user means by a code's name, a code, or a plan.
 

@@ -2,6 +2,9 @@
 
 from neurons.adapters import NorseNeuron as NorseNeuron
 from neurons.adapters import SnntorchNeuron as SnntorchNeuron
+from neurons.corrective import CorrectiveIntegrateFire as CorrectiveIntegrateFire
 from neurons.integrate_fire import IntegrateFire as IntegrateFire
 from neurons.integrate_fire import SignedIntegrateFire as SignedIntegrateFire
 from neurons.neuron import Neuron as Neuron
+from neurons.registry import NEURONS as NEURONS
+from neurons.registry import register_neuron as register_neuron

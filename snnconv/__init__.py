@@ -14,6 +14,7 @@ from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
 from snnconv.simulators import Confidence as Confidence
 from snnconv.simulators.run import Run as Run
+from snnconv.storage import load as load
 from snnconv.verification import Verification as Verification
 from snnconv.verification import verify as verify
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, InputCode
 from coding.plan import as_plan
-from neurons import IntegrateFire, Neuron, SignedIntegrateFire
+from neurons import NEURONS, Neuron, SignedIntegrateFire
 from snnconv.calibration import Observed, Scaling, arrange, collect, observe, scale_of
 from snnconv.capture import capture
 from snnconv.channels import channel_axes
@@ -35,9 +35,7 @@ def convert(
     input: str | InputCode | None = None,
     normalization: Literal["channel", "layer"] = "channel",
     percentile: float | Literal["mse"] = 99.99,
-    reset: Literal["subtract", "zero"] = "subtract",
-    initial_potential: float = 0.5,
-    neuron: Neuron | None = None,
+    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
 
@@ -45,9 +43,10 @@ def convert(
     tensor, a (inputs, targets) tuple, or an iterable of batches; every fifth sample is held out for ``verify``.
     ``coding`` is a code's name, a code such as ``coding.Rate(64)``, or a ``CodingPlan``; ``input`` is "real" (constant
     current) or "poisson". Scales are found per ``channel`` or per ``layer`` as a ``percentile`` of the activations (100
-    is the maximum; "mse" minimises the squared rounding error). ``reset`` and ``initial_potential`` (a share of the
-    threshold) are those of the integrate-and-fire neuron; ``neuron`` replaces it by one of your own, for instance
-    ``neurons.SnntorchNeuron(...)``, in all populations without negative values.
+    is the maximum; "mse" minimises the squared rounding error). ``neuron`` is "integrate-fire", or "corrective", which
+    takes back spikes fired too early and needs far fewer steps; or a function that makes a neuron from the code, such
+    as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a neuron of your own, for instance
+    ``neurons.SnntorchNeuron(...)``. Populations with negative values use ``neurons.SignedIntegrateFire``.
 
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
@@ -56,10 +55,7 @@ def convert(
     if input is not None:
         plan = CodingPlan(hidden=plan.hidden, input=input)  # type: ignore[arg-type]
     scaling = Scaling(normalization, percentile)
-    unsigned = neuron if neuron is not None else IntegrateFire(plan.hidden, reset, initial_potential)
-    if not isinstance(unsigned, Neuron):
-        raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(unsigned).__name__}")
-
+    unsigned = _neuron(neuron, plan.hidden)
     parts = collect(calibration)
     _check_device(model, parts)
     captured = capture(model, parts[0])
@@ -91,6 +87,19 @@ def convert(
     return SpikingNetwork(
         graph, populations, plan, input_shapes, _ranges(samples.fitted, graph), densities, samples.held_out
     )
+
+
+def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
+    choices = ("integrate-fire", "corrective")
+    if isinstance(neuron, str):
+        if neuron not in choices:
+            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(choices)}")
+        neuron = NEURONS[neuron]
+    if isinstance(neuron, type) or not isinstance(neuron, Neuron):
+        neuron = neuron(code) if callable(neuron) else neuron
+    if not isinstance(neuron, Neuron):
+        raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
+    return neuron
 
 
 def _check_device(model: nn.Module | ExportedProgram, parts: Sequence[Inputs]) -> None:

@@ -55,5 +55,5 @@ class Fill(_Constant):
     names = ("zeros", "ones", "full")
 
     def evaluate(self, arguments: Arguments) -> torch.Tensor:
-        value = float({"zeros": 0.0, "ones": 1.0}.get(self.op, arguments.get("fill_value", 0.0)))
+        value = arguments["fill_value"] if self.op == "full" else float(self.op == "ones")
         return torch.full(arguments["size"], value, dtype=arguments["like"].dtype, device=arguments["like"].device)

@@ -1,0 +1,57 @@
+"""A rate-coded neuron that takes back spikes it should not have fired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from coding.code import Code, Memory
+from coding.errors import ConfigurationError
+
+
+class CorrectiveState(NamedTuple):
+    """Membrane potential, payload emitted so far, and what the code remembers of positive and negative spikes."""
+
+    potential: Tensor
+    emitted: Tensor
+    memory: Memory
+    negative_memory: Memory
+
+
+@dataclass(frozen=True)
+class CorrectiveIntegrateFire:
+    """Integrate-and-fire neuron with reset by subtraction and corrective negative spikes.
+
+    Currents do not arrive evenly, so a neuron may fire on early input that later input cancels. Once its potential
+    falls to ``-margin``, and while it has emitted more than it has taken back, it fires a spike of -1 (the signed
+    neuron with memory of Wang et al. 2022, IJCAI). Its output never falls below zero: it is still a ReLU.
+    """
+
+    code: Code
+    initial_potential: float = 0.5
+    margin: float = 0.5
+
+    unit_payload = False
+    update_multiplications = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.initial_potential < 1.0:
+            raise ConfigurationError(f"initial_potential must lie in [0, 1), got {self.initial_potential!r}")
+        if not 0.0 < self.margin <= 1.0:
+            raise ConfigurationError(f"margin must lie in (0, 1], got {self.margin!r}")
+
+    def initial(self, like: Tensor) -> CorrectiveState:
+        potential = torch.full_like(like, self.initial_potential, requires_grad=False)
+        return CorrectiveState(potential, torch.zeros_like(potential), None, None)
+
+    def step(self, current: Tensor, state: CorrectiveState, t: int) -> tuple[Tensor, CorrectiveState]:
+        potential = state.potential.add_(current)
+        payload, memory = self.code.fire(potential, t, state.memory)
+        # The same firing rule on the mirrored potential, shifted so that its threshold of 1 lies at -margin.
+        taken_back, negative_memory = self.code.fire((1.0 - self.margin) - potential, t, state.negative_memory)
+        payload.sub_(torch.minimum(taken_back, state.emitted))
+        potential.sub_(payload)
+        return payload, CorrectiveState(potential, state.emitted.add_(payload), memory, negative_memory)

@@ -1,0 +1,3 @@
+"""The command line: ``snnconv demo | preflight | convert | evaluate``."""
+
+from snnconv.cli.main import main as main

@@ -1,0 +1,157 @@
+"""Commands of the command line; each prints what the library returns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from torch import Tensor, nn
+
+import snnconv
+from coding import CODES, CodingPlan, Concurrent
+from snnconv.cli.demo import run_demo
+from snnconv.cli.models import load_model
+from snnconv.cli.progress import batches_with_progress
+from snnconv.data.files import load_samples
+from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Convert trained PyTorch networks into spiking neural networks, and measure what comes out.",
+)
+console = Console(soft_wrap=True, highlight=False)
+
+Model = Annotated[
+    str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
+
+
+@app.command()
+def demo(steps: Annotated[int, typer.Option(help="Time steps.")] = 64, json_file: Json = None) -> None:
+    """Train a small network on digits, convert it, and show it beside the original."""
+    figures = run_demo(console, steps)
+    _write_json(json_file, figures)
+
+
+@app.command()
+def preflight(
+    model: Model,
+    shape: Annotated[str, typer.Option(help="Shape of one input without its batch axis, such as 3,32,32.")],
+    weights: Weights = None,
+    json_file: Json = None,
+) -> None:
+    """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
+    report = snnconv.preflight(load_model(model, weights), torch.zeros(2, *_sizes(shape)))
+    console.print(str(report), markup=False)
+    _write_json(json_file, report.to_dict())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    model: Model,
+    calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
+    weights: Weights = None,
+    coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(CODES))] = "rate",
+    neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
+    steps: Annotated[int, typer.Option(help="Time steps.")] = 64,
+    input_code: Annotated[str, typer.Option("--input", help="Input code: real or poisson.")] = "real",
+    normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
+    percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
+) -> None:
+    """Convert a model and write the spiking network to one file."""
+    if coding not in CODES:
+        raise ConfigurationError(f"unknown code {coding!r}; known codes: {', '.join(CODES)}")
+    options: dict[str, Any] = {"normalization": normalization, "neuron": neuron}
+    if percentile:
+        options["percentile"] = percentile if percentile == "mse" else _number(percentile)
+    inputs, _ = load_samples(calibration)
+    plan = CodingPlan(hidden=CODES[coding](steps), input=input_code)  # type: ignore[arg-type]
+    network = snnconv.convert(load_model(model, weights), inputs, coding=plan, **options)
+    console.print(network.report(), markup=False)
+    if network.held_out:
+        console.print(str(snnconv.verify(network)), markup=False)
+    network.save(output)
+    console.print(f"written: {output}", markup=False)
+
+
+@app.command()
+def evaluate(
+    network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
+    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
+    reference: Annotated[str, typer.Option(help="The original model, as for convert.")] = "",
+    weights: Weights = None,
+    steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
+    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
+    json_file: Json = None,
+) -> None:
+    """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""
+    if batch < 1:
+        raise ConfigurationError(f"--batch must be at least 1, got {batch}")
+    if steps is not None:
+        Concurrent(steps)
+    spiking = snnconv.load(network)
+    inputs, targets = load_samples(data)
+    original = load_model(reference, weights) if reference else None
+    if original is not None and not isinstance(original, nn.Module):
+        original = original.module()
+    items = list(_batches(inputs, targets, batch))
+    result = snnconv.evaluate(spiking, batches_with_progress(console, items), reference=original, steps=steps)
+    console.print(str(result), markup=False)
+    _write_json(json_file, result.to_dict())
+
+
+def main() -> None:
+    """Entry point: an error of the project ends with its message, not with a traceback."""
+    try:
+        app()
+    except SnnconvError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)
+
+
+def _batches(inputs: Tensor, targets: Tensor | None, size: int) -> Any:
+    if targets is not None and len(targets) != len(inputs):
+        raise InputError(f"data: {len(inputs)} inputs and {len(targets)} targets")
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
+        yield part if targets is None else (part, targets[start : start + size].long())
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise ConfigurationError(f"--shape must be positive numbers such as 3,32,32, got {text!r}")
+    return sizes
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(f"--percentile must be a number or mse, got {text!r}") from None
+
+
+def _write_json(path: Path | None, figures: dict[str, Any]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,40 @@
+"""Sample data from files: arrays named ``inputs`` and ``targets``, or one bare array of inputs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from snnconv.errors import InputError
+
+
+def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
+    """Inputs and targets (or ``None``) from ``.npz``, ``.npy`` or ``.safetensors``; nothing is unpickled.
+
+    Raises ``InputError`` for a file that is missing, broken, of another type, or without ``inputs``.
+    """
+    file = Path(path)
+    try:
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: torch.from_numpy(archive[name]) for name in archive.files}
+        elif file.suffix == ".npy":
+            arrays = {"inputs": torch.from_numpy(np.load(file, allow_pickle=False))}
+        elif file.suffix == ".safetensors":
+            arrays = safetensors.torch.load_file(file)
+        else:
+            raise InputError(f"{file}: samples come from .npz, .npy or .safetensors files")
+    except (OSError, ValueError, TypeError, BadZipFile, safetensors.SafetensorError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file} cannot be read as samples: {error}") from error
+    if "inputs" not in arrays:
+        raise InputError(f"{file} holds {sorted(arrays)}; name the array of samples 'inputs' and its classes 'targets'")
+    return arrays["inputs"], arrays.get("targets")

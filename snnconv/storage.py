@@ -1,0 +1,262 @@
+"""Storage: a network in one file, safetensors with a JSON manifest, read without pickle or the model's class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from coding import Code, CodingPlan, SnnconvError
+from coding.plan import CODES, INPUT_CODES
+from neurons.registry import NEURONS
+from snnconv.errors import StorageError
+from snnconv.graph import Argument, Graph, Node, Ref, Source
+from snnconv.operators import OPERATORS, Activation
+from snnconv.population import Population
+
+if TYPE_CHECKING:
+    from snnconv.network import SpikingNetwork
+
+FORMAT, VERSION = "snnconv", 1
+_REGISTRIES: dict[str, Mapping[str, type]] = {"code": CODES, "input": INPUT_CODES, "neuron": NEURONS}
+
+
+def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
+    """Write ``network`` to ``path``, whole or not at all.
+
+    Raises ``StorageError`` for a neuron or code that is not registered, and where the file cannot be written.
+    """
+    tensors = {f"constant.{name}": tensor for name, tensor in network.constants.items()}
+    tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
+    tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    manifest = json.dumps(_manifest(network), allow_nan=False)
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "manifest": manifest,
+        "sha256": _digest(manifest, tensors),
+    }
+    target = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(safetensors.torch.save(tensors, metadata))
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def load(path: str | os.PathLike[str]) -> SpikingNetwork:
+    """The network in ``path``, on the CPU; needs neither the model's class nor pickle.
+
+    Raises ``StorageError`` for a file that is missing, truncated, altered, from a future version, or not one of ours.
+    """
+    source = Path(path)
+    try:
+        with safetensors.safe_open(source, framework="pt") as file:
+            metadata = file.metadata() or {}
+            _check_version(source, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, safetensors.SafetensorError) as error:
+        raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
+    manifest = metadata.get("manifest", "")
+    if metadata.get("sha256") != _digest(manifest, tensors):
+        raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
+    try:
+        return _network(json.loads(manifest), tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, SnnconvError) as error:
+        raise StorageError(f"{source} holds no valid network: {error}") from error
+
+
+def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get("version", "")
+    if metadata.get("format") != FORMAT or not version.isdigit():
+        raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
+    if int(version) > VERSION:
+        raise StorageError(
+            f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
+        )
+
+
+def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(manifest.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _manifest(network: SpikingNetwork) -> dict[str, Any]:
+    graph = network.graph
+    return {
+        "inputs": [[name, list(shape)] for name, shape in graph.inputs.items()],
+        "nodes": [
+            [
+                node.name,
+                node.op,
+                {key: _encode(value) for key, value in node.arguments.items()},
+                None if node.shape is None else list(node.shape),
+                _encode_source(node.source),
+            ]
+            for node in graph.nodes.values()
+        ],
+        "output": _encode(graph.output),
+        "batch_axis": graph.batch_axis,
+        "populations": [
+            {
+                "name": population.name,
+                "node": population.node,
+                "activation": asdict(population.activation),
+                "neuron": _encode_object("neuron", population.neuron),
+                "channel_axis": population.channel_axis,
+                "shape": list(population.shape),
+                "inserted": population.inserted,
+                "silent_channels": list(population.silent_channels),
+            }
+            for population in network.populations.values()
+        ],
+        "hidden": _encode_object("code", network.plan.hidden),
+        "input": _encode_object("input", network.plan.input),
+        "input_shapes": [list(shape) for shape in network.input_shapes],
+        "densities": network.densities,
+    }
+
+
+def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SpikingNetwork:
+    from snnconv.network import SpikingNetwork
+
+    constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
+    inputs = {str(name): tuple(int(size) for size in shape) for name, shape in manifest["inputs"]}
+    known, nodes = {*inputs, *constants}, {}
+    for name, op, arguments, shape, source in manifest["nodes"]:
+        if op not in OPERATORS:
+            raise StorageError(f"operator {op!r} is not in the vocabulary")
+        if name in known:
+            raise StorageError(f"node {name!r} occurs twice")
+        decoded = {str(key): _decode(value) for key, value in arguments.items()}
+        sizes = None if shape is None else tuple(int(size) for size in shape)
+        nodes[name] = Node(str(name), op, decoded, sizes, Source(*source))
+        missing = set(nodes[name].refs()) - known
+        if missing:
+            raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
+        known.add(name)
+    batch_axis = manifest["batch_axis"]
+    if batch_axis not in (0, None):
+        raise StorageError(f"batch axis {batch_axis!r} is neither 0 nor absent")
+    graph = Graph(inputs, constants, nodes, _decode(manifest["output"]), batch_axis)
+    populations = {}
+    for entry in manifest["populations"]:
+        node = nodes[entry["node"]]
+        populations[node.name] = Population(
+            name=str(entry["name"]),
+            node=node.name,
+            activation=Activation(**entry["activation"]),
+            neuron=_decode_object("neuron", entry["neuron"]),
+            scale=tensors[f"scale.{node.name}"],
+            channel_axis=entry["channel_axis"],
+            shape=tuple(int(size) for size in entry["shape"]),
+            source=node.source,
+            inserted=bool(entry["inserted"]),
+            silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
+        )
+    plan = CodingPlan(_decode_object("code", manifest["hidden"]), _decode_object("input", manifest["input"]))
+    shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
+    ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
+    densities = {str(name): float(share) for name, share in manifest["densities"].items()}
+    return SpikingNetwork(graph, populations, plan, shapes, ranges, densities)
+
+
+def _encode(value: Argument) -> Any:
+    """An argument as JSON: references, tuples, dicts and floats that JSON lacks are marked."""
+    if isinstance(value, Ref):
+        return {"ref": value.name}
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(item) for item in value]}
+    if isinstance(value, list):
+        return [_encode(item) for item in value]
+    if isinstance(value, dict):
+        return {"dict": [[_encode(key), _encode(item)] for key, item in value.items()]}
+    if isinstance(value, float) and value - value != 0.0:
+        return {"float": repr(value)}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise StorageError(f"an argument of type {type(value).__name__} cannot be stored")
+
+
+def _decode(value: Any) -> Argument:
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    if isinstance(value, dict):
+        ((kind, content),) = value.items()
+        if kind == "ref":
+            return Ref(str(content))
+        if kind == "tuple":
+            return tuple(_decode(item) for item in content)
+        if kind == "dict":
+            return {_decode(key): _decode(item) for key, item in content}
+        if kind == "float":
+            return float(content)
+        raise StorageError(f"argument of unknown kind {kind!r}")
+    return value
+
+
+def _encode_source(source: Source) -> list[Any]:
+    # Where the user's code lay is nobody else's business; its file name and line are enough to find it again.
+    return [Path(source.file).name, source.line, source.text, source.module, source.module_type]
+
+
+def _encode_object(kind: str, value: Any) -> dict[str, Any]:
+    for name, known in _REGISTRIES[kind].items():
+        if type(value) is known and is_dataclass(value):
+            return {"name": name, "fields": dict(_encoded_fields(kind, value))}
+    raise StorageError(
+        f"{kind} {type(value).__name__} is not registered, so it cannot be stored; "
+        "register it (coding.register_code, neurons.register_neuron) or convert with a built-in one"
+    )
+
+
+def _encoded_fields(kind: str, value: Any) -> Iterator[tuple[str, Any]]:
+    for field in fields(value):
+        content = getattr(value, field.name)
+        if isinstance(content, Code):
+            yield field.name, {"code": _encode_object("code", content)}
+        elif content is None or isinstance(content, (bool, int, float, str)):
+            yield field.name, content
+        else:
+            raise StorageError(f"{kind} {type(value).__name__}: field {field.name} cannot be stored")
+
+
+def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
+    name = entry["name"]
+    if name not in _REGISTRIES[kind]:
+        raise StorageError(f"{kind} {name!r} is not registered; import the package that defines it first")
+    values = {
+        key: _decode_object("code", value["code"]) if isinstance(value, dict) else value
+        for key, value in entry["fields"].items()
+    }
+    return _REGISTRIES[kind][name](**values)
