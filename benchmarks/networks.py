@@ -12,8 +12,9 @@ What had to change, and why:
 - the shortcut ``F.pad(x[:, :, ::2, ::2], ...)`` became a strided 1x1 convolution with fixed weights 0 and
   1: ``F.pad`` is not among the operations SpikingJelly adapts. The convolution multiplies by one and adds
   zeros, so it is exact.
-- ``F.avg_pool2d(out, out.size()[3])`` became `nn.AvgPool2d` with kernel 8, and ``view`` became `nn.Flatten`.
-- ``out += shortcut(x)`` became ``out + shortcut(x)``.
+- ``F.avg_pool2d(out, out.size()[3])`` became `nn.AvgPool2d` with kernel 8: SpikingJelly refuses the function.
+- ``view`` became `nn.Flatten` and ``out += shortcut(x)`` became ``out + shortcut(x)``, for plainness: both
+  libraries take the author's form.
 """
 
 from __future__ import annotations

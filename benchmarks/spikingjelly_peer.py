@@ -1,9 +1,14 @@
 """SpikingJelly 2.0: rate coding with soft-reset integrate-and-fire neurons.
 
 The converter traces the network, fuses each convolution with its batch normalisation, observes the
-activations of every `nn.ReLU` on calibration batches, and puts scaler - neuron - scaler in its place;
-weights stay as they are. The output is analog; outputs are summed over the steps. Its state must be reset
-by hand before each batch.
+activations of every `nn.ReLU` on calibration batches, and puts scaler - neuron - scaler in its place; weights
+stay as they are. The output is analog; outputs are summed over the steps. Its state must be reset by hand
+before each batch.
+
+By default a max pool takes the maximum of spikes at each step, which is not the maximum of the rates.
+``pre_spike_maxpool`` takes the maximum of the currents before the neuron instead. That is exact where the
+current is constant, as after the first convolution; deeper, the maximum of currents that fluctuate from step to
+step is too large on average, and more steps do not remove the error.
 """
 
 from __future__ import annotations

@@ -17,7 +17,5 @@ def tie_tolerance(dtype: torch.dtype) -> float:
 
 def reaches(potential: Tensor, threshold: float | Tensor) -> Tensor:
     """1 where ``potential >= threshold * (1 - eps)``, else 0, in the dtype of ``potential``; any shape."""
-    if isinstance(threshold, Tensor) and threshold.requires_grad:
-        threshold = threshold.detach()
-    spikes = torch.empty_like(potential, requires_grad=False)
+    spikes = torch.empty_like(potential)
     return torch.ge(potential.detach(), threshold * (1.0 - tie_tolerance(potential.dtype)), out=spikes)

@@ -16,8 +16,8 @@ from coding.errors import ConfigurationError
 class SnntorchNeuron:
     """A snntorch neuron of the ``Leaky`` family, for instance ``snn.Leaky(beta=1.0, reset_mechanism="subtract")``.
 
-    Its membrane must be its only state and its threshold 1, because currents arrive normalised and a spike stands for
-    one scale. ``initial_potential`` is the membrane before step 0. Raises ``ConfigurationError`` otherwise.
+    Its membrane must be its only state, its threshold and its spikes 1, because currents arrive normalised and a spike
+    stands for one scale. ``initial_potential`` is the membrane before step 0. Raises ``ConfigurationError`` otherwise.
     """
 
     module: Any
@@ -39,6 +39,13 @@ class SnntorchNeuron:
             raise ConfigurationError(
                 f"SnntorchNeuron: the threshold must be 1 (currents are normalised by the scale), got {threshold}"
             )
+        if not bool((torch.as_tensor(self.module.graded_spikes_factor) == 1).all()):
+            raise ConfigurationError(
+                "SnntorchNeuron: graded_spikes_factor must be 1 (a spike stands for one scale), got "
+                f"{self.module.graded_spikes_factor}"
+            )
+        if not 0.0 <= self.initial_potential < 1.0:
+            raise ConfigurationError(f"initial_potential must lie in [0, 1), got {self.initial_potential!r}")
         # The adapter keeps a copy without hidden state, so that the user's module is never changed by a simulation.
         module = copy.deepcopy(self.module)
         module.init_hidden, module.output = False, False
@@ -47,11 +54,11 @@ class SnntorchNeuron:
     def initial(self, like: Tensor) -> Tensor:
         return torch.full_like(like, self.initial_potential)
 
-    def step(self, current: Tensor, state: Tensor, t: int) -> tuple[Tensor, Tensor]:
+    def step(self, current: Tensor, state: Tensor, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
         # snntorch resets at the beginning of the next step, so a potential above threshold at step 0 would be reset
         # although no spike was emitted; initial potentials below 1 exclude that.
-        payload, potential = self.module(current, state)
-        return payload, potential
+        payload, potential = self.module(current * gain, state)
+        return payload.to(current.dtype), potential  # snntorch's spikes are in single precision
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,6 @@ class NorseNeuron:
             raise ConfigurationError(f"NorseNeuron: {type(self.cell).__name__} has no membrane potential 'v'")
         return state._replace(v=torch.full_like(like, self.initial_potential))
 
-    def step(self, current: Tensor, state: Any, t: int) -> tuple[Tensor, Any]:
-        payload, state = self.cell(current, state)
+    def step(self, current: Tensor, state: Any, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Any]:
+        payload, state = self.cell(current * gain, state)
         return payload, state

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coding.code import Code, Memory
 from coding.errors import ConfigurationError
+from neurons.neuron import integrate
 
 
 class CorrectiveState(NamedTuple):
@@ -47,8 +48,10 @@ class CorrectiveIntegrateFire:
         potential = torch.full_like(like, self.initial_potential, requires_grad=False)
         return CorrectiveState(potential, torch.zeros_like(potential), None, None)
 
-    def step(self, current: Tensor, state: CorrectiveState, t: int) -> tuple[Tensor, CorrectiveState]:
-        potential = state.potential.add_(current)
+    def step(
+        self, current: Tensor, state: CorrectiveState, t: int, gain: Tensor | float = 1.0
+    ) -> tuple[Tensor, CorrectiveState]:
+        potential = integrate(state.potential, current, gain)
         payload, memory = self.code.fire(potential, t, state.memory)
         # The same firing rule on the mirrored potential, shifted so that its threshold of 1 lies at -margin.
         taken_back, negative_memory = self.code.fire((1.0 - self.margin) - potential, t, state.negative_memory)

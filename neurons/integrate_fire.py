@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coding.code import Code, Memory
 from coding.errors import ConfigurationError
+from neurons.neuron import integrate
 
 
 class MembraneState(NamedTuple):
@@ -47,8 +48,10 @@ class IntegrateFire:
     def initial(self, like: Tensor) -> MembraneState:
         return MembraneState(torch.full_like(like, self.initial_potential, requires_grad=False), None)
 
-    def step(self, current: Tensor, state: MembraneState, t: int) -> tuple[Tensor, MembraneState]:
-        potential = state.potential.add_(current)
+    def step(
+        self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
+    ) -> tuple[Tensor, MembraneState]:
+        potential = integrate(state.potential, current, gain)
         payload, memory = self.code.fire(potential, t, state.memory)
         if self.reset == "subtract":
             potential.sub_(payload)
@@ -86,10 +89,10 @@ class SignedIntegrateFire:
         return MembraneState(potential, None), None
 
     def step(
-        self, current: Tensor, state: tuple[MembraneState, Memory], t: int
+        self, current: Tensor, state: tuple[MembraneState, Memory], t: int, gain: Tensor | float = 1.0
     ) -> tuple[Tensor, tuple[MembraneState, Memory]]:
         membrane, negative_memory = state
-        potential = membrane.potential.add_(current)
+        potential = integrate(membrane.potential, current, gain)
         # One firing rule serves both signs: the negative side is the mirrored potential, measured in its own units.
         charge = 1.0 if self.negative == "graded" else 1.0 / self.negative_slope
         positive, memory = self.code.fire(potential, t, membrane.memory)

@@ -12,7 +12,7 @@ State = Any
 
 @runtime_checkable
 class Neuron(Protocol):
-    """A population of neurons without weights. Currents and payloads are normalised: 1.0 is the population's scale."""
+    """Neurons without weights; potentials and payloads are normalised: 1.0 is the population's scale."""
 
     @property
     def unit_payload(self) -> bool:
@@ -28,9 +28,18 @@ class Neuron(Protocol):
         """The state before step 0, for currents shaped, placed and typed as ``like``."""
         ...
 
-    def step(self, current: Tensor, state: State, t: int) -> tuple[Tensor, State]:
+    def step(self, current: Tensor, state: State, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, State]:
         """Payload and next state after ``current`` arrived at step ``t`` of the population's own time.
 
-        ``state`` is consumed: its storage may be reused for the state returned. ``current`` is left as it is.
+        ``gain`` (broadcastable) brings the current into normalised units: the inverse of the population's scale.
+        ``state`` is consumed: its storage may be reused for the state returned. ``current`` is left as it is, and the
+        payload is a tensor of its own that the caller may change.
         """
         ...
+
+
+def integrate(potential: Tensor, current: Tensor, gain: Tensor | float) -> Tensor:
+    """Add ``gain * current`` to ``potential`` in place, in one pass over memory."""
+    if isinstance(gain, Tensor):
+        return potential.addcmul_(current, gain)
+    return potential.add_(current, alpha=gain)

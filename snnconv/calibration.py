@@ -97,16 +97,18 @@ class Observed:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter."""
 
     channel_axis: int | None
+    activation: Activation = field(default_factory=Activation)
     maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
     active: int = 0
     total: int = 0
     histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def by_channel(self, values: Tensor) -> Tensor:
-        """Magnitudes as ``[channels, values per channel]``."""
+        """Sizes of the currents behind the values, as ``[channels, values per channel]``."""
+        sizes = self.activation.current_size(values)
         if self.channel_axis is None:
-            return values.abs().reshape(1, -1)
-        return values.abs().movedim(self.channel_axis, 0).flatten(1)
+            return sizes.reshape(1, -1)
+        return sizes.movedim(self.channel_axis, 0).flatten(1)
 
     def observe_maximum(self, values: Tensor) -> None:
         largest = self.by_channel(values).amax(1)
@@ -154,7 +156,7 @@ class Scaling:
     """How scales are chosen: per ``channel`` or ``layer``; a percentile (100: the maximum) or least squares ("mse")."""
 
     normalization: Literal["channel", "layer"] = "channel"
-    percentile: float | Literal["mse"] = 99.99
+    percentile: float | Literal["mse"] = 99.9
 
     def __post_init__(self) -> None:
         if self.normalization not in ("channel", "layer"):
@@ -164,14 +166,13 @@ class Scaling:
             raise ConfigurationError(f"percentile must be 'mse' or lie in (0, 100], got {self.percentile!r}")
 
 
-def observe(graph: Graph, axes: Mapping[str, int | None], chunks: Iterable[Inputs]) -> dict[str, Observed]:
-    """Statistics of the results named in ``axes`` (with their channel axes) when ``graph`` runs on ``chunks``.
+def observe(graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs]) -> None:
+    """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
     Two passes: maxima first, then histograms over the ranges found. Raises ``InputError`` for a result that is NaN or
     infinite.
     """
     chunks = tuple(chunks)
-    found = {name: Observed(axis) for name, axis in axes.items()}
     with torch.no_grad():
         for method in (Observed.observe_maximum, Observed.observe_histogram):
             for chunk in chunks:
@@ -180,12 +181,9 @@ def observe(graph: Graph, axes: Mapping[str, int | None], chunks: Iterable[Input
                     if not bool(torch.isfinite(values[name]).all()):
                         raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
                     method(observed, values[name])
-    return found
 
 
-def scale_of(
-    observed: Observed, scaling: Scaling, activation: Activation, steps: int
-) -> tuple[Tensor, tuple[int, ...]]:
+def scale_of(observed: Observed, scaling: Scaling, steps: int) -> tuple[Tensor, tuple[int, ...]]:
     """Scale ``[channels]`` of a population (``[1]`` for one scale), and the channels that were silent throughout.
 
     A silent channel takes the largest scale of the layer: it neither divides by zero nor saturates if it fires later.
@@ -195,6 +193,6 @@ def scale_of(
     largest = found.max()
     fallback = largest if bool(largest > 0) else torch.ones_like(largest)
     scale = torch.where(found > 0, found, fallback)
-    if activation.maximum is not None:
-        scale = scale.clamp(max=activation.maximum)
+    if observed.activation.maximum is not None:
+        scale = scale.clamp(max=observed.activation.maximum)
     return scale, tuple(int(channel) for channel in torch.nonzero(silent).flatten())

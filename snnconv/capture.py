@@ -103,8 +103,9 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgra
         shapes = tuple({0: batch} for _ in doubled)
         return _run_export(model, doubled, shapes), 0
     except Exception as error:
-        if not _ties_batch(error):
+        if _depends_on_data(error):
             raise _refusal(error) from error
+    # What fails with a free batch axis may tie its size to something else, as a graph network does to its adjacency.
     try:
         return _run_export(model, tuple(example), None), None
     except Exception as error:
@@ -118,15 +119,15 @@ def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> E
         return torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
 
 
-def _ties_batch(error: Exception) -> bool:
+def _depends_on_data(error: Exception) -> bool:
     text = str(error)
-    return "Constraints violated" in text or "specialized" in text or ("shape '[" in text and "is invalid" in text)
+    return "data-dependent" in text or "DataDependent" in type(error).__name__ or ".item()" in text
 
 
 def _refusal(error: Exception) -> UnsupportedModelError:
     text = str(error).strip()
     first_line = text.splitlines()[0] if text else type(error).__name__
-    if "data-dependent" in text or "DataDependent" in type(error).__name__ or ".item()" in text:
+    if _depends_on_data(error):
         reason = "control flow depends on the values of the input"
         remedy = "compute both branches and choose with torch.where, or decide outside the model"
     else:

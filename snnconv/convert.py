@@ -23,7 +23,7 @@ from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
 from snnconv.preflight import inspect
-from snnconv.probing import check_affine, check_capture
+from snnconv.probing import check_affine, check_capture, check_samples_apart
 from snnconv.rewrite import normal_form
 
 
@@ -34,7 +34,7 @@ def convert(
     coding: str | Code | CodingPlan = "rate",
     input: str | InputCode | None = None,
     normalization: Literal["channel", "layer"] = "channel",
-    percentile: float | Literal["mse"] = 99.99,
+    percentile: float | Literal["mse"] = 99.9,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
@@ -68,13 +68,17 @@ def convert(
     check_capture(captured, reference, example)
 
     graph = normal_form(captured, example)
+    check_samples_apart(graph, example)
     check_affine(graph, example)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
     nodes = _activation_nodes(graph)
     channels = channel_axes(graph, shapes)
-    axes = {name: channels[name] if normalization == "channel" else None for name in nodes}
-    gates = {name: None for name in gate_nodes(graph)}
-    observed = observe(graph, {**axes, **gates}, samples.fitted)
+    observed = {
+        name: Observed(channels[name] if normalization == "channel" else None, activation)
+        for name, activation in nodes.items()
+    }
+    observed |= {name: Observed(None) for name in gate_nodes(graph)}
+    observe(graph, observed, samples.fitted)
     names = _names(graph, nodes)
     populations = {
         name: _population(names[name], node, nodes[name], observed[name], scaling, plan.hidden, unsigned, graph)
@@ -141,14 +145,15 @@ def _population(
     unsigned: Neuron,
     graph: Graph,
 ) -> Population:
-    scale, silent = scale_of(observed, scaling, activation, code.steps)
+    scale, silent = scale_of(observed, scaling, code.steps)
     slope = activation.negative_slope
     assert node.shape is not None
     return Population(
         name=name,
         node=node.name,
         activation=activation,
-        neuron=unsigned if slope == 0.0 else SignedIntegrateFire(code, slope),
+        # Half a threshold to start from, where one sign prevails; the identity favours neither.
+        neuron=unsigned if slope == 0.0 else SignedIntegrateFire(code, slope, initial_potential=0.5 * (slope < 1.0)),
         scale=scale,
         channel_axis=observed.channel_axis,
         shape=node.shape[1:] if graph.batch_axis == 0 else node.shape,

@@ -20,7 +20,7 @@ from snnconv.errors import InputError
 from snnconv.network import SpikingNetwork
 from snnconv.report import table
 from snnconv.simulators.clock import Clock, Stop
-from snnconv.simulators.observers import Observer, SpikeCounter
+from snnconv.simulators.observers import Observer, Samples, SpikeCounter
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,11 @@ class Evaluation:
     Accuracies and agreement (share of samples for which both decide alike) are percentages; they are ``None`` without
     targets. ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps, ``spikes_by_step[t]``
     are the mean spikes of a sample up to there. Spikes, synaptic operations and energy are means for one sample.
+    ``judged`` counts the decisions that have a target.
     """
 
     samples: int
+    judged: int
     steps: int
     accuracy: float | None
     reference_accuracy: float | None
@@ -65,7 +67,7 @@ class Evaluation:
         if self.accuracy is None:
             return None
         share = self.accuracy / 100.0
-        return 100.0 * math.sqrt(share * (1.0 - share) / self.samples)
+        return 100.0 * math.sqrt(share * (1.0 - share) / self.judged)
 
     def latency(self, loss: float = 0.5) -> int | None:
         """Time steps from which on the loss stays within ``loss`` percentage points; ``None`` if it never does.
@@ -144,7 +146,7 @@ def evaluate(
     graph stands in. ``rate_reference`` is the evaluation of a rate-coded run, for energy E1. ``progress`` wraps the
     iteration over batches. Raises ``InputError`` for data that does not fit.
     """
-    counter = SpikeCounter(network)
+    counter = SpikeCounter(network, by_step=True)
     tally = _Tally()
     lengths = 0
     for inputs, targets in batches(data, "data") if progress is None else progress(batches(data, "data")):
@@ -204,13 +206,13 @@ class _Tally(Observer):
         self.judged += int(counted.sum())
         self.reference_correct += int((reference == self._targets)[counted].sum())
 
-    def output(self, t: int, output: Any, samples: Tensor) -> None:
+    def output(self, t: int, output: Any, samples: Samples) -> None:
         self._count(self._running, t, output, samples)
 
-    def stopped(self, t: int, output: Any, samples: Tensor) -> None:
+    def stopped(self, t: int, output: Any, samples: Samples) -> None:
         self._count(self._final, t + 1, output, samples)
 
-    def _count(self, table: list[list[int]], t: int, output: Any, samples: Tensor) -> None:
+    def _count(self, table: list[list[int]], t: int, output: Any, samples: Samples) -> None:
         while len(table) <= t:
             table.append([0, 0])
         decisions = _decisions(output)
@@ -247,6 +249,7 @@ def _evaluation(
         reference_run = (rate_reference.activity.spikes, rate_reference.activity.latency)
     return Evaluation(
         samples=samples,
+        judged=tally.judged,
         steps=steps,
         accuracy=None if accuracies is None else accuracies[-1],
         reference_accuracy=100.0 * tally.reference_correct / tally.judged if judged else None,

@@ -34,8 +34,9 @@ class Program:
         self._steps = []
         for position, node in enumerate(nodes):
             drop = tuple(name for name, last in last_use.items() if last == position and name not in kept)
-            fixed = {key: value for key, value in node.arguments.items() if not any(refs_in(value))}
-            open_arguments = [(key, value) for key, value in node.arguments.items() if key not in fixed]
+            open_arguments = [(key, value) for key, value in node.arguments.items() if any(refs_in(value))]
+            # Operators may read their arguments by position: those to fill in keep their place.
+            fixed = {**node.arguments, **{key: None for key, _ in open_arguments}}
             self._steps.append((node, OPERATORS[node.op].evaluate, fixed, open_arguments, drop))
 
     def run(self, environment: Environment, handlers: Mapping[str, Handler] | None = None) -> None:

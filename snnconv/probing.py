@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from snnconv.preflight import Preflight, Problem, classify
 #: Relative error that rounding may cause in single precision through a deep network.
 _CAPTURE_TOLERANCE = 1e-3
 _AFFINE_TOLERANCE = 1e-9
+#: Samples in the batches of random values that regions are probed with.
+_SAMPLES = 3
 
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
@@ -67,6 +70,57 @@ def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
         raise UnsupportedModelError(Preflight((), tuple(problems)))
 
 
+def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
+    """Raise ``UnsupportedModelError`` where a sample's result depends on the other samples of its batch.
+
+    The first and the last sample of a batch are kept while the others change: their activations and outputs must stay.
+    """
+    if graph.batch_axis is None:
+        return
+    double = _in_double(graph)
+    signals = graph.signals()
+    watched = {node.name: node for node in _stations(graph.nodes.values(), signals)}
+    watched |= {name: graph.nodes[name] for name in refs_in(graph.output) if name in signals & graph.nodes.keys()}
+
+    def batch(seed: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        shapes = [(_SAMPLES, *tensor.shape[1:]) for tensor in example]
+        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(example[0]) for shape in shapes)
+
+    def results(inputs: Sequence[Tensor]) -> Environment:
+        with torch.no_grad():
+            return evaluate_graph(double, [tensor.double() for tensor in inputs], keep=watched)[1]
+
+    base = batch(seed=1)
+    before = results(base)
+    problems: dict[str, Problem] = {}
+    for kept in (0, _SAMPLES - 1):
+        changed = batch(seed=2)
+        for mine, theirs in zip(changed, base, strict=True):
+            mine[kept] = theirs[kept]
+        after = results(changed)
+        for name, node in watched.items():
+            one, other = before[name], after[name]
+            apart = one.shape[:1] == (_SAMPLES,) and one.shape == other.shape
+            if not apart or not torch.allclose(one[kept], other[kept], rtol=1e-9, atol=1e-12, equal_nan=True):
+                reason = "its result mixes the samples of a batch, or moves the batch axis"
+                remedy = "leave axis 0 alone in all that leads to it: name the other axes"
+                problems[name] = Problem(node.op, node.source, reason, remedy)
+    if problems:
+        raise UnsupportedModelError(Preflight((), tuple(problems.values())))
+
+
+def _in_double(graph: Graph) -> Graph:
+    constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
+    return replace(graph, constants=constants)
+
+
+def _stations(nodes: Iterable[Node], signals: set[str]) -> list[Node]:
+    """Activations and maxima over signals: where one affine region ends and the next begins."""
+    kinds = (ActivationOperator, MaximumOperator)
+    return [node for node in nodes if node.name in signals and isinstance(OPERATORS[node.op], kinds)]
+
+
 class _Regions:
     """The affine regions of a graph in double precision, from sources of events to the next ones."""
 
@@ -79,20 +133,15 @@ class _Regions:
                 readout.add(node.name)
             else:
                 affine.append(node)
-        self.stations = [
-            node
-            for node in affine
-            if node.name in signals and isinstance(OPERATORS[node.op], (ActivationOperator, MaximumOperator))
-        ]
-        few = 2 if graph.batch_axis == 0 else None
-        self.shapes = {name: tensor[:few].shape for name, tensor in zip(graph.inputs, example, strict=True)}
-        for node in self.stations:
-            assert node.shape is not None
-            self.shapes[node.name] = torch.Size((example[0][:few].shape[0], *node.shape[1:]) if few else node.shape)
+        self.stations = _stations(affine, signals)
+        self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
+        self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
+        if graph.batch_axis == 0:
+            self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
         self.device = example[0].device
-        self.constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
-        outputs = {name for name in refs_in(graph.output) if name in graph.nodes and name not in readout}
-        self.outputs = [name for name in outputs if name in signals and name not in self.shapes]
+        self.constants = _in_double(graph).constants
+        outputs = signals.intersection(refs_in(graph.output)) - readout - self.shapes.keys()
+        self.outputs = sorted(outputs)
         self.program = Program(affine, keep=self.outputs)
 
     def draw(self, seed: int) -> dict[str, Tensor]:

@@ -131,7 +131,8 @@ def activation_before_pool(graph: Graph) -> Graph:
         else:
             nodes[node.name] = node
     output = map_refs(graph.output, lambda ref: Ref(renamed.get(ref.name, ref.name)))
-    return replace(graph, nodes=nodes, output=output)
+    moved = replace(graph, nodes=nodes, output=output)
+    return activation_before_pool(moved) if renamed else moved  # again: there may be another pool before that one
 
 
 def _is_monotone(node: Node) -> bool:

@@ -20,8 +20,9 @@ from coding import Code, CodingPlan, SnnconvError
 from coding.plan import CODES, INPUT_CODES
 from neurons.registry import NEURONS
 from snnconv.errors import StorageError
-from snnconv.graph import Argument, Graph, Node, Ref, Source
+from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.operators import OPERATORS, Activation
+from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
 
 if TYPE_CHECKING:
@@ -168,7 +169,11 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     batch_axis = manifest["batch_axis"]
     if batch_axis not in (0, None):
         raise StorageError(f"batch axis {batch_axis!r} is neither 0 nor absent")
-    graph = Graph(inputs, constants, nodes, _decode(manifest["output"]), batch_axis)
+    output = _decode(manifest["output"])
+    missing = set(refs_in(output)) - known
+    if missing:
+        raise StorageError(f"the output uses unknown values {sorted(missing)}")
+    graph = Graph(inputs, constants, nodes, output, batch_axis)
     populations = {}
     for entry in manifest["populations"]:
         node = nodes[entry["node"]]
@@ -184,6 +189,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
             inserted=bool(entry["inserted"]),
             silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
         )
+    signals = graph.signals()
+    active = {n.name for n in nodes.values() if isinstance(OPERATORS[n.op], ActivationOperator) and n.name in signals}
+    if active != set(populations):
+        raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
     plan = CodingPlan(_decode_object("code", manifest["hidden"]), _decode_object("input", manifest["input"]))
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]

@@ -45,8 +45,9 @@ def count_synapses(
             name: torch.ones(shape, dtype=torch.float64, requires_grad=True) for name, shape in walk.sources.items()
         }
         arrivals, layers, macs = walk.run(leaves)
-        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros(())), leaves)
-        by_layer = _gradients(sum((layer.sum() for layer in layers), torch.zeros(())), leaves)
+        batched = graph.batch_axis == 0
+        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros(())), leaves, batched)
+        by_layer = _gradients(sum((layer.sum() for layer in layers), torch.zeros(())), leaves, batched)
     bounds = []
     with torch.no_grad():
         for name in walk.sources:
@@ -59,14 +60,15 @@ def count_synapses(
     return Synapses(fan_out, by_layer, tuple(bounds), macs)
 
 
-def _gradients(total: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
+def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
     if not total.requires_grad:
-        return {name: torch.zeros(leaf.shape[1:]) for name, leaf in leaves.items()}
+        return {name: torch.zeros(leaf.shape[1:] if batched else leaf.shape) for name, leaf in leaves.items()}
     found = torch.autograd.grad(total, list(leaves.values()), retain_graph=True, allow_unused=True)
-    return {
-        name: torch.zeros_like(leaf)[0] if gradient is None else gradient[0]
-        for (name, leaf), gradient in zip(leaves.items(), found, strict=True)
-    }
+    whole = (
+        torch.zeros_like(leaf) if gradient is None else gradient
+        for leaf, gradient in zip(leaves.values(), found, strict=True)
+    )
+    return {name: values[0] if batched else values for name, values in zip(leaves, whole, strict=True)}
 
 
 class _Walk:

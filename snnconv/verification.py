@@ -12,9 +12,10 @@ from snnconv.data.batches import batches
 from snnconv.errors import InputError
 from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
+from snnconv.population import Population
 from snnconv.report import table
 from snnconv.simulators.clock import Clock
-from snnconv.simulators.observers import Observer
+from snnconv.simulators.observers import Observer, Samples, room_for
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
     """
     if data is None and not network.held_out:
         raise InputError("verify has no held-out samples (they are not saved with a network): pass data")
-    source = network.held_out if data is None else (inputs for inputs, _ in batches(data, "data"))
+    like = network.like  # the network may have been moved since it was converted
+    held_out = (tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out)
+    source = held_out if data is None else (inputs for inputs, _ in batches(data, "data"))
     sums = {node: _Sums() for node in network.populations}
     output_error = output_norm = 0.0
     samples = 0
@@ -81,7 +84,7 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         for node, population in network.populations.items():
             scale = population.broadcast_scale(values[node].dim())
-            sums[node].add(values[node], decoded.payloads[node] / clock.steps * scale, scale)
+            sums[node].add(population, values[node], decoded.payloads[node] / clock.steps * scale, scale)
         for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
             output_error += float(((mine - theirs).double() ** 2).sum())
             output_norm += float((theirs.double() ** 2).sum())
@@ -101,14 +104,10 @@ class _Decoder(Observer):
     def begin(self, samples: int) -> None:
         self._samples = samples
 
-    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
         if node not in self.payloads:
-            shape = (self._samples, *payload.shape[1:]) if payload.shape[0] == samples.numel() else payload.shape
-            self.payloads[node] = payload.new_zeros(shape)
-        if self.payloads[node].shape == payload.shape:
-            self.payloads[node] += payload
-        else:
-            self.payloads[node][samples] += payload
+            self.payloads[node] = room_for(payload, samples, self._samples)
+        self.payloads[node][samples] += payload
 
 
 class _Sums:
@@ -116,13 +115,13 @@ class _Sums:
         self.error2 = self.norm2 = self.difference = self.magnitude = 0.0
         self.saturated = self.spurious = self.inactive = self.total = 0
 
-    def add(self, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
+    def add(self, population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
         difference = (found - wanted).double()
         self.error2 += float((difference**2).sum())
         self.norm2 += float((wanted.double() ** 2).sum())
         self.difference += float(difference.sum())
         self.magnitude += float(wanted.double().abs().sum())
-        self.saturated += int((wanted.abs() > scale * (1 + 1e-6)).sum())
+        self.saturated += int((population.activation.current_size(wanted) > scale * (1 + 1e-6)).sum())
         self.spurious += int(((wanted == 0) & (found != 0)).sum())
         self.inactive += int((wanted == 0).sum())
         self.total += wanted.numel()

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 import snnconv
-from coding import Rate
+from coding import CODES
 from snnconv.cli.progress import batches_with_progress
 from snnconv.data import load_digits, train_digits_cnn
 
 
 def run_demo(console: Console, steps: int) -> dict[str, Any]:
     """Train, convert, evaluate; print a table of accuracy, spikes and energy, and return all figures."""
-    code = Rate(steps)
+    code = CODES["rate"](steps)
     digits = load_digits()
     console.print(f"training a small CNN on {len(digits.train[1])} images of digits ...")
     model = train_digits_cnn(digits, progress=lambda epochs: batches_with_progress(console, list(epochs), "training"))

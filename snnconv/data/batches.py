@@ -40,8 +40,11 @@ def split_batch(batch: Any, what: str) -> tuple[Inputs, Tensor | None]:
                 "several inputs go into a tuple: ((a, b), targets)"
             )
         inputs, targets = batch
-        if not isinstance(targets, Tensor):
-            targets = torch.as_tensor(targets)
+        if targets is not None and not isinstance(targets, Tensor):
+            try:
+                targets = torch.as_tensor(targets)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise InputError(f"{what}: targets must be class indices, got {type(targets).__name__}") from error
         return as_inputs(inputs, what), targets
     return as_inputs(batch, what), None
 

@@ -23,7 +23,8 @@ def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
     file = Path(path)
     try:
         if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
+            # Opened here, because numpy leaves a file open that turns out to be no archive.
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 arrays = {name: torch.from_numpy(archive[name]) for name in archive.files}
         elif file.suffix == ".npy":
             arrays = {"inputs": torch.from_numpy(np.load(file, allow_pickle=False))}
@@ -31,7 +32,7 @@ def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
             arrays = safetensors.torch.load_file(file)
         else:
             raise InputError(f"{file}: samples come from .npz, .npy or .safetensors files")
-    except (OSError, ValueError, TypeError, BadZipFile, safetensors.SafetensorError) as error:
+    except (OSError, EOFError, ValueError, TypeError, BadZipFile, safetensors.SafetensorError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read as samples: {error}") from error

@@ -84,7 +84,7 @@ class IdentityPopulation(ActivationOperator):
 class Clamp(ActivationOperator):
     """Clipping to an interval, which may be open on one side; rewritten into ReLU form."""
 
-    names = ("clamp", "clamp_min", "clamp_max", "hardtanh", "relu6", "threshold")
+    names = ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "threshold")
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         lower, upper = self.bounds(node.arguments)

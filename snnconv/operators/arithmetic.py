@@ -28,7 +28,8 @@ class Sum(Operator):
         left, right, alpha = arguments["self"], arguments["other"], arguments["alpha"]
         if self.op == "rsub":
             left, right = right, left
-        return left + right * alpha if self.op == "add" else left - right * alpha
+        scaled = right if alpha == 1 else right * alpha
+        return left + scaled if self.op == "add" else left - scaled
 
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
         kept = {key: arguments[key] if carries[key] else _zero(arguments[key]) for key in ("self", "other")}
@@ -117,6 +118,8 @@ class Reduction(Operator):
 
     def evaluate(self, arguments: Arguments) -> Any:
         function = torch.mean if self.op == "mean" else torch.sum
+        if "dim" not in arguments:  # over everything, which only a constant may be
+            return function(arguments["self"])
         return function(arguments["self"], dim=arguments["dim"], keepdim=arguments["keepdim"])
 
     def paths(self, arguments: Arguments, carries: Carries) -> Any:

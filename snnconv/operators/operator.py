@@ -60,6 +60,12 @@ class Activation:
             return torch.clamp(values, min=0.0, max=self.maximum)
         return torch.nn.functional.leaky_relu(values, self.negative_slope)
 
+    def current_size(self, values: Tensor) -> Tensor:
+        """Size of the current behind each of this activation's values: below zero, what the slope made small."""
+        if 0.0 < self.negative_slope < 1.0:
+            return torch.where(values < 0, values / -self.negative_slope, values)
+        return values.abs()
+
 
 class Operator(ABC):
     """One operator of the vocabulary; everything the project knows about it stands in its class.

@@ -14,7 +14,7 @@ from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.interpreter import Environment, Handler
 from snnconv.population import Population
-from snnconv.simulators.observers import Observer
+from snnconv.simulators.observers import Observer, Samples
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
@@ -62,7 +62,8 @@ class Clock:
         if self.network.like.device.type != "cpu":
             return samples
         widest = max(population.neurons for population in self.network.populations.values())
-        return max(1, min(samples, CACHED_POTENTIALS // widest))
+        chunks = -(-samples * widest // CACHED_POTENTIALS)
+        return -(-samples // min(chunks, samples))  # of even length, so that none is too short to be worth it
 
 
 class _Chunk:
@@ -107,6 +108,11 @@ class _Chunk:
         lengths = torch.cat([torch.full_like(samples, taken) for _, samples, taken in finished])
         return output, lengths[order]
 
+    @property
+    def positions(self) -> Samples:
+        """Where in the batch the running samples are; everything, for a network without a batch axis."""
+        return slice(None) if self.network.batch_axis is None else self.samples
+
     def _prepare(self) -> None:
         """Evaluate what does not change with time for the samples that are running."""
         self.setup: Environment = {**self.constants, **dict(zip(self.network.graph.inputs, self.inputs, strict=True))}
@@ -135,11 +141,11 @@ class _Chunk:
                 scale = population.broadcast_scale(current.dim())
                 self.scales[node] = (scale, 1.0 / scale)
                 self.states[node] = neuron.initial(current)
-            scale, inverse = self.scales[node]
-            payload, self.states[node] = neuron.step(current * inverse, self.states[node], self.t)
+            scale, gain = self.scales[node]
+            payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
             for observer in observers:
-                observer.payload(node, self.t, payload, self.samples)
-            return payload * scale
+                observer.payload(node, self.t, payload, self.positions)
+            return payload.mul_(scale)
 
         return advance
 
@@ -176,7 +182,7 @@ class _Chunk:
         output = self.decoded()
         for observer in self.observers:
             if observer.wants_output:
-                observer.output(self.t, output, self.samples)
+                observer.output(self.t, output, self.positions)
         if self.stop is None or self.t + 1 == self.steps:
             return False
         done = self.stop(output, self.t + 1)

@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
 
 
+#: Positions of samples in a batch; the slice of everything where there is no batch axis.
+Samples = Tensor | slice
+
+
+def room_for(part: Tensor, samples: Samples, total: int) -> Tensor:
+    """Zeros for ``part`` (of ``samples``) and those of all other samples of a batch of ``total``."""
+    return torch.zeros_like(part) if isinstance(samples, slice) else part.new_zeros(total, *part.shape[1:])
+
+
 class Observer:
     """Called by a simulator as it goes; every method does nothing unless overridden.
 
-    ``samples`` are the positions in the batch of the samples that are still running, ``[n]`` for payloads ``[n, ...]``.
+    ``samples`` are the positions in the batch of the samples that are still running, ``[n]`` for payloads ``[n, ...]``;
+    a network without a batch axis has no such positions, and ``samples`` is the slice of everything.
     Tensors may be reused after the call: copy what is kept.
     """
 
@@ -29,46 +39,51 @@ class Observer:
     def input(self, spikes: Tensor, position: int) -> None:
         """Spikes of a spiking input at one step."""
 
-    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
         """Normalised payloads of a population after step ``t``."""
 
     def gate(self, node: str, payload: Tensor) -> None:
         """What a max-pooling gate let through at one step."""
 
-    def output(self, t: int, output: Any, samples: Tensor) -> None:
+    def output(self, t: int, output: Any, samples: Samples) -> None:
         """The decoded output after step ``t``."""
 
-    def stopped(self, t: int, output: Any, samples: Tensor) -> None:
+    def stopped(self, t: int, output: Any, samples: Samples) -> None:
         """Samples that ended early after step ``t``, with their final output."""
 
 
 class SpikeCounter(Observer):
     """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: SpikingNetwork, *, by_step: bool = False) -> None:
         self.network = network
+        #: Spikes of all populations at every step, over all samples; empty unless asked for.
+        self.by_step: list[float] = []
+        self._wants_steps = by_step
         self.samples = 0
         self.input_spikes = 0.0
         self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
         self._counts: dict[str, Tensor] = {}
-        self._by_step: list[float] = []
 
     def begin(self, samples: int) -> None:
         self.samples += samples
 
     def input(self, spikes: Tensor, position: int) -> None:
         self.input_spikes += float(spikes.sum(dtype=torch.float64))
-        self._add(list(self.network.graph.inputs)[position], spikes.sum(0))
+        self._add(list(self.network.graph.inputs)[position], self._over_samples(spikes))
 
-    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
-        counts = payload.sum(0) if self._unit[node] else payload.ne(0).sum(0, dtype=payload.dtype)
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
+        counts = self._over_samples(payload if self._unit[node] else payload.ne(0).to(payload.dtype))
         self._add(node, counts)
-        while len(self._by_step) <= t:
-            self._by_step.append(0.0)
-        self._by_step[t] += float(counts.sum())
+        if self._wants_steps:
+            self.by_step.extend([0.0] * (t + 1 - len(self.by_step)))
+            self.by_step[t] += float(counts.sum())
 
     def gate(self, node: str, payload: Tensor) -> None:
-        self._add(node, payload.ne(0).sum(0, dtype=payload.dtype))
+        self._add(node, self._over_samples(payload.ne(0).to(payload.dtype)))
+
+    def _over_samples(self, values: Tensor) -> Tensor:
+        return values.clone() if self.network.batch_axis is None else _over_samples(values)
 
     def _add(self, node: str, counts: Tensor) -> None:
         if node in self._counts:
@@ -82,11 +97,6 @@ class SpikeCounter(Observer):
             population.name: float(self._counts[node].sum(dtype=torch.float64)) if node in self._counts else 0.0
             for node, population in self.network.populations.items()
         }
-
-    @property
-    def by_step(self) -> list[float]:
-        """Spikes of all populations at every step, over all samples."""
-        return list(self._by_step)
 
     def synops(self) -> dict[str, float]:
         """Synaptic operations by where the spikes came from, over all samples."""
@@ -111,19 +121,19 @@ class OutputRecorder(Observer):
 
     def __init__(self) -> None:
         self._steps: list[Any] = []
-        self._final: list[tuple[int, Any, Tensor]] = []
+        self._final: list[tuple[int, Any, Samples]] = []
         self._samples = 0
 
     def begin(self, samples: int) -> None:
         self._samples = samples
 
-    def output(self, t: int, output: Any, samples: Tensor) -> None:
+    def output(self, t: int, output: Any, samples: Samples) -> None:
         if t == len(self._steps):
-            self._steps.append(tree_map(lambda part: part.new_zeros(self._samples, *part.shape[1:]), output))
+            self._steps.append(tree_map(lambda part: room_for(part, samples, self._samples), output))
         for target, value in zip(_leaves(self._steps[t]), _leaves(output), strict=True):
             target[samples] = value
 
-    def stopped(self, t: int, output: Any, samples: Tensor) -> None:
+    def stopped(self, t: int, output: Any, samples: Samples) -> None:
         self._final.append((t, output, samples))
 
     def result(self) -> Any:
@@ -145,18 +155,25 @@ class Rasters(Observer):
     def begin(self, samples: int) -> None:
         self._samples = samples
 
-    def payload(self, node: str, t: int, payload: Tensor, samples: Tensor) -> None:
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
         steps = self._payloads.get(node)
         if steps is None:
             return
         if t == len(steps):
-            steps.append(payload.new_zeros(self._samples, *payload.shape[1:]))
+            steps.append(room_for(payload, samples, self._samples))
         steps[t][samples] = payload
 
     def result(self, network: SpikingNetwork) -> dict[str, Tensor]:
         """Rasters by population name."""
         names = {node: population.name for node, population in network.populations.items()}
         return {names[node]: torch.stack(steps) for node, steps in self._payloads.items()}
+
+
+def _over_samples(values: Tensor) -> Tensor:
+    """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        return values.permute(0, 2, 3, 1).sum(0).permute(2, 0, 1)
+    return values.sum(0)
 
 
 def _leaves(nest: Any) -> list[Tensor]:

@@ -1,0 +1,73 @@
+"""Time of a simulated step in forward passes of the original network, and memory by number of steps."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.datasets import cifar10_test, data_file
+from benchmarks.networks import WEIGHTS_FILE, module_resnet20, resnet20
+from benchmarks.peers import SPIKINGJELLY_BEST, PeerMissing, run_spikingjelly
+from benchmarks.rate import NEURONS, convert
+from benchmarks.results import publish
+
+BATCH = 100
+STEPS = 16
+REPEATS = 5
+MEMORY_STEPS = (16, 256)
+
+
+def run(images: int | None = None) -> None:
+    """Publish the tables ``cost`` (best of several runs side by side) and ``memory`` (peak of fresh processes)."""
+    model = resnet20(data_file(WEIGHTS_FILE))
+    split = cifar10_test(BATCH)
+    table: list[list[Any]] = []
+    for neuron in NEURONS:
+        network = convert(model, neuron)
+        network.run(split.images[:10], steps=1)
+        with torch.no_grad():
+            # Alternate, so that whatever slows the machine down slows both.
+            pairs = [
+                (_seconds(lambda: model(split.images)), _seconds(lambda n=network: n.run(split.images, steps=STEPS)))  # type: ignore[misc]
+                for _ in range(REPEATS)
+            ]
+        forward, simulated = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs) / STEPS
+        table.append([f"snnconv, {neuron}", round(forward * 1e3, 1), round(simulated * 1e3, 1), simulated / forward])
+    try:
+        modules = module_resnet20(data_file(WEIGHTS_FILE))
+        peer = run_spikingjelly(
+            modules, split.images, split.images, split.labels, (STEPS,), settings=SPIKINGJELLY_BEST, batch_size=BATCH
+        )
+        seconds = (peer.ann_seconds, peer.seconds_per_step)
+        table.append([peer.label, *(round(1e3 * value, 1) for value in seconds), peer.relative_cost])
+    except PeerMissing as missing:
+        sys.stderr.write(f"{missing}\n")
+    publish("cost", f"Milliseconds for {BATCH} images", ("simulator", "ANN forward", "one step", "ratio"), table)
+    peaks = [_peak_in_fresh_process(steps) for steps in MEMORY_STEPS]
+    rows = [[steps, round(peak / 1024), peak / peaks[0]] for steps, peak in zip(MEMORY_STEPS, peaks, strict=True)]
+    publish("memory", f"Peak memory of a run on {BATCH} images", ("steps", "MiB", "ratio"), rows)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _peak_in_fresh_process(steps: int) -> int:
+    call = f"from benchmarks.cost import peak_memory; print(peak_memory({steps}))"
+    output = subprocess.run([sys.executable, "-c", call], check=True, capture_output=True, text=True).stdout
+    return int(output.split()[-1])
+
+
+def peak_memory(steps: int) -> int:
+    """Peak resident memory of this process, in KiB, after a run of ``steps`` steps on ``BATCH`` images."""
+    network = convert(resnet20(data_file(WEIGHTS_FILE)), "integrate-fire")
+    network.run(cifar10_test(BATCH).images, steps=steps)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

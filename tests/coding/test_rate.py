@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from coding import ConfigurationError, Rate
+from coding.code import fire_repeatedly
+
+STEPS = [1, 2, 3, 7, 16, 64, 100]
+#: Values k / 1024: sums of them are exact in both precisions, so a spike count is a whole-number computation.
+NUMERATORS = torch.arange(1025)
+
+
+def exact_values(dtype: torch.dtype) -> torch.Tensor:
+    return NUMERATORS.to(dtype) / 1024
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", STEPS)
+def test_an_empty_membrane_fires_floor_of_steps_times_value(steps: int, dtype: torch.dtype) -> None:
+    train = fire_repeatedly(Rate(steps), exact_values(dtype), initial_potential=0.0)
+    assert torch.equal(train.sum(0).long(), NUMERATORS * steps // 1024)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_half_full_membrane_rounds_half_up(steps: int, dtype: torch.dtype) -> None:
+    train = Rate(steps).encode(exact_values(dtype))
+    assert torch.equal(train.sum(0).long(), (2 * NUMERATORS * steps + 1024) // 2048)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_train_has_time_first_and_holds_zeros_and_ones(steps: int) -> None:
+    values = exact_values(torch.float32)[:1024].view(4, 16, 16)
+    train = Rate(steps).encode(values)
+    assert train.shape == (steps, 4, 16, 16)
+    assert train.dtype == values.dtype
+    assert set(train.unique().tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_decoding_a_train_is_off_by_half_a_level_at_most(steps: int) -> None:
+    values = exact_values(torch.float64)
+    decoded = Rate(steps).decode(Rate(steps).encode(values))
+    assert float((decoded - values).abs().max()) <= 0.5 / steps + 1e-15
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", STEPS)
+def test_coding_a_decoded_value_again_changes_nothing(steps: int, dtype: torch.dtype) -> None:
+    code = Rate(steps)
+    once = code.decode(code.encode(exact_values(dtype)))
+    assert torch.equal(code.decode(code.encode(once)), once)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_values_outside_zero_and_one_saturate(steps: int) -> None:
+    values = torch.tensor([-3.0, -0.25, 1.0, 1.5, 7.0])
+    code = Rate(steps)
+    assert code.decode(code.encode(values)).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0]
+
+
+def test_decoding_is_linear_in_the_train() -> None:
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 16, 5, generator=generator, dtype=torch.float64)
+    code = Rate(16)
+    torch.testing.assert_close(code.decode(2 * first - 3 * second), 2 * code.decode(first) - 3 * code.decode(second))
+
+
+def test_encoding_leaves_the_values_as_they_are() -> None:
+    values = torch.tensor([0.0, 0.3, 1.0])
+    before = values.clone()
+    Rate(9).encode(values)
+    assert torch.equal(values, before)
+
+
+def test_firing_leaves_the_potential_as_it_is() -> None:
+    potential = torch.tensor([-1.0, 0.5, 1.0, 2.5])
+    before = potential.clone()
+    payload, _ = Rate(4).fire(potential, 0, None)
+    assert torch.equal(potential, before)
+    assert payload.tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("steps", [0, -1, True, 2.0, 1.5, "8", None])
+def test_steps_must_be_a_whole_number_of_at_least_one(steps: object) -> None:
+    with pytest.raises(ConfigurationError, match="steps must be a whole number of at least 1"):
+        Rate(steps)  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from coding import Rate
+from coding.code import fire_repeatedly
+from coding.threshold import reaches, tie_tolerance
+
+PRECISIONS = [(torch.float32, 2.0**-20), (torch.float64, 2.0**-44)]
+ALL_PRECISIONS = [*PRECISIONS, (torch.bfloat16, 2.0**-6), (torch.float16, 2.0**-9)]
+
+
+@pytest.mark.parametrize(("dtype", "slack"), PRECISIONS)
+def test_the_slack_of_a_comparison_is_published(dtype: torch.dtype, slack: float) -> None:
+    assert tie_tolerance(dtype) == slack
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype, _ in ALL_PRECISIONS])
+def test_the_slack_is_wider_than_a_rounding_error(dtype: torch.dtype) -> None:
+    assert tie_tolerance(dtype) >= torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize(("dtype", "slack"), ALL_PRECISIONS)
+@pytest.mark.parametrize("threshold", [0.25, 1.0, 2.0])
+def test_a_potential_fires_down_to_the_slack_below_the_threshold(
+    threshold: float, dtype: torch.dtype, slack: float
+) -> None:
+    relative = torch.tensor([1.0 + slack, 1.0, 1.0 - slack, 1.0 - 2 * slack, 0.0, -1.0], dtype=torch.float64)
+    potential = (relative * threshold).to(dtype)
+    spikes = reaches(potential, threshold)
+    assert spikes.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    assert spikes.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype, _ in PRECISIONS])
+def test_every_element_may_have_its_own_threshold(dtype: torch.dtype) -> None:
+    potential = torch.ones(3, dtype=dtype)
+    thresholds = torch.tensor([0.5, 1.0, 1.5], dtype=dtype, requires_grad=True)
+    assert reaches(potential, thresholds).tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype, _ in PRECISIONS])
+@pytest.mark.parametrize("steps", [3, 5, 6, 7, 9, 10, 11, 13, 19, 23, 31])
+def test_a_drive_of_one_level_fires_once_and_at_the_last_step(steps: int, dtype: torch.dtype) -> None:
+    # The sum of `steps` shares of 1 / steps is 1 on paper only: rounding puts it on either side of the threshold.
+    train = fire_repeatedly(Rate(steps), torch.full((1,), 1.0 / steps, dtype=dtype), initial_potential=0.0)
+    assert train.flatten().nonzero().flatten().tolist() == [steps - 1]
+
+
+def test_spikes_carry_no_gradient() -> None:
+    assert not reaches(torch.ones(2, requires_grad=True), 1.0).requires_grad

@@ -1,0 +1,217 @@
+"""Everything that cannot work is refused with an error of the project, and the model stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import snnconv
+from coding import CodingPlan, Rate
+from snnconv import ConfigurationError, InputError, ModelError, SnnconvError
+from tests.networks import TwoInputs, draw, make, network_of, prepared
+
+X = draw(20, 6)
+
+
+def snapshot(model: nn.Module) -> tuple[Any, ...]:
+    state = {key: (value.clone(), value.requires_grad) for key, value in model.state_dict(keep_vars=True).items()}
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in model.modules()]
+    return state, [m.training for m in model.modules()], hooks, [type(m) for m in model.modules()]
+
+
+def assert_untouched(model: nn.Module, before: tuple[Any, ...]) -> None:
+    after = snapshot(model)
+    assert after[1:] == before[1:]
+    assert list(after[0]) == list(before[0])
+    for key, (value, grad) in before[0].items():
+        found, found_grad = after[0][key]
+        assert torch.equal(found, value) and found.dtype == value.dtype and found_grad == grad
+
+
+def with_value(value: float) -> torch.Tensor:
+    x = X.clone()
+    x[3, 2] = value
+    return x
+
+
+CALIBRATION: dict[str, Any] = {
+    "an empty list": [],
+    "an empty tuple": (),
+    "no sample": torch.zeros(0, 6, dtype=torch.float64),
+    "a scalar": torch.tensor(1.0),
+    "None": None,
+    "text": "samples",
+    "a list of numbers": [1.0, 2.0],
+    "too many features": draw(20, 7),
+    "NaN": with_value(float("nan")),
+    "infinity": with_value(float("inf")),
+    "half precision": X.half(),
+    "single precision for a double model": X.float(),
+    "integers": X.long(),
+    "batches that differ": [X, draw(20, 7)],
+    "batches of two types": [X, X.float()],
+    "one input more than the model takes": ((X, X), torch.zeros(20)),
+}
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("kind", CALIBRATION)
+def test_calibration_that_cannot_work_is_refused(kind: str, training: bool) -> None:
+    model = make("deep")[0].train(training)
+    before = snapshot(model)
+    with pytest.raises(SnnconvError):
+        snnconv.convert(model, CALIBRATION[kind])
+    assert_untouched(model, before)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "code": {"coding": "morse"},
+    "code of another type": {"coding": 7},
+    "input": {"input": "smell"},
+    "input of another type": {"input": 1.0},
+    "neuron": {"neuron": "brain"},
+    "neuron of another type": {"neuron": 3},
+    "neuron made by a function": {"neuron": lambda code: "no neuron"},
+    "normalization": {"normalization": "world"},
+    "percentile of zero": {"percentile": 0},
+    "percentile above 100": {"percentile": 100.1},
+    "percentile by name": {"percentile": "median"},
+    "percentile that is no number": {"percentile": float("nan")},
+    "percentile that is true": {"percentile": True},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_options_that_cannot_work_are_refused(option: str) -> None:
+    model = make("deep")[0]
+    before = snapshot(model)
+    with pytest.raises(ConfigurationError) as error:
+        snnconv.convert(model, X, **OPTIONS[option])
+    assert "\n" not in str(error.value)
+    assert_untouched(model, before)
+
+
+@pytest.mark.parametrize("steps", [0, -1, True, 2.5, "8", float("inf")])
+def test_steps_are_positive_whole_numbers(steps: Any) -> None:
+    with pytest.raises(ConfigurationError, match="steps must be a whole number of at least 1"):
+        Rate(steps)
+    with pytest.raises(ConfigurationError, match="steps must be a whole number of at least 1"):
+        network_of("deep").run(make("deep")[1], steps=steps)
+
+
+def test_a_plan_takes_codes_only() -> None:
+    for arguments in ({"hidden": 3}, {"input": 3}, {"hidden": "real"}, {"input": "rate"}):
+        with pytest.raises(ConfigurationError, match="unknown"):
+            CodingPlan(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [None, "model", lambda x: x, torch.zeros(3), nn.Linear])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    with pytest.raises(ModelError, match=r"must be a torch\.nn\.Module"):
+        snnconv.convert(model, X)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_must_be_finite(value: float) -> None:
+    model = make("deep")[0]
+    with torch.no_grad():
+        model.get_parameter("layers.0.weight")[0, 0] = value
+    with pytest.raises(ModelError, match=r"layers\.0\.weight"):
+        snnconv.convert(model, X)
+
+
+def test_a_half_precision_model_is_refused() -> None:
+    with pytest.raises(SnnconvError, match=r"model\.float\(\)"):
+        snnconv.convert(make("deep")[0].half(), X.half())
+
+
+INPUTS: dict[str, Any] = {
+    "NaN": with_value(float("nan")),
+    "infinity": with_value(-float("inf")),
+    "half precision": X.half(),
+    "single precision": X.float(),
+    "integers": X.long(),
+    "no sample": X[:0],
+    "too many features": draw(20, 7),
+    "one axis too many": draw(20, 6, 1),
+    "a list of numbers": [1.0],
+    "nothing": (),
+    "two inputs": (X, X),
+    "an array": X.numpy(),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_input_that_does_not_fit_is_refused(kind: str) -> None:
+    network = network_of("deep")
+    for function in (network.run, network.check, lambda x: snnconv.evaluate(network, [x])):
+        with pytest.raises(InputError):
+            function(INPUTS[kind])
+
+
+def test_the_number_of_inputs_is_checked() -> None:
+    model = prepared(TwoInputs)
+    x, y = draw(10, 6), draw(10, 3)
+    network = snnconv.convert(model, ((x, y), torch.zeros(10)))
+    for inputs in ((x,), (x, y, y), (y, x), ()):
+        with pytest.raises(InputError):
+            network(*inputs)
+    with pytest.raises(InputError, match="differ in length"):
+        snnconv.convert(model, ((x, y[:7]), torch.zeros(10)))
+
+
+RUN: dict[str, dict[str, Any]] = {
+    "simulator": {"simulator": "quantum"},
+    "record": {"record": ["layers.7"]},
+    "record as text": {"record": "outputs"},
+}
+
+
+@pytest.mark.parametrize("option", RUN)
+def test_options_of_a_run_are_checked(option: str) -> None:
+    with pytest.raises(ConfigurationError):
+        network_of("deep").run(X, **RUN[option])
+
+
+@pytest.mark.parametrize("make_stop", [lambda: snnconv.Confidence(0.0), lambda: snnconv.Confidence(1.1)])
+def test_a_probability_lies_between_zero_and_one(make_stop: Callable[[], Any]) -> None:
+    with pytest.raises(ConfigurationError, match="probability"):
+        make_stop()
+
+
+def test_minimum_steps_are_at_least_one() -> None:
+    with pytest.raises(ConfigurationError, match="minimum_steps"):
+        snnconv.Confidence(0.5, minimum_steps=0)
+
+
+@pytest.mark.parametrize("name", ["residual", "max pooling"])
+def test_views_are_taken_as_they_are(name: str) -> None:
+    model, x = make(name)
+    view = x.transpose(2, 3).contiguous().transpose(2, 3)
+    sliced = torch.cat([x, x], 1)[:, : x.shape[1]]
+    assert not view.is_contiguous() and not sliced.is_contiguous()
+    network = network_of(name)
+    assert torch.equal(network(view), network(x)) and torch.equal(network(sliced), network(x))
+    again = snnconv.convert(model, view, coding=Rate(24), percentile=99.99)
+    assert torch.equal(again(x), network(x))
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["deep", "residual", "max pooling", "shared"])
+def test_a_conversion_leaves_the_model_untouched(name: str, training: bool) -> None:
+    model, x = make(name)
+    model.train(training)
+    next(model.children()).eval()  # a frozen part stays frozen
+    calls: list[int] = []
+    model.register_forward_hook(lambda *arguments: calls.append(1))
+    before, random = snapshot(model), torch.random.get_rng_state()
+    network = snnconv.convert(model, x, coding=Rate(4))
+    network(x)
+    with torch.no_grad():
+        network.constants[next(iter(network.constants))].add_(1.0)  # nothing is shared with the model
+    assert_untouched(model, before)
+    assert torch.equal(torch.random.get_rng_state(), random)

@@ -1,0 +1,184 @@
+"""The command line: what it prints and writes, and one clear line where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from typer.testing import CliRunner
+
+import snnconv
+from snnconv.cli.main import app, main
+from tests.networks import Perceptron, draw, prepared
+
+MODULE = """
+from tests.networks import Perceptron
+
+def build():
+    return Perceptron()
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a model in three forms, its weights, and samples."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delitem(sys.modules, "own_model", raising=False)
+    model = prepared(Perceptron, torch.float32)
+    x = draw(40, 6, dtype=torch.float32)
+    (tmp_path / "own_model.py").write_text(MODULE)
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    batch = torch.export.Dim("batch")
+    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), tmp_path / "model.pt2")
+    with torch.no_grad():
+        np.savez(tmp_path / "samples.npz", inputs=x.numpy(), targets=model(x).argmax(1).numpy())
+    np.save(tmp_path / "samples.npy", x.numpy())
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["snnconv", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    written = capsys.readouterr().err
+    assert "Traceback" not in written
+    return written
+
+
+MODELS = {
+    "exported program": ("model.pt2",),
+    "function with safetensors": ("own_model:build", "--weights", "weights.safetensors"),
+    "function with torch weights": ("own_model:build", "--weights", "weights.pt"),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_is_inspected_converted_and_evaluated(kind: str, folder: Path) -> None:
+    model = MODELS[kind]
+    assert "convertible" in run("preflight", *model, "--shape", "6", "--json", "preflight.json")
+    report = json.loads((folder / "preflight.json").read_text())
+    assert report["ok"] is True and [line["op"] for line in report["operations"]] == ["linear", "relu", "linear"]
+
+    printed = run("convert", *model, "--calibration", "samples.npz", "-o", "n.snn", "--steps", "32", "--percentile=100")
+    assert "1 populations, 12 neurons" in printed and "written: n.snn" in printed
+    assert snnconv.load("n.snn").plan.hidden.steps == 32
+
+    reference = ("--reference", model[0], *model[1:])
+    printed = run("evaluate", "n.snn", "--data", "samples.npz", *reference, "--batch", "7", "--json", "result.json")
+    result = json.loads((folder / "result.json").read_text())
+    assert result["reference_accuracy"] == 100.0 and result["samples"] == 40 and result["steps"] == 32
+    assert result["accuracy"] == result["accuracy_by_step"][-1] > 80.0
+    assert "energy E2" in printed
+
+
+def test_options_reach_the_library(folder: Path) -> None:
+    run(
+        *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--neuron", "corrective"),
+        *("--input", "poisson", "--normalization", "layer", "--percentile", "mse", "--steps", "5"),
+    )
+    network = snnconv.load("n.snn")
+    (population,) = network.populations.values()
+    assert type(population.neuron).__name__ == "CorrectiveIntegrateFire"
+    assert network.plan.input.name == "poisson" and population.scale.numel() == 1
+    run("evaluate", "n.snn", "--data", "samples.npy", "--steps", "3", "--json", "result.json")
+    assert json.loads((folder / "result.json").read_text())["steps"] == 3
+
+
+def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> None:
+    (folder / "smooth_model.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(6, 6), nn.GELU(), nn.ReLU())\n"
+    )
+    result = CliRunner().invoke(app, ["preflight", "smooth_model:build", "--shape", "6", "--json", "p.json"])
+    assert result.exit_code == 1 and "gelu" in result.output
+    assert json.loads((folder / "p.json").read_text())["problems"][0]["op"] == "gelu"
+
+
+CONVERT = ("--calibration", "samples.npz", "-o", "n.snn")
+ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
+    "no model file": (("preflight", "missing.pt2", "--shape", "6"), "missing.pt2 cannot be read"),
+    "no exported program": (("preflight", "broken.pt2", "--shape", "6"), "broken.pt2 cannot be read"),
+    "no form of a model": (("preflight", "model", "--shape", "6"), "neither a .pt2 file nor"),
+    "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "cannot be imported"),
+    "no function": (("preflight", "own_model:missing", "--shape", "6"), "no function 'missing'"),
+    "no model from a function": (("preflight", "own_model:number", "--shape", "6"), "returned a int"),
+    "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
+    "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
+    "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
+    "unknown input": (("convert", "model.pt2", *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
+    "unknown neuron": (("convert", "model.pt2", *CONVERT, "--neuron", "brain"), "unknown neuron 'brain'"),
+    "percentile": (("convert", "model.pt2", *CONVERT, "--percentile", "most"), "--percentile must be a number"),
+    "steps": (("convert", "model.pt2", *CONVERT, "--steps", "0"), "steps must be a whole number"),
+    "no samples": (("convert", "model.pt2", "--calibration", "no.npz", "-o", "n.snn"), "no.npz cannot be read"),
+    "weights for a program": (("convert", "model.pt2", *CONVERT, "--weights", "weights.pt"), "brings its own weights"),
+    "no weights": (("convert", "own_model:build", *CONVERT, "--weights", "no.pt"), "cannot be read as weights"),
+    "broken weights": (
+        ("convert", "own_model:build", *CONVERT, "--weights", "broken.pt2"),
+        "cannot be read as weights",
+    ),
+    "broken safetensors": (
+        ("convert", "own_model:build", *CONVERT, "--weights", "broken.safetensors"),
+        "cannot be read as weights",
+    ),
+    "weights of another model": (("convert", "own_model:build", *CONVERT, "--weights", "other.pt"), "does not fit"),
+    "no folder": (("convert", "model.pt2", "--calibration", "samples.npz", "-o", "no/n.snn"), "cannot be written"),
+    "no network": (("evaluate", "missing.snn", "--data", "samples.npz"), "missing.snn cannot be read"),
+    "no snnconv file": (("evaluate", "weights.safetensors", "--data", "samples.npz"), "not one that snnconv saved"),
+    "batch": (("evaluate", "missing.snn", "--data", "samples.npz", "--batch", "0"), "--batch must be at least 1"),
+    "steps of a run": (("evaluate", "missing.snn", "--data", "samples.npz", "--steps", "0"), "steps must be a whole"),
+    "steps of the demo": (("demo", "--steps", "0"), "steps must be a whole number"),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_a_mistake_ends_with_two_and_one_clear_line(
+    kind: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("broken.pt2", "broken.safetensors"):
+        (folder / name).write_bytes(b"nothing that can be read")
+    torch.save({"first.weight": torch.zeros(2)}, folder / "other.pt")
+    arguments, message = ERRORS[kind]
+    written = failure(capsys, monkeypatch, *arguments)
+    assert written.startswith("error: ") and message in written
+    assert not (folder / "n.snn").exists()
+
+
+def test_figures_that_cannot_be_written_are_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = failure(capsys, monkeypatch, "preflight", "model.pt2", "--shape", "6", "--json", "no/p.json")
+    assert "no/p.json cannot be written" in written
+
+
+def test_the_demo_shows_the_spiking_network_beside_the_original(folder: Path) -> None:
+    printed = run("demo", "--steps", "4", "--json", "demo.json")
+    figures = json.loads((folder / "demo.json").read_text())
+    assert figures["steps"] == 4 and figures["samples"] == 359
+    assert figures["reference_accuracy"] > 95.0 and len(figures["accuracy_by_step"]) == 4
+    assert "original (ANN)" in printed and f"{figures['accuracy_by_step'][3]:.2f}" in printed
+
+
+def test_the_program_ends_with_two_and_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from snnconv.cli import main; main()", "evaluate", "no.snn", "--data", "no.npz"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no.snn cannot be read") and len(done.stderr.splitlines()) == 1
