@@ -89,4 +89,5 @@ class NorseNeuron:
 
     def step(self, current: Tensor, state: Any, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Any]:
         payload, state = self.cell(current * gain, state)
+        payload = payload.clone()  # some cells keep their spikes in the state, and a caller may change a payload
         return payload, state

@@ -38,6 +38,10 @@ def collect(data: Any) -> list[Inputs]:
     """
     parts = [inputs for inputs, _ in batches(data, "calibration")]
     first = parts[0]
+    if all(tensor.dim() == 1 for tensor in first):
+        raise InputError(
+            f"calibration: input 0 has shape {list(first[0].shape)}; the first axis counts samples, so it needs another"
+        )
     for part in parts:
         if len(part) != len(first):
             raise InputError(f"calibration: batches differ: {len(first)} inputs in one and {len(part)} in another")

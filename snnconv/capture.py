@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import operator
 import re
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +115,24 @@ def _export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgra
 
 
 def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> ExportedProgram:
-    with torch.no_grad(), warnings.catch_warnings():
-        # torch's exporter warns about its own internals; nothing in them concerns the user.
-        warnings.simplefilter("ignore")
+    with torch.no_grad(), _quiet_exporter():
         return torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Without what torch's exporter warns, logs and prints of its internals: our own report says what matters."""
+    loggers = [logging.getLogger(name) for name in ("torch.fx.experimental.symbolic_shapes", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _depends_on_data(error: Exception) -> bool:
@@ -160,8 +176,7 @@ def _program_batch_axis(program: ExportedProgram) -> int | None:
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None) -> Graph:
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.no_grad(), _quiet_exporter():
         program = program.run_decompositions({})  # functional form, no operator decomposed
     return _Translator(program).translate(batch_axis)
 

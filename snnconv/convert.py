@@ -44,9 +44,9 @@ def convert(
     ``coding`` is a code's name, a code such as ``coding.Rate(64)``, or a ``CodingPlan``; ``input`` is "real" (constant
     current) or "poisson". Scales are found per ``channel`` or per ``layer`` as a ``percentile`` of the activations (100
     is the maximum; "mse" minimises the squared rounding error). ``neuron`` is "integrate-fire", or "corrective", which
-    takes back spikes fired too early and needs far fewer steps; or a function that makes a neuron from the code, such
-    as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a neuron of your own, for instance
-    ``neurons.SnntorchNeuron(...)``. Populations with negative values use ``neurons.SignedIntegrateFire``.
+    takes back spikes fired too early and lets deep networks decide in fewer steps; or a function that makes a neuron
+    from the code, such as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a neuron of your own, for
+    instance ``neurons.SnntorchNeuron(...)``. Populations with negative values use ``neurons.SignedIntegrateFire``.
 
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.

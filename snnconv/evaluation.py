@@ -273,8 +273,7 @@ def _evaluation(
 
 def _activity(network: SpikingNetwork, spikes: float, synops: float, latency: float) -> Activity:
     synapses, populations = network.synapses, network.populations
-    analog = [] if network.plan.input.spiking else list(network.graph.inputs)
-    input_macs = sum(float(synapses.fan_out_by_layer[name].sum()) for name in analog)
+    input_macs = 0 if network.plan.input.spiking else synapses.input_macs
     active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
     neurons = sum(population.neurons for population in populations.values())
     multiplications = sum(p.neurons * p.neuron.update_multiplications for p in populations.values())

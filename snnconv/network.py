@@ -91,7 +91,10 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         """The decoded output for a batch of inputs."""
-        return self.run(inputs).output
+        from snnconv.simulators.clock import Clock
+
+        output, _ = Clock(self, steps=None, stop=None, seed=None).run(self.check(inputs), [])
+        return output
 
     def run(
         self,

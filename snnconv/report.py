@@ -45,9 +45,9 @@ def network_report(network: SpikingNetwork) -> str:
         if population.inserted:
             notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
         if population.silent_channels:
-            notes.append(f"{population.name}: {len(population.silent_channels)} channels silent on calibration data")
+            notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
     for node in network.parts.gates:
-        notes.append(f"{node}: max pooling gated by accumulated spikes, approximate until the rates settle")
+        notes.append(f"{node}: max pooling passes what raises the largest accumulated payload: exact on decoded values")
     for node in synapses.bounds:
         notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
     plan = network.plan

@@ -26,13 +26,15 @@ class Synapses:
     ``fan_out`` counts the structural non-zeros of the map to the next populations, gates and outputs. ``bounds`` names
     the sources whose count is an upper bound, because several paths join the same pair of neurons and the map is too
     large to be probed. ``fan_out_by_layer`` counts each weighted operator on the way by itself. ``macs`` are the
-    multiply-accumulates of the original network for one sample.
+    multiply-accumulates of the original network for one sample, ``input_macs`` those between the inputs and the first
+    populations.
     """
 
     fan_out: dict[str, Tensor]
     fan_out_by_layer: dict[str, Tensor]
     bounds: tuple[str, ...]
     macs: int
+    input_macs: int
 
 
 def count_synapses(
@@ -57,7 +59,9 @@ def count_synapses(
                     bounds.append(name)
                 else:
                     fan_out[name] = exact
-    return Synapses(fan_out, by_layer, tuple(bounds), macs)
+    from_input: set[str] = set().union(*(walk.region(name) for name in graph.inputs))
+    input_macs = sum(cost for name, cost in macs.items() if name in from_input)
+    return Synapses(fan_out, by_layer, tuple(bounds), sum(macs.values()), input_macs)
 
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
@@ -96,14 +100,18 @@ class _Walk:
         decoded |= set(refs_in(graph.output))
         self.outputs = decoded & {node.name for node in self.nodes} & self.signals - set(self.sources)
 
-    def run(self, leaves: Mapping[str, Tensor], only: set[str] | None = None) -> tuple[list[Tensor], list[Tensor], int]:
-        """Path counts that arrive at populations, gates and outputs; those at weighted operators; and all MACs.
+    def run(
+        self, leaves: Mapping[str, Tensor], only: set[str] | None = None
+    ) -> tuple[list[Tensor], list[Tensor], dict[str, int]]:
+        """Path counts that arrive at populations, gates and outputs; those at weighted operators; MACs by node.
 
         ``only`` restricts the walk to these nodes and to what carries no signal.
         """
         constants = {name: t.double() if t.is_floating_point() else t for name, t in self.graph.constants.items()}
         values: dict[str, Any] = {**constants, **leaves}
-        arrivals, layers, macs = [], [], 0
+        arrivals: list[Tensor] = []
+        layers: list[Tensor] = []
+        macs: dict[str, int] = {}
         signals = self.signals if only is None else only
         width = next(iter(leaves.values())).shape[0]
 
@@ -126,8 +134,8 @@ class _Walk:
                 continue
             values[node.name] = operator.paths(arguments, carried(node, self.signals))
             cost = operator.macs(arguments, values[node.name])
-            macs += cost
             if cost:
+                macs[node.name] = cost
                 layers.append(values[node.name])
             if node.name in self.outputs:
                 arrivals.append(values[node.name])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
 from typing import Any
 
@@ -28,8 +27,8 @@ def import_models() -> Any:
     return importlib.import_module("torchvision").models
 
 
-def measure(name: str, size: int, statistics: bool, steps: tuple[int, ...]) -> dict[str, Any]:
-    """Convert a model with random weights; relative errors of its output after ``steps`` steps, for one image."""
+def measure(name: str, size: int, neuron: str, steps: tuple[int, ...]) -> dict[str, Any]:
+    """Convert a model with random weights; relative errors of its output after ``steps`` steps, for two images."""
     models = import_models()
     warnings.simplefilter("error")
     # torch: copying an exported program rebuilds its tree specs
@@ -37,33 +36,38 @@ def measure(name: str, size: int, statistics: bool, steps: tuple[int, ...]) -> d
     torch.manual_seed(0)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(models, name)(weights=None, num_classes=10, **options)
-    if statistics:
-        _set_statistics(model, size)
+    _set_statistics(model, size)
     model.eval()
-    images = torch.randn(8, 3, size, size)
-    network = snnconv.convert(model, images, coding=Rate(max(steps)))
+    images = _random_images(32, size)
+    report = snnconv.preflight(model, images[:1])
+    network = snnconv.convert(model, images, coding=Rate(max(steps)), neuron=neuron, percentile=100)
     recorder = OutputRecorder()
     # The simulator itself: counting the synapses of the largest models takes longer than running them.
-    Clock(network, steps=None, stop=None, seed=0).run((images[:1],), [recorder])
+    Clock(network, steps=None, stop=None, seed=0).run((images[:2],), [recorder])
     with torch.no_grad():
-        wanted = model(images[:1])
+        wanted = model(images[:2])
     outputs = recorder.result()
     return {
+        "ok": report.ok,
         "populations": len(network.populations),
-        "activations": sum(len(list(m.children())) == 0 and "ReLU" in type(m).__name__ for m in model.modules()),
-        "reference": float((network.reference(images[:1]) - wanted).norm() / wanted.norm()),
+        "reference": float((network.reference(images[:2]) - wanted).norm() / wanted.norm()),
         "errors": [float((outputs[step - 1] - wanted).norm() / wanted.norm()) for step in steps],
     }
 
 
+def _random_images(count: int, size: int) -> torch.Tensor:
+    """Smooth random images: of white noise a network with random weights sees hardly more than that it is noise."""
+    coarse = torch.randn(count, 3, 4, 4)
+    return nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+
+
 def _set_statistics(model: nn.Module, size: int) -> None:
-    """Running statistics of the batch norms from two random batches, dropout aside."""
+    """Running statistics of the batch norms from random images, all else as at inference."""
+    model.eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
-        elif isinstance(module, nn.Dropout):
-            module.p = 0.0
-    model.train()
+            module.train()
     with torch.no_grad():
-        for _ in range(2):
-            model(torch.randn(8, 3, size, size))
+        for _ in range(4):
+            model(_random_images(16, size))

@@ -95,7 +95,8 @@ class MatrixProduct(Operator):
         return torch.matmul(left, right)
 
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
-        factors = (value if carries[key] else torch.ones_like(value) for key, value in arguments.items())
+        # A constant matrix, such as an adjacency, connects where it is not zero.
+        factors = (value if carries[key] else value.ne(0).to(value.dtype) for key, value in arguments.items())
         return torch.matmul(*factors)
 
     def spread(self, node: Node) -> Spread:

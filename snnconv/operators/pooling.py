@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -22,21 +21,10 @@ _POOLS: dict[str, Any] = {
 
 
 class MaximumOperator(Operator):
-    """A maximum over groups of elements of one tensor, as a gate needs it."""
+    """A maximum over groups of elements of one tensor: a gate, where its input is spikes."""
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         return Classification(Role.POOL)
-
-    @abstractmethod
-    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
-        """The entry of ``values`` at the position of the largest entry of ``ranking``, group by group.
-
-        ``ranking`` and ``values`` have the shape of the operator's input.
-        """
-
-    def evaluate(self, arguments: Arguments) -> Tensor:
-        values = arguments["self"]
-        return self.select(values, values, arguments)
 
 
 @register
@@ -45,19 +33,13 @@ class MaxPool(MaximumOperator):
 
     names = (*_POOLS,)
 
-    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
+    def evaluate(self, arguments: Arguments) -> Tensor:
         if "output_size" in arguments:
             options: dict[str, Any] = {"output_size": tuple(arguments["output_size"])}
         else:
-            keys = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-            options = {key: arguments[key] for key in keys}
+            options = {key: arguments[key] for key in ("kernel_size", "stride", "padding", "dilation", "ceil_mode")}
             options["stride"] = options["stride"] or options["kernel_size"]
-        if ranking is values:
-            return _POOLS[self.op](values, **options)  # type: ignore[no-any-return]
-        spatial = int(self.op[-2])
-        _, indices = _POOLS[self.op](ranking, **options, return_indices=True)
-        flat = values.flatten(-spatial)
-        return flat.gather(-1, indices.flatten(-spatial)).view(indices.shape)
+        return _POOLS[self.op](arguments["self"], **options)  # type: ignore[no-any-return]
 
 
 @register
@@ -73,18 +55,8 @@ class Maximum(MaximumOperator):
             )
         return super().classify(node, carries)
 
-    def select(self, ranking: Tensor, values: Tensor, arguments: Arguments) -> Tensor:
-        dims = sorted(dim % values.dim() for dim in arguments["dim"])
-        rest = [dim for dim in range(values.dim()) if dim not in dims]
-        if ranking is values:
-            return torch.amax(values, dims, arguments["keepdim"])
-        order = rest + dims
-        winner = ranking.permute(order).flatten(len(rest)).argmax(-1, keepdim=True)
-        result = values.permute(order).flatten(len(rest)).gather(-1, winner).squeeze(-1)
-        if arguments["keepdim"]:
-            for dim in dims:
-                result = result.unsqueeze(dim)
-        return result
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        return torch.amax(arguments["self"], arguments["dim"], arguments["keepdim"])
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         dims = {dim % len(shape) for dim in node.arguments["dim"]}

@@ -150,17 +150,22 @@ class _Chunk:
         return advance
 
     def _gate(self, node: str) -> Handler:
-        """Lets through, of every window, the input with the largest accumulated payload (Rueckauer et al. 2017)."""
+        """Lets a spike through if it raises the largest accumulated payload of its window, and by as much.
+
+        What has passed is then at every step the maximum of what has arrived, so decoded values are pooled exactly.
+        """
         operator = self.network.parts.gates[node]
-        key = f"gate {node}"
+        arrived, passed = f"{node} arrived", f"{node} passed"
 
         def gate(arguments: Mapping[str, Any]) -> Tensor:
-            values = arguments["self"]
-            self._accumulate(key, values)
-            passed = operator.select(self.accumulated[key], values, arguments)
+            self._accumulate(arrived, arguments["self"])
+            maximum: Tensor = operator.evaluate({**arguments, "self": self.accumulated[arrived]})
+            # Payloads raise or lower the maximum from 0, so at first what lies below 0 passes too.
+            payload = maximum - self.accumulated[passed] if passed in self.accumulated else maximum
+            self.accumulated[passed] = maximum
             for observer in self.observers:
-                observer.gate(node, passed)
-            return passed
+                observer.gate(node, payload)
+            return payload
 
         return gate
 

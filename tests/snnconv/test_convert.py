@@ -203,4 +203,4 @@ def test_the_report_names_every_population_and_what_is_approximate() -> None:
     network = network_of("max pooling")
     report = network.report()
     assert all(population.name in report for population in network.populations.values())
-    assert "max pooling gated by accumulated spikes" in report
+    assert "max pooling passes what raises the largest accumulated payload" in report
