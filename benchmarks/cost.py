@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from benchmarks.results import publish
 
 BATCH = 100
 STEPS = 16
-REPEATS = 5
+REPEATS = 3
+CALLS = 3
 MEMORY_STEPS = (16, 256)
 
 
@@ -29,15 +31,13 @@ def run(images: int | None = None) -> None:
     split = cifar10_test(BATCH)
     table: list[list[Any]] = []
     for neuron in NEURONS:
-        network = convert(model, neuron)
-        network.run(split.images[:10], steps=1)
+        network = convert(model, neuron, steps=STEPS)
+        forward = simulated = math.inf
         with torch.no_grad():
-            # Alternate, so that whatever slows the machine down slows both.
-            pairs = [
-                (_seconds(lambda: model(split.images)), _seconds(lambda n=network: n.run(split.images, steps=STEPS)))  # type: ignore[misc]
-                for _ in range(REPEATS)
-            ]
-        forward, simulated = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs) / STEPS
+            for _ in range(REPEATS):
+                # Turn by turn, so that whatever slows the machine down slows both; each warmed up by itself first.
+                forward = min(forward, _seconds(lambda: model(split.images)))
+                simulated = min(simulated, _seconds(lambda n=network: n(split.images)) / STEPS)  # type: ignore[misc]
         table.append([f"snnconv, {neuron}", round(forward * 1e3, 1), round(simulated * 1e3, 1), simulated / forward])
     try:
         modules = module_resnet20(data_file(WEIGHTS_FILE))
@@ -55,9 +55,13 @@ def run(images: int | None = None) -> None:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    """The best of a few calls in a row, the first of which warms up."""
+    seconds = math.inf
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        work()
+        seconds = min(seconds, time.perf_counter() - start)
+    return seconds
 
 
 def _peak_in_fresh_process(steps: int) -> int:

@@ -37,10 +37,9 @@ def batches(split: Split, size: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
     yield from zip(torch.split(split.images, size), torch.split(split.labels, size), strict=True)
 
 
-def convert(model: nn.Module, neuron: str, **options: Any) -> snnconv.SpikingNetwork:
+def convert(model: nn.Module, neuron: str, steps: int = STEPS) -> snnconv.SpikingNetwork:
     """``model`` in rate code, calibrated on training images of CIFAR-10."""
-    images = cifar10_train(CALIBRATION_IMAGES).images
-    return snnconv.convert(model, images, coding=Rate(STEPS), neuron=neuron, **options)
+    return snnconv.convert(model, cifar10_train(CALIBRATION_IMAGES).images, coding=Rate(steps), neuron=neuron)
 
 
 def measure(network: snnconv.SpikingNetwork, model: nn.Module, split: Split, what: str) -> snnconv.Evaluation:

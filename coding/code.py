@@ -35,10 +35,11 @@ class Code(ABC):
             )
 
     @abstractmethod
-    def fire(self, potential: Tensor, t: int, memory: Memory) -> tuple[Tensor, Memory]:
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
         """The firing rule: the payload that membranes at ``potential`` emit at step ``t``, and the new memory.
 
         ``potential`` has any shape and is not changed; the payload has its shape and dtype, 0 where no spike is fired.
+        ``out`` is storage that the payload may be written to.
         """
 
     @abstractmethod

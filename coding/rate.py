@@ -20,8 +20,8 @@ class Rate(Code):
     name: ClassVar[str] = "rate"
     unit_payload: ClassVar[bool] = True
 
-    def fire(self, potential: Tensor, t: int, memory: Memory) -> tuple[Tensor, Memory]:
-        return reaches(potential, 1.0), None
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
+        return reaches(potential, 1.0, out), None
 
     def decode(self, payloads: Tensor) -> Tensor:
         return payloads.mean(0)

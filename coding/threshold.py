@@ -15,7 +15,10 @@ def tie_tolerance(dtype: torch.dtype) -> float:
     return _TIE_TOLERANCE[dtype]
 
 
-def reaches(potential: Tensor, threshold: float | Tensor) -> Tensor:
-    """1 where ``potential >= threshold * (1 - eps)``, else 0, in the dtype of ``potential``; any shape."""
-    spikes = torch.empty_like(potential)
+def reaches(potential: Tensor, threshold: float | Tensor, out: Tensor | None = None) -> Tensor:
+    """1 where ``potential >= threshold * (1 - eps)``, else 0, in the dtype of ``potential``; any shape.
+
+    ``out`` is storage for the result.
+    """
+    spikes = torch.empty_like(potential) if out is None else out
     return torch.ge(potential.detach(), threshold * (1.0 - tie_tolerance(potential.dtype)), out=spikes)

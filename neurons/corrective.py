@@ -52,7 +52,7 @@ class CorrectiveIntegrateFire:
         self, current: Tensor, state: CorrectiveState, t: int, gain: Tensor | float = 1.0
     ) -> tuple[Tensor, CorrectiveState]:
         potential = integrate(state.potential, current, gain)
-        payload, memory = self.code.fire(potential, t, state.memory)
+        payload, memory = self.code.fire(potential, t, state.memory, out=current)
         # The same firing rule on the mirrored potential, shifted so that its threshold of 1 lies at -margin.
         taken_back, negative_memory = self.code.fire((1.0 - self.margin) - potential, t, state.negative_memory)
         payload.sub_(torch.minimum(taken_back, state.emitted))

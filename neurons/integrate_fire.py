@@ -52,7 +52,7 @@ class IntegrateFire:
         self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
     ) -> tuple[Tensor, MembraneState]:
         potential = integrate(state.potential, current, gain)
-        payload, memory = self.code.fire(potential, t, state.memory)
+        payload, memory = self.code.fire(potential, t, state.memory, out=current)
         if self.reset == "subtract":
             potential.sub_(payload)
         else:
@@ -95,7 +95,7 @@ class SignedIntegrateFire:
         potential = integrate(membrane.potential, current, gain)
         # One firing rule serves both signs: the negative side is the mirrored potential, measured in its own units.
         charge = 1.0 if self.negative == "graded" else 1.0 / self.negative_slope
-        positive, memory = self.code.fire(potential, t, membrane.memory)
+        positive, memory = self.code.fire(potential, t, membrane.memory, out=current)
         negative, negative_memory = self.code.fire(potential / -charge, t, negative_memory)
         potential.sub_(positive).add_(negative, alpha=charge)
         payload = positive.sub_(negative, alpha=charge * self.negative_slope)

@@ -32,8 +32,8 @@ class Neuron(Protocol):
         """Payload and next state after ``current`` arrived at step ``t`` of the population's own time.
 
         ``gain`` (broadcastable) brings the current into normalised units: the inverse of the population's scale.
-        ``state`` is consumed: its storage may be reused for the state returned. ``current`` is left as it is, and the
-        payload is a tensor of its own that the caller may change.
+        ``state`` and ``current`` are consumed: their storage may be reused for the state and the payload returned. The
+        payload is no part of the state, so the caller may change it.
         """
         ...
 

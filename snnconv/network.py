@@ -181,6 +181,11 @@ class Parts:
         used = [name for node in lists["readout"] for name in node.refs() if name not in readout]
         used += [name for name in refs_in(graph.output) if name not in readout]
         computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
+        #: Populations whose current is a sum made for them alone, so that a neuron may reuse its storage.
+        users = graph.consumers()
+        sums = {node.name for node in lists["step"] if classify(node, signals).role is Role.LINEAR}
+        currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
+        self.own_currents = {node for node, name in currents.items() if name in sums and users[name] == [node]}
         self.frontier = tuple(name for name in dict.fromkeys(used) if name in timed)
         self._output = graph.output
         shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)

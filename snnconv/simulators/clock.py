@@ -134,6 +134,7 @@ class _Chunk:
 
     def _population(self, node: str, population: Population) -> Handler:
         neuron, observers = population.neuron, self.observers
+        own_current = node in self.network.parts.own_currents
 
         def advance(arguments: Mapping[str, Any]) -> Tensor:
             current = arguments["self"]
@@ -142,6 +143,7 @@ class _Chunk:
                 self.scales[node] = (scale, 1.0 / scale)
                 self.states[node] = neuron.initial(current)
             scale, gain = self.scales[node]
+            current = current if own_current else current.clone()
             payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
             for observer in observers:
                 observer.payload(node, self.t, payload, self.positions)

@@ -86,7 +86,7 @@ def test_a_leak_lowers_the_output_rate() -> None:
         neuron = SnntorchNeuron(leaky(beta=beta))
         state, count = neuron.initial(drive[0]), 0.0
         for t, current in enumerate(drive):
-            spike, state = neuron.step(current, state, t)
+            spike, state = neuron.step(current.clone(), state, t)
             count += float(spike.sum())
         counts.append(count)
     assert 0 < counts[1] < counts[0]

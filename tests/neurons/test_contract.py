@@ -61,7 +61,7 @@ def simulate(neuron: Neuron, inputs: Tensor) -> tuple[Tensor, Any]:
     state = neuron.initial(inputs[0])
     payloads = []
     for t, current in enumerate(inputs):
-        payload, state = neuron.step(current, state, t)
+        payload, state = neuron.step(current.clone(), state, t)
         payloads.append(payload.clone())
     return torch.stack(payloads), state
 
@@ -83,7 +83,7 @@ def test_states_and_payloads_have_the_shape_and_precision_of_the_current(neuron:
         assert tensors(state)
         for tensor in tensors(state):
             assert (tensor.shape, tensor.dtype) == (inputs[0].shape, dtype)
-        payload, state = neuron.step(inputs[0], state, 0)
+        payload, state = neuron.step(inputs[0].clone(), state, 0)
         assert (payload.shape, payload.dtype) == (inputs[0].shape, dtype)
 
 
@@ -106,7 +106,7 @@ def test_a_gain_multiplies_the_current(neuron: Neuron, gain: Tensor | float) -> 
     expected, _ = simulate(neuron, inputs * gain)
     state = neuron.initial(inputs[0])
     for t, current in enumerate(inputs):
-        payload, state = neuron.step(current, state, t, gain)
+        payload, state = neuron.step(current.clone(), state, t, gain)
         assert torch.equal(payload, expected[t])
 
 
@@ -115,7 +115,7 @@ def test_the_caller_may_change_a_payload(neuron: Neuron) -> None:
     expected, _ = simulate(neuron, inputs)
     state = neuron.initial(inputs[0])
     for t, current in enumerate(inputs):
-        payload, state = neuron.step(current, state, t)
+        payload, state = neuron.step(current.clone(), state, t)
         assert torch.equal(payload, expected[t])
         payload.fill_(99.0)
 

@@ -12,7 +12,7 @@ def simulate(neuron: CorrectiveIntegrateFire | IntegrateFire, inputs: Tensor) ->
     state = neuron.initial(inputs[0])
     payloads = []
     for t, current in enumerate(inputs):
-        payload, state = neuron.step(current, state, t)
+        payload, state = neuron.step(current.clone(), state, t)
         payloads.append(payload.clone())
     return torch.stack(payloads), state.potential
 

@@ -21,7 +21,7 @@ def simulate(neuron: IntegrateFire, inputs: Tensor) -> tuple[Tensor, Tensor]:
     state = neuron.initial(inputs[0])
     spikes = []
     for t, current in enumerate(inputs):
-        spike, state = neuron.step(current, state, t)
+        spike, state = neuron.step(current.clone(), state, t)
         spikes.append(spike.clone())
     return torch.stack(spikes), state.potential
 
@@ -86,7 +86,7 @@ def test_both_adapters_agree_with_the_neurons_they_stand_for(seed: int) -> None:
         state = adapter.initial(inputs[0])
         spikes = []
         for t, current in enumerate(inputs):
-            spike, state = adapter.step(current, state, t)
+            spike, state = adapter.step(current.clone(), state, t)
             spikes.append(spike)
         assert torch.equal(torch.stack(spikes), simulate(neuron, inputs)[0])
 
