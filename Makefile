@@ -2,7 +2,7 @@ PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test lint bench bench-peers
 
 setup: $(INSTALLED) ; @:
 
@@ -25,3 +25,7 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# The libraries that the benchmarks compare with; without them `make bench` leaves their rows out.
+bench-peers: setup
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -166,13 +167,15 @@ def _population(
 def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
     """A name for every population: the path of its module, with the operator's name unless it is a module itself."""
     names: dict[str, str] = {}
+    taken: set[str] = set()
     for name in nodes:
         node = graph.nodes[name]
         own_module = node.source.module_type.startswith("torch.nn.modules.activation.")
         parts = [node.source.module] if own_module else [node.source.module, _plain_op(node)]
         wanted = ".".join(part for part in parts if part)
-        taken = sum(used == wanted or used.rpartition("_")[0] == wanted for used in names.values())
-        names[name] = f"{wanted}_{taken}" if taken else wanted
+        candidates = itertools.chain([wanted], (f"{wanted}_{number}" for number in itertools.count(1)))
+        names[name] = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(names[name])
     return names
 
 

@@ -20,6 +20,9 @@ from snnconv.operators import OPERATORS, Role
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
 from snnconv.preflight import classify
+from snnconv.report import network_report
+from snnconv.simulators import Clock, Run, Stop, simulate
+from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
 
 
@@ -83,6 +86,14 @@ class SpikingNetwork(nn.Module):
         """A tensor on the network's device and in its precision."""
         return next(iter(self._scales.by_name().values()))
 
+    def node_of(self, name: str) -> str:
+        """Node of the population that reports call ``name``; raises ``ConfigurationError`` with the names there are."""
+        for node, population in self._populations.items():
+            if name in (population.name, node):
+                return node
+        known = ", ".join(population.name for population in self._populations.values())
+        raise ConfigurationError(f"there is no population {name!r}; populations: {known}")
+
     def check(self, inputs: Any, what: str = "input") -> Inputs:
         """``inputs`` as a tuple of tensors; raises ``InputError`` unless they fit the network."""
         tensors = as_inputs(inputs, what)
@@ -91,8 +102,6 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         """The decoded output for a batch of inputs."""
-        from snnconv.simulators.clock import Clock
-
         output, _ = Clock(self, steps=None, stop=None, seed=None).run(self.check(inputs), [])
         return output
 
@@ -103,9 +112,9 @@ class SpikingNetwork(nn.Module):
         simulator: str = "auto",
         steps: int | None = None,
         record: Sequence[str] = (),
-        stop: Any = None,
+        stop: Stop | None = None,
         seed: int | None = None,
-    ) -> Any:
+    ) -> Run:
         """Simulate a batch and return a ``Run``: output, spikes and synaptic operations.
 
         ``steps`` overrides the schedule's number of time steps. ``record`` may hold ``"outputs"`` (the decoded output
@@ -113,8 +122,6 @@ class SpikingNetwork(nn.Module):
         ``"rasters"`` for all. ``stop`` ends a sample early (see ``snnconv.Confidence``). ``seed`` fixes the draws of a
         stochastic input. Raises ``InputError`` and ``ConfigurationError``.
         """
-        from snnconv.simulators import simulate
-
         return simulate(self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed)
 
     @cached_property
@@ -139,14 +146,10 @@ class SpikingNetwork(nn.Module):
 
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""
-        from snnconv.report import network_report
-
         return network_report(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""
-        from snnconv.storage import save
-
         save(self, path)
 
 
@@ -222,12 +225,3 @@ def gate_nodes(graph: Graph) -> list[str]:
     """Names of the max-pooling nodes that act on signals."""
     signals = graph.signals()
     return [n.name for n in graph.nodes.values() if n.name in signals and isinstance(OPERATORS[n.op], MaximumOperator)]
-
-
-def population_named(network: SpikingNetwork, name: str) -> str:
-    """Node of the population that a report calls ``name``; raises ``ConfigurationError`` with the names there are."""
-    for node, population in network.populations.items():
-        if name in (population.name, node):
-            return node
-    known = ", ".join(population.name for population in network.populations.values())
-    raise ConfigurationError(f"there is no population {name!r}; populations: {known}")

@@ -1,58 +1,7 @@
 """Simulators of spiking networks; the clock is the reference, one time step at a time."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from snnconv.errors import ConfigurationError
-from snnconv.simulators.clock import Clock
-from snnconv.simulators.observers import Observer, OutputRecorder, Rasters, SpikeCounter
-from snnconv.simulators.run import Run
+from snnconv.simulators.clock import Clock as Clock
+from snnconv.simulators.clock import Stop as Stop
+from snnconv.simulators.run import Run as Run
+from snnconv.simulators.simulate import simulate as simulate
 from snnconv.simulators.stopping import Confidence as Confidence
-
-if TYPE_CHECKING:
-    from snnconv.network import SpikingNetwork
-
-
-def simulate(
-    network: SpikingNetwork,
-    inputs: Any,
-    *,
-    simulator: str,
-    steps: int | None,
-    record: Sequence[str],
-    stop: Any,
-    seed: int | None,
-) -> Run:
-    """Run ``network`` on a batch; see ``SpikingNetwork.run``."""
-    from snnconv.network import population_named
-
-    if simulator not in ("auto", "clock"):
-        raise ConfigurationError(f"unknown simulator {simulator!r}; known: auto, clock")
-    if isinstance(record, str):
-        raise ConfigurationError(f"record must be a sequence of names, for instance record=[{record!r}]")
-    counter = SpikeCounter(network)
-    observers: list[Observer] = [counter]
-    outputs = OutputRecorder() if "outputs" in record else None
-    if outputs is not None:
-        observers.append(outputs)
-    names = [name for name in record if name not in ("outputs", "rasters")]
-    nodes = list(network.populations) if "rasters" in record else [population_named(network, name) for name in names]
-    rasters = Rasters(nodes) if nodes else None
-    if rasters is not None:
-        observers.append(rasters)
-    clock = Clock(network, steps=steps, stop=stop, seed=seed)
-    output, lengths = clock.run(network.check(inputs), observers)
-    return Run(
-        output=output,
-        steps=lengths,
-        samples=counter.samples,
-        spikes=counter.spikes(),
-        input_spikes=counter.input_spikes,
-        synops=counter.synops(),
-        synops_by_layer=counter.synops_by_layer(),
-        neurons={population.name: population.neurons for population in network.populations.values()},
-        outputs=None if outputs is None else outputs.result(),
-        rasters={} if rasters is None else rasters.result(network),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from snnconv.simulators.observers import Observer, Samples
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
+
+_logger = logging.getLogger(__name__)
 
 #: Decides which samples may stop: (decoded output, steps run) -> bool [N].
 Stop = Callable[[Any, int], Tensor]
@@ -126,6 +129,10 @@ class _Chunk:
         names = self.network.graph.inputs
         for position, (name, values) in enumerate(zip(names, self.inputs, strict=True)):
             low, high = self.network.input_ranges[position]
+            if self.t == 0 and bool(((values < low) | (values > high)).any()):
+                _logger.warning(
+                    "input %d leaves the range seen in calibration, and spikes cannot say so: it is cut off", position
+                )
             spikes = code.payload((values - low) / (high - low), self.t, self.generator)
             for observer in self.observers:
                 observer.input(spikes, position)

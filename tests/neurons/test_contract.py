@@ -93,13 +93,6 @@ def test_the_initial_state_lies_where_the_current_lies(neuron: Neuron) -> None:
         assert tensor.device == like.device
 
 
-def test_the_current_is_left_as_it_is(neuron: Neuron) -> None:
-    inputs = random_currents(torch.float32)
-    before = inputs.clone()
-    simulate(neuron, inputs)
-    assert torch.equal(inputs, before)
-
-
 @pytest.mark.parametrize("gain", [0.25, 4.0, torch.tensor([0.5, 1.0, 2.0, 0.25])], ids=["weak", "strong", "by channel"])
 def test_a_gain_multiplies_the_current(neuron: Neuron, gain: Tensor | float) -> None:
     inputs = random_currents(torch.float32)
