@@ -76,17 +76,12 @@ def run(images: int | None = None) -> None:
     split = cifar10_test(images)
     table: list[list[Any]] = []
     costs: list[list[Any]] = []
-    reference: snnconv.Evaluation | None = None
     for neuron in NEURONS:
         result = measure(convert(model, neuron), model, split, neuron)
         table += rows(neuron, result)
-        reference = reference or result
-        e1 = snnconv.energy.normalized(
-            result.activity.spikes, result.latency(0.5) or STEPS, reference.activity.spikes, STEPS
-        )
         e = result.energy
         latencies = [result.latency(loss) for loss in (0.3, 0.5, 1.0)]
-        costs.append([neuron, *latencies, result.synops, e.e2, e.e2_reference, e.e3, e.e3_reference, e1["TrueNorth"]])
+        costs.append([neuron, *latencies, result.synops, e.e2, e.e2_reference, e.e3, e.e3_reference])
         publish("rate", "ResNet-20, CIFAR-10, rate code", HEAD, table)
-    head = ("neuron", "loss 0.3", "0.5", "1.0", "SynOps", "E2 J", "E2 ANN J", "E3 J", "E3 ANN J", "E1 TrueNorth")
+    head = ("neuron", "loss 0.3", "0.5", "1.0", "SynOps", "E2 J", "E2 ANN J", "E3 J", "E3 ANN J")
     publish("rate_cost", f"Latency in steps, and cost of one image after {STEPS} steps", head, costs)

@@ -43,6 +43,10 @@ class Code(ABC):
         """
 
     @abstractmethod
+    def quantize(self, values: Tensor) -> Tensor:
+        """What is left of non-negative ``values`` of any shape after encoding and decoding."""
+
+    @abstractmethod
     def decode(self, payloads: Tensor) -> Tensor:
         """The value ``[...]`` of a train of payloads ``[T, ...]``."""
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from coding.code import Code, Memory, fire_repeatedly
@@ -22,6 +23,9 @@ class Rate(Code):
 
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
         return reaches(potential, 1.0, out), None
+
+    def quantize(self, values: Tensor) -> Tensor:
+        return torch.clamp(torch.floor(values * self.steps + 0.5), 0, self.steps) / self.steps
 
     def decode(self, payloads: Tensor) -> Tensor:
         return payloads.mean(0)

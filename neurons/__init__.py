@@ -6,5 +6,6 @@ from neurons.corrective import CorrectiveIntegrateFire as CorrectiveIntegrateFir
 from neurons.integrate_fire import IntegrateFire as IntegrateFire
 from neurons.integrate_fire import SignedIntegrateFire as SignedIntegrateFire
 from neurons.neuron import Neuron as Neuron
+from neurons.neuron import UpdateCost as UpdateCost
 from neurons.registry import NEURONS as NEURONS
 from neurons.registry import register_neuron as register_neuron

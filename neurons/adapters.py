@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coding.errors import ConfigurationError
+from neurons.neuron import UpdateCost
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class SnntorchNeuron:
     initial_potential: float = 0.5
 
     unit_payload = True
-    update_multiplications = 1  # the decay beta
+    update_cost = UpdateCost(words=1, additions=3, multiplications=1)  # the decay beta
 
     def __post_init__(self) -> None:
         import snntorch
@@ -72,7 +73,7 @@ class NorseNeuron:
     initial_potential: float = 0.5
 
     unit_payload = True
-    update_multiplications = 1  # the integration constant dt / tau
+    update_cost = UpdateCost(words=1, additions=3, multiplications=1)  # the integration constant dt / tau
 
     def __post_init__(self) -> None:
         if not callable(getattr(self.cell, "state_fallback", None)):

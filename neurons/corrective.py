@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coding.code import Code, Memory
 from coding.errors import ConfigurationError
-from neurons.neuron import integrate
+from neurons.neuron import UpdateCost, integrate
 
 
 class CorrectiveState(NamedTuple):
@@ -36,7 +36,7 @@ class CorrectiveIntegrateFire:
     margin: float = 0.5
 
     unit_payload = False
-    update_multiplications = 0
+    update_cost = UpdateCost(words=2, additions=6, multiplications=0)  # a second comparison, and the balance kept
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.initial_potential < 1.0:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coding.code import Code, Memory
 from coding.errors import ConfigurationError
-from neurons.neuron import integrate
+from neurons.neuron import UpdateCost, integrate
 
 
 class MembraneState(NamedTuple):
@@ -33,7 +33,7 @@ class IntegrateFire:
     reset: Literal["subtract", "zero"] = "subtract"
     initial_potential: float = 0.5
 
-    update_multiplications = 0
+    update_cost = UpdateCost(words=1, additions=3, multiplications=0)  # integrate, compare, reset
 
     def __post_init__(self) -> None:
         if self.reset not in ("subtract", "zero"):
@@ -76,7 +76,7 @@ class SignedIntegrateFire:
     initial_potential: float = 0.0
 
     unit_payload = False
-    update_multiplications = 0
+    update_cost = UpdateCost(words=1, additions=4, multiplications=0)  # as above, and a second comparison
 
     def __post_init__(self) -> None:
         if not 0.0 < self.negative_slope <= 1.0:

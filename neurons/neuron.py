@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 #: A tensor or a nest of tensors whose first axis is the batch; only the neuron that made it looks inside.
 State = Any
+
+
+class UpdateCost(NamedTuple):
+    """Memory words that one update of a neuron reads and writes, and its arithmetic (for energy model E3)."""
+
+    words: int
+    additions: int
+    multiplications: int
 
 
 @runtime_checkable
@@ -20,8 +28,8 @@ class Neuron(Protocol):
         ...
 
     @property
-    def update_multiplications(self) -> int:
-        """Multiplications that one state update costs in hardware (energy model E3)."""
+    def update_cost(self) -> UpdateCost:
+        """What one state update costs in hardware."""
         ...
 
     def initial(self, like: Tensor) -> State:

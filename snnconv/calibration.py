@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from coding import Code
 from snnconv.data.batches import Inputs, batches
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph
@@ -46,10 +47,11 @@ def collect(data: Any) -> list[Inputs]:
         if len(part) != len(first):
             raise InputError(f"calibration: batches differ: {len(first)} inputs in one and {len(part)} in another")
         for position, (tensor, like) in enumerate(zip(part, first, strict=True)):
-            if tensor.shape[1:] != like.shape[1:] or tensor.dtype != like.dtype:
+            one, other = ((t.shape[1:], t.dtype, t.device) for t in (tensor, like))
+            if one != other:
                 raise InputError(
-                    f"calibration: batches differ: input {position} is {list(tensor.shape[1:])} {tensor.dtype} in one "
-                    f"and {list(like.shape[1:])} {like.dtype} in another, batch axis aside"
+                    f"calibration: batches differ: input {position} is {list(one[0])} {one[1]} on {one[2]} in one and "
+                    f"{list(other[0])} {other[1]} on {other[2]} in another, batch axis aside"
                 )
             if not tensor.is_floating_point():
                 raise InputError(f"calibration: input {position} is {tensor.dtype}; the network takes floating point")
@@ -142,15 +144,15 @@ class Observed:
         edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
         return torch.where(bin_index == 0, self.maximum, edge)
 
-    def least_squares(self, steps: int) -> Tensor:
-        """The scale of each channel whose rounding and clipping to ``steps`` levels has the least squared error."""
+    def least_squares(self, code: Code) -> Tensor:
+        """The scale of each channel under which rounding and clipping by ``code`` has the least squared error."""
         centres = (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
         candidates = torch.linspace(1.0, 0.05, 96, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
         errors = []
         for candidate in candidates:
-            levels = torch.clamp(torch.floor(centres / candidate * steps + 0.5), max=steps) * (candidate / steps)
+            levels = code.quantize(centres / candidate) * candidate
             errors.append(weights @ ((centres - levels) ** 2).to(torch.float64))
         return candidates[torch.stack(errors).argmin(0)] * self.maximum
 
@@ -187,12 +189,12 @@ def observe(graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs
                     method(observed, values[name])
 
 
-def scale_of(observed: Observed, scaling: Scaling, steps: int) -> tuple[Tensor, tuple[int, ...]]:
+def scale_of(observed: Observed, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
     """Scale ``[channels]`` of a population (``[1]`` for one scale), and the channels that were silent throughout.
 
     A silent channel takes the largest scale of the layer: it neither divides by zero nor saturates if it fires later.
     """
-    found = observed.least_squares(steps) if scaling.percentile == "mse" else observed.percentile(scaling.percentile)
+    found = observed.least_squares(code) if scaling.percentile == "mse" else observed.percentile(scaling.percentile)
     silent = observed.maximum <= 0
     largest = found.max()
     fallback = largest if bool(largest > 0) else torch.ones_like(largest)

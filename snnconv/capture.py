@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import operator
 import re
-import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
 from snnconv.errors import ModelError, UnsupportedModelError
 from snnconv.graph import Argument, Graph, Node, Ref, Source
 from snnconv.preflight import Preflight, Problem
-
-_TORCH_DIRECTORY = str(Path(torch.__file__).parent)
-_PROJECT_DIRECTORIES = tuple(str(Path(__file__).parents[1] / part) for part in ("snnconv", "coding", "neurons"))
+from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, is_users, quiet_exporter, runnable
 
 #: Operators that return their argument as it is.
 _ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout"}
@@ -45,128 +37,25 @@ _FIRST_RESULT = {
 _TUPLE_RESULTS = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
 
 
-def capture(model: nn.Module | ExportedProgram, example: Sequence[Tensor]) -> Graph:
+def capture(model: nn.Module | ExportedProgram, example: Sequence[Tensor], what: str = "example") -> Graph:
     """The graph of ``model`` at inference, for inputs like ``example`` (a batch of any size).
 
     The model is exported in eval mode and left as it was found. The batch axis is dynamic; where the model ties its
     size to something else, the graph is static and takes inputs shaped as ``example``.
 
-    Raises ``ModelError`` for weights that cannot be used, ``UnsupportedModelError`` for control flow that depends on
-    data and for whatever else cannot be exported.
+    Raises ``ModelError`` for weights that cannot be used, ``InputError`` if the model itself does not run on the
+    example (which errors call ``what``), ``UnsupportedModelError`` for control flow that depends on data and for
+    whatever else cannot be exported.
     """
-    if isinstance(model, ExportedProgram):
-        program, batch_axis = model, _program_batch_axis(model)
-    elif isinstance(model, nn.Module):
-        check_weights(model)
-        with evaluation_mode(model):
-            program, batch_axis = _export(model, example)
-    else:
+    if not isinstance(model, (nn.Module, ExportedProgram)):
         raise ModelError(f"model must be a torch.nn.Module or an ExportedProgram, got {type(model).__name__}")
+    check_weights(model)
+    check_inputs(runnable(model), example, what)
+    if isinstance(model, ExportedProgram):
+        return _to_graph(model, _program_batch_axis(model))
+    with evaluation_mode(model):
+        program, batch_axis = export(model, example)
     return _to_graph(program, batch_axis)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Every module of ``model`` in eval mode, each one's own mode restored afterwards."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        for module in modes:
-            module.training = False
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-def check_weights(model: nn.Module) -> None:
-    """Raise ``ModelError`` unless all floating-point weights are finite, of one precision and on one device."""
-    kinds: dict[tuple[torch.dtype, torch.device], str] = {}
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if not tensor.is_floating_point():
-            continue
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
-        kinds.setdefault((tensor.dtype, tensor.device), name)
-    for dtype, _ in kinds:
-        if dtype not in (torch.float32, torch.float64):
-            raise ModelError(
-                f"{kinds[next(k for k in kinds if k[0] == dtype)]} is {dtype}; convert the model in single or double "
-                "precision: model.float()"
-            )
-    if len(kinds) > 1:
-        listed = ", ".join(f"{name} is {dtype} on {device}" for (dtype, device), name in kinds.items())
-        raise ModelError(f"the model's weights differ in precision or device: {listed}; move them with model.to(...)")
-
-
-def _export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram, int | None]:
-    doubled = tuple(torch.cat([value[:1], value[:1]]) for value in example)
-    batch = Dim("batch")
-    try:
-        shapes = tuple({0: batch} for _ in doubled)
-        return _run_export(model, doubled, shapes), 0
-    except Exception as error:
-        if _depends_on_data(error):
-            raise _refusal(error) from error
-    # What fails with a free batch axis may tie its size to something else, as a graph network does to its adjacency.
-    try:
-        return _run_export(model, tuple(example), None), None
-    except Exception as error:
-        raise _refusal(error) from error
-
-
-def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> ExportedProgram:
-    with torch.no_grad(), _quiet_exporter():
-        return torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Without what torch's exporter warns, logs and prints of its internals: our own report says what matters."""
-    loggers = [logging.getLogger(name) for name in ("torch.fx.experimental.symbolic_shapes", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            for logger in loggers:
-                logger.setLevel(logging.CRITICAL)
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _depends_on_data(error: Exception) -> bool:
-    text = str(error)
-    return "data-dependent" in text or "DataDependent" in type(error).__name__ or ".item()" in text
-
-
-def _refusal(error: Exception) -> UnsupportedModelError:
-    text = str(error).strip()
-    first_line = text.splitlines()[0] if text else type(error).__name__
-    if _depends_on_data(error):
-        reason = "control flow depends on the values of the input"
-        remedy = "compute both branches and choose with torch.where, or decide outside the model"
-    else:
-        reason = f"torch.export cannot trace it: {first_line}"
-        remedy = "make torch.export.export(model, example) succeed, or pass the ExportedProgram itself"
-    return UnsupportedModelError(Preflight((), (Problem("export", _source_of_error(error), reason, remedy),)))
-
-
-def _source_of_error(error: BaseException) -> Source:
-    """The deepest line of the user's own code on the way to the error."""
-    found = Source()
-    current: BaseException | None = error
-    while current is not None and not found.file:
-        for frame in traceback.extract_tb(current.__traceback__):
-            if _is_users(frame.filename):
-                found = Source(frame.filename, frame.lineno or 0, frame.line or "")
-        current = current.__cause__ or current.__context__
-    return found
-
-
-def _is_users(file: str) -> bool:
-    ours = file.startswith((_TORCH_DIRECTORY, *_PROJECT_DIRECTORIES))
-    return not ours and not file.startswith("<") and f"{Path(operator.__file__).parent}/contextlib" not in file
 
 
 def _program_batch_axis(program: ExportedProgram) -> int | None:
@@ -176,7 +65,7 @@ def _program_batch_axis(program: ExportedProgram) -> int | None:
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None) -> Graph:
-    with torch.no_grad(), _quiet_exporter():
+    with torch.no_grad(), quiet_exporter():
         program = program.run_decompositions({})  # functional form, no operator decomposed
     return _Translator(program).translate(batch_axis)
 
@@ -322,7 +211,7 @@ def _source(node: FxNode) -> Source:
         module = re.sub(r"^L\['self'\]\.?|^L__self__\.?", "", path)
         kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
     for frame in reversed(list(_FRAME.finditer(node.meta.get("stack_trace") or ""))):
-        if _is_users(frame["file"]):
+        if is_users(frame["file"]):
             return Source(frame["file"], int(frame["line"]), frame["text"].strip(), module, kind)
     return Source(module=module, module_type=kind)
 

@@ -17,15 +17,15 @@ from snnconv.calibration import Observed, Scaling, arrange, collect, observe, sc
 from snnconv.capture import capture
 from snnconv.channels import channel_axes
 from snnconv.data.batches import Inputs
-from snnconv.errors import ConfigurationError, InputError, ModelError, UnsupportedModelError
+from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
 from snnconv.graph import Graph, Node
 from snnconv.network import SpikingNetwork, gate_nodes
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
 from snnconv.preflight import inspect
-from snnconv.probing import check_affine, check_capture, check_samples_apart
-from snnconv.rewrite import normal_form
+from snnconv.probing import check_capture, prepared
+from snnconv.tracing import runnable
 
 
 def convert(
@@ -58,19 +58,14 @@ def convert(
     scaling = Scaling(normalization, percentile)
     unsigned = _neuron(neuron, plan.hidden)
     parts = collect(calibration)
-    _check_device(model, parts)
-    captured = capture(model, parts[0])
+    captured = capture(model, parts[0], "calibration")
     report = inspect(captured)
     if not report.ok:
         raise UnsupportedModelError(report)
     samples = arrange(parts, captured.batch_axis)
     example = samples.fitted[0]
-    reference = model if isinstance(model, nn.Module) else model.module()
-    check_capture(captured, reference, example)
-
-    graph = normal_form(captured, example)
-    check_samples_apart(graph, example)
-    check_affine(graph, example)
+    check_capture(captured, runnable(model), example)
+    graph = prepared(captured, example)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
     nodes = _activation_nodes(graph)
     channels = channel_axes(graph, shapes)
@@ -95,33 +90,18 @@ def convert(
 
 
 def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
-    choices = ("integrate-fire", "corrective")
     if isinstance(neuron, str):
-        if neuron not in choices:
-            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(choices)}")
+        if neuron not in NEURONS:
+            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(NEURONS)}")
         neuron = NEURONS[neuron]
     if isinstance(neuron, type) or not isinstance(neuron, Neuron):
-        neuron = neuron(code) if callable(neuron) else neuron
+        try:
+            neuron = neuron(code) if callable(neuron) else neuron
+        except TypeError as error:
+            raise ConfigurationError(f"the neuron cannot be made from a code alone: {error}") from error
     if not isinstance(neuron, Neuron):
         raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
     return neuron
-
-
-def _check_device(model: nn.Module | ExportedProgram, parts: Sequence[Inputs]) -> None:
-    if not isinstance(model, nn.Module):
-        return
-    weight = next((p for p in (*model.parameters(), *model.buffers()) if p.is_floating_point()), None)
-    if weight is None:
-        return
-    for position, tensor in enumerate(parts[0]):
-        if tensor.device != weight.device:
-            raise InputError(
-                f"calibration: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
-            )
-        if tensor.dtype != weight.dtype:
-            raise InputError(
-                f"calibration: input {position} is {tensor.dtype}, the model {weight.dtype}; convert one of them"
-            )
 
 
 def _activation_nodes(graph: Graph) -> dict[str, Activation]:
@@ -146,7 +126,7 @@ def _population(
     unsigned: Neuron,
     graph: Graph,
 ) -> Population:
-    scale, silent = scale_of(observed, scaling, code.steps)
+    scale, silent = scale_of(observed, scaling, code)
     slope = activation.negative_slope
     assert node.shape is not None
     return Population(

@@ -19,10 +19,10 @@ ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
 class Activity:
     """What one sample makes a spiking network do, on average.
 
-    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps,
-    ``updates`` state updates of neurons, ``update_multiplications`` the multiplications among them, ``neurons`` the
-    neurons. ``reference_macs`` are the original network's multiply-accumulates, ``reference_active_macs`` those with a
-    non-zero input.
+    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps.
+    ``updates`` are the state updates of neurons; ``update_words``, ``update_additions`` and ``update_multiplications``
+    the memory words and the arithmetic of all of them; ``neurons`` the neurons. ``reference_macs`` are the original
+    network's multiply-accumulates, ``reference_active_macs`` those with a non-zero input.
     """
 
     spikes: float
@@ -30,6 +30,8 @@ class Activity:
     synops: float
     input_macs: float
     updates: float
+    update_words: float
+    update_additions: float
     update_multiplications: float
     neurons: int
     reference_macs: float
@@ -75,8 +77,9 @@ def energy(activity: Activity, rate_reference: tuple[float, float] | None = None
     # E3 fetches a weight and one bit of a spike for every synaptic operation, and reads and writes the state of every
     # neuron that is updated; an analog input costs full multiply-accumulates with the fetch of both operands.
     mac = 2 * MEMORY + ADD + MULTIPLY
-    update = 2 * MEMORY + 3 * ADD + MEMORY / 32
-    e3 = a.synops * (MEMORY * 33 / 32 + ADD) + a.updates * update + a.update_multiplications * MULTIPLY
+    # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
+    updates = a.update_words * 2 * MEMORY + a.update_additions * ADD + a.update_multiplications * MULTIPLY
+    e3 = a.synops * (MEMORY * 33 / 32 + ADD) + updates + a.updates * MEMORY / 32
     return Energy(
         e1=e1,
         e2=a.synops * ACCUMULATE + a.input_macs * MAC,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snnconv.capture import evaluation_mode
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches
 from snnconv.energy import Activity, Energy, energy
 from snnconv.errors import InputError
@@ -21,6 +20,10 @@ from snnconv.network import SpikingNetwork
 from snnconv.report import table
 from snnconv.simulators.clock import Clock, Stop
 from snnconv.simulators.observers import Observer, Samples, SpikeCounter
+from snnconv.tracing import evaluation_mode
+
+#: Samples that are measured together.
+PIECE = 256
 
 
 @dataclass(frozen=True)
@@ -141,23 +144,34 @@ def evaluate(
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
 
-    ``data`` is (inputs, targets), a tensor of inputs, or an iterable of batches; samples with target -100 are ignored.
-    Class scores lie along axis 1 of the first output. ``reference`` is the original model; without it the captured
-    graph stands in. ``rate_reference`` is the evaluation of a rate-coded run, for energy E1. ``progress`` wraps the
-    iteration over batches. Raises ``InputError`` for data that does not fit.
+    ``data`` is (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
+    samples. A target of -100 leaves its sample out of the accuracies. Class scores lie along axis 1 of the first
+    output. ``reference`` is the original model; without it the captured graph stands in. ``rate_reference`` is the
+    evaluation of a rate-coded run, for energy E1. ``progress`` wraps the iteration over batches, as
+    ``rich.progress.track`` does. Raises ``InputError`` for data that does not fit.
     """
     counter = SpikeCounter(network, by_step=True)
     tally = _Tally()
     lengths = 0
-    for inputs, targets in batches(data, "data") if progress is None else progress(batches(data, "data")):
-        inputs = network.check(inputs, "data")
-        decisions = _decisions(_reference_output(network, reference, inputs))
-        tally.batch(decisions, targets)
-        clock = Clock(network, steps=steps, stop=stop, seed=seed)
-        _, taken = clock.run(inputs, [counter, tally])
-        seed += 1
-        lengths += int(taken.sum())
+    for batch in batches(data, "data") if progress is None else progress(batches(data, "data")):
+        for inputs, targets in _pieces(network, *batch):
+            inputs = network.check(inputs, "data")
+            tally.batch(_decisions(_reference_output(network, reference, inputs)), targets)
+            clock = Clock(network, steps=steps, stop=stop, seed=seed)
+            _, taken = clock.run(inputs, [counter, tally])
+            seed += 1
+            lengths += int(taken.sum())
     return _evaluation(network, counter, tally, clock.steps, lengths, rate_reference)
+
+
+def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> Iterator[tuple[Inputs, Tensor | None]]:
+    """A batch in pieces, so that a whole data set may come as one."""
+    if network.batch_axis is None:
+        yield inputs, targets
+        return
+    for start in range(0, inputs[0].shape[0], PIECE):
+        cut = slice(start, start + PIECE)
+        yield tuple(tensor[cut] for tensor in inputs), None if targets is None else targets[cut]
 
 
 def _reference_output(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Any:
@@ -170,9 +184,10 @@ def _reference_output(network: SpikingNetwork, reference: nn.Module | None, inpu
 def _decisions(output: Any) -> Tensor:
     """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output."""
     scores = next(leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
-    if scores.dim() < 2:
+    if scores.dim() < 2 or scores.shape[1] < 2:
         raise InputError(
-            f"evaluate needs class scores along axis 1 of the output, which has shape {list(scores.shape)}"
+            f"evaluate needs class scores along axis 1 of the output, which has shape {list(scores.shape)}; for other "
+            "outputs use verify, or compare snn(inputs) with model(inputs)"
         )
     return scores.argmax(1)
 
@@ -194,6 +209,8 @@ class _Tally(Observer):
         if self.has_targets not in (None, targets is not None):
             raise InputError("data: some batches have targets and some have none")
         self.has_targets = targets is not None
+        if targets is not None and (targets.is_floating_point() or targets.is_complex()):
+            raise InputError(f"data: targets are {targets.dtype}; they must be class indices, whole numbers")
         if targets is not None and targets.shape != reference.shape:
             raise InputError(
                 f"data: targets have shape {list(targets.shape)}, decisions have {list(reference.shape)}; "
@@ -225,7 +242,7 @@ class _Tally(Observer):
         for running, final in zip_longest(self._running, self._final, fillvalue=[0, 0]):
             correct, agreeing = correct + final[0], agreeing + final[1]
             found.append((running[0] + correct, running[1] + agreeing))
-        return found
+        return found[: len(self._running)]
 
 
 def _evaluation(
@@ -237,7 +254,11 @@ def _evaluation(
     rate_reference: Evaluation | None,
 ) -> Evaluation:
     samples = counter.samples
+    # Where every sample stopped early, the rest of the time stays as it was.
     by_step = tally.by_step()
+    by_step += by_step[-1:] * (steps - len(by_step))
+    spikes_by_step = list(accumulate(counter.by_step))
+    spikes_by_step += spikes_by_step[-1:] * (steps - len(spikes_by_step))
     judged = bool(tally.has_targets) and tally.judged > 0
     accuracies = [100.0 * correct / tally.judged for correct, _ in by_step] if judged else None
     agreements = [100.0 * agreeing / tally.decided for _, agreeing in by_step]
@@ -259,7 +280,7 @@ def _evaluation(
         mean_steps=lengths / samples,
         neurons=activity.neurons,
         spikes_per_neuron=activity.spikes / activity.neurons,
-        spikes_by_step=[count / samples for count in accumulate(counter.by_step)],
+        spikes_by_step=[count / samples for count in spikes_by_step],
         spikes=spikes,
         input_spikes=counter.input_spikes / samples,
         synops=activity.synops,
@@ -276,13 +297,17 @@ def _activity(network: SpikingNetwork, spikes: float, synops: float, latency: fl
     input_macs = 0 if network.plan.input.spiking else synapses.input_macs
     active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
     neurons = sum(population.neurons for population in populations.values())
-    multiplications = sum(p.neurons * p.neuron.update_multiplications for p in populations.values())
+    words, additions, multiplications = (
+        sum(p.neurons * p.neuron.update_cost[part] for p in populations.values()) for part in range(3)
+    )
     return Activity(
         spikes=spikes,
         latency=latency,
         synops=synops,
         input_macs=input_macs * latency,
         updates=neurons * latency,
+        update_words=words * latency,
+        update_additions=additions * latency,
         update_multiplications=multiplications * latency,
         neurons=neurons,
         reference_macs=synapses.macs,

@@ -90,12 +90,20 @@ def preflight(model: nn.Module | ExportedProgram, example: Tensor | Sequence[Ten
     from snnconv.capture import capture
     from snnconv.data.batches import as_inputs
     from snnconv.errors import UnsupportedModelError
+    from snnconv.probing import prepared
 
+    inputs = as_inputs(example, "example")
     try:
-        graph = capture(model, as_inputs(example, "example"))
+        graph = capture(model, inputs)
     except UnsupportedModelError as error:
         return error.preflight
-    return inspect(graph)
+    report = inspect(graph)
+    if report.ok:
+        try:
+            prepared(graph, inputs)
+        except UnsupportedModelError as error:
+            return Preflight(report.lines, error.preflight.problems)
+    return report
 
 
 def inspect(graph: Graph) -> Preflight:

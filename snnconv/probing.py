@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snnconv.capture import evaluation_mode
 from snnconv.errors import ModelError, UnsupportedModelError
 from snnconv.graph import Graph, Node, refs_in
 from snnconv.interpreter import Environment, Handler, Program, evaluate_graph
@@ -18,12 +17,22 @@ from snnconv.operators import OPERATORS, Role
 from snnconv.operators.activation import ActivationOperator
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.preflight import Preflight, Problem, classify
+from snnconv.rewrite import normal_form
+from snnconv.tracing import evaluation_mode
 
 #: Relative error that rounding may cause in single precision through a deep network.
 _CAPTURE_TOLERANCE = 1e-3
 _AFFINE_TOLERANCE = 1e-9
 #: Samples in the batches of random values that regions are probed with.
 _SAMPLES = 3
+
+
+def prepared(graph: Graph, example: Sequence[Tensor]) -> Graph:
+    """The normal form of a captured graph, checked to be affine between populations and to keep samples apart."""
+    graph = normal_form(graph, example)
+    check_samples_apart(graph, example)
+    check_affine(graph, example)
+    return graph
 
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:

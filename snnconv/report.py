@@ -50,6 +50,9 @@ def network_report(network: SpikingNetwork) -> str:
         notes.append(f"{node}: max pooling passes what raises the largest accumulated payload: exact on decoded values")
     for node in synapses.bounds:
         notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
+    if network.batch_axis is None:
+        shapes = ", ".join("x".join(str(size) for size in shape) for shape in network.input_shapes)
+        notes.insert(0, f"the model fixes its first axis: one call is one sample, of shape {shapes}")
     plan = network.plan
     total = sum(population.neurons for population in network.populations.values())
     head = (

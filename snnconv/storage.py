@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from coding import Code, CodingPlan, SnnconvError
 from coding.plan import CODES, INPUT_CODES
-from neurons.registry import NEURONS
+from neurons import NEURONS, Neuron
 from snnconv.errors import StorageError
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.operators import OPERATORS, Activation
@@ -50,16 +50,16 @@ def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
     }
     target = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(safetensors.torch.save(tensors, metadata))
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -83,13 +83,13 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
         raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
     try:
         return _network(json.loads(manifest), tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, SnnconvError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, SnnconvError) as error:
         raise StorageError(f"{source} holds no valid network: {error}") from error
 
 
 def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get("version", "")
-    if metadata.get("format") != FORMAT or not version.isdigit():
+    if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
         raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
     if int(version) > VERSION:
         raise StorageError(
@@ -104,12 +104,6 @@ def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def _manifest(network: SpikingNetwork) -> dict[str, Any]:
@@ -193,11 +187,27 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     active = {n.name for n in nodes.values() if isinstance(OPERATORS[n.op], ActivationOperator) and n.name in signals}
     if active != set(populations):
         raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
+        _check_population(populations[node.name])
+    for name, tensor in constants.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise StorageError(f"{name} holds NaN or infinite values")
     plan = CodingPlan(_decode_object("code", manifest["hidden"]), _decode_object("input", manifest["input"]))
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
+    missing = {*inputs, *populations} - densities.keys()
+    if missing:
+        raise StorageError(f"densities of {sorted(missing)} are missing")
     return SpikingNetwork(graph, populations, plan, shapes, ranges, densities)
+
+
+def _check_population(population: Population) -> None:
+    axis, scale = population.channel_axis, population.scale
+    channels = 1 if axis is None else (0, *population.shape)[axis]
+    if scale.shape != (channels,) or not bool(torch.isfinite(scale).all()) or not bool((scale > 0).all()):
+        raise StorageError(f"population {population.name!r} has scales that are not positive, one a channel")
+    if not isinstance(population.neuron, Neuron):
+        raise StorageError(f"population {population.name!r} has no neuron")
 
 
 def _encode(value: Argument) -> Any:
@@ -264,6 +274,9 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
     name = entry["name"]
     if name not in _REGISTRIES[kind]:
         raise StorageError(f"{kind} {name!r} is not registered; import the package that defines it first")
+    wrong = [key for key, value in entry["fields"].items() if key == "code" and not isinstance(value, dict)]
+    if wrong:
+        raise StorageError(f"{kind} {name!r} has no code")
     values = {
         key: _decode_object("code", value["code"]) if isinstance(value, dict) else value
         for key, value in entry["fields"].items()

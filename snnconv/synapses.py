@@ -59,8 +59,11 @@ def count_synapses(
                     bounds.append(name)
                 else:
                     fan_out[name] = exact
-    from_input: set[str] = set().union(*(walk.region(name) for name in graph.inputs))
-    input_macs = sum(cost for name, cost in macs.items() if name in from_input)
+    behind_spikes = set(populations)
+    for node in walk.nodes:
+        if any(name in behind_spikes for name in node.refs()):
+            behind_spikes.add(node.name)
+    input_macs = sum(cost for name, cost in macs.items() if name not in behind_spikes)
     return Synapses(fan_out, by_layer, tuple(bounds), sum(macs.values()), input_macs)
 
 
@@ -168,11 +171,15 @@ class _Walk:
             if node.name in self.stations:
                 continue
             before = spreads[arriving[0]]
-            kind = OPERATORS[node.op].spread(node)
+            kind = OPERATORS[node.op].spread(node, self._sample_shape(arriving[0]), self._sample_shape(node.name))
             if before and kind is not Spread.ONE_TO_ONE:
                 return True
             spreads[node.name] = before or kind is Spread.ONE_TO_MANY
         return False
+
+    def _sample_shape(self, name: str) -> tuple[int, ...]:
+        shape = self.graph.nodes[name].shape if name in self.graph.nodes else self.inputs[name]
+        return (shape or ())[1:] if self.graph.batch_axis == 0 else shape or ()
 
     def probe(self, source: str) -> Tensor | None:
         """Exact fan-out of every neuron of ``source`` by sending one spike at a time; ``None`` if that is too much."""

@@ -84,7 +84,12 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         for node, population in network.populations.items():
             scale = population.broadcast_scale(values[node].dim())
-            sums[node].add(population, values[node], decoded.payloads[node] / clock.steps * scale, scale)
+            sums[node].add(
+                population,
+                values[node],
+                network.plan.schedule.decode(decoded.payloads[node], clock.steps) * scale,
+                scale,
+            )
         for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
             output_error += float(((mine - theirs).double() ** 2).sum())
             output_norm += float((theirs.double() ** 2).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -103,7 +104,8 @@ class Clamp(ActivationOperator):
             return arguments["min_val"], arguments["max_val"]
         if self.op in ("relu6", "threshold"):
             return 0.0, 6.0 if self.op == "relu6" else None
-        return arguments.get("min"), arguments.get("max")
+        lower, upper = (arguments.get(key) for key in ("min", "max"))
+        return None if lower == -math.inf else lower, None if upper == math.inf else upper
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         lower, upper = self.bounds(arguments)

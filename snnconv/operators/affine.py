@@ -33,9 +33,6 @@ class _Weighted(Operator):
         ones = torch.ones_like(arguments["weight"])
         return self.evaluate({**arguments, "weight": ones, "bias": None})
 
-    def spread(self, node: Node) -> Spread:
-        return Spread.ONE_TO_MANY
-
     def macs(self, arguments: Arguments, result: Any) -> int:
         return int(result.numel() * math.prod(arguments["weight"].shape[1:]))
 
@@ -99,9 +96,6 @@ class MatrixProduct(Operator):
         factors = (value if carries[key] else value.ne(0).to(value.dtype) for key, value in arguments.items())
         return torch.matmul(*factors)
 
-    def spread(self, node: Node) -> Spread:
-        return Spread.ONE_TO_MANY
-
     def macs(self, arguments: Arguments, result: Any) -> int:
         left, _ = arguments.values()
         return int(result.numel() * left.shape[-1])
@@ -126,6 +120,9 @@ class ChannelAffine(Operator):
 
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
         return {**arguments, "shift": torch.zeros_like(arguments["shift"])}
+
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE
 
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         values: Tensor = arguments["input"]

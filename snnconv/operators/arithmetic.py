@@ -15,8 +15,13 @@ def _zero(value: Any) -> Any:
     return torch.zeros_like(value) if isinstance(value, Tensor) else 0
 
 
+class _Elementwise(Operator):
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY  # a shape that grew was broadcast
+
+
 @register
-class Sum(Operator):
+class Sum(_Elementwise):
     """``self + alpha * other`` and ``self - alpha * other``; either side may be a constant."""
 
     names = ("add", "sub", "rsub")
@@ -41,7 +46,7 @@ class Sum(Operator):
 
 
 @register
-class Product(Operator):
+class Product(_Elementwise):
     """Product of a signal with a constant."""
 
     names = ("mul",)
@@ -64,7 +69,7 @@ class Product(Operator):
 
 
 @register
-class Quotient(Operator):
+class Quotient(_Elementwise):
     """A signal divided by a constant."""
 
     names = ("div",)
@@ -86,7 +91,7 @@ class Quotient(Operator):
 
 
 @register
-class Negation(Operator):
+class Negation(_Elementwise):
     """The negative of a signal."""
 
     names = ("neg",)
@@ -125,7 +130,7 @@ class Reduction(Operator):
     def paths(self, arguments: Arguments, carries: Carries) -> Any:
         return torch.sum(arguments["self"], dim=arguments["dim"], keepdim=arguments["keepdim"])
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.MANY_TO_ONE
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:

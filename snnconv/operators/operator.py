@@ -96,9 +96,12 @@ class Operator(ABC):
         """Number of weighted paths that end in each output element, for path counts in the arguments."""
         return self.evaluate(self.homogeneous(arguments, carries))
 
-    def spread(self, node: Node) -> Spread:
-        """How input elements map to output elements; what is not known to be simpler is one to many."""
-        return Spread.ONE_TO_ONE
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        """How input elements map to output elements; what is not known to be simpler is one to many.
+
+        ``before`` and ``after`` are the shapes of the signal and of the result, for one sample.
+        """
+        return Spread.ONE_TO_MANY
 
     def macs(self, arguments: Arguments, result: Any) -> int:
         """Multiply-accumulate operations of one evaluation; 0 for what only moves or adds."""

@@ -83,7 +83,7 @@ class AveragePool(Operator):
             options["divisor_override"] = arguments["divisor_override"]
         return function(arguments["self"], **options)  # type: ignore[no-any-return]
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         stride = node.arguments["stride"] or node.arguments["kernel_size"]
         apart = all(s >= k for s, k in zip(stride, node.arguments["kernel_size"], strict=True))
         return Spread.MANY_TO_ONE if apart else Spread.ONE_TO_MANY
@@ -118,7 +118,7 @@ class AdaptiveAveragePool(Operator):
         function = getattr(torch.nn.functional, self.op)
         return function(arguments["self"], tuple(arguments["output_size"]))  # type: ignore[no-any-return]
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         single = all(size == 1 for size in node.arguments["output_size"])
         return Spread.MANY_TO_ONE if single else Spread.ONE_TO_MANY
 

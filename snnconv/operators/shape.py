@@ -16,6 +16,9 @@ class _Selection(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
         return Classification(Role.SELECTION)
 
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE
+
 
 @register
 class View(_Selection):
@@ -175,7 +178,7 @@ class Pad(_Selection):
             arguments["self"], arguments["pad"], arguments.get("mode", "constant"), arguments["value"]
         )
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_ONE if node.arguments.get("mode", "constant") == "constant" else Spread.ONE_TO_MANY
 
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
@@ -202,7 +205,7 @@ class Reorder(_Selection):
             return torch.pixel_unshuffle(values, arguments["downscale_factor"])
         return torch.channel_shuffle(values, arguments["groups"])
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_MANY if self.op == "expand" else Spread.ONE_TO_ONE
 
     @staticmethod
@@ -232,5 +235,5 @@ class UpsampleNearest(_Selection):
             values, size=None if size is None else tuple(size), scale_factor=factors, mode="nearest"
         )
 
-    def spread(self, node: Node) -> Spread:
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_MANY

@@ -38,11 +38,11 @@ class Clock:
         self.stop = stop
         if stop is not None and network.batch_axis is None:
             raise ConfigurationError("early stopping needs a network with a batch axis")
-        self.generator = torch.Generator(network.like.device)
-        if seed is None:
-            self.generator.seed()
-        else:
-            self.generator.manual_seed(seed)
+        if seed is not None and not isinstance(seed, int):
+            raise ConfigurationError(f"seed must be a whole number, got {seed!r}")
+        # Without a seed torch's own generator gives one, so that torch.manual_seed fixes spikes too.
+        own = int(torch.randint(2**62, ())) if seed is None and network.plan.input.spiking else seed or 0
+        self.generator = torch.Generator(network.like.device).manual_seed(own)
 
     def run(self, inputs: Inputs, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
         """Decoded output of the batch and the time steps that each sample took, ``[N]``."""
@@ -188,7 +188,7 @@ class _Chunk:
         """The network's output from what has been accumulated so far."""
         environment = dict(self.setup)
         for name in self.network.parts.frontier:
-            environment[name] = self.accumulated[name] / (self.t + 1)
+            environment[name] = self.network.plan.schedule.decode(self.accumulated[name], self.t + 1)
         return self.network.parts.decode(environment)
 
     def _after_step(self, finished: list[tuple[Any, Tensor, int]]) -> bool:

@@ -89,7 +89,7 @@ class SpikeCounter(Observer):
         if node in self._counts:
             self._counts[node] += counts
         else:
-            self._counts[node] = counts
+            self._counts[node] = counts.double()
 
     def spikes(self) -> dict[str, float]:
         """Spikes by population name, over all samples."""
@@ -171,9 +171,10 @@ class Rasters(Observer):
 
 def _over_samples(values: Tensor) -> Tensor:
     """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
+    dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred
     if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
-        return values.permute(0, 2, 3, 1).sum(0).permute(2, 0, 1)
-    return values.sum(0)
+        return values.permute(0, 2, 3, 1).sum(0, dtype=dtype).permute(2, 0, 1)
+    return values.sum(0, dtype=dtype)
 
 
 def _leaves(nest: Any) -> list[Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 import snnconv
 from coding import CodingPlan, Rate
+from neurons import NEURONS, IntegrateFire
 from snnconv import ConfigurationError, InputError, ModelError, SnnconvError
 from tests.networks import TwoInputs, draw, make, network_of, prepared
 
@@ -215,3 +217,62 @@ def test_a_conversion_leaves_the_model_untouched(name: str, training: bool) -> N
         network.constants[next(iter(network.constants))].add_(1.0)  # nothing is shared with the model
     assert_untouched(model, before)
     assert torch.equal(torch.random.get_rng_state(), random)
+
+
+def test_inputs_that_the_model_itself_refuses_are_named_before_anything_else() -> None:
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    for call in (snnconv.convert, snnconv.preflight):
+        with pytest.raises(InputError, match=r"the model itself fails on inputs of shape \[10, 5\]"):
+            call(model, torch.zeros(10, 5))
+
+
+def test_an_exported_program_of_a_fixed_batch_refuses_other_batches() -> None:
+    program = torch.export.export(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), (torch.zeros(1, 6),))
+    with pytest.raises(InputError, match="the model itself fails"):
+        snnconv.convert(program, torch.zeros(40, 6))
+
+
+def test_an_exported_program_is_checked_like_a_model() -> None:
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        model.get_parameter("0.weight")[0, 0] = torch.nan
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(model, (torch.zeros(2, 6),), dynamic_shapes={"input": batch})
+    with pytest.raises(ModelError, match=r"0\.weight holds NaN"):
+        snnconv.convert(program, torch.zeros(40, 6))
+
+
+def test_a_model_that_fixes_its_batch_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.linear(x.view(10, 6)))
+
+    network = snnconv.convert(Fixed(), torch.rand(10, 6), coding=Rate(4))
+    assert "one call is one sample" in caplog.text
+    assert "one call is one sample, of shape 10x6" in network.report()
+
+
+def test_clamping_to_an_infinite_bound_is_a_relu() -> None:
+    class Clamped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x).clamp(0, float("inf"))
+
+    network = snnconv.convert(Clamped(), torch.rand(10, 6), coding=Rate(4))
+    assert [population.activation.maximum for population in network.populations.values()] == [None]
+
+
+def test_a_registered_neuron_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NEURONS, "from zero", partial(IntegrateFire, initial_potential=0.0))
+    model, x = make("perceptron")
+    network = snnconv.convert(model, x, coding=Rate(4), neuron="from zero")
+    assert [p.neuron for p in network.populations.values()] == [IntegrateFire(Rate(4), initial_potential=0.0)]
+    with pytest.raises(ConfigurationError, match="cannot be made from a code alone"):
+        snnconv.convert(model, x, coding=Rate(4), neuron="signed")

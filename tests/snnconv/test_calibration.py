@@ -34,7 +34,7 @@ def scales(parts: list[Tensor], percentile: float | Literal["mse"], axis: int | 
     calibration = arrange(collect(parts), 0)
     found = Observed(axis)
     observe(RELU, {"relu": found}, calibration.fitted)
-    scale, _ = scale_of(found, Scaling(percentile=percentile), steps=16)
+    scale, _ = scale_of(found, Scaling(percentile=percentile), Rate(16))
     return scale
 
 
@@ -114,14 +114,14 @@ def test_a_silent_channel_takes_the_largest_scale_and_is_named() -> None:
     values[:, 3] *= 5.0
     for percentile in (99.0, 100.0, "mse"):
         found = observed(values, 1)
-        scale, silent = scale_of(found, Scaling(percentile=percentile), 16)  # type: ignore[arg-type]
+        scale, silent = scale_of(found, Scaling(percentile=percentile), Rate(16))  # type: ignore[arg-type]
         assert silent == (1,)
         assert scale[1] == scale[3] == scale.max()
         assert bool((scale > 0).all())
 
 
 def test_a_layer_that_is_silent_throughout_has_scale_one() -> None:
-    scale, silent = scale_of(observed(torch.zeros(10, 3), 1), Scaling(), 16)
+    scale, silent = scale_of(observed(torch.zeros(10, 3), 1), Scaling(), Rate(16))
     assert scale.tolist() == [1.0, 1.0, 1.0]
     assert silent == (0, 1, 2)
 
@@ -145,7 +145,7 @@ def test_a_scale_never_exceeds_the_bound_of_its_activation(normalization: Litera
 
 def test_a_bound_that_is_never_reached_does_not_widen_the_scale() -> None:
     found = observed(uniform(1000), activation=Activation(maximum=6.0))
-    scale, _ = scale_of(found, Scaling(percentile=100.0), 16)
+    scale, _ = scale_of(found, Scaling(percentile=100.0), Rate(16))
     assert float(scale) == float(found.maximum)
 
 
@@ -161,13 +161,13 @@ def test_least_squares_beats_the_maximum_on_a_heavy_tail(power: int, steps: int)
     normal = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     values = normal.abs() ** power
     found = observed(values)
-    fitted, _ = scale_of(found, Scaling(percentile="mse"), steps)
+    fitted, _ = scale_of(found, Scaling(percentile="mse"), Rate(steps))
     assert rounding_error(values, fitted, steps) < 0.95 * rounding_error(values, found.maximum, steps)
 
 
 def test_least_squares_keeps_the_maximum_where_nothing_is_gained_by_clipping() -> None:
     values = torch.arange(1, 17, dtype=torch.float64).repeat(50) / 16
-    scale, _ = scale_of(observed(values), Scaling(percentile="mse"), 16)
+    scale, _ = scale_of(observed(values), Scaling(percentile="mse"), Rate(16))
     assert float(scale) == pytest.approx(1.0, abs=1e-6)
 
 

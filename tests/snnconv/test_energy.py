@@ -53,6 +53,8 @@ def test_e2_and_e3_are_the_sums_of_their_terms() -> None:
         synops=100.0,
         input_macs=20.0,
         updates=40.0,
+        update_words=40.0,
+        update_additions=120.0,
         update_multiplications=8.0,
         neurons=10,
         reference_macs=50,

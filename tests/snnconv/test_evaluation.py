@@ -167,12 +167,43 @@ def test_the_model_is_left_in_the_mode_it_was_in() -> None:
     [
         ([], "empty"),
         ((torch.zeros(0, 6), torch.zeros(0)), "at least one sample"),
-        ((torch.zeros(5, 6, dtype=torch.float64), torch.zeros(4)), "targets have shape"),
+        ((torch.zeros(5, 6, dtype=torch.float64), torch.zeros(4).long()), "targets have shape"),
         ((torch.zeros(5, 7, dtype=torch.float64), torch.zeros(5)), "the network takes"),
-        ([(torch.zeros(5, 6, dtype=torch.float64), torch.zeros(5)), torch.zeros(5, 6).double()], "some have none"),
+        (
+            [(torch.zeros(5, 6, dtype=torch.float64), torch.zeros(5).long()), torch.zeros(5, 6).double()],
+            "some have none",
+        ),
+        ((torch.zeros(5, 6, dtype=torch.float64), torch.zeros(5)), "class indices"),
         (3, "must be a tensor"),
     ],
 )
 def test_data_that_does_not_fit_is_refused(data: object, message: str) -> None:
     with pytest.raises(snnconv.InputError, match=message):
         snnconv.evaluate(network_of("deep", STEPS), data)
+
+
+def test_where_every_sample_stops_early_the_rest_of_the_time_stays_as_it_was() -> None:
+    model, x = make("deep")
+    network = network_of("deep", STEPS)
+    targets = model(x).argmax(1)
+    found = snnconv.evaluate(network, (x, targets), stop=snnconv.Confidence(1e-6, minimum_steps=3))
+    assert found.mean_steps == 3.0
+    assert found.accuracy_by_step is not None
+    for series in (found.accuracy_by_step, found.agreement_by_step, found.spikes_by_step):
+        assert len(series) == STEPS and set(series[2:]) == {series[2]}
+    assert str(found)
+
+
+def test_an_output_of_one_column_is_no_classification() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    network = snnconv.convert(model, torch.rand(20, 6), coding=Rate(4))
+    with pytest.raises(snnconv.InputError, match="class scores"):
+        snnconv.evaluate(network, (torch.rand(20, 6), torch.zeros(20).long()))
+
+
+def test_the_size_of_batches_does_not_change_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = make("residual")
+    network, targets = network_of("residual", STEPS), model(x).argmax(1)
+    whole = snnconv.evaluate(network, (x, targets)).to_dict()
+    monkeypatch.setattr("snnconv.evaluation.PIECE", 3)
+    assert snnconv.evaluate(network, (x, targets)).to_dict() == whole

@@ -18,7 +18,7 @@ from snnconv import UnsupportedModelError, convert
 from snnconv.capture import capture
 from snnconv.graph import Graph, Node, Ref, refs_in
 from snnconv.interpreter import evaluate_graph, resolve
-from snnconv.operators import OPERATORS, Role, Spread, carried
+from snnconv.operators import OPERATORS, Role, Spread, carried, first_signal
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.preflight import classify
 from snnconv.rewrite import normal_form
@@ -256,7 +256,13 @@ def test_paths_mark_every_structural_non_zero_and_add_up_over_elements(name: str
 @pytest.mark.parametrize("name", SINGLE)
 def test_the_spread_of_an_operator_is_never_wider_than_it_says(name: str) -> None:
     _, _, graph = built(name)
-    spreads = [OPERATORS[node.op].spread(node) for node in graph.nodes.values() if node.name in graph.signals()]
+    signals = graph.signals()
+    spreads = []
+    for node in graph.nodes.values():
+        if node.name in signals:
+            source = first_signal(node, signals)
+            before = graph.nodes[source].shape if source in graph.nodes else (1, *AFFINE[name][1])
+            spreads.append(OPERATORS[node.op].spread(node, (before or ())[1:], (node.shape or ())[1:]))
     size = math.prod(AFFINE[name][1])
     one_hot = torch.eye(size, dtype=torch.float64).view(size, *AFFINE[name][1])
     reaches = evaluate_by("homogeneous", graph, one_hot).ne(0).flatten(1)

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 import snnconv
 from coding import Code, Rate
-from neurons import NEURONS, IntegrateFire, register_neuron
+from neurons import NEURONS, IntegrateFire, UpdateCost, register_neuron
 from snnconv import SpikingNetwork, storage
 from tests.networks import ZOO, GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
@@ -214,6 +214,24 @@ def set_axis(manifest: dict[str, Any]) -> None:
     manifest["batch_axis"] = 3
 
 
+def set_neuron_code(manifest: dict[str, Any]) -> None:
+    manifest["populations"][0]["neuron"]["fields"]["code"] = 3
+
+
+def set_channel_axis(manifest: dict[str, Any]) -> None:
+    manifest["populations"][0]["channel_axis"] = 9
+
+
+def drop_densities(manifest: dict[str, Any]) -> None:
+    manifest["densities"] = {}
+
+
+def nest_deeply(manifest: dict[str, Any]) -> None:
+    for _ in range(500):
+        manifest["output"] = {"tuple": [manifest["output"]]}
+    manifest["output"] = [manifest["output"], {"ref": "nobody"}]
+
+
 def drop_populations(manifest: dict[str, Any]) -> None:
     del manifest["populations"]
 
@@ -233,11 +251,28 @@ def drop_populations(manifest: dict[str, Any]) -> None:
         set_population,
         set_axis,
         drop_populations,
+        set_neuron_code,
+        set_channel_axis,
+        drop_densities,
+        nest_deeply,
     ],
 )
 def test_a_manifest_with_something_unknown_is_refused(saved: Path, change: Callable[[dict[str, Any]], None]) -> None:
     rewritten(saved, change)
     with pytest.raises(snnconv.StorageError, match="holds no valid network"):
+        snnconv.load(saved)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf")])
+def test_scales_that_cannot_be_are_refused(saved: Path, value: float) -> None:
+    with safetensors.safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+    tensors = safetensors.torch.load_file(saved)
+    name = next(name for name in tensors if name.startswith("scale."))
+    tensors[name][0] = value
+    metadata["sha256"] = storage._digest(metadata["manifest"], tensors)
+    safetensors.torch.save_file(tensors, saved, metadata)
+    with pytest.raises(snnconv.StorageError, match="scales that are not positive"):
         snnconv.load(saved)
 
 
@@ -258,7 +293,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
         snnconv.load(tmp_path)
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace", "fdopen", "chmod"])
+@pytest.mark.parametrize("function", ["fsync", "replace", "fdopen"])
 def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(
     saved: Path, function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,7 +335,7 @@ class Own:
 
     code: Code
     unit_payload = True
-    update_multiplications = 0
+    update_cost = UpdateCost(1, 3, 0)
 
     def initial(self, like: Tensor) -> Any:
         return IntegrateFire(self.code).initial(like)

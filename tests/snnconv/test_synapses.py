@@ -262,3 +262,29 @@ def test_macs_are_outputs_times_inputs_of_each(name: str) -> None:
     make, shape, expected = MACS[name]
     found, _, _, _ = counted(make().eval(), *shape)
     assert found.macs == expected
+
+
+class Broadcast(nn.Module):
+    """A map of one value a channel, added to every position of another map, then convolved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.local, self.context = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+        self.mixed = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        context = F.relu(self.context(x)).mean((2, 3), keepdim=True)
+        return F.relu(self.mixed(F.relu(self.local(x)) + context))
+
+
+def test_a_broadcast_signal_reaches_every_target_once() -> None:
+    found, populations, _, _ = counted(Broadcast(), 2, 4, 4)
+    context = populations[0]
+    assert torch.equal(found.fan_out[context], torch.full((2, 4, 4), 2.0 * 4 * 4).double())
+    assert found.bounds == ()
+
+
+def test_an_analog_input_costs_its_macs_behind_a_pooling_too() -> None:
+    model = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(3, 2))
+    found, _, _, _ = counted(model, 1, 4, 4)
+    assert found.input_macs == 3 * 4 and found.macs == 3 * 4 + 3 * 2
