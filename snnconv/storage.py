@@ -183,11 +183,11 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
             inserted=bool(entry["inserted"]),
             silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
         )
+        _check_population(populations[node.name], batch_axis)
     signals = graph.signals()
     active = {n.name for n in nodes.values() if isinstance(OPERATORS[n.op], ActivationOperator) and n.name in signals}
     if active != set(populations):
         raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
-        _check_population(populations[node.name])
     for name, tensor in constants.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise StorageError(f"{name} holds NaN or infinite values")
@@ -201,9 +201,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     return SpikingNetwork(graph, populations, plan, shapes, ranges, densities)
 
 
-def _check_population(population: Population) -> None:
+def _check_population(population: Population, batch_axis: int | None) -> None:
     axis, scale = population.channel_axis, population.scale
-    channels = 1 if axis is None else (0, *population.shape)[axis]
+    sizes = population.shape if batch_axis is None else (0, *population.shape)
+    channels = 1 if axis is None else sizes[axis]
     if scale.shape != (channels,) or not bool(torch.isfinite(scale).all()) or not bool((scale > 0).all()):
         raise StorageError(f"population {population.name!r} has scales that are not positive, one a channel")
     if not isinstance(population.neuron, Neuron):

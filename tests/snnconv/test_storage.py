@@ -226,12 +226,6 @@ def drop_densities(manifest: dict[str, Any]) -> None:
     manifest["densities"] = {}
 
 
-def nest_deeply(manifest: dict[str, Any]) -> None:
-    for _ in range(500):
-        manifest["output"] = {"tuple": [manifest["output"]]}
-    manifest["output"] = [manifest["output"], {"ref": "nobody"}]
-
-
 def drop_populations(manifest: dict[str, Any]) -> None:
     del manifest["populations"]
 
@@ -254,7 +248,6 @@ def drop_populations(manifest: dict[str, Any]) -> None:
         set_neuron_code,
         set_channel_axis,
         drop_densities,
-        nest_deeply,
     ],
 )
 def test_a_manifest_with_something_unknown_is_refused(saved: Path, change: Callable[[dict[str, Any]], None]) -> None:
