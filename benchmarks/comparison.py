@@ -10,7 +10,6 @@ from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet
 from benchmarks.peers import (
     SINABS_NORMALISED,
     SPIKINGJELLY_BEST,
-    SPIKINGJELLY_DEFAULT,
     PeerMissing,
     PeerResult,
     run_sinabs,
@@ -20,6 +19,7 @@ from benchmarks.rate import CALIBRATION_IMAGES, NEURONS, convert, measure
 from benchmarks.results import publish
 
 MARKS = (8, 16, 32, 64)
+HEAD = ("converter", "steps", "ANN %", "SNN %", "loss", "standard error", "spikes per neuron")
 
 
 def run(images: int | None = 1000) -> None:
@@ -32,22 +32,26 @@ def run(images: int | None = 1000) -> None:
     check_same_function(model, modules, split.images[:50])
     table: list[list[Any]] = []
     for neuron in NEURONS:
-        result = measure(convert(model, neuron), model, split, neuron)
+        result = measure(convert(model, neuron, steps=max(MARKS)), model, split, neuron)
         assert result.accuracy_by_step is not None and result.reference_accuracy is not None
         for steps in MARKS:
             accuracy = result.accuracy_by_step[steps - 1]
             spikes = result.spikes_by_step[steps - 1] / result.neurons
             table.append(_row(f"snnconv, {neuron}", steps, result.reference_accuracy, accuracy, spikes, result.samples))
+    title = f"ResNet-20, first {len(split.labels)} CIFAR-10 test images, rate code"
+    publish("comparison", title, HEAD, table)
     try:
-        for settings in (SPIKINGJELLY_BEST, SPIKINGJELLY_DEFAULT):
-            peer = run_spikingjelly(modules, calibration, split.images, split.labels, MARKS, settings=settings)
+        for run_peer in (
+            lambda: run_spikingjelly(
+                modules, calibration, split.images, split.labels, MARKS, settings=SPIKINGJELLY_BEST
+            ),
+            lambda: run_sinabs(modules, calibration, split.images, split.labels, MARKS, settings=SINABS_NORMALISED),
+        ):
+            peer = run_peer()
             table += [_peer_row(peer, steps) for steps in MARKS]
-        peer = run_sinabs(modules, calibration, split.images, split.labels, MARKS, settings=SINABS_NORMALISED)
-        table += [_peer_row(peer, steps) for steps in MARKS]
+            publish("comparison", title, HEAD, table)  # after each, so that an interruption loses little
     except PeerMissing as missing:
         sys.stderr.write(f"{missing}\n")
-    head = ("converter", "steps", "ANN %", "SNN %", "loss", "standard error", "spikes per neuron")
-    publish("comparison", f"ResNet-20, first {len(split.labels)} CIFAR-10 test images, rate code", head, table)
 
 
 def _peer_row(peer: PeerResult, steps: int) -> list[Any]:
