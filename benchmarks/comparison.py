@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
@@ -40,13 +41,12 @@ def run(images: int | None = 1000) -> None:
             table.append(_row(f"snnconv, {neuron}", steps, result.reference_accuracy, accuracy, spikes, result.samples))
     title = f"ResNet-20, first {len(split.labels)} CIFAR-10 test images, rate code"
     publish("comparison", title, HEAD, table)
+    runs: list[Callable[[], PeerResult]] = [
+        lambda: run_spikingjelly(modules, calibration, split.images, split.labels, MARKS, settings=SPIKINGJELLY_BEST),
+        lambda: run_sinabs(modules, calibration, split.images, split.labels, MARKS, settings=SINABS_NORMALISED),
+    ]
     try:
-        for run_peer in (
-            lambda: run_spikingjelly(
-                modules, calibration, split.images, split.labels, MARKS, settings=SPIKINGJELLY_BEST
-            ),
-            lambda: run_sinabs(modules, calibration, split.images, split.labels, MARKS, settings=SINABS_NORMALISED),
-        ):
+        for run_peer in runs:
             peer = run_peer()
             table += [_peer_row(peer, steps) for steps in MARKS]
             publish("comparison", title, HEAD, table)  # after each, so that an interruption loses little
