@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from snnconv.graph import Argument, Graph, Node, Ref, map_refs, refs_in
@@ -64,3 +65,8 @@ def evaluate_graph(
     environment: Environment = {**graph.constants, **dict(zip(graph.inputs, inputs, strict=True))}
     Program(list(graph.nodes.values()), kept).run(environment, handlers)
     return resolve(graph.output, environment), environment
+
+
+def laid_out(tensor: Tensor) -> Tensor:
+    """Images and kernels with channels last, the layout in which convolutions run fastest; others contiguous."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.contiguous()

@@ -15,7 +15,7 @@ from coding import CodingPlan
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
 from snnconv.graph import Graph, Node, refs_in
-from snnconv.interpreter import Program, evaluate_graph, resolve
+from snnconv.interpreter import Program, evaluate_graph, laid_out, resolve
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
@@ -210,15 +210,10 @@ class _Tensors(nn.Module):
         super().__init__()
         self._names = tuple(tensors)
         for position, tensor in enumerate(tensors.values()):
-            self.register_buffer(str(position), _laid_out(tensor))
+            self.register_buffer(str(position), laid_out(tensor))
 
     def by_name(self) -> dict[str, Tensor]:
         return {name: getattr(self, str(position)) for position, name in enumerate(self._names)}
-
-
-def _laid_out(tensor: Tensor) -> Tensor:
-    """Convolution kernels with channels last: the layout in which the simulators run."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.contiguous()
 
 
 def gate_nodes(graph: Graph) -> list[str]:

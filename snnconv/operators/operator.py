@@ -55,11 +55,6 @@ class Activation:
     negative_slope: float = 0.0
     maximum: float | None = None
 
-    def __call__(self, values: Tensor) -> Tensor:
-        if self.negative_slope == 0.0:
-            return torch.clamp(values, min=0.0, max=self.maximum)
-        return torch.nn.functional.leaky_relu(values, self.negative_slope)
-
     def current_size(self, values: Tensor) -> Tensor:
         """Size of the current behind each of this activation's values: below zero, what the slope made small."""
         if 0.0 < self.negative_slope < 1.0:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from coding import Concurrent
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.interpreter import Environment, Handler
+from snnconv.interpreter import Environment, Handler, laid_out
 from snnconv.population import Population
 from snnconv.simulators.observers import Observer, Samples
 
@@ -75,7 +75,7 @@ class _Chunk:
     def __init__(self, clock: Clock, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         self.network, self.steps, self.stop = clock.network, clock.steps, clock.stop
         self.generator, self.observers = clock.generator, observers
-        self.inputs = tuple(_laid_out(tensor) for tensor in inputs)
+        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
         count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
         self.t = 0
@@ -215,8 +215,3 @@ class _Chunk:
         self.accumulated = {key: value[keep] for key, value in self.accumulated.items()}
         self._prepare()
         return False
-
-
-def _laid_out(tensor: Tensor) -> Tensor:
-    """Images with channels last, the layout in which convolutions run fastest."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.contiguous()
