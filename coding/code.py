@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,25 +14,68 @@ from coding.errors import ConfigurationError
 Memory = Tensor | None
 
 
+class Quantized(NamedTuple):
+    """What a window makes of values: decoded values, spikes, and steps until the last spike allowed was fired.
+
+    All three have the shape of the values; a neuron that keeps a spike is updated to the end of its window. Spikes
+    and updates are ``None`` unless they were to be counted.
+    """
+
+    values: Tensor
+    spikes: Tensor | None
+    updates: Tensor | None
+
+
 @dataclass(frozen=True)
 class Code(ABC):
     """Hyper-parameters of a neural code; everything else is a function of them.
 
     Values are normalised: 1.0 is the scale of the population that uses the code. Time is the first axis of a train,
-    ``[T, ...]``, and steps count from 0. What is fitted to data (scales, tables) belongs to the population.
+    ``[T, ...]``, and steps count from 0. What is fitted to data (scales, shifts) belongs to the population.
     """
 
     steps: int
 
     name: ClassVar[str]
     #: Payloads are 0 or 1, so that their sum counts spikes.
-    unit_payload: ClassVar[bool]
+    unit_payload: ClassVar[bool] = False
+    #: Means something when all populations run at once, every step carrying an estimate.
+    streams: ClassVar[bool] = False
+    #: Means something when a value is known before its first spike, so that it fills a window of ``steps``.
+    windows: ClassVar[bool] = True
+    #: Multiplications of one membrane update: spikes whose weight changes with time are weighted in the membrane.
+    multiplications: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ConfigurationError(
                 f"{type(self).__name__}: steps must be a whole number of at least 1, got {self.steps!r}"
             )
+
+    @property
+    def period(self) -> int:
+        """Time steps over which a value is presented once; a train of ``steps`` presents it steps / period times."""
+        return self.steps
+
+    @property
+    def presentation(self) -> int:
+        """Time steps after which an input neuron is loaded with its value again."""
+        return self.period
+
+    @property
+    def limit(self) -> int | None:
+        """Most spikes that a neuron may fire in a window; ``None`` if only the steps limit it."""
+        return None
+
+    @property
+    def initial_potential(self) -> float:
+        """Membrane potential before step 0 that codes without a bias towards zero start from."""
+        return 0.0
+
+    @property
+    def maximum(self) -> float:
+        """Largest value that a train can carry."""
+        return 1.0
 
     @abstractmethod
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
@@ -42,26 +85,31 @@ class Code(ABC):
         ``out`` is storage that the payload may be written to.
         """
 
-    @abstractmethod
-    def quantize(self, values: Tensor) -> Tensor:
-        """What is left of non-negative ``values`` of any shape after encoding and decoding."""
-
-    @abstractmethod
-    def decode(self, payloads: Tensor) -> Tensor:
-        """The value ``[...]`` of a train of payloads ``[T, ...]``."""
-
-    @abstractmethod
     def encode(self, values: Tensor) -> Tensor:
-        """The train of payloads ``[T, ...]`` for ``values`` of any shape."""
+        """The train of payloads ``[T, ...]`` for ``values`` of any shape, by the firing rule."""
+        potential = torch.full_like(values, self.initial_potential)
+        memory, payloads = None, []
+        for t in range(self.steps):
+            if t % self.period == 0:
+                potential = potential + values
+            payload, memory = self.fire(potential, t, memory)
+            potential = potential - payload
+            payloads.append(payload)
+        return torch.stack(payloads)
 
+    def decode(self, payloads: Tensor) -> Tensor:
+        """The value ``[...]`` of a train of payloads ``[T, ...]``: their sum over the presentations."""
+        return payloads.sum(0) * (self.period / payloads.shape[0])
 
-def fire_repeatedly(code: Code, drive: Tensor, initial_potential: float) -> Tensor:
-    """Train ``[T, ...]`` of a membrane that starts at ``initial_potential`` and receives ``drive`` at every step."""
-    potential, memory = torch.full_like(drive, initial_potential), None
-    payloads = []
-    for t in range(code.steps):
-        potential = potential + drive
-        payload, memory = code.fire(potential, t, memory)
-        potential = potential - payload
-        payloads.append(payload)
-    return torch.stack(payloads)
+    def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
+        """What a window makes of ``values`` of any shape when they are known before its first step."""
+        potential = values * (self.steps // self.period) + self.initial_potential
+        total, spikes, updates = torch.zeros_like(values), torch.zeros_like(values), torch.zeros_like(values)
+        memory: Memory = None
+        for t in range(self.steps):
+            updates += 1.0 if self.limit is None else spikes < self.limit
+            payload, memory = self.fire(potential, t, memory)
+            potential = potential - payload
+            total += payload
+            spikes += payload != 0
+        return Quantized(total * (self.period / self.steps), spikes, updates)

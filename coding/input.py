@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from coding.code import Code
+
+#: A nest of tensors whose first axis is the batch, or ``None``.
+State = Any
+
 
 @dataclass(frozen=True)
 class InputCode(ABC):
-    """How input values in [0, 1] become one payload per time step whose mean over time is the value."""
+    """How input values become one payload per time step; over ``period`` steps the payloads sum to period values."""
 
     name: ClassVar[str]
     #: Payloads are spikes; otherwise the input is an analog current and costs multiplications.
     spiking: ClassVar[bool]
 
+    @property
+    def code(self) -> Code | None:
+        """The code of the spikes, if they follow one."""
+        return None
+
+    @property
+    def period(self) -> int:
+        """Time steps over which a value is presented once."""
+        return 1
+
+    def initial(self, values: Tensor) -> State:
+        """The state before step 0."""
+        return None
+
     @abstractmethod
-    def payload(self, values: Tensor, t: int, generator: torch.Generator | None) -> Tensor:
-        """What ``values`` (any shape, in [0, 1] for a spiking input) present at step ``t``; same shape and dtype."""
+    def step(
+        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, State]:
+        """What ``values`` (any shape, in [0, 1] for a spiking input) present at step ``t``, and the next state."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +51,10 @@ class RealInput(InputCode):
     name: ClassVar[str] = "real"
     spiking: ClassVar[bool] = False
 
-    def payload(self, values: Tensor, t: int, generator: torch.Generator | None) -> Tensor:
-        return values
+    def step(
+        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, State]:
+        return values, None
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,44 @@ class PoissonInput(InputCode):
     name: ClassVar[str] = "poisson"
     spiking: ClassVar[bool] = True
 
-    def payload(self, values: Tensor, t: int, generator: torch.Generator | None) -> Tensor:
+    def step(
+        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, State]:
         draws = torch.rand(values.shape, generator=generator, dtype=values.dtype, device=values.device)
-        return (draws < values).to(values.dtype)
+        return (draws < values).to(values.dtype), None
+
+
+@dataclass(frozen=True)
+class SpikeInput(InputCode):
+    """Every input element is a neuron with a hidden population's ``code``, loaded with its value once a period.
+
+    What a period leaves over stays in the membrane (phase: Kim et al. 2018; burst: Park et al. 2019).
+    """
+
+    spikes: Code
+
+    name: ClassVar[str] = "spikes"
+    spiking: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _ = self.spikes.maximum  # raises while something is still to be fitted
+
+    @property
+    def code(self) -> Code:
+        return self.spikes
+
+    @property
+    def period(self) -> int:
+        return self.spikes.presentation
+
+    def initial(self, values: Tensor) -> State:
+        return torch.zeros_like(values), None
+
+    def step(
+        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, State]:
+        potential, memory = state
+        if t % self.period == 0:
+            potential = potential + values
+        payload, memory = self.spikes.fire(potential, t, memory)
+        return payload, (potential - payload, memory)

@@ -1,39 +1,103 @@
-"""Coding plans: which code the input and the hidden populations use, and under which schedule they run."""
+"""Coding plans: which code the input and every hidden population use, and under which schedule they run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
+from coding.burst import Burst
 from coding.code import Code
 from coding.errors import ConfigurationError
-from coding.input import InputCode, PoissonInput, RealInput
+from coding.input import InputCode, PoissonInput, RealInput, SpikeInput
 from coding.rate import Rate
-from coding.schedule import Concurrent
+from coding.schedule import Concurrent, Pipeline, Schedule
+from coding.window import TTFS, FewSpike, OneSpike, Phase
 
 #: Codes by the name that a user may write; a new code adds its line here.
-CODES: dict[str, type[Code]] = {Rate.name: Rate}
-INPUT_CODES: dict[str, type[InputCode]] = {RealInput.name: RealInput, PoissonInput.name: PoissonInput}
-
-DEFAULT_STEPS = 64
+CODES: dict[str, type[Code]] = {code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike)}
+INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (RealInput, PoissonInput, SpikeInput)}
 
 
 @dataclass(frozen=True)
 class CodingPlan:
-    """The code of the input, the code of the hidden populations and the schedule of the network.
+    """The code of the input, the codes of the hidden populations and the schedule of the network.
 
-    ``input`` and ``hidden`` may be given by name. Raises ``ConfigurationError`` for a name or type that is no code.
+    ``input`` is an input code, a code, or the name of either; ``hidden`` a code or its name. ``overrides`` maps
+    patterns of population names, as a shell matches them, to codes; the first that matches wins. Without a
+    ``schedule`` codes that have a stream form of every step run concurrently, all others as a pipeline. Raises
+    ``ConfigurationError`` for what is no code, and for codes that have no meaning together.
     """
 
-    hidden: Code = field(default_factory=lambda: Rate(DEFAULT_STEPS))
+    hidden: Code = field(default_factory=FewSpike)
     input: InputCode = field(default_factory=RealInput)
+    overrides: Mapping[str, Code] = field(default_factory=dict)
+    schedule: Schedule = None  # type: ignore[assignment] # chosen below
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", _as_code(self.hidden))
-        object.__setattr__(self, "input", _as_input_code(self.input))
+        object.__setattr__(self, "hidden", as_code(self.hidden))
+        object.__setattr__(self, "input", as_input(self.input))
+        object.__setattr__(self, "overrides", {str(key): as_code(code) for key, code in self.overrides.items()})
+        if self.schedule is None:
+            object.__setattr__(self, "schedule", self._default_schedule())
+        if not isinstance(self.schedule, (Concurrent, Pipeline)):
+            raise ConfigurationError(f"schedule must be Concurrent(steps) or Pipeline(), got {self.schedule!r}")
+        check_codes([self.hidden, *self.overrides.values()], self.input, self.schedule)
 
-    @property
-    def schedule(self) -> Concurrent:
-        return Concurrent(self.hidden.steps)
+    def _default_schedule(self) -> Schedule:
+        codes = [self.hidden, *self.overrides.values()]
+        fed_at_random = self.input.spiking and self.input.code is None
+        if all(code.streams for code in codes) and (
+            fed_at_random or any(code.period == 1 or not code.windows for code in codes)
+        ):
+            return Concurrent(max(code.steps for code in codes))
+        return Pipeline()
+
+    def code_for(self, *names: str) -> Code:
+        """The code of the population that goes by any of ``names``."""
+        for pattern, code in self.overrides.items():
+            if any(fnmatchcase(name, pattern) for name in names):
+                return code
+        return self.hidden
+
+
+def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> None:
+    """Raise ``ConfigurationError`` unless all codes have a meaning under ``schedule``."""
+    codes = list(codes)
+    if isinstance(schedule, Pipeline):
+        for code in (*codes, *([input.code] if input.code else [])):
+            if not code.windows:
+                raise ConfigurationError(
+                    f"{type(code).__name__} has no window form, so it cannot run in a pipeline; "
+                    "use schedule=Concurrent(steps) for all codes, or rate or phase code here"
+                )
+        if input.spiking and input.code is None:
+            raise ConfigurationError(
+                f"{input.name} input is a stream and cannot fill the window of a pipeline; "
+                "use real input, a window code as input, or schedule=Concurrent(steps)"
+            )
+        return
+    for code in (*codes, *([input.code] if input.code else [])):
+        if not code.streams:
+            raise ConfigurationError(
+                f"{type(code).__name__} is a window code: its populations fire one after the other, so it cannot run "
+                f"under {schedule}; use schedule=Pipeline(), or rate, phase or burst code"
+            )
+    period_of(codes, input)
+
+
+def period_of(codes: Iterable[Code], input: InputCode) -> int:
+    """Steps over which a network of concurrent populations presents every value once.
+
+    Raises ``ConfigurationError`` where codes disagree.
+    """
+    periods = {code.period for code in codes} | {input.period}
+    if len(periods - {1}) > 1:
+        raise ConfigurationError(
+            f"codes with periods of {', '.join(map(str, sorted(periods - {1})))} steps cannot run concurrently: values "
+            "would arrive at different cadences; give input and hidden codes the same period"
+        )
+    return max(periods)
 
 
 def register_code(code: type[Code]) -> None:
@@ -42,24 +106,35 @@ def register_code(code: type[Code]) -> None:
 
 
 def as_plan(coding: object) -> CodingPlan:
-    """The plan that a user means by a code's name, a code, or a plan.
+    """The plan that a user means by a code's name, a code, a mapping of name patterns to codes, or a plan.
 
     Raises ``ConfigurationError`` for anything else.
     """
-    return coding if isinstance(coding, CodingPlan) else CodingPlan(hidden=_as_code(coding))
+    if isinstance(coding, CodingPlan):
+        return coding
+    if isinstance(coding, Mapping):
+        codes = {str(pattern): as_code(code) for pattern, code in coding.items()}
+        rest = codes.pop("*", None)
+        return CodingPlan(overrides=codes) if rest is None else CodingPlan(hidden=rest, overrides=codes)
+    return CodingPlan(hidden=as_code(coding))
 
 
-def _as_code(value: object) -> Code:
+def as_code(value: object) -> Code:
+    """The code that a user means by a code or its name; raises ``ConfigurationError``."""
     if isinstance(value, Code):
         return value
     if isinstance(value, str) and value in CODES:
-        return CODES[value](DEFAULT_STEPS)
+        return CODES[value]()  # type: ignore[call-arg] # every code has a default for its steps
     raise ConfigurationError(f"unknown code {value!r}; known codes: {', '.join(sorted(CODES))}")
 
 
-def _as_input_code(value: object) -> InputCode:
+def as_input(value: object) -> InputCode:
+    """The input code that a user means by an input code, a code, or a name; raises ``ConfigurationError``."""
     if isinstance(value, InputCode):
         return value
-    if isinstance(value, str) and value in INPUT_CODES:
-        return INPUT_CODES[value]()
-    raise ConfigurationError(f"unknown input code {value!r}; known input codes: {', '.join(sorted(INPUT_CODES))}")
+    if value in (RealInput.name, PoissonInput.name):
+        return RealInput() if value == RealInput.name else PoissonInput()
+    if isinstance(value, Code) or (isinstance(value, str) and value in CODES):
+        return SpikeInput(as_code(value))
+    known = sorted([RealInput.name, PoissonInput.name, *CODES])
+    raise ConfigurationError(f"unknown input code {value!r}; known input codes: {', '.join(known)}")

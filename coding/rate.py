@@ -1,13 +1,14 @@
 """Rate code: the value is the share of time steps with a spike."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from coding.code import Code, Memory, fire_repeatedly
-from coding.threshold import reaches
+from coding.code import Code, Memory, Quantized
+from coding.threshold import reaches, tie_tolerance
 
 
 @dataclass(frozen=True)
@@ -15,20 +16,28 @@ class Rate(Code):
     """Firing rate over ``steps`` time steps (Rueckauer et al. 2017, the integrate-and-fire neuron of their eq. 5).
 
     A unit spike is fired whenever the potential reaches 1. With a constant drive z in [0, 1] and an initial potential
-    of one half, the number of spikes is z * steps rounded half up.
+    of one half, the number of spikes is z * steps rounded half up; in a window, the first so many steps hold them.
     """
+
+    steps: int = 64
 
     name: ClassVar[str] = "rate"
     unit_payload: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
+    multiplications: ClassVar[int] = 0
+
+    @property
+    def period(self) -> int:
+        return 1
+
+    @property
+    def initial_potential(self) -> float:
+        return 0.5
 
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
         return reaches(potential, 1.0, out), None
 
-    def quantize(self, values: Tensor) -> Tensor:
-        return torch.clamp(torch.floor(values * self.steps + 0.5), 0, self.steps) / self.steps
-
-    def decode(self, payloads: Tensor) -> Tensor:
-        return payloads.mean(0)
-
-    def encode(self, values: Tensor) -> Tensor:
-        return fire_repeatedly(self, values, initial_potential=0.5)
+    def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
+        potential = values * self.steps + self.initial_potential
+        spikes = (potential + tie_tolerance(values.dtype)).floor_().clamp_(0, self.steps)
+        return Quantized(spikes / self.steps, spikes, spikes.new_full(spikes.shape, self.steps))

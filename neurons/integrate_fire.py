@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from coding.code import Code, Memory
+from coding.code import Code, Memory, Quantized
 from coding.errors import ConfigurationError
 from neurons.neuron import UpdateCost, integrate
 
@@ -25,39 +25,56 @@ class IntegrateFire:
     """Integrate-and-fire neuron without leak (Rueckauer et al. 2017, eq. 2 to 5).
 
     ``reset="subtract"`` takes the emitted payload off the potential, which keeps what exceeded the threshold;
-    ``reset="zero"`` sets the potential to 0. ``initial_potential`` of one half makes the spike count round to the
-    nearest instead of down. Raises ``ConfigurationError`` for another reset or a potential outside [0, 1).
+    ``reset="zero"`` sets the potential to 0. ``initial_potential`` is the code's unless given: for rate code one half,
+    which makes the spike count round to the nearest instead of down. Raises ``ConfigurationError`` for another reset or
+    a potential outside [0, 1).
     """
 
     code: Code
     reset: Literal["subtract", "zero"] = "subtract"
-    initial_potential: float = 0.5
-
-    update_cost = UpdateCost(words=1, additions=3, multiplications=0)  # integrate, compare, reset
+    initial_potential: float | None = None
 
     def __post_init__(self) -> None:
         if self.reset not in ("subtract", "zero"):
             raise ConfigurationError(f"reset must be 'subtract' or 'zero', got {self.reset!r}")
-        if not 0.0 <= self.initial_potential < 1.0:
+        if self.initial_potential is not None and not 0.0 <= self.initial_potential < 1.0:
             raise ConfigurationError(f"initial_potential must lie in [0, 1), got {self.initial_potential!r}")
 
     @property
     def unit_payload(self) -> bool:
         return self.code.unit_payload
 
-    def initial(self, like: Tensor) -> MembraneState:
-        return MembraneState(torch.full_like(like, self.initial_potential, requires_grad=False), None)
+    @property
+    def update_cost(self) -> UpdateCost:
+        return UpdateCost(words=1, additions=3, multiplications=self.code.multiplications)  # integrate, compare, reset
 
-    def step(
-        self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
-    ) -> tuple[Tensor, MembraneState]:
-        potential = integrate(state.potential, current, gain)
-        payload, memory = self.code.fire(potential, t, state.memory, out=current)
+    @property
+    def closed_form(self) -> bool:
+        return self.reset == "subtract" and self.initial_potential in (None, self.code.initial_potential)
+
+    def initial(self, like: Tensor) -> MembraneState:
+        start = self.code.initial_potential if self.initial_potential is None else self.initial_potential
+        return MembraneState(torch.full_like(like, start, requires_grad=False), None)
+
+    def listen(self, current: Tensor, state: MembraneState, gain: Tensor | float = 1.0) -> MembraneState:
+        return state._replace(potential=integrate(state.potential, current, gain))
+
+    def fire(self, state: MembraneState, t: int, out: Tensor | None = None) -> tuple[Tensor, MembraneState]:
+        potential = state.potential
+        payload, memory = self.code.fire(potential, t, state.memory, out=out)
         if self.reset == "subtract":
             potential.sub_(payload)
         else:
             potential.masked_fill_(payload != 0, 0.0)
         return payload, MembraneState(potential, memory)
+
+    def step(
+        self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
+    ) -> tuple[Tensor, MembraneState]:
+        return self.fire(self.listen(current, state, gain), t, out=current)
+
+    def window(self, values: Tensor, counted: bool = True) -> Quantized:
+        return self.code.quantize(values, counted)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from coding.code import Quantized
+
 #: A tensor or a nest of tensors whose first axis is the batch; only the neuron that made it looks inside.
 State = Any
 
@@ -43,6 +45,28 @@ class Neuron(Protocol):
         ``state`` and ``current`` are consumed: their storage may be reused for the state and the payload returned. The
         payload is no part of the state, so the caller may change it.
         """
+        ...
+
+
+@runtime_checkable
+class WindowNeuron(Neuron, Protocol):
+    """A neuron that can wait: it integrates while its sources fire, and then fires in a window of its own."""
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether ``window`` gives what ``fire`` would, step by step."""
+        ...
+
+    def listen(self, current: Tensor, state: State, gain: Tensor | float = 1.0) -> State:
+        """The state after ``current`` arrived; ``state`` is consumed."""
+        ...
+
+    def fire(self, state: State, t: int, out: Tensor | None = None) -> tuple[Tensor, State]:
+        """Payload and next state at step ``t`` of the window; ``state`` is consumed, ``out`` may become the payload."""
+        ...
+
+    def window(self, values: Tensor, counted: bool = True) -> Quantized:
+        """The whole window at once for neurons that integrated ``values`` before it."""
         ...
 
 

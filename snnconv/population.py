@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from coding import Code
 from neurons import Neuron
 from snnconv.graph import Source
 from snnconv.operators import Activation
@@ -14,18 +15,21 @@ from snnconv.operators import Activation
 
 @dataclass(frozen=True)
 class Population:
-    """Activation, neuron and scale of the neurons that replace one activation.
+    """Activation, code, neuron and scale of the neurons that replace one activation.
 
     ``name`` is what reports call it, ``node`` its node in the graph. ``scale`` is ``[channels]`` along
-    ``channel_axis``, or ``[1]``: the value that one payload of 1 stands for, in the network's own units. ``shape`` is
-    that of one sample, ``silent_channels`` are those that no calibration sample activated.
+    ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of the
+    same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one sample,
+    ``silent_channels`` are those that no calibration sample activated.
     """
 
     name: str
     node: str
     activation: Activation
+    code: Code
     neuron: Neuron
     scale: Tensor
+    shift: Tensor
     channel_axis: int | None
     shape: tuple[int, ...]
     source: Source
@@ -37,10 +41,14 @@ class Population:
         """Number of neurons for one sample."""
         return int(torch.Size(self.shape).numel())
 
-    def broadcast_scale(self, dims: int) -> Tensor:
-        """The scale in a shape that broadcasts over a current with ``dims`` axes."""
+    def broadcast(self, values: Tensor, dims: int) -> Tensor:
+        """``values``, one a channel, in a shape that broadcasts over a current with ``dims`` axes."""
         if self.channel_axis is None:
-            return self.scale.reshape(())
+            return values.reshape(())
         shape = [1] * dims
         shape[self.channel_axis] = -1
-        return self.scale.view(shape)
+        return values.view(shape)
+
+    def broadcast_scale(self, dims: int) -> Tensor:
+        """The scale in a shape that broadcasts over a current with ``dims`` axes."""
+        return self.broadcast(self.scale, dims)

@@ -1,0 +1,87 @@
+"""A neuron of window codes with positive and negative spikes, for leaky ReLU and for the identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from coding.code import Code, Memory, Quantized
+from coding.errors import ConfigurationError
+from neurons.neuron import UpdateCost, integrate
+
+
+class SignedWindowState(NamedTuple):
+    """Membrane potential, what the code remembers, and the sign of the window's first spike (0 before it)."""
+
+    potential: Tensor
+    memory: Memory
+    sign: Tensor
+
+
+@dataclass(frozen=True)
+class SignedWindow:
+    """Integrate-and-fire neuron whose window holds spikes of one sign: the sign of what it integrated.
+
+    ``negative_slope`` is the slope below zero: 0.1 for a typical leaky ReLU, 1 for the identity.
+    ``negative="graded"`` encodes the size of the potential and emits payloads times ``-negative_slope``;
+    ``negative="imbalanced"`` encodes the negative value itself, so that values below the last level stay silent and
+    cost no spike (imbalanced thresholds, Spiking-YOLO, Kim et al. 2020, eq. 8). Raises ``ConfigurationError``.
+    """
+
+    code: Code
+    negative_slope: float
+    negative: Literal["graded", "imbalanced"] = "imbalanced"
+
+    unit_payload = False
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.negative_slope <= 1.0:
+            raise ConfigurationError(f"negative_slope must lie in (0, 1], got {self.negative_slope!r}")
+        if self.negative not in ("graded", "imbalanced"):
+            raise ConfigurationError(f"negative must be 'graded' or 'imbalanced', got {self.negative!r}")
+
+    @property
+    def update_cost(self) -> UpdateCost:
+        return UpdateCost(words=1, additions=4, multiplications=self.code.multiplications)  # a second comparison
+
+    @property
+    def closed_form(self) -> bool:
+        return True
+
+    @property
+    def _sensitivity(self) -> float:
+        """How much of a negative potential the code sees."""
+        return 1.0 if self.negative == "graded" else self.negative_slope
+
+    def initial(self, like: Tensor) -> SignedWindowState:
+        potential = torch.zeros_like(like, requires_grad=False)
+        return SignedWindowState(potential, None, torch.zeros_like(potential))
+
+    def listen(self, current: Tensor, state: SignedWindowState, gain: Tensor | float = 1.0) -> SignedWindowState:
+        return state._replace(potential=integrate(state.potential, current, gain))
+
+    def fire(self, state: SignedWindowState, t: int, out: Tensor | None = None) -> tuple[Tensor, SignedWindowState]:
+        potential, memory, sign = state
+        direction = torch.where(sign == 0, torch.where(potential < 0, -1.0, 1.0), sign)
+        share = torch.where(direction < 0, self._sensitivity, 1.0)
+        size = potential * direction * share + self.code.initial_potential
+        payload, memory = self.code.fire(size, t, memory)
+        sign = torch.where(payload != 0, direction, sign)
+        potential.sub_(payload * direction / share)
+        worth = torch.where(direction < 0, -self.negative_slope / self._sensitivity, 1.0)
+        return payload * worth, SignedWindowState(potential, memory, sign)
+
+    def step(
+        self, current: Tensor, state: SignedWindowState, t: int, gain: Tensor | float = 1.0
+    ) -> tuple[Tensor, SignedWindowState]:
+        return self.fire(self.listen(current, state, gain), t)
+
+    def window(self, values: Tensor, counted: bool = True) -> Quantized:
+        size = torch.maximum(values, values * -self._sensitivity)
+        found = self.code.quantize(size, counted)
+        negative = torch.lt(values, 0.0, out=size)
+        worth = negative.mul_(-self.negative_slope / self._sensitivity - 1.0).add_(1.0)
+        return found._replace(values=found.values * worth)

@@ -1,0 +1,88 @@
+"""What all simulators share: samples in chunks that fit the caches, and the seed of a stochastic input."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from coding import Concurrent
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
+from snnconv.simulators.observers import Observer
+
+if TYPE_CHECKING:
+    from snnconv.network import SpikingNetwork
+
+#: Decides which samples may stop: (decoded output, steps run) -> bool [N].
+Stop = Callable[[Any, int], Tensor]
+
+#: Membrane potentials of the widest population that are advanced together on a CPU, so that they stay in its caches.
+CACHED_POTENTIALS = 2**19
+
+
+class Simulator(ABC):
+    """Runs a network on batches of inputs; ``steps`` are the time steps that one sample takes at most.
+
+    Raises ``ConfigurationError`` for options that have no meaning under the network's schedule.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self, network: SpikingNetwork, *, steps: int | None = None, stop: Stop | None = None, seed: int | None = None
+    ) -> None:
+        self.network = network
+        schedule = network.plan.schedule
+        if network.timing is None:
+            assert isinstance(schedule, Concurrent)
+            self.steps = (schedule if steps is None else Concurrent(steps)).steps
+        else:
+            if steps is not None:
+                raise ConfigurationError(
+                    f"steps={steps} has no meaning in a pipeline, where every population's code sets the steps of its "
+                    "window: convert with other codes, or with schedule=Concurrent(steps)"
+                )
+            if stop is not None:
+                raise ConfigurationError("early stopping needs an output after every step: schedule=Concurrent(steps)")
+            self.steps = network.timing.latency
+        self.stop = stop
+        if stop is not None and network.batch_axis is None:
+            raise ConfigurationError("early stopping needs a network with a batch axis")
+        if seed is not None and not isinstance(seed, int):
+            raise ConfigurationError(f"seed must be a whole number, got {seed!r}")
+        # Without a seed torch's own generator gives one, so that torch.manual_seed fixes spikes too.
+        own = int(torch.randint(2**62, ())) if seed is None and network.plan.input.spiking else seed or 0
+        self.generator = torch.Generator(network.like.device).manual_seed(own)
+
+    def run(self, inputs: Inputs, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
+        """Decoded output of the batch and the time steps that each sample took, ``[N]``."""
+        samples = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        for observer in observers:
+            observer.begin(samples)
+        size = self._chunk_size(samples)
+        outputs, lengths = [], []
+        with torch.no_grad():
+            for start in range(0, samples, size):
+                chunk = inputs if samples == 1 else tuple(tensor[start : start + size] for tensor in inputs)
+                output, taken = self.run_chunk(chunk, start, observers)
+                outputs.append(output)
+                lengths.append(taken)
+        if len(outputs) == 1:
+            return outputs[0], lengths[0]
+        return tree_map(lambda *parts: torch.cat(parts), *outputs), torch.cat(lengths)
+
+    @abstractmethod
+    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
+        """Output and time steps of the samples from position ``first`` of the batch on."""
+
+    def _chunk_size(self, samples: int) -> int:
+        if self.network.like.device.type != "cpu":
+            return samples
+        widest = max(population.neurons for population in self.network.populations.values())
+        chunks = -(-samples * widest // CACHED_POTENTIALS)
+        return -(-samples // min(chunks, samples))  # of even length, so that none is too short to be worth it

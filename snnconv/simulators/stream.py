@@ -1,0 +1,201 @@
+"""The clock under a concurrent schedule: all populations run at once, and every step carries an estimate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from snnconv.data.batches import Inputs
+from snnconv.interpreter import Environment, Handler, laid_out
+from snnconv.population import Population
+from snnconv.simulators.observers import Observer, Samples
+
+if TYPE_CHECKING:
+    from snnconv.network import SpikingNetwork
+    from snnconv.simulators.simulator import Simulator
+
+_logger = logging.getLogger(__name__)
+
+
+class StreamChunk:
+    """The state of one chunk of samples on its way through time.
+
+    A value is presented once in ``period`` steps. Constants that the network adds arrive with it, at the first of them;
+    an analog input is spread over all of them.
+    """
+
+    def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+        self.network, self.steps, self.stop = clock.network, clock.steps, clock.stop
+        self.generator, self.observers = clock.generator, observers
+        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
+        count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        self.samples = torch.arange(first, first + count, device=inputs[0].device)
+        self.t = 0
+        self.period = self.network.period
+        self.constants = self.network.constants
+        self.states: dict[str, Any] = {}
+        self.accumulated: dict[str, Tensor] = {}  # of the frontier and of the gates
+        self.scales: dict[str, tuple[Tensor, Tensor]] = {}
+        self.handlers: dict[str, Handler] = {
+            node: self._population(node, population) for node, population in self.network.populations.items()
+        }
+        self.handlers.update({node: self._gate(node) for node in self.network.parts.gates})
+        self._prepare()
+
+    def run(self) -> tuple[Any, Tensor]:
+        parts = self.network.parts
+        finished: list[tuple[Any, Tensor, int]] = []
+        watched = self.stop is not None or any(observer.wants_output for observer in self.observers)
+        for t in range(self.steps):
+            self.t = t
+            begins = t % self.period == 0
+            environment = dict(self.setup if begins else self.between)
+            environment.update(self._encoded(begins))
+            (parts.step if begins else parts.homogeneous_step).run(environment, self.handlers)
+            for name in parts.frontier:
+                self._accumulate(name, environment[name])
+            if watched and self._after_step(finished):
+                break
+        if not finished:
+            return self.decoded(), torch.full_like(self.samples, self.steps)
+        if self.samples.numel():
+            finished.append((self.decoded(), self.samples, self.t + 1))
+        order = torch.cat([samples for _, samples, _ in finished]).argsort()
+        output = tree_map(lambda *pieces: torch.cat(pieces)[order], *[output for output, _, _ in finished])
+        lengths = torch.cat([torch.full_like(samples, taken) for _, samples, taken in finished])
+        return output, lengths[order]
+
+    @property
+    def positions(self) -> Samples:
+        """Where in the batch the running samples are; everything, for a network without a batch axis."""
+        return slice(None) if self.network.batch_axis is None else self.samples
+
+    def _prepare(self) -> None:
+        """Evaluate what does not change with time for the samples that are running."""
+        names, parts = self.network.graph.inputs, self.network.parts
+        self.setup: Environment = {**self.constants, **dict(zip(names, self.inputs, strict=True))}
+        parts.setup.run(self.setup)
+        self.between = self.setup
+        if self.period > 1:
+            silent = [torch.zeros_like(tensor) for tensor in self.inputs]
+            offset: Environment = {**self.constants, **dict(zip(names, silent, strict=True))}
+            parts.setup.run(offset)
+            analog = [name for name in self.setup if name in parts.analog and isinstance(self.setup[name], Tensor)]
+            share = {name: (self.setup[name] - offset[name]) / self.period for name in analog}
+            self.between = {**self.setup, **share}
+            self.setup = {**self.setup, **{name: share[name] + offset[name] for name in analog}}
+
+    def _encoded(self, begins: bool) -> Mapping[str, Tensor]:
+        code = self.network.plan.input
+        if not code.spiking:
+            return {}
+        encoded = {}
+        for position, name in enumerate(self.network.graph.inputs):
+            low, high = self.network.input_ranges[position]
+            if self.t == 0:
+                values = normalized_input(self.network, self.inputs, position)
+                self.states[name] = (values, code.initial(values))
+            values, state = self.states[name]
+            payload, state = code.step(values, state, self.t, self.generator)
+            self.states[name] = (values, state)
+            for observer in self.observers:
+                observer.input(payload.ne(0).to(payload.dtype), position)
+            current = payload * ((high - low) * (code.period / self.period))
+            encoded[name] = current + low if begins else current
+        return encoded
+
+    def _population(self, node: str, population: Population) -> Handler:
+        neuron, observers = population.neuron, self.observers
+        own_current = node in self.network.parts.own_currents
+        shifted = bool(population.shift.any())
+
+        def advance(arguments: Mapping[str, Any]) -> Tensor:
+            current = arguments["self"]
+            if node not in self.states:
+                scale = population.broadcast_scale(current.dim())
+                self.scales[node] = (scale, 1.0 / scale)
+                self.states[node] = neuron.initial(current)
+            scale, gain = self.scales[node]
+            current = current if own_current else current.clone()
+            if self.t % self.period == 0 and shifted:
+                current += population.broadcast(population.shift, current.dim())
+            payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
+            for observer in observers:
+                observer.payload(node, self.t, payload, self.positions)
+            return payload.mul_(scale)
+
+        return advance
+
+    def _gate(self, node: str) -> Handler:
+        """Lets a spike through if it raises the largest accumulated payload of its window, and by as much.
+
+        What has passed is then at every step the maximum of what has arrived, so decoded values are pooled exactly.
+        """
+        operator = self.network.parts.gates[node]
+        arrived, passed = f"{node} arrived", f"{node} passed"
+
+        def gate(arguments: Mapping[str, Any]) -> Tensor:
+            self._accumulate(arrived, arguments["self"])
+            maximum: Tensor = operator.evaluate({**arguments, "self": self.accumulated[arrived]})
+            # Payloads raise or lower the maximum from 0, so at first what lies below 0 passes too.
+            payload = maximum - self.accumulated[passed] if passed in self.accumulated else maximum
+            self.accumulated[passed] = maximum
+            for observer in self.observers:
+                observer.gate(node, payload)
+            return payload
+
+        return gate
+
+    def _accumulate(self, key: str, values: Tensor) -> None:
+        if key in self.accumulated:
+            self.accumulated[key].add_(values)
+        else:
+            self.accumulated[key] = values.clone()
+
+    def decoded(self) -> Any:
+        """The network's output from what has been accumulated so far."""
+        environment = dict(self.setup)
+        for name in self.network.parts.frontier:
+            environment[name] = self.accumulated[name] / self.network.presentations(self.t + 1)
+        return self.network.parts.decode(environment)
+
+    def _after_step(self, finished: list[tuple[Any, Tensor, int]]) -> bool:
+        """Report the decoded output and take out the samples that stop; True when none is left."""
+        output = self.decoded()
+        for observer in self.observers:
+            if observer.wants_output:
+                observer.output(self.t, output, self.positions)
+        if self.stop is None or self.t + 1 == self.steps:
+            return False
+        done = self.stop(output, self.t + 1)
+        if not bool(done.any()):
+            return False
+        final, samples = tree_map(lambda part: part[done], output), self.samples[done]
+        finished.append((final, samples, self.t + 1))
+        for observer in self.observers:
+            observer.stopped(self.t, final, samples)
+        keep = ~done
+        self.samples = self.samples[keep]
+        if not self.samples.numel():
+            return True
+        self.inputs = tuple(tensor[keep] for tensor in self.inputs)
+        self.states = tree_map(lambda part: part[keep] if isinstance(part, Tensor) else part, self.states)
+        self.accumulated = {key: value[keep] for key, value in self.accumulated.items()}
+        self._prepare()
+        return False
+
+
+def normalized_input(network: SpikingNetwork, inputs: Inputs, position: int) -> Tensor:
+    """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that cuts it off."""
+    low, high = network.input_ranges[position]
+    values = inputs[position]
+    if bool(((values < low) | (values > high)).any()):
+        _logger.warning(
+            "input %d leaves the range seen in calibration, and spikes cannot say so: it is cut off", position
+        )
+    return ((values - low) / (high - low)).clamp(0.0, 1.0)
