@@ -7,6 +7,8 @@ writes it in plain torch, the adjacency an argument of ``forward``, so that conv
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,11 +61,9 @@ def train_gcn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = GCN(graph.features.shape[1], graph.classes, hidden).train()
-        first = [network.first.weight, network.first_bias]
-        second = [network.second.weight, network.second_bias]
-        optimizer = torch.optim.Adam(
-            [{"params": first, "weight_decay": weight_decay}, {"params": second}], learning_rate
-        )
+        first: dict[str, Any] = {"params": [network.first.weight, network.first_bias], "weight_decay": weight_decay}
+        second: dict[str, Any] = {"params": [network.second.weight, network.second_bias]}
+        optimizer = torch.optim.Adam([first, second], lr=learning_rate)
         targets = graph.targets(graph.train_mask)
         for _ in range(epochs):
             optimizer.zero_grad()

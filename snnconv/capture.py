@@ -16,7 +16,7 @@ from snnconv.errors import ModelError, UnsupportedModelError
 from snnconv.graph import Argument, Graph, Node, Ref, Source
 from snnconv.preflight import Preflight, Problem
 from snnconv.sparse import canonical
-from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, is_users, quiet_exporter, runnable
+from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
 
 #: Operators that return their argument as it is.
 _ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
@@ -74,9 +74,7 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
-    with torch.no_grad(), quiet_exporter():
-        program = program.run_decompositions({})  # functional form, no operator decomposed
-    return _Translator(program, bound).translate(batch_axis)
+    return _Translator(functional(program), bound).translate(batch_axis)
 
 
 class _Translator:
@@ -131,10 +129,12 @@ class _Translator:
         self.graph.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
         self.values[node.name] = Ref(node.name)
 
-    def _constant(self, name: str) -> Ref:
+    def _constant(self, path: str) -> Ref:
+        taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()
+        name = f"weight.{path}" if taken else path
         if name not in self.graph.constants:
             tensors = {**self.program.state_dict, **self.program.constants}
-            self.graph.constants[name] = canonical(tensors[name].detach().clone(), name)
+            self.graph.constants[name] = canonical(tensors[path].detach().clone(), path)
         return Ref(name)
 
     def _call(self, node: FxNode) -> Argument:

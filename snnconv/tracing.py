@@ -136,6 +136,18 @@ def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> E
         return torch.export.export(inner, placed, named, dynamic_shapes=shapes, strict=False)
 
 
+def functional(program: ExportedProgram) -> ExportedProgram:
+    """The program without operations that change tensors in place, and with none decomposed."""
+    try:
+        with torch.no_grad(), quiet_exporter():
+            result: ExportedProgram = program.run_decompositions({})
+            return result
+    except Exception as error:
+        remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
+        problem = Problem("export", _source_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
+        raise UnsupportedModelError(Preflight((), (problem,))) from error
+
+
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
     """Without what torch's exporter warns, logs and prints of its internals: our own report says what matters."""

@@ -72,7 +72,8 @@ def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = T
     except ValueError as error:
         raise InputError(f"{file} holds no citation graph: {error}") from error
     if normalize_features:
-        features /= features.sum(1, keepdims=True).clip(min=np.finfo(np.float32).tiny)
+        sums = features.sum(1, keepdims=True)
+        features /= np.where(sums == 0.0, 1.0, sums)
     masks = {name: torch.from_numpy(arrays[name]) for name in _MASKS}
     return CitationGraph(
         torch.from_numpy(features),
