@@ -66,6 +66,10 @@ def arrange(parts: Sequence[Inputs], batch_axis: int | None) -> Calibration:
     Without a batch axis every part is one sample.
     """
     if batch_axis is None:
+        shapes = {tuple(tensor.shape for tensor in part) for part in parts}
+        if len(shapes) > 1:
+            listed = " and ".join(str([list(shape) for shape in part]) for part in sorted(shapes))
+            raise InputError(f"calibration: the model fixes its first axis, and samples have the shapes {listed}")
         samples = sorted((tuple(tensor.detach() for tensor in part) for part in parts), key=_digest)
     else:
         for part in parts:

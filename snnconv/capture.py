@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +15,11 @@ from torch.fx import Node as FxNode
 from snnconv.errors import ModelError, UnsupportedModelError
 from snnconv.graph import Argument, Graph, Node, Ref, Source
 from snnconv.preflight import Preflight, Problem
-from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, is_users, quiet_exporter, runnable
+from snnconv.sparse import canonical
+from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
 
 #: Operators that return their argument as it is.
-_ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout"}
+_ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
 _DTYPE_CASTS = {"to", "_to_copy", "type_as"}
 _SIZE_ARITHMETIC = {
     operator.add: "size_add",
@@ -37,44 +38,50 @@ _FIRST_RESULT = {
 _TUPLE_RESULTS = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
 
 
-def capture(model: nn.Module | ExportedProgram, example: Sequence[Tensor], what: str = "example") -> Graph:
+def capture(
+    model: nn.Module | ExportedProgram,
+    example: Sequence[Tensor],
+    what: str = "example",
+    constants: Mapping[str, Tensor] | None = None,
+) -> Graph:
     """The graph of ``model`` at inference, for inputs like ``example`` (a batch of any size).
 
     The model is exported in eval mode and left as it was found. The batch axis is dynamic; where the model ties its
-    size to something else, the graph is static and takes inputs shaped as ``example``.
+    size to something else, the graph is static and takes inputs shaped as ``example``. Arguments of forward that
+    ``constants`` names become constants of the graph; ``example`` holds the others.
 
-    Raises ``ModelError`` for weights that cannot be used, ``InputError`` if the model itself does not run on the
-    example (which errors call ``what``), ``UnsupportedModelError`` for control flow that depends on data and for
-    whatever else cannot be exported.
+    Raises ``ModelError`` for weights that cannot be used, ``ConfigurationError`` for constants that do not fit,
+    ``InputError`` if the model itself does not run on the example (which errors call ``what``),
+    ``UnsupportedModelError`` for control flow that depends on data and for whatever else cannot be exported.
     """
     if not isinstance(model, (nn.Module, ExportedProgram)):
         raise ModelError(f"model must be a torch.nn.Module or an ExportedProgram, got {type(model).__name__}")
-    check_weights(model)
-    check_inputs(runnable(model), example, what)
+    module = runnable(model, constants)
+    constants = constants or {}
+    check_weights(model, constants)
+    check_inputs(module, example, what)
     if isinstance(model, ExportedProgram):
-        return _to_graph(model, _program_batch_axis(model))
+        return _to_graph(model, _program_batch_axis(model, constants), constants)
     with evaluation_mode(model):
-        program, batch_axis = export(model, example)
-    return _to_graph(program, batch_axis)
+        program, batch_axis = export(module, example)
+    return _to_graph(program, batch_axis, constants)
 
 
-def _program_batch_axis(program: ExportedProgram) -> int | None:
-    users = set(program.graph_signature.user_inputs)
+def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:
+    users = set(program.graph_signature.user_inputs) - constants.keys()
     values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
     return 0 if values and all(isinstance(value.shape[0], torch.SymInt) for value in values) else None
 
 
-def _to_graph(program: ExportedProgram, batch_axis: int | None) -> Graph:
-    with torch.no_grad(), quiet_exporter():
-        program = program.run_decompositions({})  # functional form, no operator decomposed
-    return _Translator(program).translate(batch_axis)
+def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+    return _Translator(functional(program), bound).translate(batch_axis)
 
 
 class _Translator:
     """Translates one functional exported program node by node."""
 
-    def __init__(self, program: ExportedProgram) -> None:
-        self.program = program
+    def __init__(self, program: ExportedProgram, bound: Mapping[str, Tensor]) -> None:
+        self.program, self.bound = program, bound
         self.values: dict[str, Argument] = {}  # what each node of the program became
         self.graph = Graph({}, {}, {}, None)
 
@@ -111,16 +118,23 @@ class _Translator:
             if node.name in table:
                 self.values[node.name] = self._constant(table[node.name])
                 return
+        if node.name in self.bound:
+            name = f"argument.{node.name}"  # no node's name has a dot, and a weight's may be the argument's
+            self.graph.constants[name] = canonical(self.bound[node.name].detach().clone(), node.name)
+            self.values[node.name] = Ref(name)
+            return
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
         self.graph.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
         self.values[node.name] = Ref(node.name)
 
-    def _constant(self, name: str) -> Ref:
+    def _constant(self, path: str) -> Ref:
+        taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()
+        name = f"weight.{path}" if taken else path
         if name not in self.graph.constants:
             tensors = {**self.program.state_dict, **self.program.constants}
-            self.graph.constants[name] = tensors[name].detach().clone()
+            self.graph.constants[name] = canonical(tensors[path].detach().clone(), path)
         return Ref(name)
 
     def _call(self, node: FxNode) -> Argument:

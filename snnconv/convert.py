@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -37,6 +37,7 @@ def convert(
     normalization: Literal["channel", "layer"] = "channel",
     percentile: float | Literal["mse"] = 99.9,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+    constants: Mapping[str, Tensor] | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
 
@@ -48,6 +49,8 @@ def convert(
     takes back spikes fired too early and lets deep networks decide in fewer steps; or a function that makes a neuron
     from the code, such as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a neuron of your own, for
     instance ``neurons.SnntorchNeuron(...)``. Populations with negative values use ``neurons.SignedIntegrateFire``.
+    ``constants`` names arguments of forward that become part of the synapses, such as the adjacency (dense or sparse)
+    of a graph network: ``constants={"adj": adj}``; the spiking network takes the remaining inputs.
 
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
@@ -58,13 +61,13 @@ def convert(
     scaling = Scaling(normalization, percentile)
     unsigned = _neuron(neuron, plan.hidden)
     parts = collect(calibration)
-    captured = capture(model, parts[0], "calibration")
+    captured = capture(model, parts[0], "calibration", constants)
     report = inspect(captured)
     if not report.ok:
         raise UnsupportedModelError(report)
     samples = arrange(parts, captured.batch_axis)
     example = samples.fitted[0]
-    check_capture(captured, runnable(model), example)
+    check_capture(captured, runnable(model, constants), example)
     graph = prepared(captured, example)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
     nodes = _activation_nodes(graph)

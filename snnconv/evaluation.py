@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, zip_longest
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from snnconv.binding import bound, check_call
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches
 from snnconv.energy import Activity, Energy, energy
 from snnconv.errors import InputError
@@ -141,15 +142,18 @@ def evaluate(
     seed: int = 0,
     rate_reference: Evaluation | None = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    constants: Mapping[str, Tensor] | None = None,
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
 
     ``data`` is (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
     samples. A target of -100 leaves its sample out of the accuracies. Class scores lie along axis 1 of the first
-    output. ``reference`` is the original model; without it the captured graph stands in. ``rate_reference`` is the
-    evaluation of a rate-coded run, for energy E1. ``progress`` wraps the iteration over batches, as
-    ``rich.progress.track`` does. Raises ``InputError`` for data that does not fit.
+    output. ``reference`` is the original model, called with the ``constants`` that ``convert`` was given; without it
+    the captured graph stands in. ``rate_reference`` is the evaluation of a rate-coded run, for energy E1. ``progress``
+    wraps the iteration over batches, as ``rich.progress.track`` does. Raises ``InputError`` for data that does not fit
+    and ``ConfigurationError`` for constants that do not.
     """
+    reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=True)
     tally = _Tally()
     lengths = 0
@@ -177,6 +181,7 @@ def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> 
 def _reference_output(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Any:
     if reference is None:
         return network.reference(*inputs)
+    check_call(reference, inputs, "reference")
     with torch.no_grad(), evaluation_mode(reference):
         return reference(*inputs)
 

@@ -69,4 +69,6 @@ def evaluate_graph(
 
 def laid_out(tensor: Tensor) -> Tensor:
     """Images and kernels with channels last, the layout in which convolutions run fastest; others contiguous."""
+    if tensor.layout is not torch.strided:
+        return tensor
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.contiguous()

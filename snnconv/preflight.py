@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,18 @@ from torch import Tensor
 
 from snnconv.graph import Graph, Node, Source
 from snnconv.operators import OPERATORS, Classification, Role, carried
+from snnconv.sparse import misplaced
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
+
+
+_SPARSE = Classification(
+    Role.REFUSED,
+    "it takes a sparse constant, and only products do",
+    "multiply with the constant (adj @ h), or make it dense outside the model: adj.to_dense()",
+)
 
 
 @dataclass(frozen=True)
@@ -81,11 +89,17 @@ class Preflight:
         )
 
 
-def preflight(model: nn.Module | ExportedProgram, example: Tensor | Sequence[Tensor]) -> Preflight:
+def preflight(
+    model: nn.Module | ExportedProgram,
+    example: Tensor | Sequence[Tensor],
+    *,
+    constants: Mapping[str, Tensor] | None = None,
+) -> Preflight:
     """What each operation of ``model`` will be in a spiking network, for inputs like ``example``; converts nothing.
 
-    ``example`` is one batch of input, or a tuple of them where the model takes several. The model is not changed.
-    Raises ``ModelError`` for weights and ``InputError`` for an example that cannot be used.
+    ``example`` is one batch of input, or a tuple of them where the model takes several; ``constants`` names arguments
+    of forward that are part of the network, as for ``convert``. The model is not changed. Raises ``ModelError`` for
+    weights, ``InputError`` for an example and ``ConfigurationError`` for constants that cannot be used.
     """
     from snnconv.capture import capture
     from snnconv.data.batches import as_inputs
@@ -94,7 +108,7 @@ def preflight(model: nn.Module | ExportedProgram, example: Tensor | Sequence[Ten
 
     inputs = as_inputs(example, "example")
     try:
-        graph = capture(model, inputs)
+        graph = capture(model, inputs, constants=constants)
     except UnsupportedModelError as error:
         return error.preflight
     report = inspect(graph)
@@ -111,14 +125,16 @@ def inspect(graph: Graph) -> Preflight:
     signals = graph.signals()
     classes = {node.name: classify(node, signals) for node in graph.nodes.values()}
     spiking = _followed_by_population(graph, classes)
+    sparse = {node.name for node in misplaced(graph)}
     lines, problems = [], []
     for node in graph.nodes.values():
-        found = classes[node.name]
+        found = _SPARSE if node.name in sparse else classes[node.name]
         role = found.role
         if role is Role.READOUT and node.name in spiking:
             role = Role.REFUSED
         if role is Role.REFUSED:
-            problems.append(Problem(node.op, node.source, found.reason, found.remedy))
+            remedy = found.remedy + _binding(node, graph)
+            problems.append(Problem(node.op, node.source, found.reason, remedy))
         lines.append(Line(node.name, node.op, role, node.source))
     if not problems and not any(line.role is Role.ACTIVATION for line in lines):
         problems.append(
@@ -130,6 +146,14 @@ def inspect(graph: Graph) -> Preflight:
             )
         )
     return Preflight(tuple(lines), tuple(problems))
+
+
+def _binding(node: Node, graph: Graph) -> str:
+    """What to add to the remedy of a node that directly takes one of several inputs: it may be meant as a constant."""
+    taken = [name for name in graph.inputs if name in set(node.refs())]
+    if len(graph.inputs) < 2 or not taken:
+        return ""
+    return f'; if {taken[-1]} belongs to the network, name it: constants={{"{taken[-1]}": {taken[-1]}}}'
 
 
 def classify(node: Node, signals: set[str]) -> Classification:

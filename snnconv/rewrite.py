@@ -17,6 +17,7 @@ from snnconv.operators import OPERATORS, Role
 from snnconv.operators.activation import ActivationOperator, Clamp
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.preflight import classify
+from snnconv.sparse import canonical
 
 
 def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
@@ -53,7 +54,8 @@ def fold_constants(graph: Graph) -> Graph:
         else:
             with torch.no_grad():
                 single = Graph({}, constants, {node.name: node}, Ref(node.name))
-                constants[node.name], _ = evaluate_graph(single, ())
+                value, _ = evaluate_graph(single, ())
+                constants[node.name] = canonical(value, node.name) if isinstance(value, Tensor) else value
     return replace(graph, constants=constants, nodes=nodes).without_dead_nodes()
 
 

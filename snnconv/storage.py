@@ -24,6 +24,7 @@ from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
+from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_parts
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
@@ -37,7 +38,9 @@ def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
 
     Raises ``StorageError`` for a neuron or code that is not registered, and where the file cannot be written.
     """
-    tensors = {f"constant.{name}": tensor for name, tensor in network.constants.items()}
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in network.constants.items():
+        tensors |= to_parts(f"sparse.{name}", tensor) if is_sparse(tensor) else {f"constant.{name}": tensor}
     tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
     tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -146,6 +149,8 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     from snnconv.network import SpikingNetwork
 
     constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
+    for name in sorted({name.rpartition(".")[0] for name in tensors if name.startswith("sparse.")}):
+        constants[name.removeprefix("sparse.")] = from_parts(name, tensors)
     inputs = {str(name): tuple(int(size) for size in shape) for name, shape in manifest["inputs"]}
     known, nodes = {*inputs, *constants}, {}
     for name, op, arguments, shape, source in manifest["nodes"]:
@@ -189,8 +194,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     if active != set(populations):
         raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
     for name, tensor in constants.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(stored_values(tensor)).all()):
             raise StorageError(f"{name} holds NaN or infinite values")
+    if misplaced(graph):
+        raise StorageError(f"node {misplaced(graph)[0].name!r} takes a sparse constant, and is no product with it")
     plan = CodingPlan(_decode_object("code", manifest["hidden"]), _decode_object("input", manifest["input"]))
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]

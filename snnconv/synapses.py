@@ -17,6 +17,7 @@ from snnconv.preflight import classify
 #: Elements that exact counting by single spikes may evaluate for one population before an upper bound is given instead.
 PROBE_LIMIT = 2 * 10**10
 _PROBE_BATCH = 64
+_EVERY_AXIS = frozenset(range(-64, 0))
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[
     return {name: values[0] if batched else values for name, values in zip(leaves, whole, strict=True)}
 
 
+def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes are alike but for the length of one axis, counted from the end."""
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return len(one) == len(other) >= -axis and all(same[:axis] + same[len(one) + axis + 1 :])
+
+
 class _Walk:
     """Evaluates path counts through the affine regions, each source of events standing for itself."""
 
@@ -135,8 +142,9 @@ class _Walk:
             if node.name not in self.signals:
                 values[node.name] = operator.evaluate(arguments)
                 continue
-            values[node.name] = operator.paths(arguments, carried(node, self.signals))
-            cost = operator.macs(arguments, values[node.name])
+            carries = carried(node, self.signals)
+            values[node.name] = operator.paths(arguments, carries)
+            cost = operator.macs(arguments, carries, values[node.name])
             if cost:
                 macs[node.name] = cost
                 layers.append(values[node.name])
@@ -156,25 +164,35 @@ class _Walk:
     def may_join(self, source: str) -> bool:
         """Whether two paths could join ``source`` to one target neuron, judged by the operators on the way.
 
-        They cannot if no branches meet again and nothing mixes or merges behind the first operator that spreads.
+        They cannot if no branches meet again and what mixes behind the first operator that spreads mixes along another
+        axis, as an adjacency and a weight matrix do: then where a path ends says which way it went.
         """
-        spreads: dict[str, bool] = {source: False}
+        mixed: dict[str, frozenset[int]] = {source: frozenset()}
         region = self.region(source)
         for node in self.nodes:
             if node.name not in region:
                 continue
-            arriving = [
-                name for name in node.refs() if name in spreads and (name == source or name not in self.stations)
-            ]
+            arriving = [name for name in node.refs() if name in mixed and (name == source or name not in self.stations)]
             if len(arriving) > 1:
                 return True
             if node.name in self.stations:
                 continue
-            before = spreads[arriving[0]]
-            kind = OPERATORS[node.op].spread(node, self._sample_shape(arriving[0]), self._sample_shape(node.name))
-            if before and kind is not Spread.ONE_TO_ONE:
+            before = mixed[arriving[0]]
+            old, new = self._sample_shape(arriving[0]), self._sample_shape(node.name)
+            kind = OPERATORS[node.op].spread(node, old, new)
+            axis = OPERATORS[node.op].mixed_axis(carried(node, self.signals))
+            if kind is Spread.ELEMENTWISE:
+                mixed[node.name] = before
+            elif kind is Spread.ONE_TO_ONE:
+                mixed[node.name] = _EVERY_AXIS if before else before
+            elif axis is not None and _differ_along(axis, old, new):
+                if axis in before:
+                    return True
+                mixed[node.name] = before | {axis}
+            elif before:
                 return True
-            spreads[node.name] = before or kind is Spread.ONE_TO_MANY
+            else:
+                mixed[node.name] = _EVERY_AXIS if kind is Spread.ONE_TO_MANY else before
         return False
 
     def _sample_shape(self, name: str) -> tuple[int, ...]:

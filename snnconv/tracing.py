@@ -9,18 +9,20 @@ import os
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import Dim, ExportedProgram, ShapesCollection
 
+from snnconv.binding import bound, call_arguments, check_call
 from snnconv.errors import InputError, ModelError, UnsupportedModelError
 from snnconv.graph import Source
 from snnconv.preflight import Preflight, Problem
+from snnconv.sparse import stored_values
 
 _logger = logging.getLogger(__name__)
 
@@ -30,9 +32,9 @@ _PROJECT_DIRECTORIES = tuple(f"{Path(__file__).parents[1] / part}{os.sep}" for p
 _EXPORTING = threading.Lock()
 
 
-def runnable(model: nn.Module | ExportedProgram) -> nn.Module:
-    """The module that computes what ``model`` computes."""
-    return model if isinstance(model, nn.Module) else model.module()
+def runnable(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """The module that computes what ``model`` computes, given the arguments of forward that ``constants`` names."""
+    return bound(model if isinstance(model, nn.Module) else model.module(), constants)
 
 
 @contextmanager
@@ -48,17 +50,17 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def check_weights(model: nn.Module | ExportedProgram) -> None:
+def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor]) -> None:
     """Raise ``ModelError`` unless all floating-point weights are finite, of one precision and on one device."""
     kinds: dict[tuple[torch.dtype, torch.device], str] = {}
     if isinstance(model, ExportedProgram):
         tensors = [*model.state_dict.items(), *model.constants.items()]
     else:
         tensors = [*model.named_parameters(), *model.named_buffers()]
-    for name, tensor in tensors:
+    for name, tensor in (*tensors, *constants.items()):
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             continue
-        if not bool(torch.isfinite(tensor).all()):
+        if not bool(torch.isfinite(stored_values(tensor)).all()):
             raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
         kinds.setdefault((tensor.dtype, tensor.device), name)
     for dtype, _ in kinds:
@@ -74,6 +76,7 @@ def check_weights(model: nn.Module | ExportedProgram) -> None:
 
 def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
     """Raise ``InputError`` unless ``model`` runs on ``inputs``, and their precision and device are its weights'."""
+    check_call(model, inputs, what)
     weight = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
     for position, tensor in enumerate(inputs):
         if not tensor.is_floating_point():
@@ -108,8 +111,10 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     """The exported program of a model in eval mode, and its batch axis: 0, or ``None`` where the model fixes it."""
     doubled = tuple(torch.cat([value[:1], value[:1]]) for value in example)
     batch = Dim("batch")
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call] # by tensor: constants may stand between inputs
+    for value in doubled:
+        shapes[value] = {0: batch}
     try:
-        shapes = tuple({0: batch} for _ in doubled)
         return _run_export(model, doubled, shapes), 0
     except Exception as error:
         if _depends_on_data(error):
@@ -127,7 +132,20 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
 
 def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> ExportedProgram:
     with torch.no_grad(), quiet_exporter():
-        return torch.export.export(model, example, dynamic_shapes=shapes, strict=False)
+        inner, placed, named = call_arguments(model, example)
+        return torch.export.export(inner, placed, named, dynamic_shapes=shapes, strict=False)
+
+
+def functional(program: ExportedProgram) -> ExportedProgram:
+    """The program without operations that change tensors in place, and with none decomposed."""
+    try:
+        with torch.no_grad(), quiet_exporter():
+            result: ExportedProgram = program.run_decompositions({})
+            return result
+    except Exception as error:
+        remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
+        problem = Problem("export", _source_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
+        raise UnsupportedModelError(Preflight((), (problem,))) from error
 
 
 @contextmanager

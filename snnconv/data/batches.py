@@ -22,6 +22,11 @@ def as_inputs(value: Any, what: str) -> Inputs:
     for position, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
             raise InputError(f"{what}: input {position} must be a tensor, got {type(tensor).__name__}")
+        if tensor.layout is not torch.strided:
+            raise InputError(
+                f"{what}: input {position} is sparse; make it dense (.to_dense()), or name it, if it is a matrix that "
+                'belongs to the network: constants={"adj": adj}'
+            )
         if tensor.dim() == 0 or tensor.shape[0] == 0:
             raise InputError(f"{what}: input {position} has shape {list(tensor.shape)}; it needs at least one sample")
     if not tensors:

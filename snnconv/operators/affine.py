@@ -33,7 +33,7 @@ class _Weighted(Operator):
         ones = torch.ones_like(arguments["weight"])
         return self.evaluate({**arguments, "weight": ones, "bias": None})
 
-    def macs(self, arguments: Arguments, result: Any) -> int:
+    def macs(self, arguments: Arguments, carries: Carries, result: Any) -> int:
         return int(result.numel() * math.prod(arguments["weight"].shape[1:]))
 
 
@@ -68,6 +68,9 @@ class Linear(_Weighted):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.nn.functional.linear(arguments["input"], arguments["weight"], arguments["bias"])
 
+    def mixed_axis(self, carries: Carries) -> int | None:
+        return -1
+
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return len(shape) - 1
 
@@ -76,9 +79,11 @@ class Linear(_Weighted):
 class MatrixProduct(Operator):
     """Matrix product of a signal with a constant, on either side."""
 
-    names = ("matmul", "mm", "bmm")
+    names = ("matmul", "mm", "bmm", "_sparse_mm")
 
     def classify(self, node: Node, carries: Carries) -> Classification:
+        if len(carries) != 2:
+            return Classification(Role.REFUSED, "it does more than a matrix product", "leave reduce at its default")
         if all(carries.values()):
             return Classification(
                 Role.READOUT,
@@ -93,15 +98,28 @@ class MatrixProduct(Operator):
 
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         # A constant matrix, such as an adjacency, connects where it is not zero.
-        factors = (value if carries[key] else value.ne(0).to(value.dtype) for key, value in arguments.items())
+        factors = (value if carries[key] else _pattern(value) for key, value in arguments.items())
         return torch.matmul(*factors)
 
-    def macs(self, arguments: Arguments, result: Any) -> int:
-        left, _ = arguments.values()
-        return int(result.numel() * left.shape[-1])
+    def mixed_axis(self, carries: Carries) -> int | None:
+        left, _ = carries.values()
+        return -1 if left else -2
+
+    def macs(self, arguments: Arguments, carries: Carries, result: Any) -> int:
+        ones = {key: torch.ones_like(value) if carries[key] else value for key, value in arguments.items()}
+        with torch.no_grad():
+            return int(self.paths(ones, carries).sum())  # none for the zeros of the constant matrix
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return None if node.shape is None else len(node.shape) - 1
+
+
+def _pattern(matrix: Tensor) -> Tensor:
+    """Ones where a constant matrix connects; sparse for a sparse one, of which no zero is stored."""
+    if matrix.layout is torch.strided:
+        return matrix.ne(0).to(matrix.dtype)
+    ones = torch.ones_like(matrix.values())
+    return torch.sparse_coo_tensor(matrix.indices(), ones, matrix.shape, check_invariants=False, is_coalesced=True)
 
 
 @register
@@ -122,7 +140,7 @@ class ChannelAffine(Operator):
         return {**arguments, "shift": torch.zeros_like(arguments["shift"])}
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
-        return Spread.ONE_TO_ONE
+        return Spread.ELEMENTWISE
 
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         values: Tensor = arguments["input"]

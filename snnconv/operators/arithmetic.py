@@ -17,7 +17,7 @@ def _zero(value: Any) -> Any:
 
 class _Elementwise(Operator):
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
-        return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY  # a shape that grew was broadcast
+        return Spread.ELEMENTWISE if before == after else Spread.ONE_TO_MANY  # a shape that grew was broadcast
 
 
 @register

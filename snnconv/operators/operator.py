@@ -34,6 +34,7 @@ class Role(Enum):
 class Spread(Enum):
     """How an affine operation connects input elements to output elements."""
 
+    ELEMENTWISE = "elementwise"  # one to one, every element staying where it is
     ONE_TO_ONE = "one to one"  # every input element reaches at most one output element, and that no other input
     MANY_TO_ONE = "many to one"  # every input element reaches at most one output element
     ONE_TO_MANY = "one to many"
@@ -98,7 +99,14 @@ class Operator(ABC):
         """
         return Spread.ONE_TO_MANY
 
-    def macs(self, arguments: Arguments, result: Any) -> int:
+    def mixed_axis(self, carries: Carries) -> int | None:
+        """The one axis of its signal, from the end, along which the operation mixes elements; ``None`` for any other.
+
+        Where it mixes one axis, an element reaches only elements that differ from it along this axis.
+        """
+        return None
+
+    def macs(self, arguments: Arguments, carries: Carries, result: Any) -> int:
         """Multiply-accumulate operations of one evaluation; 0 for what only moves or adds."""
         return 0
 

@@ -268,7 +268,7 @@ def test_the_spread_of_an_operator_is_never_wider_than_it_says(name: str) -> Non
     reaches = evaluate_by("homogeneous", graph, one_hot).ne(0).flatten(1)
     if Spread.ONE_TO_MANY not in spreads:
         assert int(reaches.sum(1).max()) <= 1
-    if all(spread is Spread.ONE_TO_ONE for spread in spreads):
+    if all(spread in (Spread.ELEMENTWISE, Spread.ONE_TO_ONE) for spread in spreads):
         assert int(reaches.sum(0).max()) <= 1
 
 
@@ -311,8 +311,9 @@ def test_macs_are_non_zero_weights_of_the_dense_matrix(module: nn.Module, x: tup
     arguments = resolve(dict(node.arguments), {**graph.constants, **dict.fromkeys(graph.inputs, example[:1])})
     result = OPERATORS[node.op].evaluate(arguments)
     weight = next(module.parameters())
+    carries = carried(node, set(graph.inputs))
     per_output = weight[0].numel()
-    assert OPERATORS[node.op].macs(arguments, result) == result.numel() * per_output
+    assert OPERATORS[node.op].macs(arguments, carries, result) == result.numel() * per_output
     if getattr(module, "padding", None) in (None, (0,), (0, 0, 0)):
         size = math.prod(x)
         one_hot = torch.eye(size).view(size, *x)

@@ -1,0 +1,99 @@
+"""Binding: arguments of a model's forward that belong to the network, such as an adjacency, are given by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from inspect import Parameter
+from typing import Any
+
+from torch import Tensor, nn
+
+from snnconv.errors import ConfigurationError, InputError
+
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_NAMED = (*_POSITIONAL, Parameter.KEYWORD_ONLY)
+
+
+class Bound(nn.Module):
+    """A model some of whose arguments are constants; it takes the others in their order."""
+
+    def __init__(self, model: nn.Module, constants: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self.constants = dict(constants)
+
+    def arguments(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the model is called with, by position and by name, for ``inputs``."""
+        constants, left, placed = dict(self.constants), list(inputs), []
+        for name, parameter in _parameters(self.model).items():
+            if parameter.kind not in _POSITIONAL:
+                break
+            if name in constants:
+                placed.append(constants.pop(name))
+            elif left:
+                placed.append(left.pop(0))
+            else:
+                break
+        return (*placed, *left), constants
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The model's output."""
+        placed, named = self.arguments(inputs)
+        return self.model(*placed, **named)
+
+
+def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module:
+    """``model`` as a function of the arguments that ``constants`` does not name.
+
+    Raises ``ConfigurationError`` for a name that ``model.forward`` does not have, for a value that is no tensor, and
+    where no argument is left for the input.
+    """
+    if constants is None:
+        return model
+    if not isinstance(constants, Mapping):
+        raise ConfigurationError(
+            f'constants must be tensors by name, such as {{"adj": adj}}, got {type(constants).__name__}'
+        )
+    parameters = _parameters(model)
+    names = [name for name, parameter in parameters.items() if parameter.kind in _NAMED]
+    for name, value in constants.items():
+        if name not in names:
+            raise ConfigurationError(f"constants: forward has no argument {name!r}; it has {', '.join(names)}")
+        if not isinstance(value, Tensor):
+            raise ConfigurationError(f"constants: {name} must be a tensor, got {type(value).__name__}")
+    free = [name for name, parameter in parameters.items() if name not in constants and _takes_input(parameter)]
+    if not free:
+        raise ConfigurationError(
+            f"constants binds every argument of forward ({', '.join(names)}); leave at least one for the input"
+        )
+    return Bound(model, constants) if constants else model
+
+
+def call_arguments(model: nn.Module, inputs: Sequence[Any]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """The model itself, without what was bound to it, and its arguments by position and by name."""
+    if isinstance(model, Bound):
+        return (model.model, *model.arguments(inputs))
+    return model, tuple(inputs), {}
+
+
+def check_call(model: nn.Module, inputs: Sequence[Any], what: str) -> None:
+    """Raise ``InputError`` where the number of ``inputs`` is not one that ``model`` takes."""
+    inner, placed, named = call_arguments(model, inputs)
+    try:
+        inspect.signature(inner.forward).bind(*placed, **named)
+    except TypeError as error:
+        names = ", ".join(_parameters(inner))
+        raise InputError(
+            f"{what}: forward takes ({names}), which {len(inputs)} input{'s' if len(inputs) != 1 else ''} "
+            f"do{'es' if len(inputs) == 1 else ''} not fit: {error}; several inputs are a tuple inside the batch, "
+            '((a, b), targets), and an argument that belongs to the network is named: constants={"adj": adj}'
+        ) from error
+
+
+def _parameters(model: nn.Module) -> Mapping[str, Parameter]:
+    return inspect.signature(model.forward).parameters
+
+
+def _takes_input(parameter: Parameter) -> bool:
+    return parameter.kind in (*_POSITIONAL, Parameter.VAR_POSITIONAL)
