@@ -35,6 +35,7 @@ def run(images: int | None = 1000) -> None:
     for neuron in NEURONS:
         result = measure(convert(model, neuron, steps=max(MARKS)), model, split, neuron)
         assert result.accuracy_by_step is not None and result.reference_accuracy is not None
+        assert result.spikes_by_step is not None
         for steps in MARKS:
             accuracy = result.accuracy_by_step[steps - 1]
             spikes = result.spikes_by_step[steps - 1] / result.neurons

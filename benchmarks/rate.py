@@ -51,6 +51,7 @@ def measure(network: snnconv.SpikingNetwork, model: nn.Module, split: Split, wha
 def rows(neuron: str, result: snnconv.Evaluation) -> list[list[Any]]:
     """One row for each number of steps in ``MARKS``."""
     assert result.accuracy_by_step is not None and result.reference_accuracy is not None
+    assert result.agreement_by_step is not None and result.spikes_by_step is not None
     found: list[list[Any]] = []
     for steps in (mark for mark in MARKS if mark <= result.steps):
         accuracy = result.accuracy_by_step[steps - 1]

@@ -15,6 +15,7 @@ from coding.plan import register_code as register_code
 from coding.rate import Rate as Rate
 from coding.schedule import Concurrent as Concurrent
 from coding.schedule import Pipeline as Pipeline
+from coding.schedule import Schedule as Schedule
 from coding.schedule import Timing as Timing
 from coding.window import TTFS as TTFS
 from coding.window import FewSpike as FewSpike

@@ -53,7 +53,11 @@ class Burst(Code):
         while potential >= self.threshold:
             fires = potential >= threshold
             potential -= threshold if fires else 0.0
-            threshold = min(threshold * self.gain, (self.largest_gain or math.inf) * self.threshold) if fires else self.threshold
+            threshold = (
+                min(threshold * self.gain, (self.largest_gain or math.inf) * self.threshold)
+                if fires
+                else self.threshold
+            )
             steps += 1
         return steps
 

@@ -73,6 +73,11 @@ class Code(ABC):
         return 0.0
 
     @property
+    def free_parameter(self) -> str | None:
+        """How the parameter that is no number yet is to be found: "fit", for instance; ``None`` if all are numbers."""
+        return None
+
+    @property
     def maximum(self) -> float:
         """Largest value that a train can carry."""
         return 1.0

@@ -38,9 +38,7 @@ class InputCode(ABC):
         return None
 
     @abstractmethod
-    def step(
-        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
-    ) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         """What ``values`` (any shape, in [0, 1] for a spiking input) present at step ``t``, and the next state."""
 
 
@@ -51,9 +49,7 @@ class RealInput(InputCode):
     name: ClassVar[str] = "real"
     spiking: ClassVar[bool] = False
 
-    def step(
-        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
-    ) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         return values, None
 
 
@@ -64,9 +60,7 @@ class PoissonInput(InputCode):
     name: ClassVar[str] = "poisson"
     spiking: ClassVar[bool] = True
 
-    def step(
-        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
-    ) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         draws = torch.rand(values.shape, generator=generator, dtype=values.dtype, device=values.device)
         return (draws < values).to(values.dtype), None
 
@@ -97,9 +91,7 @@ class SpikeInput(InputCode):
     def initial(self, values: Tensor) -> State:
         return torch.zeros_like(values), None
 
-    def step(
-        self, values: Tensor, state: State, t: int, generator: torch.Generator | None
-    ) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         potential, memory = state
         if t % self.period == 0:
             potential = potential + values

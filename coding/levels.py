@@ -116,7 +116,8 @@ class Levels:
 
 def memory_order(values: Tensor) -> list[int]:
     """Axes of ``values`` from the one that varies slowest in memory to the fastest."""
-    return sorted(range(values.dim()), key=lambda axis: (-values.stride(axis), axis))
+    strides = [int(stride) for stride in values.stride()]
+    return sorted(range(values.dim()), key=lambda axis: (-strides[axis], axis))
 
 
 @lru_cache(maxsize=256)

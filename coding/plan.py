@@ -60,6 +60,15 @@ class CodingPlan:
                 return code
         return self.hidden
 
+    def check_names(self, populations: Iterable[tuple[str, ...]]) -> None:
+        """Raise ``ConfigurationError`` for a pattern that matches none of ``populations``, each with all its names."""
+        known = list(populations)
+        for pattern in self.overrides:
+            if not any(fnmatchcase(name, pattern) for names in known for name in names):
+                raise ConfigurationError(
+                    f"no population is called {pattern!r}; populations: {', '.join(names[0] for names in known)}"
+                )
+
 
 def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> None:
     """Raise ``ConfigurationError`` unless all codes have a meaning under ``schedule``."""
@@ -105,18 +114,23 @@ def register_code(code: type[Code]) -> None:
     CODES[code.name] = code
 
 
-def as_plan(coding: object) -> CodingPlan:
+def as_plan(coding: object, input: object = None, schedule: Schedule | None = None) -> CodingPlan:
     """The plan that a user means by a code's name, a code, a mapping of name patterns to codes, or a plan.
 
-    Raises ``ConfigurationError`` for anything else.
+    ``input`` and ``schedule`` replace what a plan says of them, or its defaults. Raises ``ConfigurationError`` for
+    anything else.
     """
     if isinstance(coding, CodingPlan):
-        return coding
+        if input is None and schedule is None:
+            return coding
+        chosen = coding.input if input is None else as_input(input)
+        return CodingPlan(coding.hidden, chosen, coding.overrides, schedule)  # type: ignore[arg-type]
+    codes: dict[str, Code] = {}
     if isinstance(coding, Mapping):
         codes = {str(pattern): as_code(code) for pattern, code in coding.items()}
-        rest = codes.pop("*", None)
-        return CodingPlan(overrides=codes) if rest is None else CodingPlan(hidden=rest, overrides=codes)
-    return CodingPlan(hidden=as_code(coding))
+    hidden = codes.pop("*", None) if codes else as_code(coding)
+    read = RealInput() if input is None else as_input(input)
+    return CodingPlan(FewSpike() if hidden is None else hidden, read, codes, schedule)  # type: ignore[arg-type]
 
 
 def as_code(value: object) -> Code:

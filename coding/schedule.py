@@ -34,11 +34,13 @@ class Concurrent(Schedule):
 class Timing:
     """Windows of a pipeline: first step and number of steps of every source of spikes; ``latency`` of the output.
 
-    ``closed``: every population starts to fire when all its sources have ended, so a window is a function of a sum.
+    ``listens`` are the steps in which a source of the population fires before its own window. ``closed``: every
+    population starts to fire when all its sources have ended, so a window is a function of a sum.
     """
 
     starts: Mapping[str, int]
     lengths: Mapping[str, int]
+    listens: Mapping[str, int]
     latency: int
     closed: bool
 
@@ -64,21 +66,22 @@ class Pipeline(Schedule):
         if self.stride is not None and not whole:
             raise ConfigurationError(f"Pipeline: stride must be None or a whole number from 1, got {self.stride!r}")
 
-    def timing(
-        self, sources: Mapping[str, Sequence[str]], lengths: Mapping[str, int], output: Iterable[str]
-    ) -> Timing:
+    def timing(self, sources: Mapping[str, Sequence[str]], lengths: Mapping[str, int], output: Iterable[str]) -> Timing:
         """Windows of all names in ``lengths``, given who feeds whom (in order of execution) and feeds the ``output``.
 
         A name without sources starts at step 0, so an analog input takes no window.
         """
         starts: dict[str, int] = {}
+        listens: dict[str, int] = {}
         closed = True
         for name in lengths:
             feeding = [source for source in sources.get(name, ()) if source in lengths]
             starts[name] = max((starts[s] + self._advance(lengths[s]) for s in feeding), default=0)
+            heard = {step for s in feeding for step in range(starts[s], min(starts[s] + lengths[s], starts[name]))}
+            listens[name] = len(heard)
             closed &= all(starts[s] + lengths[s] <= starts[name] for s in feeding)
         latency = max((starts[s] + lengths[s] for s in output if s in lengths), default=0)
-        return Timing(starts, dict(lengths), latency, closed)
+        return Timing(starts, dict(lengths), listens, latency, closed)
 
     def _advance(self, length: int) -> int:
         return length if self.stride is None else min(self.stride, length)

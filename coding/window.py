@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,17 +16,24 @@ from coding.errors import ConfigurationError
 from coding.levels import WindowTable, levels_of
 from coding.threshold import reaches
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Rounding = Literal["floor", "arithmetic", "geometric", "lookahead"]
 ROUNDINGS = ("floor", "arithmetic", "geometric", "lookahead")
 
 
 @dataclass(frozen=True)
 class WindowCode(Code):
-    """A code that is a table: payload and threshold of every step. Phase, TTFS, one-spike and few-spike only fill it."""
+    """A code that is a table, payload and threshold of every step; phase, TTFS, one-spike and few-spike fill it."""
 
     @abstractmethod
     def table(self) -> WindowTable:
         """Payloads and thresholds of the window."""
+
+    @abstractmethod
+    def with_base(self, base: float) -> Self:
+        """The same code with levels that are powers of ``base``."""
 
     @property
     def maximum(self) -> float:
@@ -62,19 +69,32 @@ class WindowCode(Code):
 
 @dataclass(frozen=True)
 class Phase(WindowCode):
-    """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying ``base``^-(1 + t).
+    """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying 2^-(1 + t).
 
-    ``steps`` is the period (8 in the paper), and ``base`` is 2. Under ``Concurrent`` the phases repeat and residuals
-    carry over to the next period; in a window the value is floored to the last phase.
+    ``steps`` is the period (8 in the paper), ``base`` another base than 2. Under ``Concurrent`` the phases repeat
+    and residuals carry over to the next period; in a window the value is floored to the last phase.
     """
 
     steps: int = 8
+    base: float | Literal["fit"] = 2.0
 
     name: ClassVar[str] = "phase"
     streams: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_base(self, self.base)
+
+    @property
+    def free_parameter(self) -> str | None:
+        return _free(self.base)
+
+    def with_base(self, base: float) -> Self:
+        return replace(self, base=base)
+
     def table(self) -> WindowTable:
-        payloads = tuple(2.0 ** -(1 + t) for t in range(self.steps))
+        base = fixed(self, "base")
+        payloads = tuple(base ** -(1 + t) for t in range(self.steps))
         return WindowTable(payloads, (payloads,), None)
 
 
@@ -108,9 +128,11 @@ class TTFS(WindowCode):
         return 1
 
     @property
-    def base(self) -> float:
-        """The base of the same levels written as powers."""
-        return math.exp(1.0 / fixed(self, "tau"))
+    def free_parameter(self) -> str | None:
+        return _free(self.tau)
+
+    def with_base(self, base: float) -> Self:
+        return replace(self, tau=1.0 / math.log(base))
 
     def table(self) -> WindowTable:
         tau = fixed(self, "tau")
@@ -149,6 +171,13 @@ class FewSpike(WindowCode):
     def limit(self) -> int | None:
         return self.spikes if self.spikes < self.steps else None
 
+    @property
+    def free_parameter(self) -> str | None:
+        return _free(self.base)
+
+    def with_base(self, base: float) -> Self:
+        return replace(self, base=base)
+
     def table(self) -> WindowTable:
         base = fixed(self, "base")
         payloads = tuple(base**-t for t in range(self.steps))
@@ -178,6 +207,13 @@ class OneSpike(WindowCode):
     @property
     def limit(self) -> int:
         return 1
+
+    @property
+    def free_parameter(self) -> str | None:
+        return _free(self.base)
+
+    def with_base(self, base: float) -> Self:
+        return replace(self, base=base)
 
     def table(self) -> WindowTable:
         base = fixed(self, "base")
@@ -219,7 +255,8 @@ def _middle(upper: float, lower: float, rounding: Rounding) -> float:
     return math.sqrt(upper * lower) if rounding == "geometric" else (upper + lower) / 2
 
 
-_Code = TypeVar("_Code", bound=WindowCode)
+def _free(value: float | str) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def fixed(code: WindowCode, field: str) -> float:

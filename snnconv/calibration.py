@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from coding import Code
+from coding.fit import fit
 from snnconv.data.batches import Inputs, batches
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph
@@ -148,15 +149,20 @@ class Observed:
         edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
         return torch.where(bin_index == 0, self.maximum, edge)
 
+    def centres(self) -> Tensor:
+        """Middles of the histogram's bins, in units of a channel's maximum."""
+        return (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
+
     def least_squares(self, code: Code) -> Tensor:
-        """The scale of each channel under which rounding and clipping by ``code`` has the least squared error."""
-        centres = (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
+        """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping."""
+        centres = self.centres()
         candidates = torch.linspace(1.0, 0.05, 96, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
         errors = []
         for candidate in candidates:
-            levels = code.quantize(centres / candidate) * candidate
+            scale = candidate / code.maximum
+            levels = code.quantize(centres / scale, counted=False).values * scale
             errors.append(weights @ ((centres - levels) ** 2).to(torch.float64))
         return candidates[torch.stack(errors).argmin(0)] * self.maximum
 
@@ -193,16 +199,48 @@ def observe(graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs
                     method(observed, values[name])
 
 
+def largest_of(observed: Observed, scaling: Scaling, code: Code) -> Tensor:
+    """The largest value that ``code`` is to carry for every channel, ``[channels]``; 0 where nothing was active."""
+    if scaling.percentile == "mse":
+        return observed.least_squares(code)
+    return observed.percentile(scaling.percentile)
+
+
+def fitted_code(code: Code, observed: Observed, scaling: Scaling) -> Code:
+    """``code`` with its free parameter fitted to what was observed, all channels together, each by its own range.
+
+    With least-squares scales the range depends on the code and the code on the range, so both are fitted in turn.
+    """
+    if code.free_parameter is None or not bool((observed.maximum > 0).any()):
+        return code
+    first = Scaling(scaling.normalization, 99.9) if scaling.percentile == "mse" else scaling
+    fitted = fit(code, *_relative_to(observed, largest_of(observed, first, code)))
+    if scaling.percentile == "mse":
+        for _ in range(2):
+            fitted = fit(code, *_relative_to(observed, largest_of(observed, scaling, fitted)))
+    return fitted
+
+
+def _relative_to(observed: Observed, largest: Tensor) -> tuple[Tensor, Tensor]:
+    """Values ``[channels, bins]`` in units of the largest to carry, and the weight of their squared errors."""
+    active = observed.maximum > 0
+    unit = largest[active][:, None]
+    values = observed.maximum[active][:, None] * observed.centres()[None] / unit
+    weights = observed.histogram[active].double() * unit.double() ** 2
+    weights[:, 0] = 0.0
+    return values, weights
+
+
 def scale_of(observed: Observed, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
     """Scale ``[channels]`` of a population (``[1]`` for one scale), and the channels that were silent throughout.
 
     A silent channel takes the largest scale of the layer: it neither divides by zero nor saturates if it fires later.
     """
-    found = observed.least_squares(code) if scaling.percentile == "mse" else observed.percentile(scaling.percentile)
+    found = largest_of(observed, scaling, code)
     silent = observed.maximum <= 0
     largest = found.max()
     fallback = largest if bool(largest > 0) else torch.ones_like(largest)
-    scale = torch.where(found > 0, found, fallback)
+    found = torch.where(found > 0, found, fallback)
     if observed.activation.maximum is not None:
-        scale = scale.clamp(max=observed.activation.maximum)
-    return scale, tuple(int(channel) for channel in torch.nonzero(silent).flatten())
+        found = found.clamp(max=observed.activation.maximum)
+    return found / code.maximum, tuple(int(channel) for channel in torch.nonzero(silent).flatten())

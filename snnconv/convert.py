@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from coding import Code, CodingPlan, InputCode
+from coding import Code, CodingPlan, InputCode, Pipeline, Schedule
 from coding.plan import as_plan
-from neurons import NEURONS, Neuron, SignedIntegrateFire
-from snnconv.calibration import Observed, Scaling, arrange, collect, observe, scale_of
+from neurons import NEURONS, Neuron, signed_neuron
+from snnconv.calibration import Observed, Scaling, arrange, collect, fitted_code, observe, scale_of
 from snnconv.capture import capture
 from snnconv.channels import channel_axes
 from snnconv.data.batches import Inputs
@@ -32,8 +32,9 @@ def convert(
     model: nn.Module | ExportedProgram,
     calibration: Any,
     *,
-    coding: str | Code | CodingPlan = "rate",
-    input: str | InputCode | None = None,
+    coding: str | Code | Mapping[str, str | Code] | CodingPlan = "few-spike",
+    input: str | Code | InputCode | None = None,
+    schedule: Schedule | None = None,
     normalization: Literal["channel", "layer"] = "channel",
     percentile: float | Literal["mse"] = 99.9,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
@@ -55,11 +56,8 @@ def convert(
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
     """
-    plan = as_plan(coding)
-    if input is not None:
-        plan = CodingPlan(hidden=plan.hidden, input=input)  # type: ignore[arg-type]
+    plan = as_plan(coding, input, schedule)
     scaling = Scaling(normalization, percentile)
-    unsigned = _neuron(neuron, plan.hidden)
     parts = collect(calibration)
     captured = capture(model, parts[0], "calibration", constants)
     report = inspect(captured)
@@ -79,10 +77,22 @@ def convert(
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
     observe(graph, observed, samples.fitted)
     names = _names(graph, nodes)
-    populations = {
-        name: _population(names[name], node, nodes[name], observed[name], scaling, plan.hidden, unsigned, graph)
-        for name, node in ((name, graph.nodes[name]) for name in nodes)
-    }
+    plan.check_names([(names[name], name) for name in nodes])
+    windowed = isinstance(plan.schedule, Pipeline)
+    populations = {}
+    for name in nodes:
+        code = fitted_code(plan.code_for(names[name], name), observed[name], scaling)
+        populations[name] = _population(
+            names[name],
+            graph.nodes[name],
+            nodes[name],
+            observed[name],
+            scaling,
+            code,
+            _neuron(neuron, code),
+            windowed,
+            graph,
+        )
     free = -1 if graph.batch_axis == 0 else None
     densities = {name: found.active / found.total for name, found in observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
@@ -127,6 +137,7 @@ def _population(
     scaling: Scaling,
     code: Code,
     unsigned: Neuron,
+    windowed: bool,
     graph: Graph,
 ) -> Population:
     scale, silent = scale_of(observed, scaling, code)
@@ -136,9 +147,10 @@ def _population(
         name=name,
         node=node.name,
         activation=activation,
-        # Half a threshold to start from, where one sign prevails; the identity favours neither.
-        neuron=unsigned if slope == 0.0 else SignedIntegrateFire(code, slope, initial_potential=0.5 * (slope < 1.0)),
+        code=code,
+        neuron=unsigned if slope == 0.0 else signed_neuron(code, slope, windowed),
         scale=scale,
+        shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,
         shape=node.shape[1:] if graph.batch_axis == 0 else node.shape,
         source=node.source,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from snnconv.graph import Argument, Graph, Node, Ref, map_refs, refs_in
-from snnconv.operators import OPERATORS
+from snnconv.operators import OPERATORS, carried
 
 #: Values of inputs, constants and nodes by name.
 Environment = dict[str, Any]
@@ -21,10 +21,11 @@ class Program:
     """A sequence of nodes prepared for repeated execution.
 
     ``keep`` names the results that stay in the environment; every other result is dropped after its last use. Values
-    that were in the environment before are never dropped.
+    that were in the environment before are never dropped. Given ``signals``, affine operators are evaluated without
+    what they add to these.
     """
 
-    def __init__(self, nodes: Sequence[Node], keep: Iterable[str] = ()) -> None:
+    def __init__(self, nodes: Sequence[Node], keep: Iterable[str] = (), signals: set[str] | None = None) -> None:
         kept = set(keep)
         last_use: dict[str, int] = {node.name: position for position, node in enumerate(nodes)}
         for position, node in enumerate(nodes):
@@ -38,7 +39,17 @@ class Program:
             open_arguments = [(key, value) for key, value in node.arguments.items() if any(refs_in(value))]
             # Operators may read their arguments by position: those to fill in keep their place.
             fixed = {**node.arguments, **{key: None for key, _ in open_arguments}}
-            self._steps.append((node, OPERATORS[node.op].evaluate, fixed, open_arguments, drop))
+            evaluate = OPERATORS[node.op].evaluate if signals is None else _homogeneous(node, signals)
+            self._steps.append((node, evaluate, fixed, open_arguments, drop))
+
+    def calls(self, environment: Environment) -> Iterator[tuple[Node, Handler, Callable[[], dict[str, Any]]]]:
+        """Every node with its function and its arguments from ``environment``; nothing is evaluated or dropped."""
+        for node, evaluate, fixed, open_arguments, _ in self._steps:
+
+            def arguments(fixed: Any = fixed, open_arguments: Any = open_arguments) -> dict[str, Any]:
+                return {**fixed, **{key: resolve(value, environment) for key, value in open_arguments}}
+
+            yield node, evaluate, arguments
 
     def run(self, environment: Environment, handlers: Mapping[str, Handler] | None = None) -> None:
         """Evaluate the nodes into ``environment``; nodes named in ``handlers`` are given to their handler."""
@@ -50,6 +61,11 @@ class Program:
             environment[node.name] = handlers.get(node.name, evaluate)(arguments)
             for name in drop:
                 del environment[name]
+
+
+def _homogeneous(node: Node, signals: set[str]) -> Handler:
+    operator, carries = OPERATORS[node.op], carried(node, signals)
+    return lambda arguments: operator.evaluate(operator.homogeneous(arguments, carries))
 
 
 def resolve(argument: Argument, environment: Environment) -> Any:

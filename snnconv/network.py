@@ -11,17 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coding import CodingPlan
+from coding import CodingPlan, Pipeline, Timing
+from coding.plan import check_codes, period_of
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
-from snnconv.graph import Graph, Node, refs_in
-from snnconv.interpreter import Program, evaluate_graph, laid_out, resolve
-from snnconv.operators import OPERATORS, Role
+from snnconv.graph import Graph
+from snnconv.interpreter import evaluate_graph, laid_out
+from snnconv.operators import OPERATORS
 from snnconv.operators.pooling import MaximumOperator
+from snnconv.parts import Parts
 from snnconv.population import Population
-from snnconv.preflight import classify
 from snnconv.report import network_report
-from snnconv.simulators import Clock, Run, Stop, simulate
+from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
 
@@ -53,11 +54,34 @@ class SpikingNetwork(nn.Module):
         self.held_out = tuple(held_out)
         self._constants = _Tensors(graph.constants)
         self._scales = _Tensors({name: population.scale for name, population in populations.items()})
+        self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
         self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
         self._populations = dict(populations)
         self.parts = Parts(graph, set(populations), constant_input=not plan.input.spiking)
+        codes = [population.code for population in populations.values()]
+        check_codes(codes, plan.input, plan.schedule)
+        #: Steps over which concurrent populations present a value once, and the windows of a pipeline.
+        self.period = 1 if isinstance(plan.schedule, Pipeline) else period_of(codes, plan.input)
+        self.timing = self._timing(plan.schedule) if isinstance(plan.schedule, Pipeline) else None
         self.requires_grad_(False)
         self.eval()
+
+    def _timing(self, schedule: Pipeline) -> Timing:
+        code = self.plan.input.code
+        lengths = {} if code is None else dict.fromkeys(self.graph.inputs, code.steps)
+        lengths |= {node: population.code.steps for node, population in self._populations.items()}
+        return schedule.timing(self.parts.sources, lengths, self.parts.output_sources)
+
+    def presentations(self, steps: int) -> int:
+        """How often a concurrent network has begun to present its input after ``steps`` time steps."""
+        return -(-steps // self.period)
+
+    def decoded(self, node: str, payloads: Tensor, steps: int) -> Tensor:
+        """The normalised value of a population whose payloads summed to ``payloads`` over ``steps`` time steps."""
+        if self.timing is None:
+            return payloads / self.presentations(steps)
+        code = self._populations[node].code
+        return payloads * (code.period / code.steps)
 
     @property
     def constants(self) -> dict[str, Tensor]:
@@ -66,9 +90,12 @@ class SpikingNetwork(nn.Module):
 
     @property
     def populations(self) -> dict[str, Population]:
-        """Populations by node, in order of execution, with their scales where the network is."""
-        scales = self._scales.by_name()
-        return {node: replace(population, scale=scales[node]) for node, population in self._populations.items()}
+        """Populations by node, in order of execution, with their tensors where the network is."""
+        scales, shifts = self._scales.by_name(), self._shifts.by_name()
+        return {
+            node: replace(population, scale=scales[node], shift=shifts[node])
+            for node, population in self._populations.items()
+        }
 
     @property
     def input_ranges(self) -> list[tuple[Tensor, Tensor]]:
@@ -102,7 +129,7 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         """The decoded output for a batch of inputs."""
-        output, _ = Clock(self, steps=None, stop=None, seed=None).run(self.check(inputs), [])
+        output, _ = simulator_for(self).run(self.check(inputs), [])
         return output
 
     def run(
@@ -117,10 +144,12 @@ class SpikingNetwork(nn.Module):
     ) -> Run:
         """Simulate a batch and return a ``Run``: output, spikes and synaptic operations.
 
-        ``steps`` overrides the schedule's number of time steps. ``record`` may hold ``"outputs"`` (the decoded output
-        after every step, ``[T, N, ...]``) and names of populations whose rasters ``[T, N, ...]`` to keep, or
-        ``"rasters"`` for all. ``stop`` ends a sample early (see ``snnconv.Confidence``). ``seed`` fixes the draws of a
-        stochastic input. Raises ``InputError`` and ``ConfigurationError``.
+        ``simulator`` is "clock" (step by step), "window" (the closed form of a pipeline) or "auto", which takes the
+        closed form where there is one. ``record`` may hold ``"outputs"`` (the decoded output after every step,
+        ``[T, N, ...]``) and names of populations whose rasters ``[T, N, ...]`` to keep, or ``"rasters"`` for all; in a
+        pipeline T counts the steps of the population's window. Under a concurrent schedule ``steps`` overrides the
+        number of time steps and ``stop`` ends a sample early (see ``snnconv.Confidence``). ``seed`` fixes the draws of
+        a stochastic input. Raises ``InputError`` and ``ConfigurationError``.
         """
         return simulate(self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed)
 
@@ -151,56 +180,6 @@ class SpikingNetwork(nn.Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""
         save(self, path)
-
-
-class Parts:
-    """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
-
-    ``gates`` are the max-pooling nodes over spikes. ``frontier`` names the results that are decoded: what the output
-    and the readout operators use. Results that no spike reaches are computed once, so a constant input costs the first
-    affine region once.
-    """
-
-    def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
-        signals = graph.signals()
-        timed: set[str] = set() if constant_input else set(graph.inputs)
-        readout: set[str] = set()
-        lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
-        self.gates: dict[str, MaximumOperator] = {}
-        for node in graph.nodes.values():
-            names = set(node.refs())
-            operator = OPERATORS[node.op]
-            role = classify(node, signals).role
-            if role is Role.READOUT or names & readout:
-                readout.add(node.name)
-                lists["readout"].append(node)
-            elif node.name in populations or (names & timed and node.name in signals):
-                timed.add(node.name)
-                lists["step"].append(node)
-                if isinstance(operator, MaximumOperator):
-                    self.gates[node.name] = operator
-            else:
-                lists["setup"].append(node)
-        used = [name for node in lists["readout"] for name in node.refs() if name not in readout]
-        used += [name for name in refs_in(graph.output) if name not in readout]
-        computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
-        #: Populations whose current is a sum made for them alone, so that a neuron may reuse its storage.
-        users = graph.consumers()
-        sums = {node.name for node in lists["step"] if classify(node, signals).role is Role.LINEAR}
-        currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
-        self.own_currents = {node for node, name in currents.items() if name in sums and users[name] == [node]}
-        self.frontier = tuple(name for name in dict.fromkeys(used) if name in timed)
-        self._output = graph.output
-        shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)
-        self.setup = Program(lists["setup"], keep=shared & computed)
-        self.step = Program(lists["step"], keep=self.frontier)
-        self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
-
-    def decode(self, environment: dict[str, Any]) -> Any:
-        """The network's output from an environment that holds the decoded frontier."""
-        values = dict(environment)
-        self.readout.run(values)
-        return resolve(self._output, values)
 
 
 class _Tensors(nn.Module):

@@ -18,9 +18,9 @@ class Population:
     """Activation, code, neuron and scale of the neurons that replace one activation.
 
     ``name`` is what reports call it, ``node`` its node in the graph. ``scale`` is ``[channels]`` along
-    ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of the
-    same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one sample,
-    ``silent_channels`` are those that no calibration sample activated.
+    ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of
+    the same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one
+    sample, ``silent_channels`` are those that no calibration sample activated.
     """
 
     name: str
@@ -52,3 +52,7 @@ class Population:
     def broadcast_scale(self, dims: int) -> Tensor:
         """The scale in a shape that broadcasts over a current with ``dims`` axes."""
         return self.broadcast(self.scale, dims)
+
+    def window_scale(self, dims: int) -> Tensor:
+        """What a payload of 1 stands for in a window, broadcastable: rate code spreads its 1.0 over many payloads."""
+        return self.broadcast_scale(dims) * (self.code.period / self.code.steps)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
+
+from coding import Code, CodingPlan
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
@@ -35,6 +38,7 @@ def network_report(network: SpikingNetwork) -> str:
                 population.name,
                 shape,
                 str(population.neurons),
+                code_text(population.code),
                 scales,
                 f"{network.densities[node]:.3f}",
                 f"{fan_out:.1f}",
@@ -47,7 +51,12 @@ def network_report(network: SpikingNetwork) -> str:
         if population.silent_channels:
             notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
     for node in network.parts.gates:
-        notes.append(f"{node}: max pooling passes what raises the largest accumulated payload: exact on decoded values")
+        how = (
+            "passes what raises the largest accumulated payload: exact on decoded values"
+            if network.timing is None
+            else "passes the train of the largest value: exact"
+        )
+        notes.append(f"{node}: max pooling {how}")
     for node in synapses.bounds:
         notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
     if network.batch_axis is None:
@@ -55,8 +64,19 @@ def network_report(network: SpikingNetwork) -> str:
         notes.insert(0, f"the model fixes its first axis: one call is one sample, of shape {shapes}")
     plan = network.plan
     total = sum(population.neurons for population in network.populations.values())
-    head = (
-        f"{len(rows)} populations, {total} neurons, code {plan.hidden}, input {plan.input.name}, {synapses.macs} MACs"
-    )
-    columns = ["population", "shape", "neurons", "scale", "density", "mean fan-out"]
+    head = f"{len(rows)} populations, {total} neurons, {plan.schedule}, input {_input_name(plan)}, {synapses.macs} MACs"
+    if network.timing is not None:
+        head += f", latency {network.timing.latency} steps"
+    columns = ["population", "shape", "neurons", "code", "scale", "density", "mean fan-out"]
     return "\n".join([head, table(columns, rows), *(f"note: {note}" for note in notes)])
+
+
+def code_text(code: Code) -> str:
+    """A code with its parameters, short enough for a table."""
+    values = (getattr(code, field.name) for field in fields(code))
+    shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
+    return f"{code.name}({', '.join(shown)})"
+
+
+def _input_name(plan: CodingPlan) -> str:
+    return plan.input.name if plan.input.code is None else code_text(plan.input.code)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coding import Code, CodingPlan, SnnconvError
 from coding.plan import CODES, INPUT_CODES
+from coding.schedule import SCHEDULES
 from neurons import NEURONS, Neuron
 from snnconv.errors import StorageError
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
 
 FORMAT, VERSION = "snnconv", 1
-_REGISTRIES: dict[str, Mapping[str, type]] = {"code": CODES, "input": INPUT_CODES, "neuron": NEURONS}
+_REGISTRIES: dict[str, Mapping[str, type]] = {
+    "code": CODES,
+    "input": INPUT_CODES,
+    "neuron": NEURONS,
+    "schedule": SCHEDULES,
+}
 
 
 def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
@@ -42,6 +48,7 @@ def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
     for name, tensor in network.constants.items():
         tensors |= to_parts(f"sparse.{name}", tensor) if is_sparse(tensor) else {f"constant.{name}": tensor}
     tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
+    tensors |= {f"shift.{node}": population.shift for node, population in network.populations.items()}
     tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     manifest = json.dumps(_manifest(network), allow_nan=False)
@@ -130,6 +137,7 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
                 "name": population.name,
                 "node": population.node,
                 "activation": asdict(population.activation),
+                "code": _encode_object("code", population.code),
                 "neuron": _encode_object("neuron", population.neuron),
                 "channel_axis": population.channel_axis,
                 "shape": list(population.shape),
@@ -140,6 +148,8 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
         ],
         "hidden": _encode_object("code", network.plan.hidden),
         "input": _encode_object("input", network.plan.input),
+        "overrides": [[key, _encode_object("code", code)] for key, code in network.plan.overrides.items()],
+        "schedule": _encode_object("schedule", network.plan.schedule),
         "input_shapes": [list(shape) for shape in network.input_shapes],
         "densities": network.densities,
     }
@@ -180,8 +190,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
             name=str(entry["name"]),
             node=node.name,
             activation=Activation(**entry["activation"]),
+            code=_decode_object("code", entry["code"]),
             neuron=_decode_object("neuron", entry["neuron"]),
             scale=tensors[f"scale.{node.name}"],
+            shift=tensors[f"shift.{node.name}"],
             channel_axis=entry["channel_axis"],
             shape=tuple(int(size) for size in entry["shape"]),
             source=node.source,
@@ -198,7 +210,12 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
             raise StorageError(f"{name} holds NaN or infinite values")
     if misplaced(graph):
         raise StorageError(f"node {misplaced(graph)[0].name!r} takes a sparse constant, and is no product with it")
-    plan = CodingPlan(_decode_object("code", manifest["hidden"]), _decode_object("input", manifest["input"]))
+    plan = CodingPlan(
+        _decode_object("code", manifest["hidden"]),
+        _decode_object("input", manifest["input"]),
+        {str(key): _decode_object("code", code) for key, code in manifest["overrides"]},
+        _decode_object("schedule", manifest["schedule"]),
+    )
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
@@ -214,6 +231,11 @@ def _check_population(population: Population, batch_axis: int | None) -> None:
     channels = 1 if axis is None else sizes[axis]
     if scale.shape != (channels,) or not bool(torch.isfinite(scale).all()) or not bool((scale > 0).all()):
         raise StorageError(f"population {population.name!r} has scales that are not positive, one a channel")
+    if population.shift.shape != (channels,) or not bool(torch.isfinite(population.shift).all()):
+        raise StorageError(f"population {population.name!r} has shifts that are not finite, one a channel")
+    if getattr(population.neuron, "code", population.code) != population.code:
+        raise StorageError(f"population {population.name!r} has a neuron of another code")
+    _ = population.code.maximum  # raises where a parameter was never fitted
     if not isinstance(population.neuron, Neuron):
         raise StorageError(f"population {population.name!r} has no neuron")
 
@@ -282,8 +304,8 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
     name = entry["name"]
     if name not in _REGISTRIES[kind]:
         raise StorageError(f"{kind} {name!r} is not registered; import the package that defines it first")
-    wrong = [key for key, value in entry["fields"].items() if key == "code" and not isinstance(value, dict)]
-    if wrong:
+    codes = [value for key, value in entry["fields"].items() if key == "code" or (kind, key) == ("input", "spikes")]
+    if not all(isinstance(value, dict) for value in codes):
         raise StorageError(f"{kind} {name!r} has no code")
     values = {
         key: _decode_object("code", value["code"]) if isinstance(value, dict) else value

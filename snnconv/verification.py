@@ -14,8 +14,9 @@ from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.report import table
-from snnconv.simulators.clock import Clock
+from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
+from snnconv.simulators.window import WindowOf
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
     for raw in source:
         inputs = network.check(raw, "data")
         decoded = _Decoder(network)
-        clock = Clock(network, steps=steps, stop=None, seed=seed)
-        output, lengths = clock.run(inputs, [decoded])
+        simulator = simulator_for(network, steps=steps, seed=seed)
+        output, lengths = simulator.run(inputs, [decoded])
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         for node, population in network.populations.items():
@@ -87,7 +88,7 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
             sums[node].add(
                 population,
                 values[node],
-                network.plan.schedule.decode(decoded.payloads[node], clock.steps) * scale,
+                network.decoded(node, decoded.payloads[node], simulator.steps) * scale,
                 scale,
             )
         for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
@@ -96,7 +97,7 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
         samples += lengths.numel()
         seed += 1
     errors = tuple(sums[node].error(population.name) for node, population in network.populations.items())
-    return Verification(clock.steps, samples, errors, (output_error / max(output_norm, 1e-300)) ** 0.5)
+    return Verification(simulator.steps, samples, errors, (output_error / max(output_norm, 1e-300)) ** 0.5)
 
 
 class _Decoder(Observer):
@@ -113,6 +114,10 @@ class _Decoder(Observer):
         if node not in self.payloads:
             self.payloads[node] = room_for(payload, samples, self._samples)
         self.payloads[node][samples] += payload
+
+    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+        code = window.population.code
+        self.payload(node, 0, window.found.values * (code.steps // code.period), samples)
 
 
 class _Sums:

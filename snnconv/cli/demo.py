@@ -30,7 +30,7 @@ def run_demo(console: Console, steps: int) -> dict[str, Any]:
     for column in ("network", "time steps", "accuracy %", "decides alike %", "spikes per neuron"):
         table.add_column(column, justify="left" if column == "network" else "right")
     table.add_row("original (ANN)", "-", f"{result.reference_accuracy:.2f}", "-", "-")
-    assert result.accuracy_by_step is not None
+    assert result.accuracy_by_step and result.agreement_by_step and result.spikes_by_step
     for step in sorted({1, 2, 4, 8, 16, 32, steps} & set(range(1, steps + 1))):
         table.add_row(
             "spiking (SNN)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -26,6 +27,14 @@ class MaximumOperator(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
         return Classification(Role.POOL)
 
+    @abstractmethod
+    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
+        """Elements of ``values`` at the places where ``self`` is largest in its group."""
+
+    @abstractmethod
+    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
+        """Whether a group holds elements of one position along ``axis`` only, in an input with ``dims`` axes."""
+
 
 @register
 class MaxPool(MaximumOperator):
@@ -34,12 +43,23 @@ class MaxPool(MaximumOperator):
     names = (*_POOLS,)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
+        return self._pool(arguments, return_indices=False)  # type: ignore[no-any-return]
+
+    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
+        _, places = self._pool(arguments, return_indices=True)
+        first = places.dim() - int(self.op[-2])  # places count over the pooled axes together
+        return values.flatten(first).gather(first, places.flatten(first)).view(places.shape)
+
+    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
+        return axis is not None and axis % dims < dims - int(self.op[-2])
+
+    def _pool(self, arguments: Arguments, return_indices: bool) -> Any:
         if "output_size" in arguments:
             options: dict[str, Any] = {"output_size": tuple(arguments["output_size"])}
         else:
             options = {key: arguments[key] for key in ("kernel_size", "stride", "padding", "dilation", "ceil_mode")}
             options["stride"] = options["stride"] or options["kernel_size"]
-        return _POOLS[self.op](arguments["self"], **options)  # type: ignore[no-any-return]
+        return _POOLS[self.op](arguments["self"], **options, return_indices=return_indices)
 
 
 @register
@@ -57,6 +77,24 @@ class Maximum(MaximumOperator):
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.amax(arguments["self"], arguments["dim"], arguments["keepdim"])
+
+    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
+        keys: Tensor = arguments["self"]
+        reduced = sorted(dim % keys.dim() for dim in arguments["dim"])
+        kept = [dim for dim in range(keys.dim()) if dim not in reduced]
+
+        def flat(tensor: Tensor) -> Tensor:
+            return tensor.permute([*kept, *reduced]).flatten(len(kept))
+
+        found = flat(values).gather(-1, flat(keys).argmax(-1, keepdim=True)).squeeze(-1)
+        return (
+            found.view([1 if dim in reduced else keys.shape[dim] for dim in range(keys.dim())])
+            if arguments["keepdim"]
+            else found
+        )
+
+    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
+        return axis is not None and axis % dims not in {dim % dims for dim in arguments["dim"]}
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         dims = {dim % len(shape) for dim in node.arguments["dim"]}

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_map
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
+    from snnconv.simulators.window import WindowOf
 
 
 #: Positions of samples in a batch; the slice of everything where there is no batch axis.
@@ -32,6 +33,8 @@ class Observer:
 
     #: Whether ``output`` is wanted; decoding after every step costs time.
     wants_output = False
+    #: Whether the spikes of a window are wanted, not only its values.
+    counts = False
 
     def begin(self, samples: int) -> None:
         """A batch of ``samples`` starts."""
@@ -45,6 +48,15 @@ class Observer:
     def gate(self, node: str, payload: Tensor) -> None:
         """What a max-pooling gate let through at one step."""
 
+    def updated(self, node: str, neurons: int) -> None:
+        """In a pipeline: ``neurons`` of a population (of all samples) updated their state at one step."""
+
+    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+        """A population's whole window at once, instead of its payloads step by step."""
+
+    def gated(self, node: str, spikes: Tensor) -> None:
+        """Spikes that a max-pooling gate let through in a whole window."""
+
     def output(self, t: int, output: Any, samples: Samples) -> None:
         """The decoded output after step ``t``."""
 
@@ -55,6 +67,8 @@ class Observer:
 class SpikeCounter(Observer):
     """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
 
+    counts = True
+
     def __init__(self, network: SpikingNetwork, *, by_step: bool = False) -> None:
         self.network = network
         #: Spikes of all populations at every step, over all samples; empty unless asked for.
@@ -62,6 +76,8 @@ class SpikeCounter(Observer):
         self._wants_steps = by_step
         self.samples = 0
         self.input_spikes = 0.0
+        #: State updates by population, over all samples; a pipeline reports them, a stream updates every neuron.
+        self.updates = dict.fromkeys(network.populations, 0.0)
         self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
         self._counts: dict[str, Tensor] = {}
 
@@ -81,6 +97,20 @@ class SpikeCounter(Observer):
 
     def gate(self, node: str, payload: Tensor) -> None:
         self._add(node, self._over_samples(payload.ne(0).to(payload.dtype)))
+
+    def updated(self, node: str, neurons: int) -> None:
+        self.updates[node] += neurons
+
+    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+        found, timing = window.found, self.network.timing
+        assert found.spikes is not None and found.updates is not None and timing is not None
+        self.updates[node] += timing.listens[node] * found.updates.numel() + float(
+            found.updates.sum(dtype=torch.float64)
+        )
+        self._add(node, self._over_samples(found.spikes))
+
+    def gated(self, node: str, spikes: Tensor) -> None:
+        self._add(node, self._over_samples(spikes))
 
     def _over_samples(self, values: Tensor) -> Tensor:
         return values.clone() if self.network.batch_axis is None else _over_samples(values)
@@ -162,6 +192,11 @@ class Rasters(Observer):
         if t == len(steps):
             steps.append(room_for(payload, samples, self._samples))
         steps[t][samples] = payload
+
+    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+        if node in self._payloads:
+            for t, payload in enumerate(window.payloads()):
+                self.payload(node, t, payload, samples)
 
     def result(self, network: SpikingNetwork) -> dict[str, Tensor]:
         """Rasters by population name."""

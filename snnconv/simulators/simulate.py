@@ -6,12 +6,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError
-from snnconv.simulators.clock import Clock, Stop
+from snnconv.simulators.clock import Clock
 from snnconv.simulators.observers import Observer, OutputRecorder, Rasters, SpikeCounter
 from snnconv.simulators.run import Run
+from snnconv.simulators.simulator import Simulator, Stop
+from snnconv.simulators.window import Window, has_closed_form
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
+
+
+#: Simulators by name; they differ in how they compute, not in what.
+SIMULATORS: dict[str, type[Simulator]] = {Clock.name: Clock, Window.name: Window}
+
+
+def simulator_for(network: SpikingNetwork, name: str = "auto", **options: Any) -> Simulator:
+    """The simulator ``name`` for ``network``; "auto" takes the closed form where there is one.
+
+    Raises ``ConfigurationError`` for an unknown name, and for a simulator that cannot run the network.
+    """
+    if name == "auto":
+        name = Window.name if has_closed_form(network) else Clock.name
+    if name not in SIMULATORS:
+        raise ConfigurationError(f"unknown simulator {name!r}; known: auto, {', '.join(SIMULATORS)}")
+    return SIMULATORS[name](network, **options)
 
 
 def simulate(
@@ -25,12 +43,12 @@ def simulate(
     seed: int | None,
 ) -> Run:
     """Run ``network`` on a batch; see ``SpikingNetwork.run``."""
-    if simulator not in ("auto", "clock"):
-        raise ConfigurationError(f"unknown simulator {simulator!r}; known: auto, clock")
     if isinstance(record, str):
         raise ConfigurationError(f"record must be a sequence of names, for instance record=[{record!r}]")
     counter = SpikeCounter(network)
     observers: list[Observer] = [counter]
+    if "outputs" in record and network.timing is not None:
+        raise ConfigurationError("a pipeline has no output before its last step: record rasters, or read run.output")
     outputs = OutputRecorder() if "outputs" in record else None
     if outputs is not None:
         observers.append(outputs)
@@ -39,8 +57,8 @@ def simulate(
     rasters = Rasters(nodes) if nodes else None
     if rasters is not None:
         observers.append(rasters)
-    clock = Clock(network, steps=steps, stop=stop, seed=seed)
-    output, lengths = clock.run(network.check(inputs), observers)
+    chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
+    output, lengths = chosen.run(network.check(inputs), observers)
     return Run(
         output=output,
         steps=lengths,

@@ -1,0 +1,111 @@
+"""Code parameters from data: the base of a window code that fits the distribution of a population's values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from coding.code import Code
+from coding.errors import ConfigurationError
+from coding.window import TTFS, WindowCode
+
+#: Bases that a first scan looks at, evenly spaced in their logarithm, before the best is refined.
+_SCAN = 40
+_LARGEST_BASE = 4.0
+
+
+def squared_error(code: Code, values: Tensor, weights: Tensor) -> float:
+    """Mean squared error of ``code`` over ``values``, relative to their mean square.
+
+    ``values`` (any shape, not negative) are in units of the largest value that the code is to carry; ``weights`` say
+    how much each counts.
+    """
+    carried = values * code.maximum
+    error = (code.quantize(carried, counted=False).values - carried).square_()
+    mean_square = float((carried.square() * weights).sum(dtype=torch.float64))
+    return float((error * weights).sum(dtype=torch.float64)) / max(mean_square, 1e-300)
+
+
+def fit(code: Code, values: Tensor, weights: Tensor) -> Code:
+    """``code`` with its free parameter fitted to ``values``; unchanged where it has none or it is a number.
+
+    "fit" minimises the squared error (see ``squared_error``); "gradient" is the published optimisation of the TTFS
+    kernel. Raises ``ConfigurationError`` for values that are all zero.
+    """
+    asked = code.free_parameter
+    if asked is None or not isinstance(code, WindowCode):
+        return code
+    values, weights = values.flatten().double(), weights.flatten().double()
+    kept = (values > 0) & (weights > 0)
+    if not bool(kept.any()):
+        raise ConfigurationError(f"{type(code).__name__}: there is no positive value to fit {asked} to")
+    values, weights = values[kept], weights[kept]
+    if asked == "gradient":
+        assert isinstance(code, TTFS)
+        return optimize_kernel(code, values, weights).code
+    return _best_base(code, values, weights)
+
+
+def _best_base(code: WindowCode, values: Tensor, weights: Tensor) -> Code:
+    from scipy.optimize import minimize_scalar
+
+    def error(log_base: float) -> float:
+        return squared_error(code.with_base(math.exp(log_base)), values, weights)
+
+    largest = math.log(_LARGEST_BASE)
+    scan = [largest * (number + 1) / _SCAN for number in range(_SCAN)]
+    errors = [error(log_base) for log_base in scan]
+    best = min(range(_SCAN), key=errors.__getitem__)
+    bounds = (scan[best - 1] if best else scan[0] / 8, scan[min(best + 1, _SCAN - 1)])
+    refined = minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    return code.with_base(math.exp(refined.x if refined.fun < errors[best] else scan[best]))
+
+
+@dataclass(frozen=True)
+class KernelOptimization:
+    """The fitted code, and after every update the three losses of T2FSNN: precision, smallest and largest value."""
+
+    code: TTFS
+    precision: tuple[float, ...]
+    smallest: tuple[float, ...]
+    largest: tuple[float, ...]
+
+
+def optimize_kernel(code: TTFS, values: Tensor, weights: Tensor, updates: int = 240) -> KernelOptimization:
+    """Gradient-based optimisation of tau and delay (T2FSNN, Park et al. 2020), on a weighted set of values.
+
+    Every update sees all of ``values`` (normalised, flat) where the paper takes a batch. tau descends the precision
+    loss (gain 10) and the loss on the smallest value (gain 100), the delay that on the largest (gain 1). The smallest
+    value is the 2nd percentile, the largest what the earliest spike carries. tau starts from a quarter of the window
+    unless ``code`` holds a number. Raises ``ConfigurationError`` if tau leaves the positive numbers.
+    """
+    tau = code.steps / 4 if isinstance(code.tau, str) else float(code.tau)
+    delay, steps = code.delay, code.steps
+    share = weights / weights.sum()
+    order = values.argsort()
+    place = int(torch.searchsorted(share[order].cumsum(0), torch.tensor(0.02, dtype=share.dtype)))
+    smallest = float(values[order][min(place, len(order) - 1)])
+    losses: tuple[list[float], list[float], list[float]] = ([], [], [])
+    for _ in range(updates):
+        current = replace(code, tau=tau, delay=delay)
+        found = current.quantize(values)
+        assert found.spikes is not None
+        decoded, fired = found.values, found.spikes > 0
+        time = delay - tau * decoded.clamp(min=1e-300).log()
+        low, high = math.exp(-(steps - delay) / tau), math.exp(delay / tau)
+        largest = float(decoded.max()) if bool(fired.any()) else float(values.max())
+        losses[0].append(float((share * (values - decoded).square()).sum()) / 2)
+        losses[1].append((smallest - low) ** 2 / 2)
+        losses[2].append((largest - high) ** 2 / 2)
+        fired_share = float(share[fired].sum())
+        slope = (values - decoded) * decoded * (time - delay) * share
+        precision = float(slope[fired].sum()) / max(fired_share, 1e-300)
+        change = (10.0 * precision + 100.0 * (smallest - low) * low * (steps - delay)) / tau**2
+        delay += (largest - high) * high / tau
+        tau += change
+        if not 0.0 < tau < 1e6:
+            raise ConfigurationError(f"TTFS: the gradient drove tau to {tau:.3g}; start nearer to steps / 4")
+    return KernelOptimization(replace(code, tau=tau, delay=delay), *(tuple(loss) for loss in losses))

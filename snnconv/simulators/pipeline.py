@@ -1,0 +1,216 @@
+"""The clock under a pipeline: a population integrates while its sources fire, then fires in a window of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from neurons import WindowNeuron
+from snnconv.data.batches import Inputs
+from snnconv.errors import ModelError
+from snnconv.interpreter import Environment, Handler, laid_out
+from snnconv.operators.pooling import MaximumOperator
+from snnconv.population import Population
+from snnconv.simulators.observers import Observer, Samples
+from snnconv.simulators.stream import normalized_input
+
+if TYPE_CHECKING:
+    from snnconv.simulators.simulator import Simulator
+
+#: Steps after which the ranks of trains are renumbered, so that they stay exact whole numbers in double precision.
+_RENUMBER = 16
+
+
+class PipelineChunk:
+    """The state of one chunk of samples on its way through the windows of a pipeline.
+
+    What the network adds (biases, and an analog input) arrives before step 0. Then only the regions behind the sources
+    that are in their windows are evaluated, without what they add.
+    """
+
+    def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+        assert clock.network.timing is not None
+        self.network, self.timing = clock.network, clock.network.timing
+        self.parts, self.observers = clock.network.parts, observers
+        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
+        self.count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        self.positions: Samples = slice(None)
+        if self.network.batch_axis is not None:
+            self.positions = torch.arange(first, first + self.count, device=inputs[0].device)
+        self.states: dict[str, Any] = {}
+        self.silence: dict[str, Tensor] = {}
+        self.total: dict[str, Tensor] = {}
+        self.fired: dict[str, Tensor] = {}
+        self.ranks: dict[str, _Ranks] = {}
+        self.handlers: dict[str, Handler] = {
+            node: self._population(node, population) for node, population in self.network.populations.items()
+        }
+        self.handlers.update({node: self._gate(node, operator) for node, operator in self.parts.gates.items()})
+
+    def run(self) -> tuple[Any, Tensor]:
+        """Decoded output of the chunk and the time steps that each sample took."""
+        self._load()
+        for t in range(self.timing.latency):
+            self.t = t
+            active = [name for name, start in self.timing.starts.items() if start <= t < self.timing.end(name)]
+            self.live = self.parts.live(active)
+            environment: Environment = {**self.constants, **{name: self.silence[name] for name in self.live.silent}}
+            environment.update(self._encoded(active))
+            self.live.program.run(environment, self.handlers)
+            for name in self.live.frontier:
+                self.total[name] = self.total[name] + environment[name]
+        output = self.parts.decode({**self.setup, **self.total})
+        for observer in self.observers:
+            if observer.wants_output:
+                observer.output(self.timing.latency - 1, output, self.positions)
+        return output, torch.full((self.count,), self.timing.latency, device=self.network.like.device)
+
+    def _load(self) -> None:
+        """Deliver biases and analog inputs to all populations, and note the shape of every signal."""
+        network, parts = self.network, self.parts
+        names = network.graph.inputs
+        constants = network.constants
+        lowest = self.inputs
+        if network.plan.input.spiking:  # spikes stand for what exceeds the lowest value
+            ranges = network.input_ranges
+            lowest = tuple(low.expand(x.shape) for x, (low, _) in zip(self.inputs, ranges, strict=True))
+        self.setup: Environment = {**constants, **dict(zip(names, lowest, strict=True))}
+        parts.setup.run(self.setup)
+        self.constants = {name: value for name, value in self.setup.items() if name not in parts.analog}
+        for name in network.graph.inputs:
+            self.silence[name] = _silence(self.setup[name])
+        for name in parts.analog & self.setup.keys():
+            if isinstance(self.setup[name], Tensor):
+                self.silence[name] = _silence(self.setup[name])
+        environment = dict(self.setup)
+
+        def loaded(node: str, population: Population) -> Handler:
+            def load(arguments: Mapping[str, Any]) -> Tensor:
+                current = arguments["self"]
+                current = current + population.broadcast(population.shift, current.dim())
+                neuron = population.neuron
+                assert isinstance(neuron, WindowNeuron)
+                self.states[node] = neuron.listen(current, neuron.initial(current), self._gain(population, current))
+                self.fired[node] = torch.zeros_like(current)
+                return _silence(current)
+
+            return load
+
+        def offset(node: str, operator: MaximumOperator) -> Handler:
+            def pool(arguments: Mapping[str, Any]) -> Tensor:
+                values = arguments["self"]
+                highest: Tensor = operator.evaluate(arguments)
+                if bool((highest != -operator.evaluate({**arguments, "self": -values})).any()):
+                    raise ModelError(
+                        f"{node}: max pooling over values that differ by constants has no meaning for spike trains; "
+                        "use schedule=Concurrent(steps), or pool before the constants are added"
+                    )
+                return highest
+
+            return pool
+
+        handlers = {node: loaded(node, population) for node, population in network.populations.items()}
+        handlers.update({node: offset(node, operator) for node, operator in parts.gates.items()})
+        for node, evaluate, arguments in parts.step.calls(environment):
+            environment[node.name] = handlers.get(node.name, evaluate)(arguments())
+            if isinstance(environment[node.name], Tensor):
+                self.silence[node.name] = _silence(environment[node.name])
+        self.total = {name: environment[name] for name in parts.frontier}
+
+    def _gain(self, population: Population, current: Tensor) -> Tensor:
+        return 1.0 / population.window_scale(current.dim())
+
+    def _encoded(self, active: Sequence[str]) -> Mapping[str, Tensor]:
+        code, encoded = self.network.plan.input, {}
+        for position, name in enumerate(self.network.graph.inputs):
+            if name not in active:
+                continue
+            low, high = self.network.input_ranges[position]
+            local = self.t - self.timing.starts[name]
+            if local == 0:
+                values = normalized_input(self.network, self.inputs, position)
+                self.states[name] = (values, code.initial(values))
+            values, state = self.states[name]
+            payload, state = code.step(values, state, local, None)
+            self.states[name] = (values, state)
+            for observer in self.observers:
+                observer.input(payload.ne(0).to(payload.dtype), position)
+            encoded[name] = payload * ((high - low) * (code.period / self.timing.lengths[name]))
+        return encoded
+
+    def _population(self, node: str, population: Population) -> Handler:
+        neuron, limit = population.neuron, population.code.limit
+        start, end = self.timing.starts[node], self.timing.end(node)
+
+        def advance(arguments: Mapping[str, Any]) -> Tensor:
+            assert isinstance(neuron, WindowNeuron)
+            if self.t >= end:
+                return self.silence[node]  # what arrives now can no longer make it fire
+            able = self.fired[node].numel() if limit is None else int((self.fired[node] < limit).sum())
+            for observer in self.observers:
+                observer.updated(node, able)
+            if node in self.live.listening:
+                current = arguments["self"]
+                self.states[node] = neuron.listen(current, self.states[node], self._gain(population, current))
+            if self.t < start:
+                return self.silence[node]
+            payload, self.states[node] = neuron.fire(self.states[node], self.t - start)
+            self.fired[node] += payload != 0
+            for observer in self.observers:
+                observer.payload(node, self.t - start, payload, self.positions)
+            return payload * population.window_scale(payload.dim())
+
+        return advance
+
+    def _gate(self, node: str, operator: MaximumOperator) -> Handler:
+        """Lets the spikes of one candidate of every window through: of the one whose train comes last in the lexicon.
+
+        The largest value has the lexicographically largest train. Whoever stays silent while another candidate that
+        fired alike so far fires, is out.
+        """
+
+        def gate(arguments: Mapping[str, Any]) -> Tensor:
+            values = arguments["self"]
+            ranks = self.ranks.setdefault(node, _Ranks())
+
+            def pool(candidates: Tensor) -> Any:
+                return operator.evaluate({**arguments, "self": candidates})
+
+            passes = ranks.advance(values.sign(), pool)
+            payload = torch.where(passes > 0, pool(values), torch.where(passes < 0, -pool(-values), 0.0))
+            for observer in self.observers:
+                observer.gate(node, payload)
+            return payload
+
+        return gate
+
+
+class _Ranks:
+    """The order of all trains so far: whole numbers that grow with a train, and the largest of every pooling window."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.own: Tensor | None = None
+        self.top: Tensor | None = None
+
+    def advance(self, spikes: Tensor, pool: Any) -> Tensor:
+        """Take the signs ``spikes`` of one step in; the sign that the leader of every window fired with."""
+        if self.own is None or self.top is None:
+            self.own = torch.zeros_like(spikes, dtype=torch.float64)
+            self.top = pool(self.own)
+        elif self.steps % _RENUMBER == 0:
+            renumbered = torch.unique(self.own, return_inverse=True)[1].to(torch.float64)
+            self.own, self.top = renumbered, pool(renumbered)
+        self.steps += 1
+        before = self.top * 3.0  # one digit a step: -1, 0 or 1
+        self.own = self.own * 3.0 + spikes
+        self.top = pool(self.own)
+        return self.top - before
+
+
+def _silence(like: Tensor) -> Tensor:
+    """Zeros shaped as ``like`` that take no memory."""
+    return like.new_zeros(()).expand(like.shape)

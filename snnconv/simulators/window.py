@@ -1,0 +1,159 @@
+"""The window simulator: the closed form of a pipeline, one forward pass however long its windows are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from coding import Quantized
+from neurons import WindowNeuron
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
+from snnconv.interpreter import Environment, Handler, Program, laid_out
+from snnconv.operators.pooling import MaximumOperator
+from snnconv.population import Population
+from snnconv.simulators.observers import Observer, Samples
+from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.stream import normalized_input
+
+
+@dataclass(frozen=True)
+class WindowOf:
+    """What one population does in its window: the values it integrated (normalised), and what becomes of them."""
+
+    population: Population
+    values: Tensor
+    found: Quantized
+
+    def payloads(self) -> Tensor:
+        """The train ``[T, ...]`` of the window, fired step by step."""
+        neuron, code = self.population.neuron, self.population.code
+        assert isinstance(neuron, WindowNeuron)
+        state = neuron.listen(self.values, neuron.initial(self.values), float(code.steps // code.period))
+        payloads = []
+        for t in range(code.steps):
+            payload, state = neuron.fire(state, t)
+            payloads.append(payload.clone())
+        return torch.stack(payloads)
+
+
+def has_closed_form(network: Any) -> bool:
+    """Whether every window of ``network`` is a function of its summed input that its neurons can tell at once."""
+    return (
+        network.timing is not None
+        and network.timing.closed
+        and all(
+            isinstance(population.neuron, WindowNeuron) and population.neuron.closed_form
+            for population in network.populations.values()
+        )
+    )
+
+
+class Window(Simulator):
+    """Simulates a pipeline by evaluating every population's whole window at once."""
+
+    name: ClassVar[str] = "window"
+
+    def __init__(self, network: Any, **options: Any) -> None:
+        super().__init__(network, **options)
+        if not has_closed_form(network):
+            raise ConfigurationError(
+                "the window simulator needs a pipeline whose populations wait for their sources to end, and neurons "
+                f"with a closed form; this network runs under {network.plan.schedule}: use simulator='clock'"
+            )
+
+    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
+        return _WindowChunk(self, inputs, first, observers).run()
+
+
+class _WindowChunk:
+    def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+        self.network, self.observers = simulator.network, observers
+        self.steps, self.parts = simulator.steps, simulator.network.parts
+        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
+        self.count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        self.positions: Samples = slice(None)
+        if self.network.batch_axis is not None:
+            self.positions = torch.arange(first, first + self.count, device=inputs[0].device)
+        self.counted = any(observer.counts for observer in observers)
+        #: Per population that a gate chooses from: its potentials in the network's units, and its spikes.
+        self.potentials: dict[str, Tensor] = {}
+        self.spikes: dict[str, Tensor] = {}
+
+    def run(self) -> tuple[Any, Tensor]:
+        handlers: dict[str, Handler] = {
+            node: self._population(node, population) for node, population in self.network.populations.items()
+        }
+        environment: Environment = {**self.network.constants, **self._encoded()}
+        handlers.update({node: self._gate(node, operator) for node, operator in self.parts.gates.items()})
+        self.environment = environment
+        self.parts.setup.run(environment)
+        self.parts.step.run(environment, handlers)
+        output = self.parts.decode(environment)
+        for observer in self.observers:
+            if observer.wants_output:
+                observer.output(self.steps - 1, output, self.positions)
+        return output, torch.full((self.count,), self.steps, device=self.network.like.device)
+
+    def _encoded(self) -> dict[str, Tensor]:
+        code, names = self.network.plan.input.code, self.network.graph.inputs
+        if code is None:
+            return dict(zip(names, self.inputs, strict=True))
+        encoded = {}
+        for position, name in enumerate(names):
+            low, high = self.network.input_ranges[position]
+            values = normalized_input(self.network, self.inputs, position)
+            found = code.quantize(values)
+            assert found.spikes is not None
+            for observer in self.observers:
+                observer.input(found.spikes, position)
+            encoded[name] = low + found.values * (high - low)
+            if name in self.parts.pooled:
+                self.potentials[name], self.spikes[name] = values * (high - low), found.spikes
+        return encoded
+
+    def _population(self, node: str, population: Population) -> Handler:
+        neuron, pooled = population.neuron, node in self.parts.pooled
+        shifted = bool(population.shift.any())
+        assert isinstance(neuron, WindowNeuron)
+
+        def settle(arguments: Mapping[str, Any]) -> Tensor:
+            current = arguments["self"]
+            scale = population.broadcast_scale(current.dim())
+            if shifted:
+                current = current + population.broadcast(population.shift, current.dim())
+            values = current * (1.0 / scale)
+            found = neuron.window(values, self.counted or pooled)
+            window = WindowOf(population, values, found)
+            for observer in self.observers:
+                observer.window(node, window, self.positions)
+            if pooled:
+                assert found.spikes is not None
+                self.potentials[node], self.spikes[node] = current, found.spikes
+            return found.values * scale
+
+        return settle
+
+    def _gate(self, node: str, operator: MaximumOperator) -> Handler:
+        """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
+        path, routed, _ = self.parts.routes[node]
+
+        def gate(arguments: Mapping[str, Any]) -> Tensor:
+            potentials, spikes = (self._routed(path, routed, values) for values in (self.potentials, self.spikes))
+            keys = {**arguments, "self": potentials}
+            self.potentials[node], self.spikes[node] = operator.evaluate(keys), operator.select(keys, spikes)
+            for observer in self.observers:
+                observer.gated(node, self.spikes[node])
+            return operator.select(keys, arguments["self"])
+
+        return gate
+
+    def _routed(self, path: Program, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        """What arrives at a gate when its sources hold ``values`` instead of what they emit."""
+        environment: Environment = {**self.network.constants, **values}
+        path.run(environment)
+        return environment[name]  # type: ignore[no-any-return]

@@ -1,0 +1,78 @@
+"""Decisions counted as a simulation goes: how many are right, and how many are those of the original network."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from snnconv.data.batches import IGNORED_TARGET
+from snnconv.errors import InputError
+from snnconv.simulators.observers import Observer, Samples
+
+
+def decisions(output: Any) -> Tensor:
+    """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output."""
+    scores = next(leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
+    if scores.dim() < 2 or scores.shape[1] < 2:
+        raise InputError(
+            f"evaluate needs class scores along axis 1 of the output, which has shape {list(scores.shape)}; for other "
+            "outputs use verify, or compare snn(inputs) with model(inputs)"
+        )
+    return scores.argmax(1)
+
+
+class Tally(Observer):
+    """Correct and agreeing decisions after every step; a sample that stopped keeps its last decision."""
+
+    wants_output = True
+
+    def __init__(self) -> None:
+        self.judged = self.decided = self.reference_correct = 0
+        self.has_targets: bool | None = None
+        # Per step: decisions of running samples, and decisions that are final from this step on.
+        self._running: list[list[int]] = []
+        self._final: list[list[int]] = []
+
+    def batch(self, reference: Tensor, targets: Tensor | None) -> None:
+        """Start a batch with the decisions of the reference and the targets."""
+        if self.has_targets not in (None, targets is not None):
+            raise InputError("data: some batches have targets and some have none")
+        self.has_targets = targets is not None
+        if targets is not None and (targets.is_floating_point() or targets.is_complex()):
+            raise InputError(f"data: targets are {targets.dtype}; they must be class indices, whole numbers")
+        if targets is not None and targets.shape != reference.shape:
+            raise InputError(
+                f"data: targets have shape {list(targets.shape)}, decisions have {list(reference.shape)}; "
+                "targets are class indices"
+            )
+        self._reference = reference
+        self._targets = torch.full_like(reference, IGNORED_TARGET) if targets is None else targets.to(reference)
+        counted = self._targets != IGNORED_TARGET
+        self.decided += reference.numel()
+        self.judged += int(counted.sum())
+        self.reference_correct += int((reference == self._targets)[counted].sum())
+
+    def output(self, t: int, output: Any, samples: Samples) -> None:
+        self._count(self._running, t, output, samples)
+
+    def stopped(self, t: int, output: Any, samples: Samples) -> None:
+        self._count(self._final, t + 1, output, samples)
+
+    def _count(self, table: list[list[int]], t: int, output: Any, samples: Samples) -> None:
+        while len(table) <= t:
+            table.append([0, 0])
+        decided = decisions(output)
+        table[t][0] += int((decided == self._targets[samples]).sum())
+        table[t][1] += int((decided == self._reference[samples]).sum())
+
+    def by_step(self) -> list[tuple[int, int]]:
+        """Correct and agreeing decisions after every step."""
+        found, correct, agreeing = [], 0, 0
+        for running, final in zip_longest(self._running, self._final, fillvalue=[0, 0]):
+            correct, agreeing = correct + final[0], agreeing + final[1]
+            found.append((running[0] + correct, running[1] + agreeing))
+        return found[: len(self._running)]
