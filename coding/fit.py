@@ -10,11 +10,15 @@ from torch import Tensor
 
 from coding.code import Code
 from coding.errors import ConfigurationError
-from coding.window import TTFS, WindowCode
+from coding.table_spike import TableSpike
+from coding.window import TTFS, PowerCode, WindowCode
 
 #: Bases that a first scan looks at, evenly spaced in their logarithm, before the best is refined.
 _SCAN = 40
 _LARGEST_BASE = 4.0
+#: Values that a distribution is gathered into before it is fitted.
+_BINS = 2**13
+_LLOYD_ITERATIONS = 300
 
 
 def squared_error(code: Code, values: Tensor, weights: Tensor) -> float:
@@ -42,14 +46,26 @@ def fit(code: Code, values: Tensor, weights: Tensor) -> Code:
     kept = (values > 0) & (weights > 0)
     if not bool(kept.any()):
         raise ConfigurationError(f"{type(code).__name__}: there is no positive value to fit {asked} to")
-    values, weights = values[kept], weights[kept]
+    values, weights = _gathered(values[kept], weights[kept])
+    if isinstance(code, TableSpike):
+        return code.with_levels(_best_levels(code.steps, values, weights))
     if asked == "gradient":
         assert isinstance(code, TTFS)
         return optimize_kernel(code, values, weights).code
+    assert isinstance(code, PowerCode)
     return _best_base(code, values, weights)
 
 
-def _best_base(code: WindowCode, values: Tensor, weights: Tensor) -> Code:
+def _gathered(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """At most ``_BINS`` values that stand for all of them, each the mean of its neighbours."""
+    bins = (values * (_BINS / float(values.max()))).long().clamp_(max=_BINS - 1)
+    total = torch.zeros(_BINS, dtype=weights.dtype, device=weights.device).index_add_(0, bins, weights)
+    moment = torch.zeros_like(total).index_add_(0, bins, weights * values)
+    filled = total > 0
+    return moment[filled] / total[filled], total[filled]
+
+
+def _best_base(code: PowerCode, values: Tensor, weights: Tensor) -> Code:
     from scipy.optimize import minimize_scalar
 
     def error(log_base: float) -> float:
@@ -62,6 +78,28 @@ def _best_base(code: WindowCode, values: Tensor, weights: Tensor) -> Code:
     bounds = (scan[best - 1] if best else scan[0] / 8, scan[min(best + 1, _SCAN - 1)])
     refined = minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     return code.with_base(math.exp(refined.x if refined.fun < errors[best] else scan[best]))
+
+
+def _best_levels(steps: int, values: Tensor, weights: Tensor) -> tuple[float, ...]:
+    """Levels of the least squared error beside 0, falling from 1: thresholds midway, levels at the means between."""
+    order = values.argsort()
+    values, weights = values[order], weights[order]
+    nothing = weights.new_zeros(1)
+    mass = torch.cat([nothing, weights.cumsum(0)])
+    moment = torch.cat([nothing, (weights * values).cumsum(0)])
+    largest = values[-1]
+    levels = largest * torch.linspace(0, 1, steps + 1, dtype=values.dtype, device=values.device) ** 1.5
+    for _ in range(_LLOYD_ITERATIONS):
+        cuts = torch.searchsorted(values, (levels[1:] + levels[:-1]) / 2)
+        cuts = torch.cat([cuts, cuts.new_tensor([len(values)])])
+        inside = mass[cuts[1:]] - mass[cuts[:-1]]
+        means = (moment[cuts[1:]] - moment[cuts[:-1]]) / inside.clamp(min=1e-300)
+        levels = torch.cat([levels[:1], torch.where(inside > 0, means, levels[1:])])
+    falling = (levels[1:] / levels[-1]).flip(0).tolist()
+    # Equal levels, from fewer distinct values than steps, are pulled apart: the later of them is never needed.
+    for step in range(1, steps):
+        falling[step] = min(falling[step], falling[step - 1] * (1.0 - 1e-6))
+    return tuple(falling)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from coding.errors import ConfigurationError
 from coding.input import InputCode, PoissonInput, RealInput, SpikeInput
 from coding.rate import Rate
 from coding.schedule import Concurrent, Pipeline, Schedule
+from coding.table_spike import TableSpike
 from coding.window import TTFS, FewSpike, OneSpike, Phase
 
 #: Codes by the name that a user may write; a new code adds its line here.
-CODES: dict[str, type[Code]] = {code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike)}
+CODES: dict[str, type[Code]] = {code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike)}
 INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (RealInput, PoissonInput, SpikeInput)}
 
 

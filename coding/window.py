@@ -31,10 +31,6 @@ class WindowCode(Code):
     def table(self) -> WindowTable:
         """Payloads and thresholds of the window."""
 
-    @abstractmethod
-    def with_base(self, base: float) -> Self:
-        """The same code with levels that are powers of ``base``."""
-
     @property
     def maximum(self) -> float:
         payloads = _table(self).payloads
@@ -68,7 +64,16 @@ class WindowCode(Code):
 
 
 @dataclass(frozen=True)
-class Phase(WindowCode):
+class PowerCode(WindowCode):
+    """A window code whose payloads are powers of one base."""
+
+    @abstractmethod
+    def with_base(self, base: float) -> Self:
+        """The same code with levels that are powers of ``base``."""
+
+
+@dataclass(frozen=True)
+class Phase(PowerCode):
     """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying 2^-(1 + t).
 
     ``steps`` is the period (8 in the paper), ``base`` another base than 2. Under ``Concurrent`` the phases repeat
@@ -99,7 +104,7 @@ class Phase(WindowCode):
 
 
 @dataclass(frozen=True)
-class TTFS(WindowCode):
+class TTFS(PowerCode):
     """Time to first spike with an exponential kernel (T2FSNN, Park et al. 2020): earlier means larger.
 
     A neuron fires once, at the first step where its potential reaches exp(-(t - delay) / tau), which is also what the
@@ -141,7 +146,7 @@ class TTFS(WindowCode):
 
 
 @dataclass(frozen=True)
-class FewSpike(WindowCode):
+class FewSpike(PowerCode):
     """At most ``spikes`` spikes in a window, a spike at step t carrying ``base``^-t: between one-spike and phase code.
 
     ``rounding="lookahead"`` fires where the value is nearer to this payload than to the best that the later steps
@@ -185,7 +190,7 @@ class FewSpike(WindowCode):
 
 
 @dataclass(frozen=True)
-class OneSpike(WindowCode):
+class OneSpike(PowerCode):
     """Single-spike phase coding (Hwang and Kung 2024): one spike a window, worth ``base``^-t at step t.
 
     Base manipulation: ``base`` is a number above 1, or "fit". Threshold shift: ``rounding`` "floor" is none,

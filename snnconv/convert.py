@@ -16,6 +16,7 @@ from neurons import NEURONS, Neuron, signed_neuron
 from snnconv.calibration import Observed, Scaling, arrange, collect, fitted_code, observe, scale_of
 from snnconv.capture import capture
 from snnconv.channels import channel_axes
+from snnconv.correction import corrected
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
 from snnconv.graph import Graph, Node
@@ -36,8 +37,9 @@ def convert(
     input: str | Code | InputCode | None = None,
     schedule: Schedule | None = None,
     normalization: Literal["channel", "layer"] = "channel",
-    percentile: float | Literal["mse"] = 99.9,
+    percentile: float | Literal["mse"] | None = None,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+    bias_correction: bool = True,
     constants: Mapping[str, Tensor] | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
@@ -57,7 +59,8 @@ def convert(
     ``ConfigurationError``.
     """
     plan = as_plan(coding, input, schedule)
-    scaling = Scaling(normalization, percentile)
+    windowed = isinstance(plan.schedule, Pipeline)
+    scaling = Scaling(normalization, percentile or ("mse" if windowed else 99.9))
     parts = collect(calibration)
     captured = capture(model, parts[0], "calibration", constants)
     report = inspect(captured)
@@ -78,7 +81,6 @@ def convert(
     observe(graph, observed, samples.fitted)
     names = _names(graph, nodes)
     plan.check_names([(names[name], name) for name in nodes])
-    windowed = isinstance(plan.schedule, Pipeline)
     populations = {}
     for name in nodes:
         code = fitted_code(plan.code_for(names[name], name), observed[name], scaling)
@@ -93,6 +95,8 @@ def convert(
             windowed,
             graph,
         )
+    if windowed and bias_correction:
+        populations = corrected(graph, populations, samples.fitted)
     free = -1 if graph.batch_axis == 0 else None
     densities = {name: found.active / found.total for name, found in observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})

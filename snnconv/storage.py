@@ -296,6 +296,8 @@ def _encoded_fields(kind: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield field.name, {"code": _encode_object("code", content)}
         elif content is None or isinstance(content, (bool, int, float, str)):
             yield field.name, content
+        elif isinstance(content, tuple) and all(isinstance(item, float) for item in content):
+            yield field.name, list(content)
         else:
             raise StorageError(f"{kind} {type(value).__name__}: field {field.name} cannot be stored")
 

@@ -56,6 +56,11 @@ class Activation:
     negative_slope: float = 0.0
     maximum: float | None = None
 
+    def __call__(self, values: Tensor) -> Tensor:
+        """The activation of currents ``values``."""
+        active = values.clamp(min=0.0) + self.negative_slope * values.clamp(max=0.0)
+        return active if self.maximum is None else active.clamp(max=self.maximum)
+
     def current_size(self, values: Tensor) -> Tensor:
         """Size of the current behind each of this activation's values: below zero, what the slope made small."""
         if 0.0 < self.negative_slope < 1.0:

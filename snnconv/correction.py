@@ -1,0 +1,73 @@
+"""Bias correction: a shift a channel that takes back the mean error of the currents that quantised sources cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neurons import WindowNeuron
+from snnconv.data.batches import Inputs
+from snnconv.graph import Graph
+from snnconv.interpreter import Handler, evaluate_graph
+from snnconv.population import Population
+
+#: Activations, over all populations and samples, that are held at once.
+_MOST_ACTIVATIONS = 2**27
+
+
+def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> dict[str, Population]:
+    """``populations`` of a pipeline with shifts that remove the mean error of their currents, channel by channel.
+
+    Populations are taken in order of execution, each behind the corrected ones before it (light calibration of Li et
+    al. 2021, for currents instead of outputs). The mean runs over the neurons that are active in either network: what
+    both keep silent needs no correction. ``chunks`` are calibration samples; as many are used as memory allows.
+    """
+    samples = _samples(populations, chunks)
+    wanted: dict[str, Tensor] = {}
+    found: dict[str, Population] = {}
+
+    def listen(node: str, population: Population) -> Handler:
+        def keep(arguments: Mapping[str, Any]) -> Tensor:
+            wanted[node] = arguments["self"]
+            return population.activation(arguments["self"])
+
+        return keep
+
+    def fire(node: str, population: Population) -> Handler:
+        def correct(arguments: Mapping[str, Any]) -> Tensor:
+            current, neuron = arguments["self"], population.neuron
+            assert isinstance(neuron, WindowNeuron)
+            difference = wanted.pop(node) - current
+            active = ((current + difference).clamp(min=0) + current.clamp(min=0) > 0).to(current.dtype)
+            if population.activation.negative_slope > 0.0:
+                active = torch.ones_like(current)
+            shift = _by_channel(difference * active, population) / _by_channel(active, population).clamp(min=1.0)
+            found[node] = replace(population, shift=shift.to(population.shift))
+            scale = population.broadcast_scale(current.dim())
+            shifted = current + population.broadcast(found[node].shift, current.dim())
+            return neuron.window(shifted / scale, counted=False).values * scale
+
+        return correct
+
+    with torch.no_grad():
+        evaluate_graph(graph, samples, handlers={node: listen(node, p) for node, p in populations.items()})
+        evaluate_graph(graph, samples, handlers={node: fire(node, p) for node, p in populations.items()})
+    return found
+
+
+def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> Inputs:
+    neurons = sum(population.neurons for population in populations.values())
+    if len(chunks) == 1 or chunks[0][0].shape[0] * neurons > _MOST_ACTIVATIONS:
+        return chunks[0]
+    most = max(1, _MOST_ACTIVATIONS // neurons)
+    return tuple(torch.cat(column)[:most] for column in zip(*chunks, strict=True))
+
+
+def _by_channel(values: Tensor, population: Population) -> Tensor:
+    if population.channel_axis is None:
+        return values.sum().reshape(1)
+    return values.movedim(population.channel_axis, 0).flatten(1).sum(1)
