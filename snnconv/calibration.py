@@ -169,14 +169,11 @@ class Observed:
 
 @dataclass(frozen=True)
 class Scaling:
-    """How scales are chosen: per ``channel`` or ``layer``; a percentile (100: the maximum) or least squares ("mse")."""
+    """How scales are chosen: a percentile of the activations (100: the maximum) or least squares ("mse")."""
 
-    normalization: Literal["channel", "layer"] = "channel"
     percentile: float | Literal["mse"] = 99.9
 
     def __post_init__(self) -> None:
-        if self.normalization not in ("channel", "layer"):
-            raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
         number = isinstance(self.percentile, (int, float)) and not isinstance(self.percentile, bool)
         if self.percentile != "mse" and not (number and 0.0 < float(self.percentile) <= 100.0):
             raise ConfigurationError(f"percentile must be 'mse' or lie in (0, 100], got {self.percentile!r}")
@@ -213,7 +210,7 @@ def fitted_code(code: Code, observed: Observed, scaling: Scaling) -> Code:
     """
     if code.free_parameter is None or not bool((observed.maximum > 0).any()):
         return code
-    first = Scaling(scaling.normalization, 99.9) if scaling.percentile == "mse" else scaling
+    first = Scaling(99.9) if scaling.percentile == "mse" else scaling
     fitted = fit(code, *_relative_to(observed, largest_of(observed, first, code)))
     if scaling.percentile == "mse":
         for _ in range(2):

@@ -13,6 +13,8 @@ NORMALIZED = {"TrueNorth": (0.4, 0.6), "SpiNNaker": (0.64, 0.36)}
 MAC, ACCUMULATE = 4.6 * PICOJOULE, 0.9 * PICOJOULE
 #: E3 (Hwang and Kung 2024): joules of an addition, a multiplication, and a 32-bit access to a small memory.
 ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
+#: E3 of a synaptic operation: a weight and one bit of a spike are fetched, and an addition is made.
+SYNOP = MEMORY * 33 / 32 + ADD
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,20 @@ def normalized(spikes: float, latency: float, rate_spikes: float, rate_latency: 
     }
 
 
+def update_energy(words: float, additions: float, multiplications: float, updates: float = 1.0) -> float:
+    """E3 of state updates, in joules: words read and written, arithmetic, and one bit of a spike each."""
+    return words * 2 * MEMORY + additions * ADD + multiplications * MULTIPLY + updates * MEMORY / 32
+
+
 def energy(activity: Activity, rate_reference: tuple[float, float] | None = None) -> Energy:
     """Energy of a run under all models; ``rate_reference`` is (spikes, latency) of a rate-coded run, for E1."""
     a = activity
     e1 = None if rate_reference is None else normalized(a.spikes, a.latency, *rate_reference)
-    # E3 fetches a weight and one bit of a spike for every synaptic operation, and reads and writes the state of every
-    # neuron that is updated; an analog input costs full multiply-accumulates with the fetch of both operands.
+    # An analog input costs full multiply-accumulates with the fetch of both operands.
     mac = 2 * MEMORY + ADD + MULTIPLY
     # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
-    updates = a.update_words * 2 * MEMORY + a.update_additions * ADD + a.update_multiplications * MULTIPLY
-    e3 = a.synops * (MEMORY * 33 / 32 + ADD) + updates + a.updates * MEMORY / 32
+    updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
+    e3 = a.synops * SYNOP + updates
     return Energy(
         e1=e1,
         e2=a.synops * ACCUMULATE + a.input_macs * MAC,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from snnconv.report import network_report
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
+
+if TYPE_CHECKING:
+    from snnconv.search import SearchLog
 
 
 class SpikingNetwork(nn.Module):
@@ -48,6 +51,8 @@ class SpikingNetwork(nn.Module):
         self.graph = replace(graph, constants={})
         self.plan = plan
         self.input_shapes = tuple(tuple(shape) for shape in input_shapes)
+        #: What a search for codes tried, if one was made; never saved.
+        self.search_log: SearchLog | None = None
         #: Share of non-zero values of every source of events (inputs, populations, gates) on calibration data.
         self.densities = dict(densities)
         #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.

@@ -14,15 +14,20 @@ from snnconv.errors import InputError
 from snnconv.simulators.observers import Observer, Samples
 
 
-def decisions(output: Any) -> Tensor:
-    """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output."""
+def class_scores(output: Any) -> Tensor:
+    """The first output, with class scores along axis 1; raises ``InputError`` where it cannot be that."""
     scores = next(leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
     if scores.dim() < 2 or scores.shape[1] < 2:
         raise InputError(
             f"evaluate needs class scores along axis 1 of the output, which has shape {list(scores.shape)}; for other "
             "outputs use verify, or compare snn(inputs) with model(inputs)"
         )
-    return scores.argmax(1)
+    return scores
+
+
+def decisions(output: Any) -> Tensor:
+    """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output."""
+    return class_scores(output).argmax(1)
 
 
 class Tally(Observer):

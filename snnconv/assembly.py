@@ -1,0 +1,203 @@
+"""From calibrated statistics to a spiking network: populations with codes, neurons and scales."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from coding import Code, CodingPlan, Pipeline
+from neurons import NEURONS, Neuron, signed_neuron
+from snnconv.calibration import Calibration, Observed, Scaling, arrange, collect, fitted_code, observe, scale_of
+from snnconv.capture import capture
+from snnconv.channels import channel_axes
+from snnconv.correction import corrected
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
+from snnconv.graph import Graph, Node
+from snnconv.network import SpikingNetwork, gate_nodes
+from snnconv.operators import OPERATORS, Activation
+from snnconv.operators.activation import ActivationOperator
+from snnconv.population import Population
+from snnconv.preflight import inspect
+from snnconv.probing import check_capture, prepared
+from snnconv.tracing import runnable
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A captured model in normal form with its calibration samples and what was observed on them, by node.
+
+    It does not depend on codes, so that many networks can be assembled from one. ``names`` are those of populations.
+    """
+
+    graph: Graph
+    samples: Calibration
+    activations: dict[str, Activation]
+    observed: dict[str, Observed]
+    names: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say of the assembly beside the codes; ``percentile`` ``None`` is the schedule's own default."""
+
+    percentile: float | Literal["mse"] | None = None
+    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
+    bias_correction: bool = True
+
+    def scaling(self, windowed: bool) -> Scaling:
+        """How scales are chosen: by least squares for windows, by a high percentile for streams."""
+        return Scaling(self.percentile if self.percentile is not None else "mse" if windowed else 99.9)
+
+
+def calibrate(
+    model: nn.Module | ExportedProgram,
+    calibration: Any,
+    normalization: Literal["channel", "layer"],
+    constants: Mapping[str, Tensor] | None,
+) -> Calibrated:
+    """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does."""
+    if normalization not in ("channel", "layer"):
+        raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {normalization!r}")
+    parts = collect(calibration)
+    captured = capture(model, parts[0], "calibration", constants)
+    report = inspect(captured)
+    if not report.ok:
+        raise UnsupportedModelError(report)
+    samples = arrange(parts, captured.batch_axis)
+    example = samples.fitted[0]
+    check_capture(captured, runnable(model, constants), example)
+    graph = prepared(captured, example)
+    activations = _activation_nodes(graph)
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
+    channels = channel_axes(graph, shapes)
+    observed = {
+        name: Observed(channels[name] if normalization == "channel" else None, activation)
+        for name, activation in activations.items()
+    }
+    observed |= {name: Observed(None) for name in gate_nodes(graph)}
+    observe(graph, observed, samples.fitted)
+    return Calibrated(graph, samples, activations, observed, _names(graph, activations))
+
+
+def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> SpikingNetwork:
+    """The spiking network of ``plan``; raises ``ConfigurationError``."""
+    names = calibrated.names
+    plan.check_names([(names[node], node) for node in calibrated.activations])
+    windowed = isinstance(plan.schedule, Pipeline)
+    scaling = options.scaling(windowed)
+    populations = {}
+    for node in calibrated.activations:
+        code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
+        populations[node] = population(calibrated, node, code, scaling, windowed, options.neuron)
+    return network_of(calibrated, plan, populations, options)
+
+
+def network_of(
+    calibrated: Calibrated, plan: CodingPlan, populations: Mapping[str, Population], options: Options
+) -> SpikingNetwork:
+    """The spiking network of ``populations`` under ``plan``, its biases corrected where that has a meaning."""
+    graph, samples = calibrated.graph, calibrated.samples
+    if isinstance(plan.schedule, Pipeline) and options.bias_correction:
+        populations = corrected(graph, populations, samples.fitted)
+    free = -1 if graph.batch_axis == 0 else None
+    densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
+    densities.update({name: 1.0 for name in graph.inputs})
+    input_shapes = [(free or tensor.shape[0], *tensor.shape[1:]) for tensor in samples.fitted[0]]
+    ranges = _ranges(samples.fitted, graph)
+    return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
+
+
+def population(
+    calibrated: Calibrated,
+    node: str,
+    code: Code,
+    scaling: Scaling,
+    windowed: bool,
+    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+) -> Population:
+    """The population of ``node`` with a fitted ``code``."""
+    at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
+    scale, silent = scale_of(observed, scaling, code)
+    slope = activation.negative_slope
+    assert at.shape is not None
+    return Population(
+        name=calibrated.names[node],
+        node=node,
+        activation=activation,
+        code=code,
+        neuron=_neuron(neuron, code) if slope == 0.0 else signed_neuron(code, slope, windowed),
+        scale=scale,
+        shift=torch.zeros_like(scale),
+        channel_axis=observed.channel_axis,
+        shape=at.shape[1:] if calibrated.graph.batch_axis == 0 else at.shape,
+        source=at.source,
+        inserted=at.op == "identity_population",
+        silent_channels=silent,
+    )
+
+
+def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
+    if isinstance(neuron, str):
+        if neuron not in NEURONS:
+            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(NEURONS)}")
+        neuron = NEURONS[neuron]
+    if isinstance(neuron, type) or not isinstance(neuron, Neuron):
+        try:
+            neuron = neuron(code) if callable(neuron) else neuron
+        except TypeError as error:
+            raise ConfigurationError(f"the neuron cannot be made from a code alone: {error}") from error
+    if not isinstance(neuron, Neuron):
+        raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
+    return neuron
+
+
+def _activation_nodes(graph: Graph) -> dict[str, Activation]:
+    signals = graph.signals()
+    found = {}
+    for node in graph.nodes.values():
+        operator = OPERATORS[node.op]
+        if node.name in signals and isinstance(operator, ActivationOperator):
+            found[node.name] = operator.activation(node.arguments)
+    if not found:
+        raise ModelError("the model has no activation that depends on its input")
+    return found
+
+
+def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
+    """A name for every population: the path of its module, with the operator's name unless it is a module itself."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in nodes:
+        node = graph.nodes[name]
+        own_module = node.source.module_type.startswith("torch.nn.modules.activation.")
+        parts = [node.source.module] if own_module else [node.source.module, _plain_op(node)]
+        wanted = ".".join(part for part in parts if part)
+        candidates = itertools.chain([wanted], (f"{wanted}_{number}" for number in itertools.count(1)))
+        names[name] = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(names[name])
+    return names
+
+
+def _plain_op(node: Node) -> str:
+    return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
+
+
+def _ranges(chunks: Sequence[Inputs], graph: Graph) -> list[tuple[Tensor, Tensor]]:
+    """Smallest and largest value of each input: one pair a channel (axis 1) where there are channels."""
+    ranges = []
+    for column in zip(*chunks, strict=True):
+        values = torch.cat(column)
+        if graph.batch_axis == 0 and values.dim() > 2:
+            rest = [axis for axis in range(values.dim()) if axis != 1]
+            low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
+        else:
+            low, high = values.amin().reshape(1), values.amax().reshape(1)
+        ranges.append((low, torch.where(high > low, high, low + 1.0)))
+    return ranges
