@@ -43,9 +43,10 @@ def raster(
 ) -> Axes:
     """Spikes over time of one sample: at most ``neurons`` of every population, evenly chosen among those that fire.
 
-    ``sample`` is ``None`` for a network that takes one sample a call. ``run`` must have recorded the rasters of ``populations`` (names; by default all that were recorded). Negative
-    spikes point down. In a pipeline ``network`` tells when each window starts, and the windows are shaded; without it
-    only a single population can be drawn, over its own window. Raises ``ConfigurationError``.
+    ``run`` must have recorded the rasters of ``populations`` (names; by default all that were recorded). ``sample`` is
+    ``None`` for a network that takes one sample a call. Negative spikes point down. In a pipeline ``network`` tells
+    when each window starts, and the windows are shaded; without it only a single population can be drawn, over its own
+    window. Raises ``ConfigurationError``.
     """
     names = [populations] if isinstance(populations, str) else list(run.rasters if populations is None else populations)
     starts = _starts(run, names, network)
@@ -90,7 +91,7 @@ def _chosen(payloads: Tensor, sample: int | None, neurons: int) -> Tensor:
     """Payloads ``[T, rows]`` of some neurons of one sample."""
     if sample is not None and not 0 <= sample < payloads.shape[1]:
         raise ConfigurationError(f"there is no sample {sample}: the run has {payloads.shape[1]}")
-    train = (payloads if sample is None else payloads[:, sample]).flatten(1).cpu()
+    train = (payloads if sample is None else payloads[:, sample]).reshape(len(payloads), -1).cpu()
     firing = train.ne(0).any(0).nonzero().flatten()
     count = min(neurons, len(firing))
     return train[:, firing[torch.linspace(0, len(firing) - 1, count).round().long()]] if count else train[:, :1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -256,8 +255,6 @@ def _measured(label: str, entry: Mapping[str, Any]) -> Measured | None:
     for field in fields(Measured)[1:]:
         value = figures.get(field.name, _MISSING)
         if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
-            return None
-        if isinstance(value, float) and not math.isfinite(value):
             return None
     return Measured(label, **{field.name: figures[field.name] for field in fields(Measured)[1:]})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -61,7 +62,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
     """What the results in ``path`` have in common, and the entries by label. Raises ``StorageError``."""
     source = Path(path)
     try:
-        content = json.loads(source.read_bytes())
+        content = json.loads(source.read_bytes(), parse_constant=_finite, parse_float=_finite)
     except OSError as error:
         raise StorageError(f"{source} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -81,6 +82,13 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
     if not all(isinstance(entry, dict) for entry in entries.values()):
         raise broken(source, "a result is no mapping")
     return common, entries
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no figure")
+    return number
 
 
 def broken(path: str | os.PathLike[str], why: object) -> StorageError:
