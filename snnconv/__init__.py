@@ -14,7 +14,11 @@ from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
 from snnconv.simulators import Confidence as Confidence
 from snnconv.simulators.run import Run as Run
+from snnconv.statistics import SpikeStatistics as SpikeStatistics
+from snnconv.statistics import spike_statistics as spike_statistics
 from snnconv.storage import load as load
+from snnconv.sweep import Sweep as Sweep
+from snnconv.sweep import sweep as sweep
 from snnconv.verification import Verification as Verification
 from snnconv.verification import verify as verify
 

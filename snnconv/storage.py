@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from coding.plan import CODES, INPUT_CODES
 from coding.schedule import SCHEDULES
 from neurons import NEURONS, Neuron
 from snnconv.errors import StorageError
+from snnconv.files import write_whole
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
@@ -58,21 +58,7 @@ def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
         "manifest": manifest,
         "sha256": _digest(manifest, tensors),
     }
-    target = Path(path)
-    try:
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(safetensors.torch.save(tensors, metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+    write_whole(path, safetensors.torch.save(tensors, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:

@@ -1,3 +1,3 @@
-"""The command line: ``snnconv demo | preflight | convert | evaluate``."""
+"""The command line: ``snnconv demo | preflight | convert | evaluate | sweep``."""
 
 from snnconv.cli.main import main as main

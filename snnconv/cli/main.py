@@ -17,6 +17,7 @@ from coding import CODES, CodingPlan, Concurrent
 from snnconv.cli.demo import run_demo
 from snnconv.cli.models import load_model
 from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.sweep import sweep
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
 
@@ -112,6 +113,9 @@ def evaluate(
     result = snnconv.evaluate(spiking, batches_with_progress(console, items), reference=original, steps=steps)
     console.print(str(result), markup=False)
     _write_json(json_file, result.to_dict())
+
+
+app.command()(sweep)
 
 
 def main() -> None:

@@ -90,6 +90,29 @@ def test_a_model_is_inspected_converted_and_evaluated(kind: str, folder: Path) -
     assert "energy E2" in printed
 
 
+def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -> None:
+    arguments = ("sweep", *MODELS["function with safetensors"], "--calibration", "samples.npz", "--data", "samples.npz")
+    printed = run(*arguments, "--codes", "rate,phase", "--steps", "2,4", "-o", "out/swept")
+    lines = [line.split() for line in printed.splitlines()]
+    assert [line[:2] for line in lines[1:5]] == [["rate", "2"], ["rate", "4"], ["phase", "2"], ["phase", "4"]]
+    assert "original network: 100.00 %" in printed and "written: out/swept/sweep.json" in printed
+    assert (folder / "out/swept/pareto.png").read_bytes().startswith(b"\x89PNG")
+    first = snnconv.Sweep.load("out/swept/sweep.json")
+    assert [result.label for result in first.results] == ["rate 2", "rate 4", "phase 2", "phase 4"]
+
+    run(*arguments, "--codes", "rate", "--steps", "4,6", "-o", "out/swept")
+    again = snnconv.Sweep.load("out/swept/sweep.json")
+    assert again.results[:-1] == first.results and again.results[-1].label == "rate 6"
+
+
+def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
+    arguments = ("sweep", "model.pt2", "--calibration", "samples.npy", "--data", "samples.npz", "-o", "out")
+    result = CliRunner().invoke(app, [*arguments, "--codes", "rate", "--steps", "4", "--neuron", "brain"])
+    assert result.exit_code == 1
+    assert "failed: rate 4: unknown neuron 'brain'" in result.output
+    assert not (folder / "out/pareto.png").exists()
+
+
 def test_options_reach_the_library(folder: Path) -> None:
     run(
         *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--neuron", "corrective"),
@@ -113,6 +136,7 @@ def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> N
 
 
 CONVERT = ("--calibration", "samples.npz", "-o", "n.snn")
+SWEEP = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
 ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "no model file": (("preflight", "missing.pt2", "--shape", "6"), "missing.pt2 cannot be read"),
     "no exported program": (("preflight", "broken.pt2", "--shape", "6"), "broken.pt2 cannot be read"),
@@ -144,6 +168,12 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "no snnconv file": (("evaluate", "weights.safetensors", "--data", "samples.npz"), "not one that snnconv saved"),
     "batch": (("evaluate", "missing.snn", "--data", "samples.npz", "--batch", "0"), "--batch must be at least 1"),
     "steps of a run": (("evaluate", "missing.snn", "--data", "samples.npz", "--steps", "0"), "steps must be a whole"),
+    "unknown code of a sweep": ((*SWEEP, "--codes", "rate,morse"), "--codes: unknown code 'morse'"),
+    "steps of a sweep": ((*SWEEP, "--steps", "4,many"), "--steps must be whole numbers such as 4,8,16, got '4,many'"),
+    "no steps of a sweep": ((*SWEEP, "--steps", "0"), "steps must be a whole number"),
+    "no model of a sweep": (("sweep", "missing.pt2", *SWEEP[2:]), "missing.pt2 cannot be read"),
+    "no samples of a sweep": ((*SWEEP, "--data", "no.npz"), "no.npz cannot be read"),
+    "folder of a sweep": ((*SWEEP[:-1], "samples.npz/deeper"), "samples.npz/deeper cannot be made a folder"),
     "steps of the demo": (("demo", "--steps", "0"), "steps must be a whole number"),
 }
 
@@ -158,7 +188,7 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
     arguments, message = ERRORS[kind]
     written = failure(capsys, monkeypatch, *arguments)
     assert written.startswith("error: ") and message in written
-    assert not (folder / "n.snn").exists()
+    assert not (folder / "n.snn").exists() and not (folder / "swept").exists()
 
 
 def test_figures_that_cannot_be_written_are_an_error(

@@ -12,26 +12,33 @@ from neurons import SnntorchNeuron
 from snnconv.energy import Activity, energy, normalized
 from tests.networks import draw, make, network_of, prepared
 
-#: Spikes (millions), latency, and the energies on TrueNorth and SpiNNaker (T2FSNN, comparison table); None: not given.
-RATE = {"CIFAR-10": (61.949, 10_000), "CIFAR-100": (81.525, 10_000)}
+#: Data set, code, spikes (millions), latency, and the energies on TrueNorth and SpiNNaker, in three decimals: all rows
+#: that give an energy in the comparison table of T2FSNN (Park, Kim, Na, Yoon; DAC 2020, arXiv 2003.11741).
 PUBLISHED = [
-    ("CIFAR-10", 61.949, 10_000, 1.0, 1.0),
-    ("CIFAR-10", 35.196, 1_500, 0.317, 0.418),
-    ("CIFAR-10", 6.920, 1_125, 0.112, 0.112),
-    ("CIFAR-10", 0.069, 680, 0.041, 0.025),
-    ("CIFAR-100", 81.525, 10_000, 1.0, 1.0),
-    ("CIFAR-100", 258.741, 8_950, 1.807, 2.353),
-    ("CIFAR-100", 25.074, 3_100, 0.309, 0.308),
-    ("CIFAR-100", 0.084, 680, 0.041, 0.025),
+    ("CIFAR-10", "rate", 61.949, 10_000, 1.0, 1.0),
+    ("CIFAR-10", "phase", 35.196, 1_500, 0.317, 0.418),
+    ("CIFAR-10", "burst", 6.920, 1_125, 0.112, 0.112),
+    ("CIFAR-10", "T2FSNN", 0.069, 680, 0.041, 0.025),
+    ("CIFAR-100", "rate", 81.525, 10_000, 1.0, 1.0),
+    ("CIFAR-100", "phase", 258.741, 8_950, 1.807, 2.353),
+    ("CIFAR-100", "burst", 25.074, 3_100, 0.309, 0.308),
+    ("CIFAR-100", "T2FSNN", 0.084, 680, 0.041, 0.025),
 ]
+RATE = {data: (spikes, latency) for data, code, spikes, latency, *_ in PUBLISHED if code == "rate"}
 
 
-@pytest.mark.parametrize(("data", "spikes", "latency", "truenorth", "spinnaker"), PUBLISHED)
+@pytest.mark.parametrize(("data", "code", "spikes", "latency", "truenorth", "spinnaker"), PUBLISHED)
 def test_e1_gives_the_published_energies(
-    data: str, spikes: float, latency: float, truenorth: float, spinnaker: float
+    data: str, code: str, spikes: float, latency: float, truenorth: float, spinnaker: float
 ) -> None:
     found = normalized(spikes, latency, *RATE[data])
     assert {chip: round(value, 3) for chip, value in found.items()} == {"TrueNorth": truenorth, "SpiNNaker": spinnaker}
+
+
+def test_e1_of_rate_code_is_one_whatever_its_spikes() -> None:
+    # MNIST in the same table: 200 steps of rate code, energy 1 on both chips, spikes not given.
+    for spikes in (0.1, 1.0, 7.0):
+        assert normalized(spikes, 200, spikes, 200) == {"TrueNorth": 1.0, "SpiNNaker": 1.0}
 
 
 def test_e1_of_a_run_beside_itself_is_one() -> None:

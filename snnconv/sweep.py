@@ -1,0 +1,266 @@
+"""sweep(): one network under many codings, measured into one table and one picture, resumable."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
+from torch.export import ExportedProgram
+
+from coding import CodingPlan
+from coding.plan import as_plan
+from snnconv.calibration import collect
+from snnconv.capture import capture
+from snnconv.convert import convert
+from snnconv.errors import ConfigurationError, ModelError
+from snnconv.evaluation import Evaluation, evaluate
+from snnconv.graph import Graph
+from snnconv.report import table
+from snnconv.sweep_file import SweepFile, broken, data_digest, graph_digest, option_text, read, weights_digest
+from snnconv.sweep_plot import plot
+from snnconv.tracing import runnable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_logger = logging.getLogger(__name__)
+
+Cost = Literal["spikes", "latency", "energy"]
+#: What a configuration costs, by the name that a user gives it, and the figure of ``Measured`` that tells.
+COSTS: dict[Cost, str] = {"spikes": "spikes_per_neuron", "latency": "latency", "energy": "e3"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one configuration, as ``Evaluation`` defines them; ``code`` names the code of most populations.
+
+    ``latency`` is the mean number of time steps of a sample; energies are joules for one sample.
+    """
+
+    label: str
+    code: str
+    samples: int
+    steps: int
+    latency: float
+    accuracy: float | None
+    reference_accuracy: float | None
+    loss: float | None
+    standard_error: float | None
+    agreement: float
+    neurons: int
+    spikes_per_neuron: float
+    synops: float
+    e2: float
+    e2_reference: float
+    e3: float
+    e3_reference: float
+
+    @property
+    def quality(self) -> float:
+        """The accuracy, or the agreement where there are no targets; in percent."""
+        return self.agreement if self.accuracy is None else self.accuracy
+
+    def cost(self, cost: Cost) -> float:
+        """What a sample costs: spikes per neuron, time steps, or joules under model E3."""
+        return float(getattr(self, COSTS[cost]))
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A configuration that has no meaning for the network, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What was measured, and what failed, in the order of the codings. Prints as a table."""
+
+    results: tuple[Measured, ...]
+    failures: tuple[Failed, ...] = ()
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Sweep:
+        """All that the file ``path`` of a sweep holds, in the order of measurement. Raises ``StorageError``."""
+        _, entries = read(path)
+        found = {label: _measured(label, entry) for label, entry in entries.items()}
+        failures = tuple(Failed(label, str(entry["failure"])) for label, entry in entries.items() if "failure" in entry)
+        missing = [label for label, result in found.items() if result is None and "failure" not in entries[label]]
+        if missing:
+            raise broken(path, f"the figures of {missing[0]!r} are incomplete")
+        return Sweep(tuple(result for result in found.values() if result is not None), failures)
+
+    def pareto(self, cost: Cost = "spikes") -> tuple[Measured, ...]:
+        """Results that none beats: at least as accurate and as cheap, and better in one; the cheapest first.
+
+        ``energy`` is that of model E3. Raises ``ConfigurationError`` for another cost.
+        """
+        if cost not in COSTS:
+            raise ConfigurationError(f"unknown cost {cost!r}; known: {', '.join(COSTS)}")
+        points = [(result.cost(cost), -result.quality, result) for result in self.results]
+        front = [
+            (paid, lost, result)
+            for paid, lost, result in points
+            if not any(p <= paid and q <= lost and (p, q) != (paid, lost) for p, q, _ in points)
+        ]
+        return tuple(result for _, _, result in sorted(front, key=lambda point: point[:2]))
+
+    def plot(self, target: str | os.PathLike[str] | Sequence[Any] | None = None) -> Sequence[Axes]:
+        """Accuracy against spikes, latency and energy (E3), with the Pareto fronts; returns the three axes.
+
+        ``target`` is a file to write or three matplotlib axes to draw on; ``None`` makes a new figure. A configuration
+        without spikes has no place on the logarithmic axis of spikes. Raises ``ConfigurationError`` without results or
+        without matplotlib, ``StorageError`` where the file cannot be written.
+        """
+        return plot(self, target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as plain data, ready for JSON."""
+        return {"results": [asdict(r) for r in self.results], "failures": [asdict(f) for f in self.failures]}
+
+    def __str__(self) -> str:
+        head = ["configuration", "steps", "accuracy %", "s.e.", "loss", "agreement %", "spikes per neuron", "SynOps"]
+        head += ["E2 (J)", "E3 (J)"]
+        fronts = {cost: {result.label for result in self.pareto(cost)} for cost in COSTS}
+        rows = [
+            [
+                result.label,
+                f"{result.latency:g}",
+                *(_text(value) for value in (result.accuracy, result.standard_error, result.loss)),
+                f"{result.agreement:.2f}",
+                f"{result.spikes_per_neuron:.3f}",
+                *(f"{value:.3g}" for value in (result.synops, result.e2, result.e3)),
+                ", ".join(cost for cost, front in fronts.items() if result.label in front),
+            ]
+            for result in self.results
+        ]
+        lines = [table([*head, "Pareto front"], rows)]
+        if self.results:
+            first = self.results[0]
+            lines.append(
+                f"original network: {_text(first.reference_accuracy)} %, E2 {first.e2_reference:.3g} J, "
+                f"E3 {first.e3_reference:.3g} J; {first.samples} samples"
+            )
+        return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
+
+
+def sweep(
+    model: nn.Module | ExportedProgram,
+    calibration: Any,
+    data: Any,
+    codings: Mapping[str, Any],
+    *,
+    path: str | os.PathLike[str] | None = None,
+    reference: nn.Module | None = None,
+    progress: Callable[[Iterable[str]], Iterable[str]] | None = None,
+    **convert_options: Any,
+) -> Sweep:
+    """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
+
+    ``codings`` maps a label to what ``convert`` takes as ``coding``; ``convert_options`` are its other options.
+    ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
+    is not ``model`` itself. ``progress`` wraps the iteration over the labels that are still to be measured. Every
+    number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not.
+
+    After each configuration ``path`` is written, whole or not at all; a later sweep with the same path reads finished
+    configurations back and measures the others, those whose coding changed and those that failed. One file is for one
+    model, calibration, data set, reference and set of options: with another ``StorageError`` is raised, because rows
+    could not be compared. A coding that has no meaning for the network (``ConfigurationError`` or ``ModelError``) is
+    recorded with its reason, and the sweep goes on. Raises whatever else ``convert`` and ``evaluate`` raise.
+    """
+    if not isinstance(codings, Mapping) or not codings:
+        raise ConfigurationError('codings must map labels to codings, such as {"rate 16": Rate(16)}')
+    calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
+    constants = convert_options.get("constants")
+    reference = None if reference is model else reference
+    original = runnable(model) if reference is None else reference
+    graph = capture(model, collect(calibration)[0], "calibration", constants)
+    common = {} if path is None else _common(graph, calibration, data, reference, convert_options)
+    file = SweepFile(path, common)
+    plans = {str(label): _planned(coding, convert_options, path is not None) for label, coding in codings.items()}
+    entries = {}
+    for label, (_, fingerprint) in plans.items():
+        stored = file.entries.get(label, {})
+        if fingerprint and stored.get("fingerprint") == fingerprint and _measured(label, stored):
+            entries[label] = stored
+    pending = [label for label in plans if label not in entries]
+    _logger.info("%d configurations to measure, %d read back from %s", len(pending), len(entries), path)
+    for label in pending if progress is None else progress(pending):
+        plan, fingerprint = plans[label]
+        try:
+            if isinstance(plan, Exception):
+                raise plan
+            network = convert(model, calibration, coding=plan, **_without_plan(convert_options))
+            found = evaluate(network, data, reference=original, constants=constants)
+            outcome: dict[str, Any] = {"figures": _figures(found, plan)}
+        except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
+            outcome = {"failure": str(error)}
+        entries[label] = {"fingerprint": fingerprint, **outcome}
+        file.add(label, entries[label])
+    results = [_measured(label, entries[label]) for label in plans]
+    failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
+    return Sweep(tuple(result for result in results if result is not None), failures)
+
+
+def _common(
+    graph: Graph, calibration: Any, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """Digests of what all configurations of a file have in common, by what an error calls it."""
+    own = {key: value for key, value in sorted(_without_plan(options).items()) if key != "constants"}
+    return {
+        "model": graph_digest(graph),
+        "calibration": data_digest(calibration, "calibration"),
+        "data set": data_digest(data, "data"),
+        "reference": "" if reference is None else weights_digest(reference),
+        "set of options": "".join(f"{key}={option_text(key, value)}; " for key, value in own.items()),
+    }
+
+
+def _without_plan(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in ("input", "schedule")}
+
+
+def _planned(coding: Any, options: Mapping[str, Any], resumable: bool) -> tuple[CodingPlan | Exception, str]:
+    """The plan that ``coding`` means, or why it means none, and its fingerprint."""
+    try:
+        plan = as_plan(coding, options.get("input"), options.get("schedule"))
+    except ConfigurationError as error:
+        return error, ""
+    return plan, option_text("coding", plan) if resumable else ""
+
+
+def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:
+    energies = {name: getattr(found.energy, name) for name in ("e2", "e2_reference", "e3", "e3_reference")}
+    names = {field.name for field in fields(Measured)} - {"label", "code", "latency", *energies}
+    own = {name: getattr(found, name) for name in names}
+    return {"code": plan.hidden.name, "latency": found.mean_steps, **own, **energies}
+
+
+def _measured(label: str, entry: Mapping[str, Any]) -> Measured | None:
+    """The figures of a stored entry; ``None`` unless all are there, each of its own kind."""
+    figures = entry.get("figures")
+    if not isinstance(figures, dict):
+        return None
+    kinds: dict[str, Any] = {
+        "str": str,
+        "int": int,
+        "float": (int, float),
+        "float | None": (int, float, type(None)),
+    }
+    for field in fields(Measured)[1:]:
+        value = figures.get(field.name, _MISSING)
+        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
+            return None
+    return Measured(label, **{field.name: figures[field.name] for field in fields(Measured)[1:]})
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+_MISSING = object()

@@ -1,0 +1,441 @@
+"""Sweeps: figures, resuming after an interruption, what is refused, Pareto fronts and the picture."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
+from neurons import IntegrateFire
+from snnconv import ConfigurationError, StorageError, Sweep, evaluate
+from snnconv.sweep import Measured
+from snnconv.sweep_plot import short_labels
+from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+CODINGS = {"rate 4": Rate(4), "rate 8": Rate(8), "few-spike 4": FewSpike(4, base=1.9)}
+Case = tuple[nn.Module, Tensor, tuple[Tensor, Tensor]]
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    model, x = make("deep", samples=60)
+    with torch.no_grad():
+        targets = model(x).argmax(1)
+    targets[::9] = (targets[::9] + 1) % 4
+    return model, x[:40], (x, targets)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps of every evaluation that a sweep asks for."""
+    calls: list[int] = []
+
+    def counting(network: Any, *arguments: Any, **options: Any) -> Any:
+        found = evaluate(network, *arguments, **options)
+        calls.append(found.steps)
+        return found
+
+    monkeypatch.setattr(sys.modules["snnconv.sweep"], "evaluate", counting)
+    return calls
+
+
+def interrupted(after: int) -> Callable[[Iterable[str]], Iterator[str]]:
+    def progress(labels: Iterable[str]) -> Iterator[str]:
+        for number, label in enumerate(labels):
+            if number == after:
+                raise KeyboardInterrupt
+            yield label
+
+    return progress
+
+
+def test_figures_are_those_of_evaluate(case: Case) -> None:
+    model, calibration, data = case
+    found = snnconv.sweep(model, calibration, data, CODINGS, percentile=99.0)
+    assert [result.label for result in found.results] == list(CODINGS) and not found.failures
+    for result, coding in zip(found.results, CODINGS.values(), strict=True):
+        alone = evaluate(snnconv.convert(model, calibration, coding=coding, percentile=99.0), data, reference=model)
+        for name in ("samples", "steps", "accuracy", "reference_accuracy", "loss", "standard_error", "agreement"):
+            assert getattr(result, name) == getattr(alone, name)
+        assert (result.neurons, result.spikes_per_neuron, result.synops) == (32, alone.spikes_per_neuron, alone.synops)
+        for name in ("e2", "e2_reference", "e3", "e3_reference"):
+            assert getattr(result, name) == getattr(alone.energy, name)
+        assert (result.latency, result.code) == (alone.mean_steps, coding.name)
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    file = tmp_path / "sweep.json"
+    with pytest.raises(KeyboardInterrupt):
+        snnconv.sweep(*case, CODINGS, path=file, progress=interrupted(1))
+    assert [result.label for result in Sweep.load(file).results] == ["rate 4"]
+    asked: list[str] = []
+    resumed = snnconv.sweep(*case, CODINGS, path=file, progress=lambda labels: asked.extend(labels) or labels)
+    assert asked == ["rate 8", "few-spike 4"]
+    assert measured == [4, 8, 8]
+    assert resumed == snnconv.sweep(*case, CODINGS) == Sweep.load(file)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_interruption_within_a_configuration_loses_only_it(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sweep.json"
+    module = sys.modules["snnconv.sweep"]
+
+    def failing(network: Any, *arguments: Any, **options: Any) -> Any:
+        if network.plan.hidden == Rate(8):
+            raise KeyboardInterrupt
+        return evaluate(network, *arguments, **options)
+
+    monkeypatch.setattr(module, "evaluate", failing)
+    with pytest.raises(KeyboardInterrupt):
+        snnconv.sweep(*case, CODINGS, path=file)
+    assert [result.label for result in Sweep.load(file).results] == ["rate 4"]
+
+
+def test_a_changed_coding_is_measured_again_and_others_are_kept(
+    case: Case, tmp_path: Path, measured: list[int]
+) -> None:
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"a": Rate(4), "b": Rate(5)}, path=file)
+    found = snnconv.sweep(*case, {"c": Rate(7), "a": Rate(6)}, path=file)
+    assert measured == [4, 5, 7, 6]
+    assert [(result.label, result.steps) for result in found.results] == [("c", 7), ("a", 6)]
+    assert {result.label: result.steps for result in Sweep.load(file).results} == {"a": 6, "b": 5, "c": 7}
+
+
+def test_the_input_code_is_part_of_the_coding(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    file = tmp_path / "sweep.json"
+    for option in ({}, {"schedule": Concurrent(4)}, {"input": "poisson"}, {"input": "poisson"}):
+        snnconv.sweep(*case, {"rate": Rate(4)}, path=file, **option)
+    assert len(measured) == 2  # what a name, a code or a plan mean alike is alike
+    snnconv.sweep(*case, {"rate": "rate"}, path=file, schedule=Concurrent(4))
+    assert len(measured) == 3
+
+
+def other_weights(model: nn.Module, x: Tensor, data: Any) -> tuple[Any, ...]:
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        next(model.parameters())[0, 0] += 1e-6
+    return model, x, data
+
+
+class Steeper(nn.Module):
+    """The same weights, used otherwise."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.layers(2.0 * x)
+        return scores
+
+
+CHANGES: dict[str, Callable[[Any, Tensor, Any], tuple[Any, ...]]] = {
+    "model": other_weights,
+    "model ": lambda model, x, data: (Steeper(model.layers), x, data),
+    "calibration": lambda model, x, data: (model, x[1:], data),
+    "data set": lambda model, x, data: (model, x, (data[0], data[1].roll(1))),
+    "data set ": lambda model, x, data: (model, x, (data[0][:50], data[1][:50])),
+    "data set  ": lambda model, x, data: (model, x, data[0]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_of_another_model_or_other_data_is_refused(change: str, case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    before = file.read_bytes()
+    with pytest.raises(StorageError, match=f"another {change.strip()}; .* take another path, or delete the file"):
+        snnconv.sweep(*CHANGES[change](*case), {"rate": Rate(4)}, path=file)
+    assert file.read_bytes() == before
+
+
+def test_other_options_and_another_reference_are_refused(case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"rate": Rate(4)}, path=file, reference=case[0])
+    with pytest.raises(StorageError, match="another set of options;"):
+        snnconv.sweep(*case, {"rate": Rate(4)}, path=file, percentile=98.0)
+    with pytest.raises(StorageError, match="another reference;"):
+        snnconv.sweep(*case, {"rate": Rate(4)}, path=file, reference=copy.deepcopy(case[0]))
+
+
+def test_batches_and_a_generator_are_the_same_data(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    model, calibration, (x, targets) = case
+    file = tmp_path / "sweep.json"
+    codings = {"rate": Rate(4)}
+    whole = snnconv.sweep(*case, codings, path=file)
+    parts = list(zip(torch.split(x, 17), torch.split(targets, 17), strict=True))
+    assert snnconv.sweep(model, iter(torch.split(calibration, 9)), iter(parts), codings, path=file) == whole
+    assert len(measured) == 1
+    assert [r.samples for r in snnconv.sweep(model, calibration, iter(parts), {**codings, "b": Rate(5)}).results] == [
+        60
+    ] * 2
+
+
+NOT_SWEEPS: dict[str, tuple[Any, str]] = {
+    "truncated": (lambda text: text[: len(text) // 2], "holds no valid sweep: .*; delete it or take another path"),
+    "no text": (lambda text: b"\xff\xfe\x00", "holds no valid sweep"),
+    "nested": (lambda text: b"[" * 100_000, "holds no valid sweep"),
+    "not a number": (lambda text: text.replace(b'"synops": ', b'"synops": NaN, "a": '), "NaN is no figure"),
+    "beyond a float": (lambda text: text.replace(b'"synops": ', b'"synops": 1e999, "a": '), "1e999 is no figure"),
+    "other JSON": (lambda text: b'{"a": 1}', "not the file of a sweep"),
+    "a list": (lambda text: b"[]", "not the file of a sweep"),
+    "future": (lambda text: text.replace(b'"version": 1', b'"version": 2'), "reads up to 1: update snnconv"),
+    "odd version": (lambda text: text.replace(b'"version": 1', b'"version": "1"'), "its version is '1'"),
+    "no results": (lambda text: text.replace(b'"results"', b'"result"'), "lacks its results"),
+    "result no mapping": (lambda text: text.replace(b'"rate": {', b'"x": 3, "rate": {'), "a result is no mapping"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_SWEEPS)
+def test_a_file_that_is_no_sweep_is_refused_and_kept(kind: str, case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    damage, message = NOT_SWEEPS[kind]
+    file.write_bytes(damage(file.read_bytes()))
+    before = file.read_bytes()
+    for use in (lambda: snnconv.sweep(*case, {"rate": Rate(4)}, path=file), lambda: Sweep.load(file)):
+        with pytest.raises(StorageError, match=message):
+            use()
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", ["null", '"4"', "true"])
+def test_incomplete_figures_are_measured_again(value: str, case: Case, tmp_path: Path, measured: list[int]) -> None:
+    file = tmp_path / "sweep.json"
+    first = snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    content = json.loads(file.read_text())
+    content["results"]["rate"]["figures"]["synops"] = "here"
+    file.write_text(json.dumps(content).replace('"here"', value))
+    with pytest.raises(StorageError, match="the figures of 'rate' are incomplete"):
+        Sweep.load(file)
+    assert snnconv.sweep(*case, {"rate": Rate(4)}, path=file) == first == Sweep.load(file)
+    assert measured == [4, 4]
+
+
+def test_a_file_that_is_missing_or_has_no_folder_is_an_error(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    with pytest.raises(StorageError, match=r"none\.json cannot be read"):
+        Sweep.load(tmp_path / "none.json")
+    with pytest.raises(StorageError, match=r"sweep\.json cannot be written"):
+        snnconv.sweep(*case, CODINGS, path=tmp_path / "no folder" / "sweep.json")
+    assert measured == []  # found out before the first measurement
+
+
+def test_what_has_no_meaning_is_recorded_and_tried_again(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    file = tmp_path / "sweep.json"
+    codings = {
+        "no such code": "morse",
+        "no such population": CodingPlan(Rate(4), overrides={"nowhere": Rate(5)}),
+        "rate": Rate(4),
+    }
+    found = snnconv.sweep(*case, codings, path=file)
+    assert [result.label for result in found.results] == ["rate"]
+    assert [failure.label for failure in found.failures] == ["no such code", "no such population"]
+    assert "unknown code 'morse'" in found.failures[0].reason
+    assert "failed: no such population: no population is called 'nowhere'" in str(found)
+    assert Sweep.load(file) == found
+    codings["no such code"] = Burst(5)
+    assert [result.label for result in snnconv.sweep(*case, codings, path=file).results] == ["no such code", "rate"]
+    assert measured == [4, 5]
+
+
+def test_a_model_that_cannot_be_converted_is_no_failed_coding(case: Case) -> None:
+    with pytest.raises(snnconv.UnsupportedModelError):
+        snnconv.sweep(nn.Sequential(nn.Linear(6, 6), nn.GELU(), nn.Linear(6, 4)).double(), *case[1:], CODINGS)
+    with pytest.raises(snnconv.InputError, match="data"):
+        snnconv.sweep(*case[:2], case[1][:, :3], CODINGS)
+    with pytest.raises(ConfigurationError, match="codings must map labels"):
+        snnconv.sweep(*case, {})
+
+
+def test_neurons_are_told_apart_or_refused(case: Case, tmp_path: Path, measured: list[int]) -> None:
+    codings = {"rate": Rate(4)}
+    for number, make_neuron in enumerate(
+        (IntegrateFire, functools.partial(IntegrateFire, reset="zero"), IntegrateFire(Rate(4)))
+    ):
+        file = tmp_path / f"{number}.json"
+        first = snnconv.sweep(*case, codings, path=file, neuron=make_neuron)
+        assert snnconv.sweep(*case, codings, path=file, neuron=make_neuron) == first
+        with pytest.raises(StorageError, match="another set of options"):
+            snnconv.sweep(*case, codings, path=file, neuron="corrective")
+    assert len(measured) == 3
+    with pytest.raises(ConfigurationError, match=r"neuron=.* cannot be told from another .* leave path out"):
+        snnconv.sweep(*case, codings, path=tmp_path / "lambda.json", neuron=lambda code: IntegrateFire(code))
+    assert snnconv.sweep(*case, codings, neuron=lambda code: IntegrateFire(code)).results
+
+
+def test_several_inputs_constants_and_exported_programs(tmp_path: Path) -> None:
+    model, x = prepared(TwoInputs), (draw(20, 6), draw(20, 3, seed=1))
+    file = tmp_path / "two.json"
+    found = snnconv.sweep(model, [(x, None)], [(x, None)], {"rate": Rate(6)}, path=file)
+    assert found.results[0].accuracy is None and found.results[0].quality == found.results[0].agreement
+    with pytest.raises(StorageError, match="another data set"):
+        snnconv.sweep(model, [(x, None)], [((x[0], x[1] + 1.0), None)], {"rate": Rate(6)}, path=file)
+
+    graph, nodes = prepared(GraphConvolution), draw(6, 5)
+    targets = graph(nodes).argmax(1)
+    assert snnconv.sweep(graph, nodes, (nodes, targets), {"rate": Rate(64)}).results[0].reference_accuracy == 100.0
+
+    deep, x1 = make("deep")
+    program = torch.export.export(deep, (x1,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    file = tmp_path / "program.json"
+    same = [snnconv.sweep(program, x1, x1, {"rate": Rate(6)}, path=file) for _ in range(2)]
+    assert same[0] == same[1] == snnconv.sweep(deep, x1, x1, {"rate": Rate(6)})
+
+
+def test_a_constant_argument_is_part_of_the_model(tmp_path: Path) -> None:
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(5, 7), nn.Linear(7, 3)
+
+        def forward(self, x: Tensor, adj: Tensor) -> Tensor:
+            scores: Tensor = torch.sparse.mm(adj, self.second(torch.relu(torch.sparse.mm(adj, self.first(x)))))
+            return scores
+
+    x, adjacency = draw(6, 5), torch.eye(6, dtype=torch.float64) + torch.ones(6, 6, dtype=torch.float64).tril(-4)
+    model, file = prepared(Graph), tmp_path / "graph.json"
+    options: dict[str, Any] = {"path": file, "constants": {"adj": adjacency.to_sparse()}}
+    assert snnconv.sweep(model, x, x, {"rate": Rate(8)}, **options) == Sweep.load(file)
+    options["constants"] = {"adj": (2.0 * adjacency).to_sparse()}
+    with pytest.raises(StorageError, match="another model"):
+        snnconv.sweep(model, x, x, {"rate": Rate(8)}, **options)
+
+
+def point(label: str, spikes: float, accuracy: float | None, **figures: Any) -> Measured:
+    code = label.split()[0]
+    figures = {"latency": 4.0, "e3": 2e-6, "agreement": 50.0, **figures}
+    loss = None if accuracy is None else 90.0 - accuracy
+    reference = None if accuracy is None else 90.0
+    return Measured(
+        *(label, code, 10, 4, figures["latency"], accuracy, reference, loss, 1.0, figures["agreement"], 5, spikes),
+        *(100.0, 1e-6, 2e-6, figures["e3"], 3e-6),
+    )
+
+
+POINTS = Sweep(
+    (
+        point("rate 8", 2.0, 88.0, latency=8.0, e3=4e-6),
+        point("rate 4", 1.0, 80.0),
+        point("rate 16", 4.0, 88.0, latency=16.0, e3=8e-6),  # as accurate, and dearer
+        point("few 4", 0.5, 70.0, latency=12.0, e3=1e-6),
+        point("few 8", 0.7, 60.0, latency=24.0, e3=2e-6),  # beaten
+        point("few again", 0.5, 70.0, latency=12.0, e3=1e-6),  # beaten by none, like its equal
+    )
+)
+
+
+def test_pareto_fronts_by_hand() -> None:
+    def front(cost: Any) -> list[str]:
+        return [result.label for result in POINTS.pareto(cost)]
+
+    assert front("spikes") == ["few 4", "few again", "rate 4", "rate 8"]
+    assert front("latency") == ["rate 4", "rate 8"]
+    assert front("energy") == ["few 4", "few again", "rate 4", "rate 8"]
+    assert Sweep(()).pareto() == ()
+    with pytest.raises(ConfigurationError, match="unknown cost 'money'; known: spikes, latency, energy"):
+        front("money")
+
+
+def test_agreement_stands_in_for_accuracy() -> None:
+    found = Sweep((point("a", 1.0, None, agreement=80.0), point("b", 2.0, None, agreement=70.0)))
+    assert [result.label for result in found.pareto()] == ["a"]
+    assert found.plot()[0].get_ylabel() == "decides as the original (%)"
+    assert "original network: - %" in str(found)
+    pyplot.close("all")
+
+
+def test_a_sweep_prints_as_a_table() -> None:
+    lines = str(POINTS).splitlines()
+    assert " ".join(lines[0].split()) == (
+        "configuration steps accuracy % s.e. loss agreement % spikes per neuron SynOps E2 (J) E3 (J) Pareto front"
+    )
+    first = "rate 8 8 88.00 1.00 2.00 50.00 2.000 100 1e-06 4e-06 spikes, latency, energy"
+    assert " ".join(lines[1].split()) == first
+    assert lines[-1] == "original network: 90.00 %, E2 2e-06 J, E3 3e-06 J; 10 samples"
+    assert json.loads(json.dumps(POINTS.to_dict()))["results"][0]["label"] == "rate 8"
+
+
+def test_the_picture_holds_all_points_fronts_labels_and_the_original(tmp_path: Path) -> None:
+    axes = POINTS.plot()
+    assert [panel.get_xlabel() for panel in axes] == [
+        "spikes per neuron",
+        "latency (time steps)",
+        "energy of a sample (model E3)",
+    ]
+    assert axes[0].get_ylabel() == "accuracy (%)"
+    for panel, cost in zip(axes, ("spikes", "latency", "energy"), strict=True):
+        assert panel.get_xscale() == "log"
+        lines = {str(line.get_label()): line for line in panel.lines}
+        front = POINTS.pareto(cost)
+        assert list(lines["Pareto front"].get_xdata()) == [result.cost(cost) for result in front]
+        for result in POINTS.results:
+            (x,), (y,) = lines[result.label].get_data()
+            assert (x, y) == (result.cost(cost), result.quality)
+            assert (lines[result.label].get_markerfacecolor() == "white") is (result not in front)
+        assert [90.0, 90.0] in [list(line.get_ydata()) for line in panel.lines]
+        assert ("ANN" in lines) is (cost == "energy")
+        texts = [text.get_text() for text in panel.texts]
+        assert texts == ["ANN\n90.00", "8", "4", "rate 16", "4", "8", "few again"]
+        low, high = panel.get_xlim()
+        assert low < min(r.cost(cost) for r in POINTS.results)
+        assert high > max(r.cost(cost) for r in POINTS.results)
+    pyplot.close("all")
+
+
+def test_labels_do_not_cover_points_or_each_other() -> None:
+    points = [point(f"code{i % 3} {i}", 0.5 * 1.35**i, 60.0 + 3.0 * (i * 5 % 9)) for i in range(9)]
+    panel = Sweep(tuple(points)).plot()[0]
+    boxes = [text.get_window_extent() for text in panel.texts]
+    marks = panel.transData.transform([(result.cost("spikes"), result.quality) for result in points])
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+    assert not any(box.contains(x, y) for box in boxes for x, y in marks)
+    pyplot.close("all")
+
+
+def test_labels_leave_out_the_words_that_a_family_shares() -> None:
+    assert short_labels([point("rate 4", 1, 1), point("rate 8", 1, 1)]) == ["4", "rate 8"]
+    assert short_labels([point("rate 4 mse", 1, 1), point("rate 4", 1, 1)]) == ["4 mse", "rate 4"]
+    assert short_labels([point("rate", 1, 1), point("rate 8", 1, 1)]) == ["rate", "rate 8"]
+    assert short_labels([point("alone here", 1, 1)]) == ["alone here"]
+
+
+def test_a_picture_goes_to_a_file_or_to_own_axes(tmp_path: Path) -> None:
+    POINTS.plot(tmp_path / "pareto.png")
+    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert not pyplot.get_fignums()  # what is only written is not left open
+    _, axes = pyplot.subplots(1, 3)
+    assert POINTS.plot(axes) is axes
+    with pytest.raises(ConfigurationError, match="three axes, got 2"):
+        POINTS.plot(axes[:2])
+    pyplot.close("all")
+    for name in ("no folder/pareto.png", "pareto.abc"):
+        with pytest.raises(StorageError, match=r"pareto\..* cannot be written"):
+            POINTS.plot(tmp_path / name)
+    with pytest.raises(ConfigurationError, match="no results to draw"):
+        Sweep(()).plot(tmp_path / "none.png")
+    assert not pyplot.get_fignums()
+
+
+def test_without_targets_in_a_single_point_the_axis_still_holds_it() -> None:
+    only = replace(point("a", 1.0, None), agreement=100.0)
+    panel = Sweep((only,)).plot()[0]
+    assert panel.get_xlim()[0] < 1.0 < panel.get_xlim()[1]
+    pyplot.close("all")
