@@ -31,7 +31,7 @@ class CodingPlan:
 
     hidden: Code = field(default_factory=FewSpike)
     input: InputCode = field(default_factory=RealInput)
-    overrides: Mapping[str, Code] = field(default_factory=dict)
+    overrides: Mapping[str, Code] = field(default_factory=dict, hash=False)
     schedule: Schedule = None  # type: ignore[assignment] # chosen below
 
     def __post_init__(self) -> None:

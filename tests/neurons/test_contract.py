@@ -140,7 +140,7 @@ def test_a_strong_positive_drive_fires_every_step(neuron: Neuron) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEURONS))
 def test_a_registered_neuron_follows_the_contract(name: str) -> None:
-    arguments = {"negative_slope": 0.5} if name == "signed" else {}
+    arguments = {"negative_slope": 0.5} if name in ("signed", "signed-window") else {}
     assert isinstance(NEURONS[name](Rate(4), **arguments), Neuron)
 
 
