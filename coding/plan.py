@@ -124,6 +124,8 @@ def as_plan(coding: object, input: object = None, schedule: Schedule | None = No
         if input is None and schedule is None:
             return coding
         chosen = coding.input if input is None else as_input(input)
+        if schedule is None and coding.schedule != coding._default_schedule():
+            schedule = coding.schedule  # asked for, so another input does not change it
         return CodingPlan(coding.hidden, chosen, coding.overrides, schedule)  # type: ignore[arg-type]
     codes: dict[str, Code] = {}
     if isinstance(coding, Mapping):
