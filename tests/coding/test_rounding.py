@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -130,7 +130,7 @@ def test_the_smallest_value_that_fires_is_where_the_rounding_puts_the_last_thres
 @pytest.mark.parametrize("tau", [5.0, 10.0, 20.0, 40.0])
 def test_levels_of_an_exponential_kernel_are_one_relative_step_apart(tau: float) -> None:
     payloads = TTFS(80, tau).table().payloads
-    steps = [1 - later / earlier for earlier, later in zip(payloads, payloads[1:], strict=False)]
+    steps = [1 - later / earlier for earlier, later in pairwise(payloads)]
     assert steps == pytest.approx([1 - math.exp(-1 / tau)] * 79)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -63,9 +64,7 @@ def test_a_delay_scales_all_levels(rounding: Rounding, delay: float) -> None:
 @pytest.mark.parametrize("family", [OneSpike, FewSpike, Phase])
 def test_with_base_makes_levels_of_that_base(family: type[OneSpike], base: float) -> None:
     payloads = family(6).with_base(base).table().payloads
-    assert [later / earlier for earlier, later in zip(payloads, payloads[1:], strict=False)] == pytest.approx(
-        [1 / base] * 5
-    )
+    assert [later / earlier for earlier, later in pairwise(payloads)] == pytest.approx([1 / base] * 5)
     assert TTFS(6).with_base(base).table().payloads[1] == pytest.approx(1 / base)
 
 

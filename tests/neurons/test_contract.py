@@ -16,6 +16,7 @@ from neurons import (
     Neuron,
     NorseNeuron,
     SignedIntegrateFire,
+    SignedWindow,
     SnntorchNeuron,
     register_neuron,
 )
@@ -42,6 +43,8 @@ FAMILY: dict[str, Callable[[], Neuron]] = {
     "identity": lambda: SignedIntegrateFire(Rate(STEPS), 1.0),
     "imbalanced": lambda: SignedIntegrateFire(Rate(STEPS), 0.25, "imbalanced"),
     "corrective": lambda: CorrectiveIntegrateFire(Rate(STEPS)),
+    "signed window": lambda: SignedWindow(Rate(STEPS), 0.25),
+    "graded signed window": lambda: SignedWindow(Rate(STEPS), 0.25, "graded"),
     "snntorch": snntorch_leaky,
     "norse": norse_iaf,
 }
