@@ -30,6 +30,11 @@ BINARY = [
     FewSpike(8, 4.0, 2, "floor"),
     FewSpike(20, 2.0, 3),
     FewSpike(16, 2.0, 3, "arithmetic"),
+    # Sums with the last threshold have one digit more than single and double precision hold.
+    FewSpike(24, 2.0, 3),
+    FewSpike(24, 2.0, 2, "arithmetic"),
+    FewSpike(53, 2.0, 2),
+    FewSpike(53, 2.0, 2, "floor"),
 ]
 #: Sums of these payloads are rounded; the smallest is not far below the largest.
 ROUNDED = [

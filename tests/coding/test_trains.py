@@ -51,6 +51,16 @@ def test_a_train_has_as_many_spikes_as_the_limit_at_most_and_some_train_has(code
 
 
 @pytest.mark.parametrize("code", CODES, ids=str)
+def test_a_payload_that_the_potential_reaches_is_fired_while_spikes_are_left(code: WindowCode) -> None:
+    potential, fired = values_for(code), torch.zeros(3000)
+    for payload, spikes in zip(code.table().payloads, code.encode(potential) != 0, strict=True):
+        due = (potential >= payload * (1 + 1e-12)) & (fired < (code.limit or code.steps))
+        assert bool(spikes[due].all())
+        potential, fired = potential - payload * spikes, fired + spikes.float()
+    assert bool(fired.any())
+
+
+@pytest.mark.parametrize("code", CODES, ids=str)
 def test_a_larger_value_has_the_lexicographically_larger_train(code: WindowCode) -> None:
     spikes = (code.encode(values_for(code)) != 0).long()
     order = sum(spikes[t] << (code.steps - 1 - t) for t in range(code.steps))
