@@ -51,7 +51,7 @@ def trains(table: WindowTable, tolerance: float) -> Iterator[Train]:
     def continued(low: float, high: float, t: int, value: float, fired: int) -> Iterator[Train]:
         # Residuals in [low, high) at step t, after `fired` spikes worth `value`.
         if table.limit is not None and fired == table.limit:
-            yield Train(value + low, value, fired, t)
+            yield Train(_sum_upwards(value, low), value, fired, t)
             return
         row = table.thresholds[min(fired, len(table.thresholds) - 1)]
         for step in range(t, steps):
@@ -62,9 +62,15 @@ def trains(table: WindowTable, tolerance: float) -> Iterator[Train]:
                 high = threshold
             if low >= high:
                 return
-        yield Train(value + low, value, fired, steps)
+        yield Train(_sum_upwards(value, low), value, fired, steps)
 
     return continued(-math.inf, math.inf, 0, 0.0, 0)
+
+
+def _sum_upwards(value: float, residual: float) -> float:
+    """``value + residual``, rounded up: a value on a boundary belongs to the train above it."""
+    total = value + residual
+    return math.nextafter(total, math.inf) if total - value < residual else total
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Levels:
     lowest_cell: int
     first: Tensor
     corrections: int
-    #: Smallest value of the train behind this one; infinite for the last.
+    #: Smallest value of the train behind this one; not a number for the last, which not even infinity exceeds.
     following: Tensor
     values: Tensor
     spikes: Tensor
@@ -132,7 +138,9 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
             return None
     found.reverse()
     integer, mantissa = _BITS[dtype]
-    following = torch.tensor([train.lowest for train in found[1:]], dtype=torch.float64).to(dtype)
+    exact = torch.tensor([train.lowest for train in found[1:]], dtype=torch.float64)
+    following = exact.to(dtype)  # the smallest number of the dtype that is not below the exact one
+    following = torch.where(following < exact, following.nextafter(torch.full_like(following, math.inf)), following)
     bits = following.view(integer)
     for leading in range(4, mantissa + 1):
         shift = mantissa - leading
@@ -144,7 +152,7 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
             break
     lowest = int(cells[0]) if len(cells) else 0
     starts = torch.searchsorted(cells.contiguous(), torch.arange(lowest, lowest + number, dtype=cells.dtype))
-    infinite = torch.tensor([math.inf], dtype=dtype)
+    none = torch.tensor([math.nan], dtype=dtype)
 
     def column(name: str) -> Tensor:
         return torch.tensor([getattr(train, name) for train in found], dtype=torch.float64).to(device, dtype)
@@ -155,7 +163,7 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
         lowest,
         starts.to(device, torch.int32),
         corrections,
-        torch.cat([following, infinite]).to(device),
+        torch.cat([following, none]).to(device),
         column("value"),
         column("spikes"),
         column("updates"),

@@ -32,7 +32,7 @@ class CodingPlan:
 
     hidden: Code = field(default_factory=FewSpike)
     input: InputCode = field(default_factory=RealInput)
-    overrides: Mapping[str, Code] = field(default_factory=dict)
+    overrides: Mapping[str, Code] = field(default_factory=dict, hash=False)
     schedule: Schedule = None  # type: ignore[assignment] # chosen below
 
     def __post_init__(self) -> None:
@@ -125,6 +125,8 @@ def as_plan(coding: object, input: object = None, schedule: Schedule | None = No
         if input is None and schedule is None:
             return coding
         chosen = coding.input if input is None else as_input(input)
+        if schedule is None and coding.schedule != coding._default_schedule():
+            schedule = coding.schedule  # asked for, so another input does not change it
         return CodingPlan(coding.hidden, chosen, coding.overrides, schedule)  # type: ignore[arg-type]
     codes: dict[str, Code] = {}
     if isinstance(coding, Mapping):

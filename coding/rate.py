@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from coding.code import Code, Memory, Quantized
-from coding.threshold import reaches, tie_tolerance
+from coding.threshold import reaches
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,6 @@ class Rate(Code):
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
         potential = values * self.steps + self.initial_potential
-        spikes = (potential + tie_tolerance(values.dtype)).floor_().clamp_(0, self.steps)
+        spikes = potential.floor()
+        spikes.add_(reaches(potential.sub_(spikes), 1.0)).clamp_(0, self.steps)
         return Quantized(spikes / self.steps, spikes, spikes.new_full(spikes.shape, self.steps))

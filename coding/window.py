@@ -51,9 +51,10 @@ class WindowCode(Code):
                 spikes.mul_(memory)  # 1 while the only spike allowed has not been fired
             silent = 1.0 - spikes
             return spikes.mul_(payload), silent if memory is None else silent.mul_(memory)
-        # The memory counts the spikes fired; it selects the row of thresholds, and the row behind the last is infinite.
+        # The memory counts the spikes fired; it selects the row of thresholds, and nothing reaches the row
+        # behind the last, not even infinity.
         fired = torch.zeros(potential.shape, dtype=torch.int32, device=potential.device) if memory is None else memory
-        column = [row[t] for row in table.thresholds] + [math.inf]
+        column = [row[t] for row in table.thresholds] + [math.nan]
         thresholds = torch.tensor(column, dtype=potential.dtype, device=potential.device)
         spikes = reaches(potential, thresholds.index_select(0, fired.reshape(-1)).view(potential.shape), out)
         return spikes * payload, fired + spikes.to(torch.int32)

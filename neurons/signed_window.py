@@ -65,13 +65,15 @@ class SignedWindow:
 
     def fire(self, state: SignedWindowState, t: int, out: Tensor | None = None) -> tuple[Tensor, SignedWindowState]:
         potential, memory, sign = state
-        direction = torch.where(sign == 0, torch.where(potential < 0, -1.0, 1.0), sign)
-        share = torch.where(direction < 0, self._sensitivity, 1.0)
+        negative = (sign < 0) | ((sign == 0) & (potential < 0))
+        # Filled tensors have the precision of the potential; a choice between two numbers has the default precision.
+        direction = torch.ones_like(potential).masked_fill_(negative, -1.0)
+        share = torch.ones_like(potential).masked_fill_(negative, self._sensitivity)
         size = potential * direction * share + self.code.initial_potential
         payload, memory = self.code.fire(size, t, memory)
         sign = torch.where(payload != 0, direction, sign)
         potential.sub_(payload * direction / share)
-        worth = torch.where(direction < 0, -self.negative_slope / self._sensitivity, 1.0)
+        worth = direction.masked_fill_(negative, -self.negative_slope / self._sensitivity)
         return payload * worth, SignedWindowState(potential, memory, sign)
 
     def step(

@@ -4,20 +4,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from coding import PoissonInput, RealInput
+from coding import PoissonInput, Rate, RealInput, SpikeInput
 
 VALUES = torch.linspace(0, 1, 21, dtype=torch.float64)
 
 
 def poisson_train(values: Tensor, steps: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.stack([PoissonInput().payload(values, t, generator) for t in range(steps)])
+    return torch.stack([PoissonInput().step(values, None, t, generator)[0] for t in range(steps)])
 
 
 @pytest.mark.parametrize("t", [0, 1, 99])
 def test_a_real_input_presents_the_value_itself_at_every_step(t: int) -> None:
     values = torch.tensor([-2.0, 0.0, 0.3, 5.0])
-    assert torch.equal(RealInput().payload(values, t, None), values)
+    payload, state = RealInput().step(values, RealInput().initial(values), t, None)
+    assert torch.equal(payload, values)
+    assert state is None
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -56,4 +58,5 @@ def test_the_same_seed_gives_the_same_spikes_and_another_seed_others() -> None:
 
 def test_only_a_spiking_input_says_that_it_spikes() -> None:
     assert PoissonInput().spiking
+    assert SpikeInput(Rate(4)).spiking
     assert not RealInput().spiking

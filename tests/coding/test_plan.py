@@ -4,7 +4,18 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from coding import CODES, CodingPlan, Concurrent, ConfigurationError, PoissonInput, Rate, RealInput, register_code
+from coding import (
+    CODES,
+    CodingPlan,
+    Concurrent,
+    ConfigurationError,
+    FewSpike,
+    Pipeline,
+    PoissonInput,
+    Rate,
+    RealInput,
+    register_code,
+)
 from coding.plan import as_plan
 
 
@@ -14,10 +25,12 @@ def test_a_plan_takes_codes_by_name() -> None:
     assert plan.input == PoissonInput()
 
 
-def test_the_default_plan_is_a_constant_current_into_rate_coded_populations() -> None:
+def test_the_default_plan_is_a_constant_current_into_a_pipeline_of_few_spike_codes() -> None:
     plan = CodingPlan()
-    assert isinstance(plan.hidden, Rate)
+    assert plan.hidden == FewSpike()
     assert plan.input == RealInput()
+    assert plan.overrides == {}
+    assert plan.schedule == Pipeline()
 
 
 @pytest.mark.parametrize("steps", [1, 8, 100])
@@ -25,9 +38,9 @@ def test_all_populations_run_at_once_for_the_steps_of_the_code(steps: int) -> No
     assert CodingPlan(hidden=Rate(steps)).schedule == Concurrent(steps)
 
 
-@pytest.mark.parametrize("coding", ["rate", Rate(64), CodingPlan()])
+@pytest.mark.parametrize("coding", ["rate", Rate(64), CodingPlan(Rate(64)), {"*": "rate"}, {"*": Rate(64)}])
 def test_a_name_a_code_and_a_plan_mean_the_same_plan(coding: object) -> None:
-    assert as_plan(coding) == CodingPlan(hidden=Rate(64), input=RealInput())
+    assert as_plan(coding) == CodingPlan(hidden=Rate(64), input=RealInput(), schedule=Concurrent(64))
 
 
 @pytest.mark.parametrize("coding", ["raet", "", 64, None, Rate, 0.5, RealInput()])
@@ -36,9 +49,9 @@ def test_what_is_no_code_is_refused_with_the_known_names(coding: object) -> None
         as_plan(coding)
 
 
-@pytest.mark.parametrize("code", ["analog", "rate", 1, None, Rate(4), PoissonInput])
+@pytest.mark.parametrize("code", ["analog", "raet", "", 1, None, Rate, PoissonInput])
 def test_what_is_no_input_code_is_refused_with_the_known_names(code: object) -> None:
-    with pytest.raises(ConfigurationError, match=r"unknown input code .*poisson, real"):
+    with pytest.raises(ConfigurationError, match=r"unknown input code .*poisson, rate, real"):
         CodingPlan(input=code)  # type: ignore[arg-type]
 
 
@@ -59,6 +72,7 @@ def test_a_registered_code_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch)
 
 def test_codes_and_plans_are_values_that_do_not_change() -> None:
     assert Rate(8) == Rate(8) != Rate(9)
+    assert CodingPlan(Rate(8)) == CodingPlan(Rate(8)) != CodingPlan(Rate(9))
     assert hash(CodingPlan(Rate(8))) == hash(CodingPlan(Rate(8)))
     with pytest.raises(FrozenInstanceError):
         Rate(8).steps = 9  # type: ignore[misc]

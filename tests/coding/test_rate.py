@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
-from coding import ConfigurationError, Rate
-from coding.code import fire_repeatedly
+from coding import Code, ConfigurationError, Rate
 
 STEPS = [1, 2, 3, 7, 16, 64, 100]
 #: Values k / 1024: sums of them are exact in both precisions, so a spike count is a whole-number computation.
 NUMERATORS = torch.arange(1025)
+
+
+@dataclass(frozen=True)
+class EmptyRate(Rate):
+    """Rate code from an empty membrane."""
+
+    @property
+    def initial_potential(self) -> float:
+        return 0.0
 
 
 def exact_values(dtype: torch.dtype) -> torch.Tensor:
@@ -18,7 +28,7 @@ def exact_values(dtype: torch.dtype) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("steps", STEPS)
 def test_an_empty_membrane_fires_floor_of_steps_times_value(steps: int, dtype: torch.dtype) -> None:
-    train = fire_repeatedly(Rate(steps), exact_values(dtype), initial_potential=0.0)
+    train = EmptyRate(steps).encode(exact_values(dtype))
     assert torch.equal(train.sum(0).long(), NUMERATORS * steps // 1024)
 
 
@@ -86,3 +96,39 @@ def test_firing_leaves_the_potential_as_it_is() -> None:
 def test_steps_must_be_a_whole_number_of_at_least_one(steps: object) -> None:
     with pytest.raises(ConfigurationError, match="steps must be a whole number of at least 1"):
         Rate(steps)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("code", [Rate, EmptyRate])
+def test_a_window_counts_the_spikes_that_a_constant_drive_makes(
+    code: type[Rate], steps: int, dtype: torch.dtype
+) -> None:
+    values = torch.cat([exact_values(dtype), torch.tensor([-2.0, -0.25, 1.25, 9.0], dtype=dtype)])
+    found = code(steps).quantize(values)
+    assert found.spikes is not None and found.updates is not None
+    assert torch.equal(found.spikes, code(steps).encode(values).sum(0))
+    assert torch.equal(found.values, found.spikes / steps)
+    assert bool((found.updates == steps).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps", [1, 3, 7, 10, 31, 64, 100, 256])
+def test_the_closed_form_counts_the_spikes_of_a_window_fired_step_by_step(steps: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(steps)
+    drawn = torch.rand(2000, generator=generator, dtype=dtype) * 1.4 - 0.2
+    halves = (torch.arange(2 * steps + 1, dtype=dtype) - 0.5) / steps  # where rounding to a count turns
+    values = torch.cat([drawn, halves, halves + 0.5 / steps])
+    code = Rate(steps)
+    for found, expected in zip(code.quantize(values), Code.quantize(code, values), strict=True):
+        assert found is not None and expected is not None
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
+def test_the_spikes_of_a_window_fill_its_first_steps() -> None:
+    code, values = Rate(10), torch.linspace(0, 1, 41, dtype=torch.float64)
+    potential, counts = values * 10 + 0.5, code.quantize(values).spikes
+    for t in range(10):
+        payload, _ = code.fire(potential, t, None)
+        potential = potential - payload
+        assert counts is not None and torch.equal(payload, (counts > t).double())

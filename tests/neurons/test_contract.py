@@ -16,6 +16,7 @@ from neurons import (
     Neuron,
     NorseNeuron,
     SignedIntegrateFire,
+    SignedWindow,
     SnntorchNeuron,
     register_neuron,
 )
@@ -42,6 +43,8 @@ FAMILY: dict[str, Callable[[], Neuron]] = {
     "identity": lambda: SignedIntegrateFire(Rate(STEPS), 1.0),
     "imbalanced": lambda: SignedIntegrateFire(Rate(STEPS), 0.25, "imbalanced"),
     "corrective": lambda: CorrectiveIntegrateFire(Rate(STEPS)),
+    "signed window": lambda: SignedWindow(Rate(STEPS), 0.25),
+    "graded signed window": lambda: SignedWindow(Rate(STEPS), 0.25, "graded"),
     "snntorch": snntorch_leaky,
     "norse": norse_iaf,
 }
@@ -140,7 +143,7 @@ def test_a_strong_positive_drive_fires_every_step(neuron: Neuron) -> None:
 
 @pytest.mark.parametrize("name", sorted(NEURONS))
 def test_a_registered_neuron_follows_the_contract(name: str) -> None:
-    arguments = {"negative_slope": 0.5} if name == "signed" else {}
+    arguments = {"negative_slope": 0.5} if name in ("signed", "signed-window") else {}
     assert isinstance(NEURONS[name](Rate(4), **arguments), Neuron)
 
 
