@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,7 @@ def measure(
     network: snnconv.SpikingNetwork, model: nn.Module, split: Split, what: str, simulator: str = "auto"
 ) -> snnconv.Evaluation:
     """Evaluation on ``split`` under a progress bar."""
-    parts = track(list(batches(split)), description=what, transient=True)
+    parts = track(list(batches(split)), description=what, transient=True, disable=not sys.stdout.isatty())
     return snnconv.evaluate(network, parts, reference=model, simulator=simulator)
 
 
