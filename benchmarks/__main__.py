@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+from collections.abc import Callable
+from typing import Any
 
-from benchmarks import comparison, cost, max_pooling, rate
+from benchmarks import (
+    codes,
+    comparison,
+    cost,
+    few_spike_peer,
+    graph,
+    hybrid,
+    max_pooling,
+    rate,
+    window_cost,
+)
 
-BENCHMARKS = {"cost": cost.run, "max_pooling": max_pooling.run, "comparison": comparison.run, "rate": rate.run}
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "cost": cost.run,
+    "window_cost": window_cost.run,
+    "graph": graph.run,
+    "max_pooling": max_pooling.run,
+    "few_spike_peer": few_spike_peer.run,
+    "comparison": comparison.run,
+    "codes": codes.run,
+    "rate": rate.run,
+    "hybrid": hybrid.run,
+}
 
 
 def main() -> None:
@@ -14,13 +37,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--images", type=int, help="only the first N test images")
-    arguments = parser.parse_args()
-    for name in arguments.names:
+    parser.add_argument("--steps", type=int, help=f"time steps of a stream: {_takers('steps')}")
+    parser.add_argument("--rows", nargs="+", metavar="PATTERN", help=f"only rows of these names: {_takers('rows')}")
+    arguments = vars(parser.parse_args())
+    names = arguments.pop("names") or list(BENCHMARKS)
+    options: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}
+    for name in names:
         if name not in BENCHMARKS:
             parser.error(f"unknown benchmark {name!r}; known: {', '.join(BENCHMARKS)}")
-    limit = {} if arguments.images is None else {"images": arguments.images}
-    for name in arguments.names or BENCHMARKS:
-        BENCHMARKS[name](**limit)
+        for option in options:
+            if option not in _options(name):
+                parser.error(f"{name} takes no --{option}; name the benchmarks that do: {_takers(option)}")
+    for name in names:
+        BENCHMARKS[name](**options)
+
+
+def _options(name: str) -> list[str]:
+    return list(inspect.signature(BENCHMARKS[name]).parameters)
+
+
+def _takers(option: str) -> str:
+    return ", ".join(name for name in BENCHMARKS if option in _options(name))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,10 +16,10 @@ from benchmarks.peers import (
     run_spikingjelly,
 )
 from benchmarks.rate import CALIBRATION_IMAGES, NEURONS, convert, measure
-from benchmarks.results import publish
+from benchmarks.results import ACCURACY_HEAD, accuracy_cells, note, publish
 
 MARKS = (8, 16, 32, 64)
-HEAD = ("converter", "steps", "ANN %", "SNN %", "loss", "standard error", "spikes per neuron")
+HEAD = ("converter", "steps", *ACCURACY_HEAD, "spikes per neuron")
 
 
 def run(images: int | None = 1000) -> None:
@@ -52,7 +51,7 @@ def run(images: int | None = 1000) -> None:
             table += [_peer_row(peer, steps) for steps in MARKS]
             publish("comparison", title, HEAD, table)  # after each, so that an interruption loses little
     except PeerMissing as missing:
-        sys.stderr.write(f"{missing}\n")
+        note(str(missing))
 
 
 def _peer_row(peer: PeerResult, steps: int) -> list[Any]:
@@ -61,13 +60,4 @@ def _peer_row(peer: PeerResult, steps: int) -> list[Any]:
 
 
 def _row(label: str, steps: int, reference: float, accuracy: float, spikes: float, images: int) -> list[Any]:
-    error = (accuracy * (100 - accuracy) / images) ** 0.5
-    return [
-        label,
-        steps,
-        round(reference, 2),
-        round(accuracy, 2),
-        round(reference - accuracy, 2),
-        round(error, 2),
-        round(spikes, 2),
-    ]
+    return [label, steps, *accuracy_cells(reference, accuracy, images), round(spikes, 2)]

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from benchmarks.datasets import cifar10_test, data_file
 from benchmarks.networks import WEIGHTS_FILE, module_resnet20, resnet20
 from benchmarks.peers import SPIKINGJELLY_BEST, PeerMissing, run_spikingjelly
 from benchmarks.rate import NEURONS, convert
-from benchmarks.results import publish
+from benchmarks.results import note, publish
 from snnconv.simulators import Clock
 
 BATCH = 100
@@ -36,12 +37,8 @@ def run(images: int | None = None) -> None:
     table: list[list[Any]] = []
     for neuron in NEURONS:
         network = convert(model, neuron, steps=STEPS)
-        forward = simulated = math.inf
-        with torch.no_grad():
-            for _ in range(REPEATS):
-                # Turn by turn, so that whatever slows the machine down slows both; each warmed up by itself first.
-                forward = min(forward, _seconds(lambda: model(split.images)))
-                simulated = min(simulated, _seconds(lambda n=network: n(split.images)) / STEPS)  # type: ignore[misc]
+        forward, run = turn_by_turn([partial(model, split.images), partial(network, split.images)])
+        simulated = run / STEPS
         table.append([f"snnconv, {neuron}", round(forward * 1e3, 1), round(simulated * 1e3, 1), simulated / forward])
     try:
         modules = module_resnet20(data_file(WEIGHTS_FILE))
@@ -57,7 +54,7 @@ def run(images: int | None = None) -> None:
         seconds = (peer.ann_seconds, peer.seconds_per_step)
         table.append([peer.label, *(round(1e3 * value, 1) for value in seconds), peer.relative_cost])
     except PeerMissing as missing:
-        sys.stderr.write(f"{missing}\n")
+        note(str(missing))
     publish(
         "cost", f"Milliseconds for {len(split.labels)} images", ("simulator", "ANN forward", "one step", "ratio"), table
     )
@@ -69,10 +66,22 @@ def run(images: int | None = None) -> None:
     publish("memory", f"Peak memory of a run on {BATCH} images", ("steps", "MiB", "ratio"), rows)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def turn_by_turn(works: Sequence[Callable[[], object]], calls: int = CALLS) -> list[float]:
+    """The best time of each of ``works`` in seconds.
+
+    They take turns, so that whatever slows the machine down slows all; each is warmed up by itself first.
+    """
+    best = [math.inf] * len(works)
+    with torch.no_grad():
+        for _ in range(REPEATS):
+            best = [min(seconds, _seconds(work, calls)) for seconds, work in zip(best, works, strict=True)]
+    return best
+
+
+def _seconds(work: Callable[[], object], calls: int) -> float:
     """The best of a few calls in a row, the first of which warms up."""
     seconds = math.inf
-    for _ in range(CALLS):
+    for _ in range(calls):
         start = time.perf_counter()
         work()
         seconds = min(seconds, time.perf_counter() - start)

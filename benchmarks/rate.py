@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,24 +13,14 @@ from torch import Tensor, nn
 import snnconv
 from benchmarks.datasets import Split, cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, resnet20
-from benchmarks.results import publish
+from benchmarks.results import ACCURACY_HEAD, accuracy_cells, publish
 from coding import Rate
 
 CALIBRATION_IMAGES = 500
 STEPS = 128
 MARKS = (16, 32, 64, 128)
 NEURONS = ("integrate-fire", "corrective")
-HEAD = (
-    "neuron",
-    "images",
-    "steps",
-    "ANN %",
-    "SNN %",
-    "loss",
-    "standard error",
-    "alike %",
-    "spikes per neuron",
-)
+HEAD = ("neuron", "images", "steps", *ACCURACY_HEAD, "alike %", "spikes per neuron")
 
 
 def batches(split: Split, size: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
@@ -42,10 +33,12 @@ def convert(model: nn.Module, neuron: str, steps: int = STEPS) -> snnconv.Spikin
     return snnconv.convert(model, cifar10_train(CALIBRATION_IMAGES).images, coding=Rate(steps), neuron=neuron)
 
 
-def measure(network: snnconv.SpikingNetwork, model: nn.Module, split: Split, what: str) -> snnconv.Evaluation:
+def measure(
+    network: snnconv.SpikingNetwork, model: nn.Module, split: Split, what: str, simulator: str = "auto"
+) -> snnconv.Evaluation:
     """Evaluation on ``split`` under a progress bar."""
-    parts = list(batches(split))
-    return snnconv.evaluate(network, track(parts, description=what, transient=True), reference=model)
+    parts = track(list(batches(split)), description=what, transient=True, disable=not sys.stdout.isatty())
+    return snnconv.evaluate(network, parts, reference=model, simulator=simulator)
 
 
 def rows(neuron: str, result: snnconv.Evaluation) -> list[list[Any]]:
@@ -60,10 +53,7 @@ def rows(neuron: str, result: snnconv.Evaluation) -> list[list[Any]]:
                 neuron,
                 result.samples,
                 steps,
-                round(result.reference_accuracy, 2),
-                round(accuracy, 2),
-                round(result.reference_accuracy - accuracy, 2),
-                round((accuracy * (100 - accuracy) / result.samples) ** 0.5, 2),
+                *accuracy_cells(result.reference_accuracy, accuracy, result.samples),
                 round(result.agreement_by_step[steps - 1], 2),
                 round(result.spikes_by_step[steps - 1] / result.neurons, 3),
             ]
