@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -75,16 +75,17 @@ def _sum_upwards(value: float, residual: float) -> float:
 
 @dataclass(frozen=True)
 class Levels:
-    """Trains of a window code from the smallest values to the largest, found through the leading bits of a value.
+    """Trains of a window code from the smallest values to the largest, found through the bits of a value.
 
-    The bits of a positive float grow with it, so a value's leading bits name a cell of neighbouring values;
-    ``first[cell]`` is the train of the cell's smallest value, and ``corrections`` comparisons find its own.
+    The bits of a positive float grow with it. Its leading bits name a cell of neighbouring values; ``carry`` holds for
+    every cell the train of its smallest value above ``shift`` bits that make a carry of the value's low bits as soon as
+    they reach those of the next train. Where a cell holds more trains, ``corrections`` comparisons follow.
     """
 
     dtype: torch.dtype
     shift: int
     lowest_cell: int
-    first: Tensor
+    carry: Tensor
     corrections: int
     #: Smallest value of the train behind this one; not a number for the last, which not even infinity exceeds.
     following: Tensor
@@ -96,28 +97,21 @@ class Levels:
         """Decoded values for ``values`` of any shape; spikes and updates too if ``counted``."""
         order = memory_order(values)
         flat = values.detach().permute(order).reshape(-1)
-        cells = (flat.view(_BITS[self.dtype][0]) >> self.shift).sub_(self.lowest_cell)
-        cells.clamp_(0, len(self.first) - 1)
-
-        def shaped(found: Tensor) -> Tensor:
-            found = found.view([values.shape[axis] for axis in order])
-            return found.permute([order.index(axis) for axis in range(values.dim())])
-
-        if self.corrections == 1 and not counted:  # in floating point throughout, which is several times faster
-            following, below, difference = (table.index_select(0, cells) for table in self._by_cell)
-            return Quantized(shaped(below.addcmul_(torch.ge(flat, following, out=following), difference)), None, None)
-        train = self.first.index_select(0, cells)
+        bits = flat.view(_BITS[self.dtype][0])
+        cells = (bits >> self.shift).sub_(self.lowest_cell - 1).clamp_(0, len(self.carry) - 1)
+        train = (
+            (bits & ((1 << self.shift) - 1)).add_(self.carry.index_select(0, cells)).bitwise_right_shift_(self.shift)
+        )
         for _ in range(self.corrections):
             train += flat >= self.following.index_select(0, train)
-        tables = (self.values, self.spikes, self.updates) if counted else (self.values,)
-        found = [shaped(table.index_select(0, train)) for table in tables]
-        return Quantized(*found) if counted else Quantized(found[0], None, None)
 
-    @cached_property
-    def _by_cell(self) -> tuple[Tensor, Tensor, Tensor]:
-        below = self.values[self.first]
-        above = self.values[(self.first + 1).clamp(max=len(self.values) - 1)]
-        return self.following[self.first], below, above - below
+        def look_up(table: Tensor) -> Tensor:
+            found = table.index_select(0, train).view([values.shape[axis] for axis in order])
+            return found.permute([order.index(axis) for axis in range(values.dim())])
+
+        if not counted:
+            return Quantized(look_up(self.values), None, None)
+        return Quantized(look_up(self.values), look_up(self.spikes), look_up(self.updates))
 
 
 def memory_order(values: Tensor) -> list[int]:
@@ -136,22 +130,30 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
         found.append(train)
         if len(found) > MOST_TRAINS:
             return None
+    if len(found) == 1:
+        return None
     found.reverse()
     integer, mantissa = _BITS[dtype]
     exact = torch.tensor([train.lowest for train in found[1:]], dtype=torch.float64)
     following = exact.to(dtype)  # the smallest number of the dtype that is not below the exact one
     following = torch.where(following < exact, following.nextafter(torch.full_like(following, math.inf)), following)
     bits = following.view(integer)
-    for leading in range(4, mantissa + 1):
-        shift = mantissa - leading
+    width = torch.iinfo(integer).bits - 1
+    for shift in range(mantissa - 4, -1, -1):
         cells = bits >> shift
-        _, counts = torch.unique(cells, return_counts=True)
-        number = int(cells[-1] - cells[0]) + 2 if len(cells) else 1
-        corrections = int(counts.max()) if len(cells) else 0
-        if corrections <= 1 or 2 * number > _MOST_CELLS:
+        most = int(torch.unique(cells, return_counts=True)[1].max())
+        number = int(cells[-1] - cells[0]) + 1
+        if len(found) << shift < 1 << width and (most == 1 or 2 * number > _MOST_CELLS):
             break
-    lowest = int(cells[0]) if len(cells) else 0
-    starts = torch.searchsorted(cells.contiguous(), torch.arange(lowest, lowest + number, dtype=cells.dtype))
+    lowest = int(cells[0])
+    inside = torch.arange(lowest, lowest + number, dtype=integer)
+    first = torch.searchsorted(cells.contiguous(), inside)
+    own = bits[first.clamp(max=len(bits) - 1)]
+    low = torch.where(own >> shift == inside, own & ((1 << shift) - 1), 1 << shift)
+    # Below the lowest cell there is no train but silence, above the highest only the last.
+    carry = torch.cat(
+        [first.new_zeros(1), (first << shift) + (1 << shift) - low, first.new_tensor([len(bits) << shift])]
+    )
     none = torch.tensor([math.nan], dtype=dtype)
 
     def column(name: str) -> Tensor:
@@ -161,8 +163,8 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
         dtype,
         shift,
         lowest,
-        starts.to(device, torch.int32),
-        corrections,
+        carry.to(device, integer),
+        most - 1,
         torch.cat([following, none]).to(device),
         column("value"),
         column("spikes"),

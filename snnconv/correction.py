@@ -15,8 +15,8 @@ from snnconv.graph import Graph
 from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.population import Population
 
-#: Activations, over all populations and samples, that are held at once.
-_MOST_ACTIVATIONS = 2**27
+#: Samples that means are taken over (their error is then far below that of a spike), and activations held at once.
+_MOST_SAMPLES, _MOST_ACTIVATIONS = 128, 2**27
 
 
 def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> dict[str, Population]:
@@ -60,10 +60,10 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
 
 def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> Inputs:
-    neurons = sum(population.neurons for population in populations.values())
-    if len(chunks) == 1 or chunks[0][0].shape[0] * neurons > _MOST_ACTIVATIONS:
+    if len(chunks) == 1:
         return chunks[0]
-    most = max(1, _MOST_ACTIVATIONS // neurons)
+    neurons = sum(population.neurons for population in populations.values())
+    most = min(_MOST_SAMPLES, max(1, _MOST_ACTIVATIONS // neurons))
     return tuple(torch.cat(column)[:most] for column in zip(*chunks, strict=True))
 
 

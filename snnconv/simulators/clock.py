@@ -18,6 +18,7 @@ class Clock(Simulator):
     """Simulates a network step by step; memory does not grow with the number of steps."""
 
     name: ClassVar[str] = "clock"
+    together: ClassVar[int] = 2**19  # so that potentials stay in the caches from step to step
 
     def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
         chunk = StreamChunk if self.network.timing is None else PipelineChunk

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 #: Decides which samples may stop: (decoded output, steps run) -> bool [N].
 Stop = Callable[[Any, int], Tensor]
 
-#: Membrane potentials of the widest population that are advanced together on a CPU, so that they stay in its caches.
-CACHED_POTENTIALS = 2**19
-
 
 class Simulator(ABC):
     """Runs a network on batches of inputs; ``steps`` are the time steps that one sample takes at most.
@@ -32,6 +29,8 @@ class Simulator(ABC):
     """
 
     name: ClassVar[str]
+    #: Neurons of the widest population, over all samples, that are simulated together on a CPU.
+    together: ClassVar[int]
 
     def __init__(
         self, network: SpikingNetwork, *, steps: int | None = None, stop: Stop | None = None, seed: int | None = None
@@ -84,5 +83,5 @@ class Simulator(ABC):
         if self.network.like.device.type != "cpu":
             return samples
         widest = max(population.neurons for population in self.network.populations.values())
-        chunks = -(-samples * widest // CACHED_POTENTIALS)
+        chunks = -(-samples * widest // self.together)
         return -(-samples // min(chunks, samples))  # of even length, so that none is too short to be worth it

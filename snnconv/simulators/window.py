@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coding import Quantized
+from coding.levels import memory_order
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
@@ -19,6 +20,9 @@ from snnconv.population import Population
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.simulator import Simulator
 from snnconv.simulators.stream import normalized_input
+
+#: Neurons of a block that is settled at once.
+_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Window(Simulator):
     """Simulates a pipeline by evaluating every population's whole window at once."""
 
     name: ClassVar[str] = "window"
+    together: ClassVar[int] = 2**21
 
     def __init__(self, network: Any, **options: Any) -> None:
         super().__init__(network, **options)
@@ -123,6 +128,8 @@ class _WindowChunk:
 
         def settle(arguments: Mapping[str, Any]) -> Tensor:
             current = arguments["self"]
+            if not (self.observers or pooled):
+                return settled(population, current)
             scale = population.broadcast_scale(current.dim())
             if shifted:
                 current = current + population.broadcast(population.shift, current.dim())
@@ -157,3 +164,31 @@ class _WindowChunk:
         environment: Environment = {**self.network.constants, **values}
         path.run(environment)
         return environment[name]  # type: ignore[no-any-return]
+
+
+def settled(population: Population, current: Tensor) -> Tensor:
+    """What a population's window decodes to for ``current``, in blocks that stay in a processor's cache."""
+    neuron, axis = population.neuron, population.channel_axis
+    assert isinstance(neuron, WindowNeuron)
+    order = memory_order(current)
+    innermost = axis is not None and order[-1] == axis % current.dim()
+    if axis is not None and not innermost:
+        blocks, scale, shift = [(current, torch.empty_like(current))], *_broadcast(population, current.dim())
+        result = blocks[0][1]
+    else:
+        result = torch.empty_like(current)
+        width = current.shape[axis] if axis is not None else 1
+        rows = max(1, _BLOCK // width)
+        sources = torch.split(current.permute(order).reshape(-1, width), rows)
+        targets = torch.split(result.permute(order).view(-1, width), rows)
+        blocks, (scale, shift) = list(zip(sources, targets, strict=True)), (population.scale, population.shift)
+    gain = 1.0 / scale
+    offset = shift * gain
+    for block, target in blocks:
+        found = neuron.window(torch.addcmul(offset, block, gain), counted=False)
+        torch.mul(found.values, scale, out=target)
+    return result
+
+
+def _broadcast(population: Population, dims: int) -> tuple[Tensor, Tensor]:
+    return population.broadcast_scale(dims), population.broadcast(population.shift, dims)

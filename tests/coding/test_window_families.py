@@ -128,7 +128,7 @@ def test_one_spike_phases_follow_the_formula_of_the_threshold_shift(steps: int, 
     exponent = torch.log((1 + 1 / base) / (2 * x.clamp(min=1e-300))) / math.log(base)
     phase = exponent.ceil().clamp(min=0)
     expected = torch.where((x <= 0) | (phase > steps - 1), 0.0, base**-phase)
-    torch.testing.assert_close(OneSpike(steps, base).quantize(x).values, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(OneSpike(steps, base, "arithmetic").quantize(x).values, expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("spikes", [2, 3, 5])

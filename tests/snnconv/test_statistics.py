@@ -53,7 +53,7 @@ def test_statistics_are_those_of_the_recorded_rasters(model: str, code: str, mon
     assert sum(found.overall.intervals) == sum(sum(population.intervals) for population in wanted) > 0
     # Neither batches nor the chunks of a simulator make a train longer or shorter.
     assert snnconv.spike_statistics(network, list(torch.split(x, 9))).populations == wanted
-    monkeypatch.setattr(simulator, "CACHED_POTENTIALS", 100)
+    monkeypatch.setattr(Clock, "together", 100)
     assert snnconv.spike_statistics(network, x).populations == wanted
     assert snnconv.spike_statistics(network, x, simulator="auto").populations == wanted
 
