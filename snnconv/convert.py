@@ -18,10 +18,12 @@ from snnconv.capture import capture
 from snnconv.channels import channel_axes
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
+from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.network import SpikingNetwork, gate_nodes
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
+from snnconv.parts import Parts
 from snnconv.population import Population
 from snnconv.preflight import inspect
 from snnconv.probing import check_capture, prepared
@@ -58,27 +60,31 @@ def convert(
     """
     plan = as_plan(coding, input, schedule)
     scaling = Scaling(normalization, percentile)
-    parts = collect(calibration)
-    captured = capture(model, parts[0], "calibration", constants)
+    batches = collect(calibration)
+    captured = capture(model, batches[0], "calibration", constants)
     report = inspect(captured)
     if not report.ok:
         raise UnsupportedModelError(report)
-    samples = arrange(parts, captured.batch_axis)
+    samples = arrange(batches, captured.batch_axis)
     example = samples.fitted[0]
     check_capture(captured, runnable(model, constants), example)
     graph = prepared(captured, example)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
     nodes = _activation_nodes(graph)
-    channels = channel_axes(graph, shapes)
+    windowed = isinstance(plan.schedule, Pipeline)
+    channels = channel_axes(graph, shapes) if normalization == "channel" else dict.fromkeys([*shapes, *nodes])
+    spiking_inputs = {name: 1 if _has_channels(graph, shape) else None for name, shape in shapes.items()}
+    parts = Parts(graph, set(nodes), constant_input=not plan.input.spiking)
+    # Trains that meet in a max pooling group are compared, so they must stand for the same values.
+    axes = {name: channels[name] for name in nodes} | (spiking_inputs if plan.input.spiking else {})
+    meeting = meeting_channels(graph, parts, axes) if windowed else set()
     observed = {
-        name: Observed(channels[name] if normalization == "channel" else None, activation)
-        for name, activation in nodes.items()
+        name: Observed(None if name in meeting else channels[name], activation) for name, activation in nodes.items()
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
     observe(graph, observed, samples.fitted)
     names = _names(graph, nodes)
     plan.check_names([(names[name], name) for name in nodes])
-    windowed = isinstance(plan.schedule, Pipeline)
     populations = {}
     for name in nodes:
         code = fitted_code(plan.code_for(names[name], name), observed[name], scaling)
@@ -97,9 +103,9 @@ def convert(
     densities = {name: found.active / found.total for name, found in observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     input_shapes = [(free or shape[0], *shape[1:]) for shape in shapes.values()]
-    return SpikingNetwork(
-        graph, populations, plan, input_shapes, _ranges(samples.fitted, graph), densities, samples.held_out
-    )
+    by_channel = [spiking_inputs[name] is not None and name not in meeting for name in graph.inputs]
+    ranges = _ranges(samples.fitted, by_channel)
+    return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
 
 
 def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
@@ -178,12 +184,16 @@ def _plain_op(node: Node) -> str:
     return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
 
 
-def _ranges(chunks: Sequence[Inputs], graph: Graph) -> list[tuple[Tensor, Tensor]]:
-    """Smallest and largest value of each input: one pair a channel (axis 1) where there are channels."""
+def _has_channels(graph: Graph, shape: tuple[int, ...]) -> bool:
+    return graph.batch_axis == 0 and len(shape) > 2
+
+
+def _ranges(chunks: Sequence[Inputs], by_channel: Sequence[bool]) -> list[tuple[Tensor, Tensor]]:
+    """Smallest and largest value of each input, or a pair for each channel (axis 1) of it."""
     ranges = []
-    for column in zip(*chunks, strict=True):
+    for column, channels in zip(zip(*chunks, strict=True), by_channel, strict=True):
         values = torch.cat(column)
-        if graph.batch_axis == 0 and values.dim() > 2:
+        if channels:
             rest = [axis for axis in range(values.dim()) if axis != 1]
             low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
         else:

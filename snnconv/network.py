@@ -15,6 +15,7 @@ from coding import CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
+from snnconv.gates import check_gates
 from snnconv.graph import Graph
 from snnconv.interpreter import evaluate_graph, laid_out
 from snnconv.operators import OPERATORS
@@ -63,6 +64,9 @@ class SpikingNetwork(nn.Module):
         #: Steps over which concurrent populations present a value once, and the windows of a pipeline.
         self.period = 1 if isinstance(plan.schedule, Pipeline) else period_of(codes, plan.input)
         self.timing = self._timing(plan.schedule) if isinstance(plan.schedule, Pipeline) else None
+        if self.timing is not None:
+            spiking = zip(graph.inputs, input_ranges, strict=True) if plan.input.spiking else ()
+            check_gates(graph, self.parts, populations, dict(spiking))
         self.requires_grad_(False)
         self.eval()
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import snnconv
 from coding import Rate
 from neurons import IntegrateFire
-from snnconv.simulators import clock
+from snnconv.simulators import simulator
 from tests.networks import ZOO, Between, Perceptron, draw, fitted_part, make, network_of, prepared
 
 STEPS = 24
@@ -226,7 +226,7 @@ def test_results_do_not_depend_on_how_a_batch_is_cut(
     _, x = make(name)
     network = network_of(name, STEPS)
     whole = network.run(x, record=["outputs", "rasters"])
-    monkeypatch.setattr(clock, "CACHED_POTENTIALS", potentials)
+    monkeypatch.setattr(simulator, "CACHED_POTENTIALS", potentials)
     cut = network.run(x, record=["outputs", "rasters"])
     assert all(torch.equal(cut.rasters[key], whole.rasters[key]) for key in whole.rasters)
     assert torch.allclose(cut.outputs, whole.outputs, rtol=1e-12, atol=1e-14)
@@ -252,7 +252,7 @@ def test_nothing_is_left_over_from_a_run(name: str) -> None:
 def test_a_sample_that_stops_keeps_the_output_it_had(
     name: str, potentials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clock, "CACHED_POTENTIALS", potentials)
+    monkeypatch.setattr(simulator, "CACHED_POTENTIALS", potentials)
     _, x = make(name)
     network = network_of(name, STEPS)
     full = network.run(x, record=["outputs", "rasters"])
