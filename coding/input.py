@@ -94,7 +94,7 @@ class SpikeInput(InputCode):
         return self.spikes.presentation
 
     def initial(self, values: Tensor) -> State:
-        return torch.zeros_like(values), None
+        return torch.full_like(values, self.spikes.initial_potential), None
 
     def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         potential, memory = state
