@@ -45,9 +45,8 @@ def network_report(network: SpikingNetwork) -> str:
             ]
         )
         if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
-            notes.append(
-                f"{population.name}: one scale for all neurons (by layer, no channel axis, or pooled over channels)"
-            )
+            why = "layer normalisation, no channel axis, or max pooling over channels"
+            notes.append(f"{population.name}: one scale for all neurons ({why})")
         if population.inserted:
             notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
         if population.silent_channels:
