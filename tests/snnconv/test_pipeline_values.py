@@ -96,7 +96,7 @@ def test_a_bounded_activation_never_exceeds_its_bound(code: str) -> None:
             assert float(decoded.max()) <= 6.0 * (1.0 + 1e-12)
 
 
-@pytest.mark.parametrize("name", ["residual", "concatenation", "leaky relu", "max pooling", "relu6"])
+@pytest.mark.parametrize("name", ["residual", "leaky relu", "max pooling"])
 def test_the_error_falls_as_windows_grow(name: str) -> None:
     model, x = make(name)
     with torch.no_grad():
