@@ -32,6 +32,7 @@ class Burst(Code):
     name: ClassVar[str] = "burst"
     streams: ClassVar[bool] = True
     windows: ClassVar[bool] = False
+    bounded: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

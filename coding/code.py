@@ -43,6 +43,8 @@ class Code(ABC):
     streams: ClassVar[bool] = False
     #: Means something when a value is known before its first spike, so that it fills a window of ``steps``.
     windows: ClassVar[bool] = True
+    #: A presentation carries ``maximum`` at most.
+    bounded: ClassVar[bool] = True
     #: Multiplications of one membrane update: spikes whose weight changes with time are weighted in the membrane.
     multiplications: ClassVar[int] = 1
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coding.code import Code
+from coding.errors import ConfigurationError
 
 #: A nest of tensors whose first axis is the batch, or ``None``.
 State = Any
@@ -78,7 +79,11 @@ class SpikeInput(InputCode):
     spiking: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _ = self.spikes.maximum  # raises while something is still to be fitted
+        if self.spikes.free_parameter is not None:
+            raise ConfigurationError(
+                f"{type(self.spikes).__name__} as input: nothing is fitted to an input, so all its parameters must be "
+                f"numbers, not {self.spikes.free_parameter!r}"
+            )
 
     @property
     def code(self) -> Code:
@@ -89,7 +94,7 @@ class SpikeInput(InputCode):
         return self.spikes.presentation
 
     def initial(self, values: Tensor) -> State:
-        return torch.zeros_like(values), None
+        return torch.full_like(values, self.spikes.initial_potential), None
 
     def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         potential, memory = state

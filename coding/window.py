@@ -196,7 +196,8 @@ class OneSpike(PowerCode):
 
     Base manipulation: ``base`` is a number above 1, or "fit". Threshold shift: ``rounding`` "floor" is none,
     "arithmetic" fires midway between two levels (the paper's (1 + 1/base) / 2), "geometric" at their geometric mean,
-    "lookahead" as "arithmetic" but at half a payload at the last step, behind which there is only silence. Raises ``ConfigurationError``.
+    "lookahead" as "arithmetic" but at half a payload at the last step, behind which there is only silence.
+    Raises ``ConfigurationError``.
     """
 
     steps: int = 24

@@ -19,10 +19,12 @@ from snnconv.channels import channel_axes
 from snnconv.correction import corrected
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
+from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.network import SpikingNetwork, gate_nodes
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
+from snnconv.parts import Parts
 from snnconv.population import Population
 from snnconv.preflight import inspect
 from snnconv.probing import check_capture, prepared
@@ -41,6 +43,7 @@ class Calibrated:
     activations: dict[str, Activation]
     observed: dict[str, Observed]
     names: dict[str, str]
+    input_ranges: list[tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,12 @@ def calibrate(
     calibration: Any,
     normalization: Literal["channel", "layer"],
     constants: Mapping[str, Tensor] | None,
+    plan: CodingPlan,
 ) -> Calibrated:
-    """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does."""
+    """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does.
+
+    Of ``plan`` only the schedule matters, and whether the input spikes.
+    """
     if normalization not in ("channel", "layer"):
         raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {normalization!r}")
     parts = collect(calibration)
@@ -76,14 +83,23 @@ def calibrate(
     graph = prepared(captured, example)
     activations = _activation_nodes(graph)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
-    channels = channel_axes(graph, shapes)
+    by_channel = normalization == "channel"
+    channels = channel_axes(graph, shapes) if by_channel else dict.fromkeys([*shapes, *activations])
+    input_axes = {name: 1 if graph.batch_axis == 0 and len(shape) > 2 else None for name, shape in shapes.items()}
+    meeting: set[str] = set()
+    if isinstance(plan.schedule, Pipeline):
+        # Trains that meet in a max pooling group are compared, so they must stand for the same values.
+        layout = Parts(graph, set(activations), constant_input=not plan.input.spiking)
+        axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
+        meeting = meeting_channels(graph, layout, axes)
     observed = {
-        name: Observed(channels[name] if normalization == "channel" else None, activation)
+        name: Observed(None if name in meeting else channels[name], activation)
         for name, activation in activations.items()
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
     observe(graph, observed, samples.fitted)
-    return Calibrated(graph, samples, activations, observed, _names(graph, activations))
+    ranges = _ranges(samples.fitted, [input_axes[name] is not None and name not in meeting for name in graph.inputs])
+    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges)
 
 
 def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> SpikingNetwork:
@@ -110,7 +126,7 @@ def network_of(
     densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     input_shapes = [(free or tensor.shape[0], *tensor.shape[1:]) for tensor in samples.fitted[0]]
-    ranges = _ranges(samples.fitted, graph)
+    ranges = calibrated.input_ranges
     return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
 
 
@@ -189,12 +205,12 @@ def _plain_op(node: Node) -> str:
     return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
 
 
-def _ranges(chunks: Sequence[Inputs], graph: Graph) -> list[tuple[Tensor, Tensor]]:
-    """Smallest and largest value of each input: one pair a channel (axis 1) where there are channels."""
+def _ranges(chunks: Sequence[Inputs], by_channel: Sequence[bool]) -> list[tuple[Tensor, Tensor]]:
+    """Smallest and largest value of each input, or a pair for each channel (axis 1) of it."""
     ranges = []
-    for column in zip(*chunks, strict=True):
+    for column, channels in zip(zip(*chunks, strict=True), by_channel, strict=True):
         values = torch.cat(column)
-        if graph.batch_axis == 0 and values.dim() > 2:
+        if channels:
             rest = [axis for axis in range(values.dim()) if axis != 1]
             low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
         else:

@@ -56,8 +56,9 @@ def convert(
     ``ConfigurationError``.
     """
     options = Options(percentile, neuron, bias_correction)
-    if coding == "auto":
-        return search(calibrate(model, calibration, normalization, constants), options, input, max_loss, minimize)
-    plan = as_plan(coding, input, schedule)
+    plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
     options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
-    return assemble(calibrate(model, calibration, normalization, constants), plan, options)
+    calibrated = calibrate(model, calibration, normalization, constants, plan)
+    if coding == "auto":
+        return search(calibrated, options, plan, max_loss, minimize)
+    return assemble(calibrated, plan, options)

@@ -27,6 +27,26 @@ class LiveStep:
     silent: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Route:
+    """How a ``gate`` is reached by what it chooses from: through ``nodes``, selections all, from the ``candidates``.
+
+    Candidates are populations, other gates, spiking inputs, and what an analog input or a constant delivers.
+    """
+
+    gate: Node
+    nodes: tuple[Node, ...]
+    candidates: frozenset[str]
+    #: The nodes with the constants that they add, and without.
+    whole: Program
+    homogeneous: Program
+
+    @property
+    def arriving(self) -> str:
+        """Name of what arrives at the gate."""
+        return str(self.gate.arguments["self"].name)
+
+
 class Parts:
     """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
 
@@ -76,10 +96,9 @@ class Parts:
         self.analog = {name for name in computed & signals if name not in timed}
         self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
-        #: For every gate: the selections between it and what it chooses from, and the name of what arrives.
         self.routes = {gate: self._route(gate) for gate in self.gates}
-        #: Inputs, populations and gates that some gate chooses from.
-        self.pooled = {name for _, _, chosen in self.routes.values() for name in chosen}
+        #: What some gate chooses from.
+        self.pooled = {name for route in self.routes.values() for name in route.candidates}
 
     def decode(self, environment: dict[str, Any]) -> Any:
         """The network's output from an environment that holds the decoded frontier."""
@@ -87,19 +106,20 @@ class Parts:
         self.readout.run(values)
         return resolve(self._output, values)
 
-    def _route(self, gate: str) -> tuple[Program, str, frozenset[str]]:
+    def _route(self, gate: str) -> Route:
         nodes = {node.name: node for node in self.step.nodes}
-        pending, path, chosen = list(nodes[gate].refs()), set(), set()
+        pending, path, candidates = list(nodes[gate].refs()), set(), set()
         while pending:
             name = pending.pop()
             if name in self._populations or name in self.gates or name not in nodes:
-                chosen.add(name)
+                candidates.add(name)
             elif name not in path:
                 path.add(name)
                 pending.extend(ref for ref in nodes[name].refs() if ref in self._signals)
-        argument = nodes[gate].arguments["self"].name
-        ordered = [node for node in self.step.nodes if node.name in path]
-        return Program(ordered, keep=[argument], signals=self._signals), argument, frozenset(chosen)
+        ordered = tuple(node for node in self.step.nodes if node.name in path)
+        argument = [nodes[gate].arguments["self"].name]
+        whole, homogeneous = Program(ordered, argument), Program(ordered, argument, self._signals)
+        return Route(nodes[gate], ordered, frozenset(candidates), whole, homogeneous)
 
     def _feeding(self, spiking_inputs: set[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         reached: dict[str, set[str]] = {name: {name} for name in spiking_inputs}

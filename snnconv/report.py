@@ -45,7 +45,12 @@ def network_report(network: SpikingNetwork) -> str:
             ]
         )
         if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
-            notes.append(f"{population.name}: one scale for all neurons (layer normalisation, or no channel axis)")
+            why = "layer normalisation, no channel axis, or max pooling over channels"
+            notes.append(f"{population.name}: one scale for all neurons ({why})")
+        bound, code = population.activation.maximum, population.code
+        if bound is not None and network.timing is None and not (code.bounded and code.period == network.period):
+            what = f"{code.name} code has no largest value in a period of {network.period} steps"
+            notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
         if population.inserted:
             notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
         if population.silent_channels:

@@ -9,8 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from coding import Code, CodingPlan, FewSpike, TableSpike
-from coding.plan import as_plan
+from coding import Code, CodingPlan, FewSpike, Pipeline, TableSpike
 from neurons import WindowNeuron
 from snnconv.assembly import Calibrated, Options, network_of, population
 from snnconv.calibration import fitted_code
@@ -74,7 +73,9 @@ class SearchLog:
         return table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
 
 
-def search(calibrated: Calibrated, options: Options, input: object, max_loss: float, minimize: Cost) -> SpikingNetwork:
+def search(
+    calibrated: Calibrated, options: Options, plan: CodingPlan, max_loss: float, minimize: Cost
+) -> SpikingNetwork:
     """The cheapest network expected to lose at most ``max_loss`` points; its ``search_log`` says what was tried.
 
     What a code in one population does to the output is measured with all others exact; such errors nearly add up as
@@ -84,19 +85,23 @@ def search(calibrated: Calibrated, options: Options, input: object, max_loss: fl
     """
     if minimize not in get_args(Cost):
         raise ConfigurationError(f"minimize must be one of {', '.join(get_args(Cost))}, got {minimize!r}")
+    if not isinstance(plan.schedule, Pipeline):
+        raise ConfigurationError(
+            f"coding='auto' searches among window codes, which have no meaning under {plan.schedule}"
+        )
     if not 0.0 < max_loss < 100.0:
         raise ConfigurationError(f"max_loss is in percentage points and must lie in (0, 100), got {max_loss!r}")
     if not calibrated.samples.held_out:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
-    return _Search(calibrated, options, input, max_loss, minimize).run()
+    return _Search(calibrated, options, plan, max_loss, minimize).run()
 
 
 class _Search:
     def __init__(
-        self, calibrated: Calibrated, options: Options, input: object, max_loss: float, minimize: Cost
+        self, calibrated: Calibrated, options: Options, plan: CodingPlan, max_loss: float, minimize: Cost
     ) -> None:
         self.calibrated, self.options, self.minimize, self.max_loss = calibrated, options, minimize, max_loss
-        self.plan = as_plan(CANDIDATES[0], input)
+        self.plan = plan
         self.scaling = options.scaling(windowed=True)
         self.nodes = list(calibrated.activations)
         self.networks: list[SpikingNetwork] = []

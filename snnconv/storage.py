@@ -79,7 +79,7 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
         raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
     try:
         return _network(json.loads(manifest), tensors)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, SnnconvError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
         raise StorageError(f"{source} holds no valid network: {error}") from error
 
 

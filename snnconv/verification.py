@@ -23,8 +23,8 @@ from snnconv.simulators.window import WindowOf
 class PopulationError:
     """Errors of one population: ``relative`` is |decoded - activation| / |activation| (2-norms over all samples).
 
-    ``bias`` is the mean error in units of the mean activation, ``saturated`` the share of activations beyond the scale,
-    ``spurious`` the share of inactive neurons that fired all the same.
+    ``bias`` is the mean error in units of the mean activation, ``saturated`` the share of activations beyond what the
+    code carries, ``spurious`` the share of inactive neurons that fired all the same.
     """
 
     name: str
@@ -131,7 +131,8 @@ class _Sums:
         self.norm2 += float((wanted.double() ** 2).sum())
         self.difference += float(difference.sum())
         self.magnitude += float(wanted.double().abs().sum())
-        self.saturated += int((population.activation.current_size(wanted) > scale * (1 + 1e-6)).sum())
+        largest = scale * (population.code.maximum * (1 + 1e-6))
+        self.saturated += int((population.activation.current_size(wanted) > largest).sum())
         self.spurious += int(((wanted == 0) & (found != 0)).sum())
         self.inactive += int((wanted == 0).sum())
         self.total += wanted.numel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +14,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import snnconv
-from coding import CODES, CodingPlan, Concurrent
+from coding import CODES, Code, Concurrent, Pipeline
 from snnconv.cli.demo import run_demo
 from snnconv.cli.models import load_model
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.sweep import sweep
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
+from snnconv.simulators import SIMULATORS
 
 app = typer.Typer(
     add_completion=False,
@@ -39,7 +41,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to 
 
 
 @app.command()
-def demo(steps: Annotated[int, typer.Option(help="Time steps.")] = 64, json_file: Json = None) -> None:
+def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:
     """Train a small network on digits, convert it, and show it beside the original."""
     figures = run_demo(console, steps)
     _write_json(json_file, figures)
@@ -66,22 +68,25 @@ def convert(
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
     weights: Weights = None,
-    coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(CODES))] = "rate",
+    coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(CODES))] = "few-spike",
+    steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None,
+    base: Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")] = None,
+    spikes: Annotated[int | None, typer.Option(help="Most spikes of a neuron.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Steps after which the next populations fire: a pipeline.")] = None,
     neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
-    steps: Annotated[int, typer.Option(help="Time steps.")] = 64,
-    input_code: Annotated[str, typer.Option("--input", help="Input code: real or poisson.")] = "real",
+    input_code: Annotated[str, typer.Option("--input", help="Input: real, poisson, or the name of a code.")] = "real",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
     percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
 ) -> None:
     """Convert a model and write the spiking network to one file."""
-    if coding not in CODES:
-        raise ConfigurationError(f"unknown code {coding!r}; known codes: {', '.join(CODES)}")
+    code = _code(coding, steps=steps, base=base, spikes=spikes)
     options: dict[str, Any] = {"normalization": normalization, "neuron": neuron}
     if percentile:
-        options["percentile"] = percentile if percentile == "mse" else _number(percentile)
+        options["percentile"] = _number("--percentile", percentile, "mse")
+    if stride is not None:
+        options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)
-    plan = CodingPlan(hidden=CODES[coding](steps), input=input_code)  # type: ignore[arg-type]
-    network = snnconv.convert(load_model(model, weights), inputs, coding=plan, **options)
+    network = snnconv.convert(load_model(model, weights), inputs, coding=code, input=input_code, **options)
     console.print(network.report(), markup=False)
     if network.held_out:
         console.print(str(snnconv.verify(network)), markup=False)
@@ -95,6 +100,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
     reference: Annotated[str, typer.Option(help="The original model, as for convert.")] = "",
     weights: Weights = None,
+    simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
     batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
     json_file: Json = None,
@@ -110,7 +116,8 @@ def evaluate(
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
     items = list(_batches(inputs, targets, batch))
-    result = snnconv.evaluate(spiking, batches_with_progress(console, items), reference=original, steps=steps)
+    shown = batches_with_progress(console, items)
+    result = snnconv.evaluate(spiking, shown, reference=original, simulator=simulator, steps=steps)
     console.print(str(result), markup=False)
     _write_json(json_file, result.to_dict())
 
@@ -145,11 +152,26 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
-def _number(text: str) -> float:
+def _code(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
+    """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
+    if name not in CODES:
+        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(CODES)}")
+    number = None if base is None else _number("--base", base, "fit")
+    given = {"steps": steps, "base": number, "spikes": spikes}
+    parameters = [field.name for field in fields(CODES[name])]
+    for option, value in given.items():
+        if value is not None and option not in parameters:
+            raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
+    chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
+    return CODES[name](**chosen)
+
+
+def _number(option: str, text: str, word: str) -> float | str:
+    """The number that ``text`` is, or ``word`` itself."""
     try:
-        return float(text)
+        return text if text == word else float(text)
     except ValueError:
-        raise ConfigurationError(f"--percentile must be a number or mse, got {text!r}") from None
+        raise ConfigurationError(f"{option} must be a number or {word}, got {text!r}") from None
 
 
 def _write_json(path: Path | None, figures: dict[str, Any]) -> None:

@@ -31,10 +31,6 @@ class MaximumOperator(Operator):
     def select(self, arguments: Arguments, values: Tensor) -> Tensor:
         """Elements of ``values`` at the places where ``self`` is largest in its group."""
 
-    @abstractmethod
-    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
-        """Whether a group holds elements of one position along ``axis`` only, in an input with ``dims`` axes."""
-
 
 @register
 class MaxPool(MaximumOperator):
@@ -49,9 +45,6 @@ class MaxPool(MaximumOperator):
         _, places = self._pool(arguments, return_indices=True)
         first = places.dim() - int(self.op[-2])  # places count over the pooled axes together
         return values.flatten(first).gather(first, places.flatten(first)).view(places.shape)
-
-    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
-        return axis is not None and axis % dims < dims - int(self.op[-2])
 
     def _pool(self, arguments: Arguments, return_indices: bool) -> Any:
         if "output_size" in arguments:
@@ -92,9 +85,6 @@ class Maximum(MaximumOperator):
             if arguments["keepdim"]
             else found
         )
-
-    def groups_within(self, axis: int | None, dims: int, arguments: Arguments) -> bool:
-        return axis is not None and axis % dims not in {dim % dims for dim in arguments["dim"]}
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         dims = {dim % len(shape) for dim in node.arguments["dim"]}

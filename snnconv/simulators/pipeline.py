@@ -10,7 +10,6 @@ from torch import Tensor
 
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
-from snnconv.errors import ModelError
 from snnconv.interpreter import Environment, Handler, laid_out
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
@@ -99,21 +98,7 @@ class PipelineChunk:
 
             return load
 
-        def offset(node: str, operator: MaximumOperator) -> Handler:
-            def pool(arguments: Mapping[str, Any]) -> Tensor:
-                values = arguments["self"]
-                highest: Tensor = operator.evaluate(arguments)
-                if bool((highest != -operator.evaluate({**arguments, "self": -values})).any()):
-                    raise ModelError(
-                        f"{node}: max pooling over values that differ by constants has no meaning for spike trains; "
-                        "use schedule=Concurrent(steps), or pool before the constants are added"
-                    )
-                return highest
-
-            return pool
-
         handlers = {node: loaded(node, population) for node, population in network.populations.items()}
-        handlers.update({node: offset(node, operator) for node, operator in parts.gates.items()})
         for node, evaluate, arguments in parts.step.calls(environment):
             environment[node.name] = handlers.get(node.name, evaluate)(arguments())
             if isinstance(environment[node.name], Tensor):

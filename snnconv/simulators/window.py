@@ -118,7 +118,7 @@ class _WindowChunk:
                 observer.input(found.spikes, position)
             encoded[name] = low + found.values * (high - low)
             if name in self.parts.pooled:
-                self.potentials[name], self.spikes[name] = values * (high - low), found.spikes
+                self.potentials[name], self.spikes[name] = low + values * (high - low), found.spikes
         return encoded
 
     def _population(self, node: str, population: Population) -> Handler:
@@ -147,23 +147,25 @@ class _WindowChunk:
 
     def _gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
-        path, routed, _ = self.parts.routes[node]
+        route = self.parts.routes[node]
+
+        def routed(program: Program, values: Mapping[str, Tensor]) -> Any:
+            environment: Environment = {**self.environment, **values}
+            program.run(environment)
+            return environment[route.arriving]
 
         def gate(arguments: Mapping[str, Any]) -> Tensor:
-            potentials, spikes = (self._routed(path, routed, values) for values in (self.potentials, self.spikes))
-            keys = {**arguments, "self": potentials}
+            analog = {name: self.environment[name] for name in route.candidates - self.potentials.keys()}
+            keys = {**arguments, "self": routed(route.whole, self.potentials)}
+            spikes = routed(
+                route.homogeneous, self.spikes | {name: torch.zeros_like(value) for name, value in analog.items()}
+            )
             self.potentials[node], self.spikes[node] = operator.evaluate(keys), operator.select(keys, spikes)
             for observer in self.observers:
                 observer.gated(node, self.spikes[node])
             return operator.select(keys, arguments["self"])
 
         return gate
-
-    def _routed(self, path: Program, name: str, values: Mapping[str, Tensor]) -> Tensor:
-        """What arrives at a gate when its sources hold ``values`` instead of what they emit."""
-        environment: Environment = {**self.network.constants, **values}
-        path.run(environment)
-        return environment[name]  # type: ignore[no-any-return]
 
 
 def settled(population: Population, current: Tensor) -> Tensor:

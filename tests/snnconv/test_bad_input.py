@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import snnconv
-from coding import CodingPlan, Rate
+from coding import TTFS, CodingPlan, FewSpike, Phase, Rate, SpikeInput
 from neurons import NEURONS, IntegrateFire
 from snnconv import ConfigurationError, InputError, ModelError, SnnconvError
 from tests.networks import TwoInputs, draw, make, network_of, prepared
@@ -105,8 +105,15 @@ def test_steps_are_positive_whole_numbers(steps: Any) -> None:
         network_of("deep").run(make("deep")[1], steps=steps)
 
 
+def test_an_input_code_has_nothing_left_to_fit() -> None:
+    assert CodingPlan(input="phase").input == SpikeInput(Phase())
+    for code in ("one-spike", FewSpike(), TTFS(tau="fit")):
+        with pytest.raises(ConfigurationError, match="nothing is fitted to an input"):
+            CodingPlan(input=code)  # type: ignore[arg-type]
+
+
 def test_a_plan_takes_codes_only() -> None:
-    for arguments in ({"hidden": 3}, {"input": 3}, {"hidden": "real"}, {"input": "rate"}):
+    for arguments in ({"hidden": 3}, {"input": 3}, {"hidden": "real"}, {"input": "smell"}):
         with pytest.raises(ConfigurationError, match="unknown"):
             CodingPlan(**arguments)  # type: ignore[arg-type]
 

@@ -15,6 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 import snnconv
+from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.main import app, main
 from tests.networks import Perceptron, draw, prepared
 
@@ -64,6 +65,7 @@ def failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     return written
 
 
+RATE = ("--coding", "rate", "--steps", "32")
 MODELS = {
     "exported program": ("model.pt2",),
     "function with safetensors": ("own_model:build", "--weights", "weights.safetensors"),
@@ -78,7 +80,7 @@ def test_a_model_is_inspected_converted_and_evaluated(kind: str, folder: Path) -
     report = json.loads((folder / "preflight.json").read_text())
     assert report["ok"] is True and [line["op"] for line in report["operations"]] == ["linear", "relu", "linear"]
 
-    printed = run("convert", *model, "--calibration", "samples.npz", "-o", "n.snn", "--steps", "32", "--percentile=100")
+    printed = run("convert", *model, "--calibration", "samples.npz", "-o", "n.snn", *RATE, "--percentile=100")
     assert "1 populations, 12 neurons" in printed and "written: n.snn" in printed
     assert snnconv.load("n.snn").plan.hidden.steps == 32
 
@@ -116,7 +118,7 @@ def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
 def test_options_reach_the_library(folder: Path) -> None:
     run(
         *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--neuron", "corrective"),
-        *("--input", "poisson", "--normalization", "layer", "--percentile", "mse", "--steps", "5"),
+        *("--input", "poisson", "--normalization", "layer", "--percentile", "mse", "--coding", "rate", "--steps", "5"),
     )
     network = snnconv.load("n.snn")
     (population,) = network.populations.values()
@@ -124,6 +126,47 @@ def test_options_reach_the_library(folder: Path) -> None:
     assert network.plan.input.name == "poisson" and population.scale.numel() == 1
     run("evaluate", "n.snn", "--data", "samples.npy", "--steps", "3", "--json", "result.json")
     assert json.loads((folder / "result.json").read_text())["steps"] == 3
+
+
+def test_few_spike_code_is_the_default_and_is_fitted(folder: Path) -> None:
+    printed = run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn")
+    network = snnconv.load("n.snn")
+    assert network.plan.hidden == FewSpike() and network.plan.schedule == Pipeline()
+    (population,) = network.populations.values()
+    assert 1.0 < population.code.base < 4.0  # type: ignore[attr-defined]
+    assert "few-spike(8, " in printed and "latency 8 steps" in printed
+
+
+CODES: dict[str, tuple[tuple[str, ...], CodingPlan]] = {
+    "few-spike": (("--steps", "6", "--base", "1.5", "--spikes", "2"), CodingPlan(FewSpike(6, 1.5, 2))),
+    "few-spike, fitted": (("--coding", "few-spike", "--base", "fit"), CodingPlan(FewSpike())),
+    "one-spike": (("--coding", "one-spike", "--steps", "12", "--base", "1.3"), CodingPlan(OneSpike(12, 1.3))),
+    "ttfs": (
+        ("--coding", "ttfs", "--steps", "20", "--stride", "10", "--input", "phase"),
+        CodingPlan(TTFS(20), input=Phase(), schedule=Pipeline(10)),
+    ),
+    "burst": (("--coding", "burst", "--input", "burst"), CodingPlan(Burst(), input=Burst())),
+    "rate in windows": (("--coding", "rate", "--stride", "64"), CodingPlan(Rate(), schedule=Pipeline(64))),
+}
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_codes_take_their_parameters(kind: str, folder: Path) -> None:
+    options, plan = CODES[kind]
+    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", *options)
+    assert snnconv.load("n.snn").plan == plan
+    run("evaluate", "n.snn", "--data", "samples.npz", "--json", "result.json")
+    assert json.loads((folder / "result.json").read_text())["accuracy"] > 50.0
+
+
+def test_both_simulators_measure_the_same(folder: Path) -> None:
+    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", "--base", "1.5")
+    figures = []
+    for simulator in ("clock", "window", "auto"):
+        run("evaluate", "n.snn", "--data", "samples.npz", "--simulator", simulator, "--json", "result.json")
+        figures.append(json.loads((folder / "result.json").read_text()))
+    assert figures[0]["spikes"] == figures[1]["spikes"] and figures[1] == figures[2]
+    assert figures[0]["accuracy_by_step"] is None and figures[0]["steps"] == 8
 
 
 def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> None:
@@ -147,6 +190,20 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
     "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
     "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
+    "spikes of ttfs": (
+        ("convert", "model.pt2", *CONVERT, "--coding", "ttfs", "--spikes", "2"),
+        "--spikes: ttfs code has no such parameter; it has steps, tau, delay, rounding",
+    ),
+    "base of rate": (
+        ("convert", "model.pt2", *CONVERT, "--coding", "rate", "--base", "2"),
+        "--base: rate code has no such parameter; it has steps",
+    ),
+    "base in words": (("convert", "model.pt2", *CONVERT, "--base", "two"), "--base must be a number or fit"),
+    "base too small": (("convert", "model.pt2", *CONVERT, "--base", "0.5"), "base must be 'fit' or a number above 1"),
+    "stride": (("convert", "model.pt2", *CONVERT, "--stride", "0"), "stride must be None or a whole number from 1"),
+    "stride of burst": (("convert", "model.pt2", *CONVERT, "--coding", "burst", "--stride", "2"), "no window form"),
+    "input to be fitted": (("convert", "model.pt2", *CONVERT, "--input", "one-spike"), "nothing is fitted to an input"),
+    "random input of windows": (("convert", "model.pt2", *CONVERT, "--input", "poisson"), "poisson input is a stream"),
     "unknown input": (("convert", "model.pt2", *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
     "unknown neuron": (("convert", "model.pt2", *CONVERT, "--neuron", "brain"), "unknown neuron 'brain'"),
     "percentile": (("convert", "model.pt2", *CONVERT, "--percentile", "most"), "--percentile must be a number"),
@@ -174,6 +231,18 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "no model of a sweep": (("sweep", "missing.pt2", *SWEEP[2:]), "missing.pt2 cannot be read"),
     "no samples of a sweep": ((*SWEEP, "--data", "no.npz"), "no.npz cannot be read"),
     "folder of a sweep": ((*SWEEP[:-1], "samples.npz/deeper"), "samples.npz/deeper cannot be made a folder"),
+    "unknown simulator": (
+        ("evaluate", "rate.snn", "--data", "samples.npz", "--simulator", "magic"),
+        "unknown simulator 'magic'; known: auto, clock, window",
+    ),
+    "windows of a stream": (
+        ("evaluate", "rate.snn", "--data", "samples.npz", "--simulator", "window"),
+        "use simulator='clock'",
+    ),
+    "steps of a pipeline": (
+        ("evaluate", "few.snn", "--data", "samples.npz", "--steps", "3"),
+        "steps=3 has no meaning in a pipeline",
+    ),
     "steps of the demo": (("demo", "--steps", "0"), "steps must be a whole number"),
 }
 
@@ -186,6 +255,10 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
         (folder / name).write_bytes(b"nothing that can be read")
     torch.save({"first.weight": torch.zeros(2)}, folder / "other.pt")
     arguments, message = ERRORS[kind]
+    for name, code in {"rate.snn": Rate(4), "few.snn": FewSpike()}.items():
+        if name in arguments:
+            model, samples = prepared(Perceptron, torch.float32), draw(10, 6, dtype=torch.float32)
+            snnconv.convert(model, samples, coding=code).save(name)
     written = failure(capsys, monkeypatch, *arguments)
     assert written.startswith("error: ") and message in written
     assert not (folder / "n.snn").exists() and not (folder / "swept").exists()
@@ -198,12 +271,18 @@ def test_figures_that_cannot_be_written_are_an_error(
     assert "no/p.json cannot be written" in written
 
 
-def test_the_demo_shows_the_spiking_network_beside_the_original(folder: Path) -> None:
+def test_the_demo_shows_both_codes_beside_the_original(folder: Path) -> None:
     printed = run("demo", "--steps", "4", "--json", "demo.json")
     figures = json.loads((folder / "demo.json").read_text())
-    assert figures["steps"] == 4 and figures["samples"] == 359
-    assert figures["reference_accuracy"] > 95.0 and len(figures["accuracy_by_step"]) == 4
-    assert "original (ANN)" in printed and f"{figures['accuracy_by_step'][3]:.2f}" in printed
+    rate, few = figures["rate"], figures["few-spike"]
+    assert rate["steps"] == 4 and rate["samples"] == few["samples"] == 359
+    assert rate["reference_accuracy"] > 95.0 and len(rate["accuracy_by_step"]) == 4
+    assert few["steps"] == 3 * 8 and few["accuracy_by_step"] is None
+    assert abs(few["accuracy"] - few["reference_accuracy"]) < 2.0
+    assert "original (ANN)" in printed and f"{rate['accuracy_by_step'][3]:.2f}" in printed
+    (line,) = [line for line in printed.splitlines() if "few-spike code, 8 steps a layer" in line]
+    for figure in (str(few["steps"]), f"{few['accuracy']:.2f}", f"{few['spikes_per_neuron']:.2f}"):
+        assert figure in line
 
 
 def test_the_program_ends_with_two_and_without_a_traceback(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 import snnconv
 from coding import Rate
 from neurons import IntegrateFire
-from snnconv.simulators import clock
+from snnconv.simulators import Clock
 from tests.networks import ZOO, Between, Perceptron, draw, fitted_part, make, network_of, prepared
 
 STEPS = 24

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import snnconv
-from coding import Rate
+from coding import TTFS, FewSpike, Phase, Rate
 from neurons import CorrectiveIntegrateFire, IntegrateFire
 from tests.networks import (
     ZOO,
@@ -177,9 +177,9 @@ def test_a_named_neuron_is_the_neuron_of_that_name() -> None:
 
 def test_a_bounded_activation_never_has_a_scale_beyond_its_bound() -> None:
     model = prepared(lambda: Between(nn.ReLU6(), gain=30.0))
-    network = snnconv.convert(model, draw(40, 6), percentile=100)
-    (population,) = network.populations.values()
-    assert float(population.scale.max()) == 6.0
+    for code in (Rate(8), Phase(6), FewSpike(6, 1.5, 2), TTFS(20, 5.0, 1.0)):
+        (population,) = snnconv.convert(model, draw(40, 6), coding=code, percentile=100).populations.values()
+        assert float(population.scale.max()) * code.maximum == pytest.approx(6.0, rel=1e-12)
 
 
 def test_a_network_moves_to_double_precision_whole() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 import snnconv
 from coding import Burst, Code, FewSpike, Phase, Rate
 from snnconv import SpikingNetwork
-from snnconv.simulators import simulator, simulator_for
+from snnconv.simulators import Clock, simulator_for
 from snnconv.statistics import TrainObserver, TrainStatistics
 from tests.networks import GraphConvolution, draw, make, prepared
 

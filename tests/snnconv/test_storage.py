@@ -114,7 +114,7 @@ def test_the_file_is_plain_safetensors_and_names_no_folder(saved: Path) -> None:
     assert metadata["format"] == "snnconv" and metadata["version"] == "1"
     manifest = json.loads(metadata["manifest"])
     assert {entry["name"] for entry in manifest["populations"]} == {"layers.1", "layers.3"}
-    assert {name.split(".")[0] for name in names} == {"constant", "scale", "range"}
+    assert {name.split(".")[0] for name in names} == {"constant", "scale", "shift", "range"}
     assert str(Path(__file__).parent).encode() not in saved.read_bytes()
 
 
