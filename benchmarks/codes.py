@@ -15,7 +15,7 @@ from benchmarks.mnist_network import train_mnist_cnn
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, keep, note, publish
-from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
 from coding.fit import fit
 
 #: Images that both simulators compute.
@@ -26,14 +26,14 @@ CLOCK_ONLY_IMAGES = 1000
 
 @dataclass(frozen=True)
 class Setting:
-    """A row: the code of all hidden populations, under channel-wise normalisation, and how they run.
+    """A row: the code of all hidden populations (or "auto"), under channel-wise normalisation, and how they run.
 
     ``input`` is the code of the input, whose free parameter is fitted to calibration pixels; a constant current if
     ``None``.
     """
 
     name: str
-    code: Code
+    code: Code | str
     input: Code | None = None
     schedule: Schedule = field(default_factory=Pipeline)
 
@@ -51,11 +51,17 @@ SETTINGS = (
     Setting("OneSpike T=12", OneSpike(12)),
     Setting("OneSpike T=16", OneSpike(16)),
     Setting("OneSpike T=24", OneSpike(24)),
+    Setting("TableSpike T=8", TableSpike(8)),
+    Setting("TableSpike T=12", TableSpike(12)),
+    Setting("TableSpike T=16", TableSpike(16)),
+    Setting("TableSpike T=24", TableSpike(24)),
+    Setting("auto, max_loss 0.5", "auto"),
     _ttfs("TTFS T=80 tau=20", TTFS(80, tau=20.0)),
     _ttfs("TTFS T=80 GO", GRADIENT),
     Setting("TTFS T=80 GO, real input", GRADIENT),
     _ttfs("TTFS T=80 GO, early firing S=40", GRADIENT, schedule=Pipeline(stride=40)),
     _ttfs("TTFS T=40 fitted, arithmetic", TTFS(40, tau="fit", rounding="arithmetic")),
+    Setting("TTFS T=40 fitted, arithmetic, real input", TTFS(40, tau="fit", rounding="arithmetic")),
     _ttfs("TTFS T=40 fitted, geometric", TTFS(40, tau="fit", rounding="geometric")),
     Setting("Phase T=8", Phase(8)),
     Setting("Rate T=8", Rate(8), schedule=Pipeline()),
@@ -168,7 +174,7 @@ def _row(
         setting.name,
         task.name,
         result.samples,
-        setting.code.steps,
+        setting.code.steps if isinstance(setting.code, Code) else "by population",
         result.steps,
         *accuracy_cells(result.reference_accuracy, result.accuracy, result.samples),
         round(result.agreement, 2),

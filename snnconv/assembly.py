@@ -121,13 +121,25 @@ def network_of(
     """The spiking network of ``populations`` under ``plan``, its biases corrected where that has a meaning."""
     graph, samples = calibrated.graph, calibrated.samples
     if isinstance(plan.schedule, Pipeline) and options.bias_correction:
-        populations = corrected(graph, populations, samples.fitted)
+        chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
+        populations = corrected(graph, populations, chunks)
     free = -1 if graph.batch_axis == 0 else None
     densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     input_shapes = [(free or tensor.shape[0], *tensor.shape[1:]) for tensor in samples.fitted[0]]
     ranges = calibrated.input_ranges
     return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
+
+
+def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[tuple[Tensor, Tensor]]) -> Inputs:
+    """What the windows of a spiking input make of ``inputs``; an analog input is presented as it is."""
+    code = plan.input.code
+    if code is None:
+        return inputs
+    return tuple(
+        low + code.quantize((values - low) / (high - low), counted=False).values * (high - low)
+        for values, (low, high) in zip(inputs, ranges, strict=True)
+    )
 
 
 def population(
