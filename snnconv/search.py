@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from coding import Code, CodingPlan, FewSpike, Pipeline, TableSpike
+from coding import CodingPlan, Pipeline
+from coding.candidates import CANDIDATES
 from neurons import WindowNeuron
 from snnconv.assembly import Calibrated, Options, network_of, population
 from snnconv.calibration import fitted_code
@@ -25,13 +26,6 @@ from snnconv.tally import class_scores
 
 Cost = Literal["energy", "spikes", "latency"]
 
-#: From few steps and spikes to many: what a population may get.
-CANDIDATES: tuple[Code, ...] = (
-    *(TableSpike(steps) for steps in (4, 6, 8, 10, 12, 16, 24)),
-    *(FewSpike(steps, spikes=2) for steps in (3, 4, 5, 6, 8)),
-    *(FewSpike(steps, spikes=3) for steps in (5, 6, 8, 10)),
-    FewSpike(10, spikes=4),
-)
 _BISECTIONS = 8
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
 SAFETY = 1.5

@@ -40,7 +40,7 @@ def test_free_levels_err_less_than_powers_of_the_best_base(steps: int) -> None:
     def least(code: Code) -> float:  # over the scale, which is fitted with the code
         return min(squared_error(code, values * gain, weights) for gain in torch.linspace(0.8, 1.6, 81).tolist())
 
-    assert least(free) < 0.8 * least(powers)
+    assert least(free) < 0.95 * least(powers)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -244,4 +244,4 @@ def test_an_impossible_percentile_is_refused(percentile: Any) -> None:
 @pytest.mark.parametrize("normalization", ["", "neuron", None])
 def test_an_unknown_normalization_is_refused(normalization: Any) -> None:
     with pytest.raises(ConfigurationError, match="normalization must be"):
-        Scaling(normalization=normalization)
+        snnconv.convert(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), torch.rand(5, 2), normalization=normalization)

@@ -49,7 +49,7 @@ def quantised(model: nn.Module, network: SpikingNetwork, x: Tensor, quantiser: o
 @pytest.mark.parametrize("code", [TTFS(80, 20.0), TTFS(20, 5.0, -1.5), TTFS(12, 3.0, 2.0), TTFS(20, "gradient")])
 def test_ttfs_is_the_network_with_the_exponential_floor_quantiser(code: TTFS, simulator: str) -> None:
     model, x = make("deep")
-    network = snnconv.convert(model, x, coding=code)
+    network = snnconv.convert(model, x, coding=code, bias_correction=False)
     found = network.run(x, simulator=simulator).output
     assert torch.allclose(found, quantised(model, network, x, exponential_floor), rtol=1e-9, atol=1e-12)
 
@@ -58,7 +58,7 @@ def test_ttfs_is_the_network_with_the_exponential_floor_quantiser(code: TTFS, si
 @pytest.mark.parametrize("code", [OneSpike(16, 1.3), OneSpike(8, 2.0), OneSpike(24)])
 def test_one_spike_is_the_network_with_the_midpoint_quantiser(code: OneSpike, simulator: str) -> None:
     model, x = make("deep")
-    network = snnconv.convert(model, x, coding=code)
+    network = snnconv.convert(model, x, coding=code, bias_correction=False)
     found = network.run(x, simulator=simulator).output
     assert torch.allclose(found, quantised(model, network, x, nearest_power), rtol=1e-9, atol=1e-12)
 
@@ -115,7 +115,7 @@ def test_the_error_falls_as_windows_grow(name: str) -> None:
 
 def test_leaky_relu_may_stay_silent_below_its_last_level() -> None:
     model, x = prepared(lambda: nn.Sequential(nn.Linear(6, 9), nn.LeakyReLU(0.1))), draw(50, 6)
-    network = snnconv.convert(model, x, coding=OneSpike(16, 1.3))
+    network = snnconv.convert(model, x, coding=OneSpike(16, 1.3), bias_correction=False)
     (population,) = network.populations.values()
     ((_, raster),) = network.run(x, record=["rasters"]).rasters.items()
     with torch.no_grad():

@@ -147,7 +147,7 @@ def test_codes_may_be_mixed_from_population_to_population(name: str) -> None:
     assert float((network(x) - wanted).norm() / wanted.norm()) < 0.1
 
 
-@pytest.mark.parametrize("hidden", [Rate(2048), Burst(2048, 0.5), Phase(8)])
+@pytest.mark.parametrize("hidden", [Rate(2048), Burst(2048, 0.5)])
 def test_leaky_relu_converges_under_an_analog_input(hidden: Code) -> None:
     model, x = make("leaky relu")
     network = snnconv.convert(model, x, coding=hidden, schedule=Concurrent(2048), percentile=100)

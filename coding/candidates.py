@@ -1,0 +1,15 @@
+"""The codes that a search under a budget chooses from."""
+
+from __future__ import annotations
+
+from coding.code import Code
+from coding.table_spike import TableSpike
+from coding.window import FewSpike
+
+#: From one spike to several, from few steps to many; what is free in them is fitted to every population.
+CANDIDATES: tuple[Code, ...] = (
+    *(TableSpike(steps) for steps in (4, 6, 8, 10, 12, 16, 24)),
+    *(FewSpike(steps, spikes=2) for steps in (3, 4, 5, 6, 8)),
+    *(FewSpike(steps, spikes=3) for steps in (5, 6, 8, 10)),
+    FewSpike(10, spikes=4),
+)
