@@ -25,7 +25,7 @@ from snnconv.network import SpikingNetwork, gate_nodes
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.parts import Parts
-from snnconv.population import Population
+from snnconv.population import Population, check_neurons_wait
 from snnconv.preflight import inspect
 from snnconv.probing import check_capture, prepared
 from snnconv.tracing import runnable
@@ -121,6 +121,7 @@ def network_of(
     """The spiking network of ``populations`` under ``plan``, its biases corrected where that has a meaning."""
     graph, samples = calibrated.graph, calibrated.samples
     if isinstance(plan.schedule, Pipeline) and options.bias_correction:
+        check_neurons_wait(populations.values())
         chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
         populations = corrected(graph, populations, chunks)
     free = -1 if graph.batch_axis == 0 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from coding import CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
-from neurons import WindowNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
 from snnconv.gates import check_gates
@@ -22,7 +21,7 @@ from snnconv.interpreter import evaluate_graph, laid_out
 from snnconv.operators import OPERATORS
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.parts import Parts
-from snnconv.population import Population
+from snnconv.population import Population, check_neurons_wait
 from snnconv.report import network_report
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
@@ -71,7 +70,7 @@ class SpikingNetwork(nn.Module):
         self.period = 1 if isinstance(plan.schedule, Pipeline) else period_of(codes, plan.input)
         self.timing = self._timing(plan.schedule) if isinstance(plan.schedule, Pipeline) else None
         if self.timing is not None:
-            _check_neurons(populations.values())
+            check_neurons_wait(populations.values())
             spiking = zip(graph.inputs, input_ranges, strict=True) if plan.input.spiking else ()
             check_gates(graph, self.parts, populations, dict(spiking))
         self.requires_grad_(False)
@@ -204,16 +203,6 @@ class _Tensors(nn.Module):
 
     def by_name(self) -> dict[str, Tensor]:
         return {name: getattr(self, str(position)) for position, name in enumerate(self._names)}
-
-
-def _check_neurons(populations: Iterable[Population]) -> None:
-    for population in populations:
-        if not isinstance(population.neuron, WindowNeuron):
-            raise ConfigurationError(
-                f"{population.name}: {type(population.neuron).__name__} neurons fire while they integrate, and cannot "
-                "wait for a window of their own in a pipeline; use neuron='integrate-fire', or "
-                "schedule=Concurrent(steps) with rate, phase or burst code"
-            )
 
 
 def gate_nodes(graph: Graph) -> list[str]:

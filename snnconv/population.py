@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from coding import Code
-from neurons import Neuron
+from neurons import Neuron, WindowNeuron
+from snnconv.errors import ConfigurationError
 from snnconv.graph import Source
 from snnconv.operators import Activation
 
@@ -56,3 +58,14 @@ class Population:
     def window_scale(self, dims: int) -> Tensor:
         """What a payload of 1 stands for in a window, broadcastable: rate code spreads its 1.0 over many payloads."""
         return self.broadcast_scale(dims) * (self.code.period / self.code.steps)
+
+
+def check_neurons_wait(populations: Iterable[Population]) -> None:
+    """Raise ``ConfigurationError`` for a population whose neurons cannot fire in a window of their own."""
+    for population in populations:
+        if not isinstance(population.neuron, WindowNeuron):
+            raise ConfigurationError(
+                f"{population.name}: {type(population.neuron).__name__} neurons fire while they integrate, and cannot "
+                "wait for a window of their own in a pipeline; use neuron='integrate-fire', or "
+                "schedule=Concurrent(steps) with rate, phase or burst code"
+            )

@@ -92,5 +92,5 @@ def test_it_names_its_code() -> None:
 
 @pytest.mark.parametrize("code", [OneSpike(8), FewSpike(8), Phase(8, "fit"), TTFS(8, "gradient")], ids=str)
 def test_an_input_is_fitted_to_nothing_so_its_code_must_be_all_numbers(code: Code) -> None:
-    with pytest.raises(ConfigurationError, match="is fitted by convert"):
+    with pytest.raises(ConfigurationError, match="nothing is fitted to an input"):
         SpikeInput(code)

@@ -52,7 +52,9 @@ def early(model: nn.Module, network: Any, x: Tensor, code: TTFS, stride: int) ->
 def test_early_firing_is_a_loop_over_time(stride: int) -> None:
     model, x = make("deep")
     code = TTFS(16, 4.0, 1.0)
-    network = snnconv.convert(model, x, coding=CodingPlan(code, input=code, schedule=Pipeline(stride)), bias_correction=False)
+    network = snnconv.convert(
+        model, x, coding=CodingPlan(code, input=code, schedule=Pipeline(stride)), bias_correction=False
+    )
     with torch.no_grad():
         output, trains = early(model, network, x, code, stride)
     run = network.run(x, simulator="clock", record=["rasters"])
