@@ -70,7 +70,8 @@ class PoissonInput(InputCode):
 class SpikeInput(InputCode):
     """Every input element is a neuron with a hidden population's ``code``, loaded with its value once a period.
 
-    What a period leaves over stays in the membrane (phase: Kim et al. 2018; burst: Park et al. 2019).
+    It starts from the code's initial potential, and what a period leaves over stays in the membrane (phase: Kim et al.
+    2018; burst: Park et al. 2019).
     """
 
     spikes: Code
