@@ -61,7 +61,7 @@ def test_an_input_fires_the_value_once_a_period_but_for_what_its_membrane_holds(
 
 def test_a_burst_input_is_loaded_again_when_a_value_of_one_is_fired() -> None:
     # 1 is 8 thresholds: 1 + 2 + 4, a silent step, and 1. No silent step divides that spike from the next period, so
-    # its burst goes on: 2 + 4, a silent step, 1, and one threshold is left in the membrane, beside the half it began with.
+    # its burst goes on: 2 + 4, a silent step, 1, and one threshold is left beside the half there was before.
     payloads = present(Burst(), torch.ones(1, dtype=torch.float64), 10).view(2, 5) * 8
     assert payloads.tolist() == [[1, 2, 4, 0, 1], [2, 4, 0, 1, 0]]
 

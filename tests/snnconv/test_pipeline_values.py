@@ -55,7 +55,9 @@ def test_ttfs_is_the_network_with_the_exponential_floor_quantiser(code: TTFS, si
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-@pytest.mark.parametrize("code", [OneSpike(16, 1.3), OneSpike(8, 2.0), OneSpike(24)])
+@pytest.mark.parametrize(
+    "code", [OneSpike(16, 1.3, "arithmetic"), OneSpike(8, 2.0, "arithmetic"), OneSpike(24, rounding="arithmetic")]
+)
 def test_one_spike_is_the_network_with_the_midpoint_quantiser(code: OneSpike, simulator: str) -> None:
     model, x = make("deep")
     network = snnconv.convert(model, x, coding=code, bias_correction=False)
