@@ -13,7 +13,17 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Neuron, signed_neuron
-from snnconv.calibration import Calibration, Observed, Scaling, arrange, collect, fitted_code, observe, scale_of
+from snnconv.calibration import (
+    Calibration,
+    Observed,
+    Scaling,
+    arrange,
+    collect,
+    fitted_code,
+    observe,
+    scale_of,
+    warn_of_silence,
+)
 from snnconv.capture import capture
 from snnconv.channels import channel_axes
 from snnconv.correction import corrected
@@ -112,6 +122,8 @@ def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> Spik
     for node in calibrated.activations:
         code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
         populations[node] = population(calibrated, node, code, scaling, windowed, options.neuron)
+        if windowed:
+            warn_of_silence(names[node], calibrated.observed[node], scaling, code)
     return network_of(calibrated, plan, populations, options)
 
 
