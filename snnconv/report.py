@@ -79,6 +79,7 @@ def network_report(network: SpikingNetwork) -> str:
 def code_text(code: Code) -> str:
     """A code with its parameters, short enough for a table."""
     values = (getattr(code, field.name) for field in fields(code))
+    values = (f"{len(value)} levels" if isinstance(value, tuple) else value for value in values)
     shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
     return f"{code.name}({', '.join(shown)})"
 
