@@ -124,7 +124,7 @@ def optimize_kernel(code: TTFS, values: Tensor, weights: Tensor, updates: int = 
     delay, steps = code.delay, code.steps
     share = weights / weights.sum()
     order = values.argsort()
-    place = int(torch.searchsorted(share[order].cumsum(0), torch.tensor(0.02, dtype=share.dtype)))
+    place = int(torch.searchsorted(share[order].cumsum(0), share.new_tensor(0.02)))
     smallest = float(values[order][min(place, len(order) - 1)])
     losses: tuple[list[float], list[float], list[float]] = ([], [], [])
     for _ in range(updates):

@@ -26,7 +26,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     al. 2021, for currents instead of outputs). The mean runs over the neurons that are active in either network: what
     both keep silent needs no correction. ``chunks`` are calibration samples; as many are used as memory allows.
     """
-    samples = _samples(populations, chunks)
+    samples = _samples(populations, chunks, graph.batch_axis == 0)
     wanted: dict[str, Tensor] = {}
     found: dict[str, Population] = {}
 
@@ -59,8 +59,8 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     return found
 
 
-def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> Inputs:
-    if len(chunks) == 1:
+def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs], batched: bool) -> Inputs:
+    if len(chunks) == 1 or not batched:
         return chunks[0]
     neurons = sum(population.neurons for population in populations.values())
     most = min(_MOST_SAMPLES, max(1, _MOST_ACTIVATIONS // neurons))

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from coding import CodingPlan, Pipeline
+from coding import CodingPlan
 from coding.candidates import CANDIDATES
 from neurons import WindowNeuron
 from snnconv.assembly import Calibrated, Options, network_of, population
@@ -79,10 +79,6 @@ def search(
     """
     if minimize not in get_args(Cost):
         raise ConfigurationError(f"minimize must be one of {', '.join(get_args(Cost))}, got {minimize!r}")
-    if not isinstance(plan.schedule, Pipeline):
-        raise ConfigurationError(
-            f"coding='auto' searches among window codes, which have no meaning under {plan.schedule}"
-        )
     if not 0.0 < max_loss < 100.0:
         raise ConfigurationError(f"max_loss is in percentage points and must lie in (0, 100), got {max_loss!r}")
     if not calibrated.samples.held_out:
@@ -110,11 +106,11 @@ class _Search:
     def run(self) -> SpikingNetwork:
         for number, code in enumerate(CANDIDATES):
             self._try([number] * len(self.nodes), code_text(code))
-        errors, costs = self._sensitivities()
+        errors, costs = (each / each.mean().clamp(min=1e-300) for each in self._sensitivities())
         low, high = 1e-12, 1e12  # prices of squared error against cost, in units that make both means 1
         for _ in range(_BISECTIONS):
             price = (low * high) ** 0.5
-            chosen = (costs / costs.mean() + price * errors / errors.mean()).argmin(1).tolist()
+            chosen = (costs + price * errors).argmin(1).tolist()
             trial = self._try(chosen, f"mixed, price of error {price:.3g}")
             low, high = (low, price) if trial.loss <= self.max_loss else (price, high)
         kept = [number for number, trial in enumerate(self.trials) if trial.loss <= self.max_loss]

@@ -30,7 +30,7 @@ from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_p
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
 
-FORMAT, VERSION = "snnconv", 1
+FORMAT, VERSION = "snnconv", 2
 _REGISTRIES: dict[str, Mapping[str, type]] = {
     "code": CODES,
     "input": INPUT_CODES,
@@ -87,6 +87,8 @@ def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get("version", "")
     if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
         raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
+    if int(version) < VERSION:
+        raise StorageError(f"{source} has format version {version}, before codes had windows: convert the model again")
     if int(version) > VERSION:
         raise StorageError(
             f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"

@@ -172,6 +172,8 @@ def settled(population: Population, current: Tensor) -> Tensor:
     """What a population's window decodes to for ``current``, in blocks that stay in a processor's cache."""
     neuron, axis = population.neuron, population.channel_axis
     assert isinstance(neuron, WindowNeuron)
+    if 0 in current.stride():
+        current = current.contiguous()
     order = memory_order(current)
     innermost = axis is not None and order[-1] == axis % current.dim()
     if axis is not None and not innermost:

@@ -97,7 +97,7 @@ def test_a_network_without_a_batch_axis_is_measured_node_by_node() -> None:
 def test_verify_tells_the_error_of_the_decoded_rasters(name: str) -> None:
     model, x = make(name)
     for code in (FewSpike(), Rate(9), Phase(6)):
-        network = snnconv.convert(model, x, coding=code, schedule=Pipeline())
+        network = snnconv.convert(model, x, coding=code, schedule=Pipeline(), bias_correction=False, percentile=99.9)
         found = snnconv.verify(network, [x[:7], x[7:]])
         run = network.run(x, simulator="clock", record=["rasters"])
         assert (found.steps, found.samples) == (network.timing.latency, len(x))  # type: ignore[union-attr]

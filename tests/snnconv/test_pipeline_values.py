@@ -117,7 +117,7 @@ def test_the_error_falls_as_windows_grow(name: str) -> None:
 
 def test_leaky_relu_may_stay_silent_below_its_last_level() -> None:
     model, x = prepared(lambda: nn.Sequential(nn.Linear(6, 9), nn.LeakyReLU(0.1))), draw(50, 6)
-    network = snnconv.convert(model, x, coding=OneSpike(16, 1.3), bias_correction=False)
+    network = snnconv.convert(model, x, coding=OneSpike(16, 1.3, "arithmetic"), bias_correction=False)
     (population,) = network.populations.values()
     ((_, raster),) = network.run(x, record=["rasters"]).rasters.items()
     with torch.no_grad():

@@ -12,7 +12,7 @@ from torch import Tensor
 import snnconv
 from coding import TTFS, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.interpreter import Handler, evaluate_graph
-from snnconv.simulators import simulator_for
+from snnconv.simulators import Clock, Window, simulator_for
 from snnconv.simulators.window import WindowOf
 from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
 from tests.pipelines import CODES, SHAPES, assert_simulators_agree
@@ -25,7 +25,8 @@ FEW = ["residual", "overlapping pool", "leaky pool", "late input", "shortcut"]
 def network_and_input(name: str, **options: object) -> tuple[snnconv.SpikingNetwork, Tensor]:
     build, shape = SHAPES[name]
     x = draw(SAMPLES, *shape)
-    options = {"schedule": Pipeline(), "percentile": 99.0, **options}
+    # Shifts have a test of their own; scales from a maximum put values on ties, which sums that cancel would break.
+    options = {"schedule": Pipeline(), "percentile": 99.0, "bias_correction": False, **options}
     return snnconv.convert(prepared(build), x, **options), x  # type: ignore[arg-type]
 
 
@@ -80,7 +81,8 @@ def test_one_sample_and_any_chunks_of_a_batch(monkeypatch: pytest.MonkeyPatch) -
     network, x = network_and_input("overlapping pool", coding=CODES["few-spike"])
     whole = assert_simulators_agree(network, x)
     assert_simulators_agree(network, x[:1])
-    monkeypatch.setattr("snnconv.simulators.simulator.CACHED_POTENTIALS", 300)
+    for simulator in (Clock, Window):
+        monkeypatch.setattr(simulator, "together", 300)
     cut = assert_simulators_agree(network, x)
     assert all(torch.equal(cut.rasters[name], whole.rasters[name]) for name in whole.rasters)
 
@@ -122,7 +124,8 @@ def decided_otherwise(network: snnconv.SpikingNetwork, x: Tensor) -> tuple[int, 
         raster = run.rasters[population.name]
 
         def compare(arguments: Mapping[str, Any]) -> Tensor:
-            values = arguments["self"] * (1.0 / population.broadcast_scale(arguments["self"].dim()))
+            current = arguments["self"] + population.broadcast(population.shift, arguments["self"].dim())
+            values = current * (1.0 / population.broadcast_scale(current.dim()))
             found = population.neuron.window(values)  # type: ignore[attr-defined]
             train = WindowOf(population, values, found).payloads()
             assert torch.allclose(train.sum(0) * population.code.period / population.code.steps, found.values)

@@ -1,0 +1,121 @@
+"""The search for the cheapest codes within a loss, and the bias correction of the networks it assembles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import Concurrent, OneSpike, Phase
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.interpreter import evaluate_graph
+from tests.networks import GraphConvolution, draw, prepared
+
+
+def classifier() -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 16), nn.ReLU(), nn.Linear(16, 4))
+    return model, torch.randn(200, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, snnconv.SpikingNetwork]:
+    model, x = classifier()
+    return {
+        kind: snnconv.convert(model, x, coding="auto", max_loss=3.0, minimize=kind)  # type: ignore[arg-type]
+        for kind in ("energy", "spikes", "latency")
+    }
+
+
+@pytest.mark.parametrize("kind", ["energy", "spikes", "latency"])
+def test_the_chosen_network_is_the_cheapest_tried_that_keeps_the_bound(
+    found: dict[str, snnconv.SpikingNetwork], kind: str
+) -> None:
+    log = found[kind].search_log
+    assert log is not None
+    chosen = log.trials[log.chosen]
+    kept = [trial for trial in log.trials if trial.loss <= 3.0]
+    assert chosen in kept and chosen.cost(kind) == min(trial.cost(kind) for trial in kept)  # type: ignore[arg-type]
+    assert str(log).count("*") == 2 and chosen.codes in str(log)  # in the head, and at the chosen one
+
+
+def test_what_is_minimized_decides_what_is_cheap(found: dict[str, snnconv.SpikingNetwork]) -> None:
+    measured = {kind: network.search_log.trials[network.search_log.chosen] for kind, network in found.items()}  # type: ignore[union-attr]
+    for kind, trial in measured.items():
+        assert all(trial.cost(kind) <= other.cost(kind) for other in measured.values())  # type: ignore[arg-type]
+
+
+def test_the_network_found_decides_as_the_original_does(found: dict[str, snnconv.SpikingNetwork]) -> None:
+    model, _ = classifier()
+    fresh = torch.randn(1000, 8, generator=torch.Generator().manual_seed(2))
+    assert snnconv.evaluate(found["energy"], fresh, reference=model).agreement > 93.0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"minimize": "time"}, ConfigurationError, "minimize must be one of energy, spikes, latency"),
+        ({"max_loss": 0.0}, ConfigurationError, "percentage points"),
+        ({"schedule": Concurrent(8)}, ConfigurationError, "is a window code"),
+        ({"max_loss": 1e-9}, ConfigurationError, "no codes that were tried are expected to lose"),
+    ],
+)
+def test_a_search_that_cannot_work_says_why(options: dict[str, object], error: type[Exception], message: str) -> None:
+    model, x = classifier()
+    with pytest.raises(error, match=message):
+        snnconv.convert(model, x, coding="auto", **options)  # type: ignore[arg-type]
+
+
+def test_a_search_needs_class_scores_and_samples_held_out() -> None:
+    model, x = classifier()
+    with pytest.raises(ConfigurationError, match="at least 5 calibration samples"):
+        snnconv.convert(model, x[:4], coding="auto")
+    with pytest.raises(InputError, match="class scores"):
+        snnconv.convert(nn.Sequential(model, nn.Linear(4, 1)), x, coding="auto")
+
+
+def mean_errors(network: snnconv.SpikingNetwork, x: Tensor) -> Tensor:
+    """Mean error of the current of the second population, by channel, over neurons active in either network."""
+    nodes = list(network.populations)
+    currents: list[Tensor] = []
+    for spiking in (False, True):
+
+        def handler(node: str, spiking: bool = spiking) -> Callable[..., Tensor]:
+            population = network.populations[node]
+
+            def handle(arguments: dict[str, Tensor]) -> Tensor:
+                current = arguments["self"] + (population.shift if spiking else 0.0)
+                if node == nodes[1]:
+                    currents.append(current)
+                scale = population.scale
+                return population.neuron.window(current / scale).values * scale if spiking else torch.relu(current)  # type: ignore[attr-defined,no-any-return]
+
+            return handle
+
+        evaluate_graph(network.complete_graph(), (x,), handlers={node: handler(node) for node in nodes})
+    exact, found = currents
+    active = ((exact > 0) | (found - network.populations[nodes[1]].shift > 0)).double()
+    return ((found - exact) * active).sum(0) / active.sum(0)
+
+
+@pytest.mark.parametrize("code", [OneSpike(6, rounding="floor"), Phase(4)], ids=str)
+def test_shifts_take_back_the_mean_error_of_every_channel(code: object) -> None:
+    model, _ = classifier()
+    x = draw(120, 8)
+    plain, shifted = (
+        snnconv.convert(model.double(), x, coding=code, bias_correction=on)  # type: ignore[arg-type]
+        for on in (False, True)
+    )
+    assert not any(bool(p.shift.any()) for p in plain.populations.values())
+    assert float(mean_errors(shifted, x).abs().mean()) < 0.5 * float(mean_errors(plain, x).abs().mean())
+
+
+def test_samples_of_a_network_without_a_batch_axis_are_not_joined() -> None:
+    parts = [draw(6, 5, seed=seed) for seed in range(4)]
+    model = prepared(GraphConvolution)
+    network = snnconv.convert(model, parts, coding=OneSpike(40, "fit"))
+    assert network.batch_axis is None
+    torch.testing.assert_close(network(parts[0]), model(parts[0]).detach(), rtol=0.2, atol=0.05)
