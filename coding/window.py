@@ -74,18 +74,10 @@ class PowerCode(WindowCode):
 
 
 @dataclass(frozen=True)
-class Phase(PowerCode):
-    """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying 2^-(1 + t).
+class BaseCode(PowerCode):
+    """A power code whose ``base`` is a parameter of its own: a number above 1, or "fit"."""
 
-    ``steps`` is the period (8 in the paper), ``base`` another base than 2. Under ``Concurrent`` the phases repeat
-    and residuals carry over to the next period; in a window the value is floored to the last phase.
-    """
-
-    steps: int = 8
-    base: float | Literal["fit"] = 2.0
-
-    name: ClassVar[str] = "phase"
-    streams: ClassVar[bool] = True
+    base: float | Literal["fit"] = "fit"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -98,9 +90,28 @@ class Phase(PowerCode):
     def with_base(self, base: float) -> Self:
         return replace(self, base=base)
 
-    def table(self) -> WindowTable:
+    def powers(self, first: int) -> tuple[float, ...]:
+        """``base``^-first and the powers that follow it, one a step."""
         base = fixed(self, "base")
-        payloads = tuple(base ** -(1 + t) for t in range(self.steps))
+        return tuple(base ** -(first + t) for t in range(self.steps))
+
+
+@dataclass(frozen=True)
+class Phase(BaseCode):
+    """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying 2^-(1 + t).
+
+    ``steps`` is the period (8 in the paper), ``base`` another base than 2. Under ``Concurrent`` the phases repeat
+    and residuals carry over to the next period; in a window the value is floored to the last phase.
+    """
+
+    steps: int = 8
+    base: float | Literal["fit"] = 2.0
+
+    name: ClassVar[str] = "phase"
+    streams: ClassVar[bool] = True
+
+    def table(self) -> WindowTable:
+        payloads = self.powers(1)
         return WindowTable(payloads, (payloads,), None)
 
 
@@ -147,7 +158,7 @@ class TTFS(PowerCode):
 
 
 @dataclass(frozen=True)
-class FewSpike(PowerCode):
+class FewSpike(BaseCode):
     """At most ``spikes`` spikes in a window, a spike at step t carrying ``base``^-t: between one-spike and phase code.
 
     ``rounding="lookahead"`` fires where the value is nearer to this payload than to the best that the later steps
@@ -165,7 +176,6 @@ class FewSpike(PowerCode):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_base(self, self.base)
         if isinstance(self.spikes, bool) or not isinstance(self.spikes, int) or not 1 <= self.spikes <= self.steps:
             raise ConfigurationError(
                 f"{type(self).__name__}: spikes must lie between 1 and the {self.steps} steps of the window, "
@@ -177,21 +187,13 @@ class FewSpike(PowerCode):
     def limit(self) -> int | None:
         return self.spikes if self.spikes < self.steps else None
 
-    @property
-    def free_parameter(self) -> str | None:
-        return _free(self.base)
-
-    def with_base(self, base: float) -> Self:
-        return replace(self, base=base)
-
     def table(self) -> WindowTable:
-        base = fixed(self, "base")
-        payloads = tuple(base**-t for t in range(self.steps))
+        payloads = self.powers(0)
         return WindowTable(payloads, thresholds_of(payloads, self.spikes, self.rounding), self.limit)
 
 
 @dataclass(frozen=True)
-class OneSpike(PowerCode):
+class OneSpike(BaseCode):
     """Single-spike phase coding (Hwang and Kung 2024): one spike a window, worth ``base``^-t at step t.
 
     Base manipulation: ``base`` is a number above 1, or "fit". Threshold shift: ``rounding`` "floor" is none,
@@ -208,23 +210,14 @@ class OneSpike(PowerCode):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_base(self, self.base)
         check_rounding(self)
 
     @property
     def limit(self) -> int:
         return 1
 
-    @property
-    def free_parameter(self) -> str | None:
-        return _free(self.base)
-
-    def with_base(self, base: float) -> Self:
-        return replace(self, base=base)
-
     def table(self) -> WindowTable:
-        base = fixed(self, "base")
-        payloads = tuple(base**-t for t in range(self.steps))
+        payloads = self.powers(0)
         return WindowTable(payloads, thresholds_of(payloads, 1, self.rounding), 1)
 
 
