@@ -94,8 +94,8 @@ class _Search:
         self.plan = plan
         self.scaling = options.scaling(windowed=True)
         self.nodes = list(calibrated.activations)
-        self.networks: list[SpikingNetwork] = []
         self.trials: list[Trial] = []
+        self.tried: list[list[int]] = []
         self.choices: list[list[Population]] = [self._population_choices(node) for node in self.nodes]
 
     def _population_choices(self, node: str) -> list[Population]:
@@ -121,11 +121,11 @@ class _Search:
                 f"({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
             )
         best_number = min(kept, key=lambda number: self.trials[number].cost(self.minimize))
-        network = self.networks[best_number]
+        network = self._network(self.tried[best_number])  # assembled again: all at once would fill the memory
         network.search_log = SearchLog(tuple(self.trials), best_number)
         return network
 
-    def _try(self, chosen: list[int], label: str) -> Trial:
+    def _network(self, chosen: list[int]) -> SpikingNetwork:
         populations = {
             node: choices[number] for node, choices, number in zip(self.nodes, self.choices, chosen, strict=True)
         }
@@ -136,20 +136,23 @@ class _Search:
             {names[node]: each.code for node, each in populations.items()},
             self.plan.schedule,
         )
-        network = network_of(self.calibrated, plan, populations, self.options)
+        return network_of(self.calibrated, plan, populations, self.options)
+
+    def _try(self, chosen: list[int], label: str) -> Trial:
+        network = self._network(chosen)
         held_out = self.calibrated.samples.held_out
         loss = expected_loss(network, held_out)
         measured = evaluate(network, [chunk if len(chunk) == 1 else (chunk,) for chunk in held_out])
         trial = Trial(label, loss, measured.spikes_per_neuron, measured.steps, measured.energy.e3)
-        self.networks.append(network)
         self.trials.append(trial)
+        self.tried.append(chosen)
         return trial
 
     def _sensitivities(self) -> tuple[Tensor, Tensor]:
         """Squared error of the output and cost, ``[populations, candidates]``, each candidate alone in its network."""
         graph, inputs = self.calibrated.graph, self.calibrated.samples.fitted[0]
         samples = 1 if graph.batch_axis is None else inputs[0].shape[0]
-        network = self.networks[0]
+        network = self._network(self.tried[0])
         with torch.no_grad():
             exact, _ = evaluate_graph(graph, inputs)
         decided = class_scores(exact).argmax(1)
