@@ -39,9 +39,13 @@ class Pair:
 PAIRS = (
     Pair("rate-rate, Poisson", PoissonInput(), Rate()),
     Pair("rate-rate, regular", SpikeInput(Rate()), Rate()),
+    Pair("phase-rate", SpikeInput(Phase(8)), Rate()),
     Pair("phase-phase", SpikeInput(Phase(8)), Phase(8)),
     Pair("phase-burst, 1/8", SpikeInput(Phase(8)), Burst(threshold=0.125)),
+    Pair("burst-phase, 1/8", SpikeInput(Burst(threshold=0.125), every=8), Phase(8)),
+    Pair("burst-burst, 1/8", SpikeInput(Burst(threshold=0.125)), Burst(threshold=0.125)),
     Pair("real-rate", RealInput(), Rate()),
+    Pair("real-phase", RealInput(), Phase(8)),
     Pair("real-burst, 0.4", RealInput(), Burst(threshold=0.4)),
     Pair("ours: real-rate, corrective, channel-wise", RealInput(), Rate(), "channel", "corrective"),
 )

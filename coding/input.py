@@ -18,7 +18,7 @@ State = Any
 
 @dataclass(frozen=True)
 class InputCode(ABC):
-    """How input values become one payload per time step; over ``period`` steps the payloads sum to period values."""
+    """How input values become one payload per time step; the payloads of ``period`` steps sum to a value."""
 
     name: ClassVar[str]
     #: Payloads are spikes; otherwise the input is an analog current and costs multiplications.
@@ -68,13 +68,15 @@ class PoissonInput(InputCode):
 
 @dataclass(frozen=True)
 class SpikeInput(InputCode):
-    """Every input element is a neuron with a hidden population's ``code``, loaded with its value once a period.
+    """Every input element is a neuron with a hidden population's ``code``, loaded with its value every ``every`` steps.
 
-    It starts from the code's initial potential, and what a period leaves over stays in the membrane (phase: Kim et al.
-    2018; burst: Park et al. 2019).
+    ``None`` is as often as the code allows; hidden codes that present values less often need the input to wait for
+    them. It starts from the code's initial potential, and what is left over stays in the membrane (phase: Kim et al.
+    2018; burst: Park et al. 2019). Raises ``ConfigurationError``.
     """
 
     spikes: Code
+    every: int | None = None
 
     name: ClassVar[str] = "spikes"
     spiking: ClassVar[bool] = True
@@ -85,6 +87,13 @@ class SpikeInput(InputCode):
                 f"{type(self.spikes).__name__} as input: nothing is fitted to an input, so all its parameters must be "
                 f"numbers, not {self.spikes.free_parameter!r}"
             )
+        least, unit = self.spikes.presentation, self.spikes.period
+        if self.every is not None and (self.every < least or self.every % unit):
+            multiple = f", and a multiple of {unit}" if unit > 1 else ""
+            raise ConfigurationError(
+                f"{type(self.spikes).__name__} as input: a value takes {least} steps, so every must be at least "
+                f"that{multiple}; got {self.every!r}"
+            )
 
     @property
     def code(self) -> Code:
@@ -92,7 +101,7 @@ class SpikeInput(InputCode):
 
     @property
     def period(self) -> int:
-        return self.spikes.presentation
+        return self.spikes.presentation if self.every is None else self.every
 
     def initial(self, values: Tensor) -> State:
         return torch.full_like(values, self.spikes.initial_potential), None

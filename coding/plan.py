@@ -47,9 +47,9 @@ class CodingPlan:
 
     def _default_schedule(self) -> Schedule:
         codes = [self.hidden, *self.overrides.values()]
-        fed_at_random = self.input.spiking and self.input.code is None
+        fed_by_a_stream = self.input.spiking and (self.input.code is None or not self.input.code.windows)
         if all(code.streams for code in codes) and (
-            fed_at_random or any(code.period == 1 or not code.windows for code in codes)
+            fed_by_a_stream or any(code.period == 1 or not code.windows for code in codes)
         ):
             return Concurrent(max(code.steps for code in codes))
         return Pipeline()
@@ -75,10 +75,10 @@ def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> 
     """Raise ``ConfigurationError`` unless all codes have a meaning under ``schedule``."""
     codes = list(codes)
     if isinstance(schedule, Pipeline):
-        for code in (*codes, *([input.code] if input.code else [])):
+        for code, end in (*((code, "") for code in codes), *([(input.code, " as input")] if input.code else [])):
             if not code.windows:
                 raise ConfigurationError(
-                    f"{type(code).__name__} has no window form, so it cannot run in a pipeline; "
+                    f"{type(code).__name__}{end} has no window form, so it cannot run in a pipeline; "
                     "use schedule=Concurrent(steps) for all codes, or rate or phase code here"
                 )
         if input.spiking and input.code is None:
@@ -86,11 +86,15 @@ def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> 
                 f"{input.name} input is a stream and cannot fill the window of a pipeline; "
                 "use real input, a window code as input, or schedule=Concurrent(steps)"
             )
+        if input.code is not None and input.period != input.code.presentation:
+            raise ConfigurationError(
+                f"an input every {input.period} steps has no meaning in a pipeline, where it fills one window"
+            )
         return
-    for code in (*codes, *([input.code] if input.code else [])):
+    for code, end in (*((code, "") for code in codes), *([(input.code, " as input")] if input.code else [])):
         if not code.streams:
             raise ConfigurationError(
-                f"{type(code).__name__} is a window code: its populations fire one after the other, so it cannot run "
+                f"{type(code).__name__}{end} is a window code: its populations fire one after the other, so it cannot run "
                 f"under {schedule}; use schedule=Pipeline(), or rate, phase or burst code"
             )
     period_of(codes, input)
@@ -105,7 +109,8 @@ def period_of(codes: Iterable[Code], input: InputCode) -> int:
     if len(periods - {1}) > 1:
         raise ConfigurationError(
             f"codes with periods of {', '.join(map(str, sorted(periods - {1})))} steps cannot run concurrently: values "
-            "would arrive at different cadences; give input and hidden codes the same period"
+            "would arrive at different cadences; give input and hidden codes the same period, an input by "
+            "SpikeInput(code, every=steps)"
         )
     return max(periods)
 

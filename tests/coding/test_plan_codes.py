@@ -70,7 +70,9 @@ def test_window_codes_and_rate_mix_freely_in_a_pipeline(hidden: Code, input: obj
     ids=["hidden", "override", "input"],
 )
 def test_burst_has_no_window_form(arguments: dict[str, object], schedule: Schedule) -> None:
-    with pytest.raises(ConfigurationError, match=r"Burst has no window form.*use schedule=Concurrent\(steps\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"Burst( as input)? has no window form.*use schedule=Concurrent\(steps\)"
+    ):
         CodingPlan(schedule=schedule, **arguments)  # type: ignore[arg-type]
 
 
@@ -78,6 +80,27 @@ def test_burst_among_window_codes_is_refused_whatever_the_schedule() -> None:
     for schedule in (None, Pipeline(), Concurrent(8)):
         with pytest.raises(ConfigurationError):
             CodingPlan(OneSpike(8), overrides={"a": Burst()}, schedule=schedule)  # type: ignore[arg-type]
+
+
+def test_a_stream_of_bursts_as_input_makes_codes_that_have_both_forms_streams() -> None:
+    assert CodingPlan(Phase(8), SpikeInput(Burst(), every=8)).schedule == Concurrent(8)
+    with pytest.raises(ConfigurationError, match=r"periods of 5, 8 steps.*SpikeInput\(code, every=steps\)"):
+        CodingPlan(Phase(8), Burst())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "every", "reason"),
+    [(Burst(), 4, "at least that; got 4"), (Phase(8), 4, "multiple of 8; got 4"), (Phase(8), 12, "multiple of 8")],
+    ids=["burst", "phase", "broken phase"],
+)
+def test_an_input_must_wait_until_its_value_has_been_presented(code: Code, every: int, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        SpikeInput(code, every)
+
+
+def test_an_input_that_waits_has_no_meaning_in_a_pipeline() -> None:
+    with pytest.raises(ConfigurationError, match="every 16 steps has no meaning in a pipeline"):
+        CodingPlan(OneSpike(8), SpikeInput(Phase(8), every=16))
 
 
 @pytest.mark.parametrize("schedule", [None, Pipeline()])
@@ -94,7 +117,7 @@ def test_a_window_code_cannot_run_concurrently(place: str, code: Code) -> None:
         "override": {"hidden": Rate(8), "overrides": {"a": code}},
         "input": {"hidden": Rate(8), "input": code},
     }
-    with pytest.raises(ConfigurationError, match=rf"{type(code).__name__} is a window code.*use schedule=Pipeline\(\)"):
+    with pytest.raises(ConfigurationError, match=rf"{type(code).__name__}( as input)? is a window code.*Pipeline\(\)"):
         CodingPlan(schedule=Concurrent(8), **arguments[place])  # type: ignore[arg-type]
 
 
@@ -107,6 +130,8 @@ def test_a_window_code_cannot_run_concurrently(place: str, code: Code) -> None:
         ([Rate(8)], SpikeInput(Phase(6)), 6),
         ([Rate(8)], SpikeInput(Burst()), 5),
         ([Burst()], PoissonInput(), 1),
+        ([Phase(8)], SpikeInput(Burst(), every=8), 8),
+        ([Rate(8)], SpikeInput(Rate(8), every=4), 4),
     ],
 )
 def test_a_network_presents_a_value_over_the_period_that_its_codes_share(
