@@ -94,8 +94,8 @@ def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> 
     for code, end in (*((code, "") for code in codes), *([(input.code, " as input")] if input.code else [])):
         if not code.streams:
             raise ConfigurationError(
-                f"{type(code).__name__}{end} is a window code: its populations fire one after the other, so it cannot run "
-                f"under {schedule}; use schedule=Pipeline(), or rate, phase or burst code"
+                f"{type(code).__name__}{end} is a window code: its populations fire one after the other, so it cannot "
+                f"run under {schedule}; use schedule=Pipeline(), or rate, phase or burst code"
             )
     period_of(codes, input)
 
