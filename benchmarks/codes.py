@@ -17,6 +17,7 @@ from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, keep, note, publish
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
 from coding.fit import fit
+from snnconv.input_range import range_of
 
 #: Images that both simulators compute.
 CLOCK_IMAGES = 200
@@ -140,8 +141,7 @@ def convert(task: Task, setting: Setting) -> snnconv.SpikingNetwork:
 
 def input_code(code: Code, images: Tensor) -> Code:
     """``code`` with its free parameter fitted to the pixels of ``images``, in [0, 1] channel by channel."""
-    low, high = images.amin((0, 2, 3), keepdim=True), images.amax((0, 2, 3), keepdim=True)
-    values, counts = ((images - low) / (high - low)).unique(return_counts=True)  # type: ignore[no-untyped-call]
+    values, counts = range_of(images, by_channel=True).normalize(images).unique(return_counts=True)  # type: ignore[no-untyped-call]
     return fit(code, values, counts)
 
 

@@ -31,6 +31,7 @@ from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
 from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
+from snnconv.input_range import InputRange, range_of
 from snnconv.network import SpikingNetwork, gate_nodes
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
@@ -53,7 +54,7 @@ class Calibrated:
     activations: dict[str, Activation]
     observed: dict[str, Observed]
     names: dict[str, str]
-    input_ranges: list[tuple[Tensor, Tensor]]
+    input_ranges: list[InputRange]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,10 @@ def calibrate(
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
     observe(graph, observed, samples.fitted)
-    ranges = _ranges(samples.fitted, [input_axes[name] is not None and name not in meeting for name in graph.inputs])
+    ranges = [
+        range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
+        for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
+    ]
     return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges)
 
 
@@ -144,14 +148,14 @@ def network_of(
     return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
 
 
-def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[tuple[Tensor, Tensor]]) -> Inputs:
+def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[InputRange]) -> Inputs:
     """What the windows of a spiking input make of ``inputs``; an analog input is presented as it is."""
     code = plan.input.code
     if code is None:
         return inputs
     return tuple(
-        low + code.quantize((values - low) / (high - low), counted=False).values * (high - low)
-        for values, (low, high) in zip(inputs, ranges, strict=True)
+        seen.restore(code.quantize(seen.normalize(values), counted=False).values)
+        for values, seen in zip(inputs, ranges, strict=True)
     )
 
 
@@ -228,17 +232,3 @@ def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
 
 def _plain_op(node: Node) -> str:
     return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
-
-
-def _ranges(chunks: Sequence[Inputs], by_channel: Sequence[bool]) -> list[tuple[Tensor, Tensor]]:
-    """Smallest and largest value of each input, or a pair for each channel (axis 1) of it."""
-    ranges = []
-    for column, channels in zip(zip(*chunks, strict=True), by_channel, strict=True):
-        values = torch.cat(column)
-        if channels:
-            rest = [axis for axis in range(values.dim()) if axis != 1]
-            low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
-        else:
-            low, high = values.amin().reshape(1), values.amax().reshape(1)
-        ranges.append((low, torch.where(high > low, high, low + 1.0)))
-    return ranges

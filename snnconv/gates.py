@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnconv.errors import ConfigurationError
 from snnconv.graph import Graph
+from snnconv.input_range import InputRange
 from snnconv.interpreter import Environment, Program, resolve
 from snnconv.operators import OPERATORS
 from snnconv.parts import Parts, Route
@@ -49,7 +50,7 @@ def check_gates(
     graph: Graph,
     parts: Parts,
     populations: Mapping[str, Population],
-    ranges: Mapping[str, tuple[Tensor, Tensor]],
+    ranges: Mapping[str, InputRange],
 ) -> None:
     """Raise ``ConfigurationError`` where a gate would compare trains that do not stand for the same values.
 
@@ -62,9 +63,8 @@ def check_gates(
             population = populations[name]
             worth, called = population.broadcast_scale(len(shape)), population.name
         else:
-            low, high = ranges[name]
-            worth, called = high - low, f"input {name}"
-            offsets[name] = low.expand(shape).cpu().double()
+            worth, called = ranges[name].span, f"input {name}"
+            offsets[name] = ranges[name].low.expand(shape).cpu().double()
         found, inverse = torch.unique(worth, return_inverse=True)
         owners |= dict.fromkeys(range(kinds.count, kinds.count + len(found)), called)
         kinds.add(name, inverse.cpu().expand(shape))

@@ -17,6 +17,7 @@ from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
 from snnconv.gates import check_gates
 from snnconv.graph import Graph
+from snnconv.input_range import InputRange
 from snnconv.interpreter import evaluate_graph, laid_out
 from snnconv.operators import OPERATORS
 from snnconv.operators.pooling import MaximumOperator
@@ -44,7 +45,7 @@ class SpikingNetwork(nn.Module):
         populations: Mapping[str, Population],
         plan: CodingPlan,
         input_shapes: Sequence[tuple[int, ...]],
-        input_ranges: Sequence[tuple[Tensor, Tensor]],
+        input_ranges: Sequence[InputRange],
         densities: Mapping[str, float],
         held_out: Sequence[Inputs] = (),
     ) -> None:
@@ -108,10 +109,10 @@ class SpikingNetwork(nn.Module):
         }
 
     @property
-    def input_ranges(self) -> list[tuple[Tensor, Tensor]]:
+    def input_ranges(self) -> list[InputRange]:
         """Smallest and largest value of every input on calibration data: what a spiking input maps to 0 and 1."""
         ranges = self._ranges.by_name()
-        return [(ranges[f"{i}.0"], ranges[f"{i}.1"]) for i in range(len(self.input_shapes))]
+        return [InputRange(ranges[f"{i}.0"], ranges[f"{i}.1"]) for i in range(len(self.input_shapes))]
 
     @property
     def batch_axis(self) -> int | None:

@@ -22,6 +22,7 @@ from neurons import NEURONS, Neuron
 from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
+from snnconv.input_range import InputRange
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
@@ -205,7 +206,7 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
         _decode_object("schedule", manifest["schedule"]),
     )
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
-    ranges = [(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
+    ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
     missing = {*inputs, *populations} - densities.keys()
     if missing:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
-from snnconv.interpreter import Environment, Handler, laid_out
+from snnconv.interpreter import Environment, Handler
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
-from snnconv.simulators.observers import Observer, Samples
-from snnconv.simulators.stream import normalized_input
-
-if TYPE_CHECKING:
-    from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.chunk import Chunk
+from snnconv.simulators.observers import Observer
+from snnconv.simulators.simulator import Simulator
 
 #: Steps after which the ranks of trains are renumbered, so that they stay exact whole numbers in double precision.
 _RENUMBER = 16
 
 
-class PipelineChunk:
+class PipelineChunk(Chunk):
     """The state of one chunk of samples on its way through the windows of a pipeline.
 
     What the network adds (biases, and an analog input) arrives before step 0. Then only the regions behind the sources
@@ -31,41 +29,32 @@ class PipelineChunk:
     """
 
     def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+        super().__init__(clock, inputs, first, observers)
         assert clock.network.timing is not None
-        self.network, self.timing = clock.network, clock.network.timing
-        self.parts, self.observers = clock.network.parts, observers
-        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
-        self.count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
-        self.positions: Samples = slice(None)
-        if self.network.batch_axis is not None:
-            self.positions = torch.arange(first, first + self.count, device=inputs[0].device)
+        self.timing = clock.network.timing
         self.states: dict[str, Any] = {}
         self.silence: dict[str, Tensor] = {}
         self.total: dict[str, Tensor] = {}
         self.fired: dict[str, Tensor] = {}
         self.ranks: dict[str, _Ranks] = {}
-        self.handlers: dict[str, Handler] = {
-            node: self._population(node, population) for node, population in self.network.populations.items()
-        }
-        self.handlers.update({node: self._gate(node, operator) for node, operator in self.parts.gates.items()})
 
     def run(self) -> tuple[Any, Tensor]:
-        """Decoded output of the chunk and the time steps that each sample took."""
         self._load()
+        handlers = self.handlers()
         for t in range(self.timing.latency):
             self.t = t
             active = [name for name, start in self.timing.starts.items() if start <= t < self.timing.end(name)]
             self.live = self.parts.live(active)
             environment: Environment = {**self.constants, **{name: self.silence[name] for name in self.live.silent}}
             environment.update(self._encoded(active))
-            self.live.program.run(environment, self.handlers)
+            self.live.program.run(environment, handlers)
             for name in self.live.frontier:
                 self.total[name] = self.total[name] + environment[name]
         output = self.parts.decode({**self.setup, **self.total})
         for observer in self.observers:
             if observer.wants_output:
                 observer.output(self.timing.latency - 1, output, self.positions)
-        return output, torch.full((self.count,), self.timing.latency, device=self.network.like.device)
+        return output, torch.full_like(self.samples, self.timing.latency)
 
     def _load(self) -> None:
         """Deliver biases and analog inputs to all populations, and note the shape of every signal."""
@@ -75,7 +64,7 @@ class PipelineChunk:
         lowest = self.inputs
         if network.plan.input.spiking:  # spikes stand for what exceeds the lowest value
             ranges = network.input_ranges
-            lowest = tuple(low.expand(x.shape) for x, (low, _) in zip(self.inputs, ranges, strict=True))
+            lowest = tuple(seen.low.expand(x.shape) for x, seen in zip(self.inputs, ranges, strict=True))
         self.setup: Environment = {**constants, **dict(zip(names, lowest, strict=True))}
         parts.setup.run(self.setup)
         self.constants = {name: value for name, value in self.setup.items() if name not in parts.analog}
@@ -113,20 +102,20 @@ class PipelineChunk:
         for position, name in enumerate(self.network.graph.inputs):
             if name not in active:
                 continue
-            low, high = self.network.input_ranges[position]
             local = self.t - self.timing.starts[name]
             if local == 0:
-                values = normalized_input(self.network, self.inputs, position)
+                values = self.normalized_input(position)
                 self.states[name] = (values, code.initial(values))
             values, state = self.states[name]
             payload, state = code.step(values, state, local, None)
             self.states[name] = (values, state)
             for observer in self.observers:
                 observer.input(payload.ne(0).to(payload.dtype), position)
-            encoded[name] = payload * ((high - low) * (code.period / self.timing.lengths[name]))
+            span = self.network.input_ranges[position].span
+            encoded[name] = payload * (span * (code.period / self.timing.lengths[name]))
         return encoded
 
-    def _population(self, node: str, population: Population) -> Handler:
+    def population(self, node: str, population: Population) -> Handler:
         neuron, limit = population.neuron, population.code.limit
         start, end = self.timing.starts[node], self.timing.end(node)
 
@@ -150,7 +139,7 @@ class PipelineChunk:
 
         return advance
 
-    def _gate(self, node: str, operator: MaximumOperator) -> Handler:
+    def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """Lets the spikes of one candidate of every window through: of the one whose train comes last in the lexicon.
 
         The largest value has the lexicographically largest train. Whoever stays silent while another candidate that

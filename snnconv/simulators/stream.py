@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from snnconv.data.batches import Inputs
-from snnconv.interpreter import Environment, Handler, laid_out
+from snnconv.interpreter import Environment, Handler
+from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
-from snnconv.simulators.observers import Observer, Samples
-
-if TYPE_CHECKING:
-    from snnconv.network import SpikingNetwork
-    from snnconv.simulators.simulator import Simulator
-
-_logger = logging.getLogger(__name__)
+from snnconv.simulators.chunk import Chunk
+from snnconv.simulators.observers import Observer
+from snnconv.simulators.simulator import Simulator
 
 
-class StreamChunk:
+class StreamChunk(Chunk):
     """The state of one chunk of samples on its way through time.
 
     A value is presented once in ``period`` steps. Constants that the network adds arrive with it, at the first of them;
@@ -30,25 +26,18 @@ class StreamChunk:
     """
 
     def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        self.network, self.steps, self.stop = clock.network, clock.steps, clock.stop
-        self.generator, self.observers = clock.generator, observers
-        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
-        count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
-        self.samples = torch.arange(first, first + count, device=inputs[0].device)
+        super().__init__(clock, inputs, first, observers)
+        self.stop, self.generator = clock.stop, clock.generator
         self.t = 0
         self.period = self.network.period
         self.constants = self.network.constants
         self.states: dict[str, Any] = {}
         self.accumulated: dict[str, Tensor] = {}  # of the frontier and of the gates
         self.scales: dict[str, tuple[Tensor, Tensor]] = {}
-        self.handlers: dict[str, Handler] = {
-            node: self._population(node, population) for node, population in self.network.populations.items()
-        }
-        self.handlers.update({node: self._gate(node) for node in self.network.parts.gates})
         self._prepare()
 
     def run(self) -> tuple[Any, Tensor]:
-        parts = self.network.parts
+        parts, handlers = self.parts, self.handlers()
         finished: list[tuple[Any, Tensor, int]] = []
         watched = self.stop is not None or any(observer.wants_output for observer in self.observers)
         for t in range(self.steps):
@@ -56,7 +45,7 @@ class StreamChunk:
             begins = t % self.period == 0
             environment = dict(self.setup if begins else self.between)
             environment.update(self._encoded(begins))
-            (parts.step if begins else parts.homogeneous_step).run(environment, self.handlers)
+            (parts.step if begins else parts.homogeneous_step).run(environment, handlers)
             for name in parts.frontier:
                 self._accumulate(name, environment[name])
             if watched and self._after_step(finished):
@@ -70,14 +59,9 @@ class StreamChunk:
         lengths = torch.cat([torch.full_like(samples, taken) for _, samples, taken in finished])
         return output, lengths[order]
 
-    @property
-    def positions(self) -> Samples:
-        """Where in the batch the running samples are; everything, for a network without a batch axis."""
-        return slice(None) if self.network.batch_axis is None else self.samples
-
     def _prepare(self) -> None:
         """Evaluate what does not change with time for the samples that are running."""
-        names, parts = self.network.graph.inputs, self.network.parts
+        names, parts = self.network.graph.inputs, self.parts
         self.setup: Environment = {**self.constants, **dict(zip(names, self.inputs, strict=True))}
         parts.setup.run(self.setup)
         self.between = self.setup
@@ -96,22 +80,22 @@ class StreamChunk:
             return {}
         encoded = {}
         for position, name in enumerate(self.network.graph.inputs):
-            low, high = self.network.input_ranges[position]
+            seen = self.network.input_ranges[position]
             if self.t == 0:
-                values = normalized_input(self.network, self.inputs, position)
+                values = self.normalized_input(position)
                 self.states[name] = (values, code.initial(values))
             values, state = self.states[name]
             payload, state = code.step(values, state, self.t, self.generator)
             self.states[name] = (values, state)
             for observer in self.observers:
                 observer.input(payload.ne(0).to(payload.dtype), position)
-            current = payload * ((high - low) * (code.period / self.period))
-            encoded[name] = current + low if begins else current
+            current = payload * (seen.span * (code.period / self.period))
+            encoded[name] = current + seen.low if begins else current
         return encoded
 
-    def _population(self, node: str, population: Population) -> Handler:
+    def population(self, node: str, population: Population) -> Handler:
         neuron, observers = population.neuron, self.observers
-        own_current = node in self.network.parts.own_currents
+        own_current = node in self.parts.own_currents
         shifted = bool(population.shift.any())
 
         def advance(arguments: Mapping[str, Any]) -> Tensor:
@@ -131,12 +115,11 @@ class StreamChunk:
 
         return advance
 
-    def _gate(self, node: str) -> Handler:
+    def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """Lets a spike through if it raises the largest accumulated payload of its window, and by as much.
 
         What has passed is then at every step the maximum of what has arrived, so decoded values are pooled exactly.
         """
-        operator = self.network.parts.gates[node]
         arrived, passed = f"{node} arrived", f"{node} passed"
 
         def gate(arguments: Mapping[str, Any]) -> Tensor:
@@ -160,9 +143,9 @@ class StreamChunk:
     def decoded(self) -> Any:
         """The network's output from what has been accumulated so far."""
         environment = dict(self.setup)
-        for name in self.network.parts.frontier:
+        for name in self.parts.frontier:
             environment[name] = self.accumulated[name] / self.network.presentations(self.t + 1)
-        return self.network.parts.decode(environment)
+        return self.parts.decode(environment)
 
     def _after_step(self, finished: list[tuple[Any, Tensor, int]]) -> bool:
         """Report the decoded output and take out the samples that stop; True when none is left."""
@@ -188,14 +171,3 @@ class StreamChunk:
         self.accumulated = {key: value[keep] for key, value in self.accumulated.items()}
         self._prepare()
         return False
-
-
-def normalized_input(network: SpikingNetwork, inputs: Inputs, position: int) -> Tensor:
-    """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that cuts it off."""
-    low, high = network.input_ranges[position]
-    values = inputs[position]
-    if bool(((values < low) | (values > high)).any()):
-        _logger.warning(
-            "input %d leaves the range seen in calibration, and spikes cannot say so: it is cut off", position
-        )
-    return ((values - low) / (high - low)).clamp(0.0, 1.0)

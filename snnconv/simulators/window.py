@@ -14,12 +14,12 @@ from coding.levels import memory_order
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.interpreter import Environment, Handler, Program, laid_out
+from snnconv.interpreter import Environment, Handler, Program
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
-from snnconv.simulators.observers import Observer, Samples
+from snnconv.simulators.chunk import Chunk
+from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Simulator
-from snnconv.simulators.stream import normalized_input
 
 #: Neurons of a block that is settled at once.
 _BLOCK = 2**16
@@ -75,34 +75,24 @@ class Window(Simulator):
         return _WindowChunk(self, inputs, first, observers).run()
 
 
-class _WindowChunk:
+class _WindowChunk(Chunk):
     def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        self.network, self.observers = simulator.network, observers
-        self.steps, self.parts = simulator.steps, simulator.network.parts
-        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
-        self.count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
-        self.positions: Samples = slice(None)
-        if self.network.batch_axis is not None:
-            self.positions = torch.arange(first, first + self.count, device=inputs[0].device)
+        super().__init__(simulator, inputs, first, observers)
         self.counted = any(observer.counts for observer in observers)
         #: Per population that a gate chooses from: its potentials in the network's units, and its spikes.
         self.potentials: dict[str, Tensor] = {}
         self.spikes: dict[str, Tensor] = {}
 
     def run(self) -> tuple[Any, Tensor]:
-        handlers: dict[str, Handler] = {
-            node: self._population(node, population) for node, population in self.network.populations.items()
-        }
         environment: Environment = {**self.network.constants, **self._encoded()}
-        handlers.update({node: self._gate(node, operator) for node, operator in self.parts.gates.items()})
         self.environment = environment
         self.parts.setup.run(environment)
-        self.parts.step.run(environment, handlers)
+        self.parts.step.run(environment, self.handlers())
         output = self.parts.decode(environment)
         for observer in self.observers:
             if observer.wants_output:
                 observer.output(self.steps - 1, output, self.positions)
-        return output, torch.full((self.count,), self.steps, device=self.network.like.device)
+        return output, torch.full_like(self.samples, self.steps)
 
     def _encoded(self) -> dict[str, Tensor]:
         code, names = self.network.plan.input.code, self.network.graph.inputs
@@ -110,18 +100,17 @@ class _WindowChunk:
             return dict(zip(names, self.inputs, strict=True))
         encoded = {}
         for position, name in enumerate(names):
-            low, high = self.network.input_ranges[position]
-            values = normalized_input(self.network, self.inputs, position)
+            seen, values = self.network.input_ranges[position], self.normalized_input(position)
             found = code.quantize(values)
             assert found.spikes is not None
             for observer in self.observers:
                 observer.input(found.spikes, position)
-            encoded[name] = low + found.values * (high - low)
+            encoded[name] = seen.restore(found.values)
             if name in self.parts.pooled:
-                self.potentials[name], self.spikes[name] = low + values * (high - low), found.spikes
+                self.potentials[name], self.spikes[name] = seen.restore(values), found.spikes
         return encoded
 
-    def _population(self, node: str, population: Population) -> Handler:
+    def population(self, node: str, population: Population) -> Handler:
         neuron, pooled = population.neuron, node in self.parts.pooled
         shifted = bool(population.shift.any())
         assert isinstance(neuron, WindowNeuron)
@@ -145,7 +134,7 @@ class _WindowChunk:
 
         return settle
 
-    def _gate(self, node: str, operator: MaximumOperator) -> Handler:
+    def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
         route = self.parts.routes[node]
 
