@@ -269,7 +269,7 @@ def warn_of_silence(name: str, observed: Observed, scaling: Scaling, code: Code)
     count, share = found(code.steps)
     if share <= SILENCED_SHARE:
         return
-    remedy = "give it more steps, or a larger base"
+    remedy = "give it more steps, or a code of a wider range"
     try:
         short, enough = code.steps, 2 * code.steps
         while enough <= 16 * code.steps and found(enough)[1] > SILENCED_SHARE:

@@ -13,7 +13,7 @@ from coding import CodingPlan
 from coding.candidates import CANDIDATES
 from neurons import WindowNeuron
 from snnconv.assembly import Calibrated, Options, network_of, population
-from snnconv.calibration import fitted_code
+from snnconv.calibration import fitted_code, warn_of_silence
 from snnconv.data.batches import Inputs
 from snnconv.energy import SYNOP, update_energy
 from snnconv.errors import ConfigurationError
@@ -26,9 +26,9 @@ from snnconv.tally import class_scores
 
 Cost = Literal["energy", "spikes", "latency"]
 
-_BISECTIONS = 8
+_BISECTIONS = 12
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
-SAFETY = 1.5
+SAFETY = 1.25
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class _Search:
         for number, code in enumerate(CANDIDATES):
             self._try([number] * len(self.nodes), code_text(code))
         errors, costs = (each / each.mean().clamp(min=1e-300) for each in self._sensitivities())
-        low, high = 1e-12, 1e12  # prices of squared error against cost, in units that make both means 1
+        low, high = 1e-6, 1e6  # prices of squared error against cost, in units that make both means 1
         for _ in range(_BISECTIONS):
             price = (low * high) ** 0.5
             chosen = (costs + price * errors).argmin(1).tolist()
@@ -123,6 +123,8 @@ class _Search:
         best_number = min(kept, key=lambda number: self.trials[number].cost(self.minimize))
         network = self._network(self.tried[best_number])  # assembled again: all at once would fill the memory
         network.search_log = SearchLog(tuple(self.trials), best_number)
+        for node, chosen in network.populations.items():
+            warn_of_silence(chosen.name, self.calibrated.observed[node], self.scaling, chosen.code)
         return network
 
     def _network(self, chosen: list[int]) -> SpikingNetwork:

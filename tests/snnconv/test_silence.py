@@ -40,3 +40,17 @@ def test_a_short_window_names_a_length_that_would_do(code: Code, caplog: pytest.
 @pytest.mark.parametrize("code", [OneSpike(16), FewSpike(6), Phase(8)], ids=str)
 def test_a_window_of_sufficient_range_is_silent_about_it(code: Code, caplog: pytest.LogCaptureFixture) -> None:
     assert warnings_of(code, caplog) == []
+
+
+def test_a_search_says_so_of_the_network_it_chose(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(4, 1.1),))
+    with caplog.at_level(logging.WARNING, logger="snnconv"):
+        snnconv.convert(
+            model(),
+            torch.randn(200, 6, generator=torch.Generator().manual_seed(1)),
+            coding="auto",
+            max_loss=99.0,
+        )
+    assert [record for record in caplog.records if "too short" in record.getMessage()]
