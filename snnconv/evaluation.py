@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from snnconv.binding import bound, check_call
 from snnconv.data.batches import Inputs, batches
-from snnconv.energy import Activity, Energy, energy
+from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.report import table
 from snnconv.simulators import Stop, simulator_for
@@ -27,36 +26,21 @@ PIECE = 256
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Measures of a spiking network on a data set, beside the original network.
+class Evaluation(Measures):
+    """Decisions of a spiking network on a data set, beside the original network, and what they cost.
 
-    Accuracies and agreement (share of samples for which both decide alike) are percentages; they are ``None`` without
-    targets. ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps, ``spikes_by_step[t]``
-    are the mean spikes of a sample up to there; all three are ``None`` for a pipeline, which has no output before its
-    last step. ``steps`` is the latency of a pipeline. Spikes, synaptic operations and energy are means for one sample.
-    ``judged`` counts the decisions that have a target.
+    Accuracies and agreement (share of samples for which both decide alike) are percentages; accuracies are ``None``
+    without targets. ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are
+    ``None`` for a pipeline, which has no output before its last step. ``judged`` counts the decisions that have a
+    target.
     """
 
-    samples: int
     judged: int
-    steps: int
     accuracy: float | None
     reference_accuracy: float | None
     agreement: float
     accuracy_by_step: list[float] | None
     agreement_by_step: list[float] | None
-    mean_steps: float
-    neurons: int
-    spikes_per_neuron: float
-    spikes_by_step: list[float] | None
-    spikes: dict[str, float]
-    input_spikes: float
-    synops: float
-    synops_by_source: dict[str, float]
-    synops_by_layer: float
-    synops_are_bound: bool
-    activity: Activity
-    energy: Energy
 
     @property
     def loss(self) -> float | None:
@@ -94,14 +78,11 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("activity", "energy")}
         return {
-            **plain,
+            **super().to_dict(),
             "loss": self.loss,
             "standard_error": self.standard_error,
             "latency": {str(loss): self.latency(loss) for loss in (0.3, 0.5, 1.0, 2.5)},
-            "activity": vars(self.activity),
-            "energy": self.energy.to_dict(),
         }
 
     def to_json(self) -> str:
@@ -123,22 +104,13 @@ class Evaluation:
 
     def __str__(self) -> str:
         reference = "-" if self.reference_accuracy is None else f"{self.reference_accuracy:.2f}"
-        bound = " (upper bound)" if self.synops_are_bound else ""
-        e = self.energy
         lines = [
             table(["steps", "accuracy %", "agreement %", "spikes per neuron"], self._rows()),
             f"original network: {reference} %, {self.activity.reference_macs:.4g} MACs; {self.samples} samples",
-            f"synaptic operations per sample: {self.synops:.4g}{bound}, "
-            f"counted layer by layer {self.synops_by_layer:.4g}; "
-            f"MACs of the analog input {self.activity.input_macs:.4g}",
             "latency in steps: "
             + ", ".join(f"loss <= {loss}: {self.latency(loss) or 'not reached'}" for loss in (0.3, 0.5, 1.0, 2.5)),
-            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, original {e.e2_reference:.3g} J",
-            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, original {e.e3_reference:.3g} J",
+            *self.cost_text(),
         ]
-        if e.e1 is not None:
-            chips = ", ".join(f"{chip} {value:.3f}" for chip, value in e.e1.items())
-            lines.append(f"energy E1 (rate coding is 1): {chips}")
         return "\n".join(lines)
 
 
@@ -151,7 +123,7 @@ def evaluate(
     steps: int | None = None,
     stop: Stop | None = None,
     seed: int = 0,
-    rate_reference: Evaluation | None = None,
+    rate_reference: Measures | None = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Evaluation:
@@ -204,74 +176,21 @@ def _evaluation(
     tally: Tally,
     steps: int,
     lengths: int,
-    rate_reference: Evaluation | None,
+    rate_reference: Measures | None,
 ) -> Evaluation:
-    samples = counter.samples
     # Where every sample stopped early, the rest of the time stays as it was.
     by_step = tally.by_step()
     by_step += by_step[-1:] * (steps - len(by_step))
-    spikes_by_step = list(accumulate(counter.by_step))
-    spikes_by_step += spikes_by_step[-1:] * (steps - len(spikes_by_step))
     streams = network.timing is None
     judged = bool(tally.has_targets) and tally.judged > 0
     accuracies = [100.0 * correct / tally.judged for correct, _ in by_step] if judged else None
     agreements = [100.0 * agreeing / tally.decided for _, agreeing in by_step]
-    spikes = {name: count / samples for name, count in counter.spikes().items()}
-    synops = {name: count / samples for name, count in counter.synops().items()}
-    activity = _activity(network, counter, sum(spikes.values()), sum(synops.values()), lengths / samples)
-    reference_run = None
-    if rate_reference is not None:
-        reference_run = (rate_reference.activity.spikes, rate_reference.activity.latency)
     return Evaluation(
-        samples=samples,
+        **measures(network, counter, steps, lengths, rate_reference),
         judged=tally.judged,
-        steps=steps,
         accuracy=None if accuracies is None else accuracies[-1],
         reference_accuracy=100.0 * tally.reference_correct / tally.judged if judged else None,
         agreement=agreements[-1],
         accuracy_by_step=accuracies if streams else None,
         agreement_by_step=agreements if streams else None,
-        mean_steps=lengths / samples,
-        neurons=activity.neurons,
-        spikes_per_neuron=activity.spikes / activity.neurons,
-        spikes_by_step=[count / samples for count in spikes_by_step] if streams else None,
-        spikes=spikes,
-        input_spikes=counter.input_spikes / samples,
-        synops=activity.synops,
-        synops_by_source=synops,
-        synops_by_layer=sum(counter.synops_by_layer().values()) / samples,
-        synops_are_bound=bool(network.synapses.bounds),
-        activity=activity,
-        energy=energy(activity, reference_run),
-    )
-
-
-def _activity(network: SpikingNetwork, counter: SpikeCounter, spikes: float, synops: float, latency: float) -> Activity:
-    synapses, populations = network.synapses, network.populations
-    streams = network.timing is None
-    # A stream presents an analog input and updates every neuron at every step, a pipeline only while it may matter.
-    presentations = latency if streams else 1.0
-    input_macs = 0.0 if network.plan.input.spiking else synapses.input_macs * presentations
-    active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
-    updates = {
-        node: population.neurons * latency if streams else counter.updates[node] / counter.samples
-        for node, population in populations.items()
-    }
-    words, additions, multiplications = (
-        sum(updates[node] * population.neuron.update_cost[part] for node, population in populations.items())
-        for part in range(3)
-    )
-    return Activity(
-        spikes=spikes,
-        latency=latency,
-        synops=synops,
-        input_macs=input_macs,
-        updates=sum(updates.values()),
-        update_words=words,
-        update_additions=additions,
-        update_multiplications=multiplications,
-        neurons=sum(population.neurons for population in populations.values()),
-        reference_macs=synapses.macs,
-        # Paths that meet between two weighted operators are one multiplication, so the sum over paths may exceed it.
-        reference_active_macs=min(active, float(synapses.macs)),
     )
