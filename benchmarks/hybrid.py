@@ -6,8 +6,9 @@ the largest of all neurons' 99.9th percentiles, these take the 99.9th percentile
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, Literal
 
@@ -60,13 +61,16 @@ HEAD = (
 )
 
 
-def run(images: int | None = IMAGES, steps: int = STEPS) -> None:
-    """Publish the table ``hybrid``: loss after doubling numbers of steps, and when it first stays within ``LOSSES``."""
+def run(images: int | None = IMAGES, steps: int = STEPS, rows: Sequence[str] = ("*",)) -> None:
+    """Publish the table ``hybrid``: loss after doubling numbers of steps, and when it first stays within ``LOSSES``.
+
+    Only pairs whose name matches one of ``rows``.
+    """
     model = resnet20(data_file(WEIGHTS_FILE))
     split, calibration = cifar10_test(images), cifar10_train(CALIBRATION_IMAGES).images
     table: list[list[Any]] = []
     title = f"ResNet-20, first {len(split.labels)} CIFAR-10 test images, up to {steps} steps"
-    for pair in PAIRS:
+    for pair in (pair for pair in PAIRS if any(fnmatchcase(pair.name, pattern) for pattern in rows)):
         network = snnconv.convert(
             model,
             calibration,
@@ -74,13 +78,13 @@ def run(images: int | None = IMAGES, steps: int = STEPS) -> None:
             normalization=pair.normalization,
             neuron=pair.neuron,
         )
-        table += rows(pair.name, measure(network, model, split, pair.name))
+        table += _rows(pair.name, measure(network, model, split, pair.name))
         note(f"{pair.name}: loss {table[-1][HEAD.index('loss')]} after {steps} steps")
         keep("hybrid", title, HEAD, table)
     publish("hybrid", title, HEAD, table)
 
 
-def rows(name: str, result: snnconv.Evaluation) -> list[list[Any]]:
+def _rows(name: str, result: snnconv.Evaluation) -> list[list[Any]]:
     """A row for every power of two from 64 steps on and for the end, which alone carries the latencies."""
     assert result.accuracy_by_step is not None and result.reference_accuracy is not None
     assert result.agreement_by_step is not None and result.spikes_by_step is not None

@@ -12,6 +12,7 @@ from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from neurons import Neuron
 from snnconv.assembly import Options, assemble, calibrate
+from snnconv.judge import ClassJudge, Judge
 from snnconv.network import SpikingNetwork
 from snnconv.search import Cost, search
 
@@ -29,6 +30,7 @@ def convert(
     bias_correction: bool = True,
     max_loss: float = 0.5,
     minimize: Cost = "energy",
+    judge: Judge | None = None,
     constants: Mapping[str, Tensor] | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
@@ -39,7 +41,8 @@ def convert(
     ``coding`` is a code's name, a code such as ``coding.FewSpike(6, spikes=2)``, a mapping of patterns of population
     names to codes ("*" is the rest), or a ``CodingPlan``. "auto" searches for the codes with the least ``minimize``
     ("energy", "spikes" or "latency") that are expected to lose at most ``max_loss`` points; the network's
-    ``search_log`` says what was tried. ``input`` is "real" (constant current), "poisson", or a code of spikes.
+    ``search_log`` says what was tried. ``judge`` says what an error of the output costs; without one the output must be
+    class scores. ``input`` is "real" (constant current), "poisson", or a code of spikes.
     ``schedule`` is ``coding.Pipeline()`` or ``coding.Concurrent(steps)`` where a code has a meaning under both.
 
     Scales are found per ``channel`` or per ``layer`` as a ``percentile`` of the activations (100 is the maximum), or
@@ -60,5 +63,5 @@ def convert(
     options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
     calibrated = calibrate(model, calibration, normalization, constants, plan)
     if coding == "auto":
-        return search(calibrated, options, plan, max_loss, minimize)
+        return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge())
     return assemble(calibrated, plan, options)

@@ -58,7 +58,11 @@ class Measures:
 
 
 def measures(
-    network: SpikingNetwork, counter: SpikeCounter, steps: int, lengths: int, rate_reference: Measures | None
+    network: SpikingNetwork,
+    counter: SpikeCounter,
+    steps: int,
+    lengths: int,
+    rate_reference: Measures | None = None,
 ) -> dict[str, Any]:
     """The fields of ``Measures`` for what ``counter`` saw in ``steps`` steps, ``lengths`` of all samples together."""
     samples = counter.samples
