@@ -211,5 +211,7 @@ def _text(file: Path) -> str:
         if file.stat().st_size > _LARGEST:
             raise InputError(f"{file} has more than {_LARGEST} bytes; it holds no labels")
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{file} cannot be read: {error}") from error

@@ -22,12 +22,23 @@ class Truth:
     """The objects of one image.
 
     ``boxes`` float32 ``[K, 4]`` are x1, y1, x2, y2 in pixels, ``classes`` int64 ``[K]``. Objects that are ``ignored``,
-    bool ``[K]``, are neither to be found nor an error if found: crowds of COCO and difficult objects of VOC.
+    bool ``[K]``, are neither to be found nor an error if found: crowds of COCO and difficult objects of VOC. Raises
+    ``InputError`` for other shapes and types, and for boxes that are not finite or end before they begin.
     """
 
     boxes: Tensor
     classes: Tensor
     ignored: Tensor
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if self.boxes.shape != (count, 4) or self.classes.shape != (count,) or self.ignored.shape != (count,):
+            shapes = ", ".join(str(list(part.shape)) for part in (self.boxes, self.classes, self.ignored))
+            raise InputError(f"boxes, classes and ignored are {shapes}; the truth needs [K, 4], [K] and [K]")
+        if self.classes.dtype != torch.int64 or self.ignored.dtype != torch.bool:
+            raise InputError(f"classes are {self.classes.dtype}, ignored is {self.ignored.dtype}; give int64 and bool")
+        if not bool(self.boxes.isfinite().all() and (self.boxes[:, 2:] >= self.boxes[:, :2]).all()):
+            raise InputError("a true box is not finite or ends before it begins; boxes are x1, y1, x2, y2")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from snnconv.detection.boxes import Detections
 from snnconv.detection.ground_truth import Truth
 from snnconv.errors import ConfigurationError, InputError
+
+_Instance = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def mean_average_precision(detections: Sequence[Detections], truths: Sequence[Tr
         raise ConfigurationError("precision needs faster-coco-eval: pip install 'snnconv[detection]'") from error
     _check(detections, truths, classes)
     sought = sorted({label for truth in truths for label in truth.classes[~truth.ignored].tolist()})
-    truth_set = COCO(_annotations(truths, classes), print_function=_silent)
-    found = truth_set.loadRes(_results(detections, sought))
+    parts = (_objects(truths), _found(detections, sought))
+    truth_set, found = (COCO(_instances(part, len(truths), classes), print_function=_silent) for part in parts)
     evaluation = COCOeval_faster(truth_set, found, iouType="bbox", print_function=_silent)
     parameters = evaluation.params
     parameters.catIds = sought
@@ -62,47 +62,36 @@ def _check(detections: Sequence[Detections], truths: Sequence[Truth], classes: i
         raise InputError("no image has an object to be found, so precision is not defined; give images with objects")
 
 
-def _annotations(truths: Sequence[Truth], classes: int) -> dict[str, list[dict[str, object]]]:
-    annotations: list[dict[str, object]] = []
+def _objects(truths: Sequence[Truth]) -> Iterator[_Instance]:
     for image, truth in enumerate(truths):
         rows = zip(truth.boxes.tolist(), truth.classes.tolist(), truth.ignored.tolist(), strict=True)
-        for (x1, y1, x2, y2), label, ignored in rows:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image,
-                    "category_id": label,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": int(ignored),
-                }
-            )
-    return {
-        "images": [{"id": image} for image in range(len(truths))],
-        "categories": [{"id": label} for label in range(classes)],
-        "annotations": annotations,
-    }
+        for box, label, ignored in rows:
+            yield _instance(image, box, label) | {"iscrowd": int(ignored)}
 
 
-def _results(
-    detections: Sequence[Detections], sought: Sequence[int]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Image, x, y, width, height, score and class of every detection of a class that has an object, ``[K, 7]``."""
-    rows = []
+def _found(detections: Sequence[Detections], sought: Sequence[int]) -> Iterator[_Instance]:
+    """The detections of classes that have an object; others cannot change the mean."""
+    wanted = set(sought)
     for image, found in enumerate(detections):
-        corners = found.boxes.double()
-        start = torch.full((len(found), 1), image)
-        numbers = (
-            start,
-            corners[:, :2],
-            corners[:, 2:] - corners[:, :2],
-            found.scores[:, None],
-            found.classes[:, None],
-        )
-        rows.append(torch.cat([part.double() for part in numbers], 1))
-    table = torch.cat(rows)
-    kept: npt.NDArray[np.float64] = table[torch.isin(table[:, 6], torch.tensor(sought, dtype=torch.float64))].numpy()
-    return kept
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
+        for box, score, label in rows:
+            if label in wanted:
+                yield _instance(image, box, label) | {"score": score}
+
+
+def _instance(image: int, box: Sequence[float], label: int) -> _Instance:
+    x1, y1, x2, y2 = box
+    width, height = x2 - x1, y2 - y1
+    return {"image_id": image, "category_id": label, "bbox": [x1, y1, width, height], "area": width * height}
+
+
+def _instances(annotations: Iterator[_Instance], images: int, classes: int) -> dict[str, list[_Instance]]:
+    return {
+        "images": [{"id": image} for image in range(images)],
+        "categories": [{"id": label} for label in range(classes)],
+        # The evaluation takes 0 for "not matched", so ids count from 1.
+        "annotations": [annotation | {"id": identity} for identity, annotation in enumerate(annotations, 1)],
+    }
 
 
 def _silent(*_: object) -> None:
