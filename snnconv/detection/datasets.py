@@ -93,7 +93,7 @@ def read_coco(images: str | os.PathLike[str], annotations: str | os.PathLike[str
             corners = [*corners[:2], corners[0] + corners[2], corners[1] + corners[3]]
             ignored = bool(annotation.get("iscrowd", 0))
             boxes[image].append(Box(_inside(corners, sizes[image], _PIXEL, where), classes[category], ignored))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -210,7 +210,7 @@ def _text(file: Path) -> str:
     try:
         if file.stat().st_size > _LARGEST:
             raise InputError(f"{file} has more than {_LARGEST} bytes; it holds no labels")
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

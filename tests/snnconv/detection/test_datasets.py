@@ -185,6 +185,7 @@ def listed(**changes: Any) -> str:
         (annotated(bbox=None), "cannot be read as a COCO file"),
         (annotated(image_id=[]), "unhashable"),
         (listed(width=0), "an image has width 0"),
+        (listed(width=float("inf")), "cannot convert float infinity"),
         (listed(height="a"), "cannot be read as a COCO file"),
         (listed(file_name="../x.png"), "leads out of the folder"),
         (listed(file_name="/x.png"), "leads out of the folder"),
@@ -282,6 +283,8 @@ def test_a_list_of_pictures_names_pictures(tmp_path: Path) -> None:
 
 def test_names_are_one_a_line(tmp_path: Path) -> None:
     assert read_names(written(tmp_path / "a.names", "cat\r\ntraffic light\n\n")) == ("cat", "traffic light")
+    (tmp_path / "a.names").write_text("cat\ndog\n", encoding="utf-8-sig")
+    assert read_names(tmp_path / "a.names") == ("cat", "dog")
     with pytest.raises(InputError, match=r"a\.names, line 2, is empty"):
         read_names(written(tmp_path / "a.names", "cat\n\ndog\n"))
     with pytest.raises(InputError, match=r"a\.names, line 1, is empty"):
