@@ -1,0 +1,1 @@
+"""Object detectors: their data, their predictions, and how good these are."""
