@@ -60,7 +60,7 @@ class Head(ABC):
             raise InputError("the map holds NaN or infinite values; check the weights and the input of the network")
         raw = raw.to(torch.promote_types(raw.dtype, torch.float32))
         height, width = raw.shape[2:]
-        cells = raw.reshape(-1, len(self.anchors), 5 + self.classes, height, width).permute(0, 3, 4, 1, 2)
+        cells = raw.reshape(len(raw), len(self.anchors), 5 + self.classes, height, width).permute(0, 3, 4, 1, 2)
         rows = torch.arange(height, dtype=raw.dtype, device=raw.device).view(height, 1, 1)
         columns = torch.arange(width, dtype=raw.dtype, device=raw.device).view(width, 1)
         centre = self._offset(cells[..., :2].sigmoid())

@@ -106,7 +106,7 @@ class MaxPool(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         pooled: Tensor = self.pool(values)
         if self.first:
-            pooled = pooled[:, :, self.first :: self.step, self.first :: self.step]
+            pooled = pooled[..., self.first :: self.step, self.first :: self.step]
         return pooled
 
 

@@ -24,8 +24,8 @@ class DarknetNetwork(nn.Module):
     """The network that a ``.cfg`` describes, in eval mode, with random weights.
 
     ``layers`` has one module for every section behind [net], with its number. ``heads`` decode the maps that the
-    network returns, in the same order; ``input_shape`` is (channels, height, width) of one image, ``seen`` the number of
-    images it was trained on. The network takes other heights and widths too, if its largest stride divides them.
+    network returns, in the same order; ``input_shape`` is (channels, height, width) of one image, ``seen`` the number
+    of images it was trained on. The network takes other heights and widths too, if its largest stride divides them.
 
     ``size`` replaces (height, width) of [net], ``seed`` fixes the weights. Raises ``ConfigurationError`` where sections
     do not fit together.

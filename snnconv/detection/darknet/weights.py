@@ -117,5 +117,5 @@ def _mismatch(
     rest = f", and {left} bytes are left" if left > 0 else ""
     return StorageError(
         f"{path} has {size} bytes, with a header of version {version}; the network's weights take {total} bytes. They "
-        f"are enough for {fitting} of {len(convolutions)} convolutions{rest}: are .cfg and .weights of the same network?"
+        f"are enough for {fitting} of {len(convolutions)} convolutions{rest}: are cfg and weights of the same network?"
     )
