@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from snnconv.detection.darknet.config import Config, read_config
 from snnconv.detection.darknet.layers import Convolution
-from snnconv.detection.darknet.sections import Map, build, sources
+from snnconv.detection.darknet.sections import MOST_WEIGHTS, Map, build, sources
 from snnconv.detection.darknet.weights import load_weights
 from snnconv.detection.heads import Head
 from snnconv.errors import ConfigurationError
 
-#: Weights of a network beyond which its description is refused; they fill a gigabyte.
-_MOST_WEIGHTS = 2**28
 #: Largest width or height of the input.
 _LARGEST_INPUT = 2**14
 
@@ -55,10 +53,8 @@ class DarknetNetwork(nn.Module):
             raise ConfigurationError(f"{config.file} has no [yolo] and no [region]; a detector ends in at least one")
         self.layers = nn.ModuleList(layers)
         weights = sum(parameter.numel() for parameter in self.parameters())
-        if weights > _MOST_WEIGHTS:
-            raise ConfigurationError(
-                f"{config.file} describes {weights} weights; at most {_MOST_WEIGHTS} are supported"
-            )
+        if weights > MOST_WEIGHTS:
+            raise ConfigurationError(f"{config.file} describes {weights} weights; at most {MOST_WEIGHTS} are supported")
         self.heads: tuple[Head, ...] = tuple(heads.values())
         self._outputs = tuple(heads)
         last_use = {source: index for index, read in enumerate(self.sources) for source in read}

@@ -12,6 +12,8 @@ from snnconv.detection.darknet.layers import ACTIVATIONS, Convolution, MaxPool, 
 from snnconv.detection.heads import Head, RegionHead, YoloHead
 from snnconv.errors import ConfigurationError
 
+#: Weights of a layer, and of a network, beyond which a description is refused; they fill a gigabyte.
+MOST_WEIGHTS = 2**28
 #: Largest kernel or window.
 _LARGEST_SIZE = 255
 #: Activations of a sum of two layers.
@@ -43,12 +45,12 @@ class Layer:
 def sources(section: Section, index: int) -> tuple[int, ...]:
     """Indices of the layers whose maps the layer ``index`` takes, -1 for the image."""
     if section.name == "route":
-        return tuple(_layer(section, "layers", number, index) for number in section.wholes("layers"))
+        return tuple(_index(section, "layers", number, index) for number in section.wholes("layers"))
     if section.name == "shortcut":
         numbers = section.wholes("from")
         if len(numbers) != 1:
             raise section.error("from names several layers; a shortcut adds one", "from")
-        return (index - 1, _layer(section, "from", numbers[0], index))
+        return (index - 1, _index(section, "from", numbers[0], index))
     return (index - 1,)
 
 
@@ -57,7 +59,7 @@ def build(section: Section, maps: Sequence[Map]) -> Layer:
     return _BUILDERS[section.name](section, maps)
 
 
-def _layer(section: Section, option: str, number: int, index: int) -> int:
+def _index(section: Section, option: str, number: int, index: int) -> int:
     found = number if number >= 0 else index + number
     if not 0 <= found < index:
         raise section.error(
@@ -88,6 +90,9 @@ def _convolutional(section: Section, maps: Sequence[Map]) -> Layer:
     for what, count, option in (("maps it takes", source.channels, "groups"), ("filters", filters, "filters")):
         if count % groups:
             raise section.error(f"{groups} groups do not divide the {count} {what}", option)
+    weights = filters * (source.channels // groups) * size**2
+    if weights > MOST_WEIGHTS:
+        raise section.error(f"its kernel has {weights} weights; at most {MOST_WEIGHTS} are supported")
     reach = 2 * padding - size
     found = Map(
         filters,

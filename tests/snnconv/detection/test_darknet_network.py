@@ -183,8 +183,12 @@ REFUSED = {
         net() + section("conv", filters=14, size=3, activation="linear") + region(2),
         "its map of 14 x 30 x 30 has not one cell for every 1 pixels",
     ),
-    "a terabyte": (net() + leaky(10**6) * 2 + END, "describes 9000.* weights; at most"),
-    "a doubling": (net() + section("route", layers="-1,-1").replace("-1", "0") + END, "names layer 0"),
+    "terabytes in a kernel": (net() + leaky(10**6) * 2 + END, r"line 14.*its kernel has 90{6}.* weights; at most"),
+    "gigabytes in all": (net() + leaky(4000) * 4 + END, "network.cfg describes 4.* weights; at most"),
+    "doubled channels": (
+        net() + leaky(4) + "".join(section("route", layers="-1,-1") for _ in range(100)) + END,
+        "its kernel has 7.* weights",
+    ),
 }
 
 
