@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +12,15 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import snnconv
-from coding import CODES, Code, Concurrent, Pipeline
+from coding import CODES, Concurrent, Pipeline
 from snnconv.cli.demo import run_demo
+from snnconv.cli.detect import detect
 from snnconv.cli.models import load_model
+from snnconv.cli.options import code_of, number_or, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.sweep import sweep
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
+from snnconv.errors import ConfigurationError, InputError, SnnconvError
 from snnconv.simulators import SIMULATORS
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to 
 def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:
     """Train a small network on digits, convert it, and show it beside the original."""
     figures = run_demo(console, steps)
-    _write_json(json_file, figures)
+    write_json(json_file, figures)
 
 
 @app.command()
@@ -57,7 +57,7 @@ def preflight(
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     report = snnconv.preflight(load_model(model, weights), torch.zeros(2, *_sizes(shape)))
     console.print(str(report), markup=False)
-    _write_json(json_file, report.to_dict())
+    write_json(json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)
 
@@ -79,10 +79,10 @@ def convert(
     percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
 ) -> None:
     """Convert a model and write the spiking network to one file."""
-    code = _code(coding, steps=steps, base=base, spikes=spikes)
+    code = code_of(coding, steps=steps, base=base, spikes=spikes)
     options: dict[str, Any] = {"normalization": normalization, "neuron": neuron}
     if percentile:
-        options["percentile"] = _number("--percentile", percentile, "mse")
+        options["percentile"] = number_or("--percentile", percentile, "mse")
     if stride is not None:
         options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)
@@ -119,10 +119,11 @@ def evaluate(
     shown = batches_with_progress(console, items)
     result = snnconv.evaluate(spiking, shown, reference=original, simulator=simulator, steps=steps)
     console.print(str(result), markup=False)
-    _write_json(json_file, result.to_dict())
+    write_json(json_file, result.to_dict())
 
 
 app.command()(sweep)
+app.command()(detect)
 
 
 def main() -> None:
@@ -150,34 +151,3 @@ def _sizes(text: str) -> list[int]:
     if not sizes or min(sizes) < 1:
         raise ConfigurationError(f"--shape must be positive numbers such as 3,32,32, got {text!r}")
     return sizes
-
-
-def _code(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
-    """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
-    if name not in CODES:
-        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(CODES)}")
-    number = None if base is None else _number("--base", base, "fit")
-    given = {"steps": steps, "base": number, "spikes": spikes}
-    parameters = [field.name for field in fields(CODES[name])]
-    for option, value in given.items():
-        if value is not None and option not in parameters:
-            raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
-    chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
-    return CODES[name](**chosen)
-
-
-def _number(option: str, text: str, word: str) -> float | str:
-    """The number that ``text`` is, or ``word`` itself."""
-    try:
-        return text if text == word else float(text)
-    except ValueError:
-        raise ConfigurationError(f"{option} must be a number or {word}, got {text!r}") from None
-
-
-def _write_json(path: Path | None, figures: dict[str, Any]) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -11,9 +11,10 @@ from rich.console import Console
 import snnconv
 from coding import CODES, Code
 from snnconv.cli.models import load_model
+from snnconv.cli.options import folder
 from snnconv.cli.progress import batches_with_progress
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError, StorageError
+from snnconv.errors import ConfigurationError
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -41,10 +42,7 @@ def sweep(
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be made a folder: {error.strerror or error}") from error
+    folder(output)
     found = snnconv.sweep(
         original,
         inputs,
