@@ -482,6 +482,33 @@ def test_a_picture_goes_to_a_file_or_to_own_axes(tmp_path: Path) -> None:
     assert not pyplot.get_fignums()
 
 
+def test_what_has_no_spikes_has_no_place_among_the_spikes() -> None:
+    silent = replace(POINTS.results[1], label="rate 2", spikes_per_neuron=0.0, accuracy=10.0)
+    best = replace(silent, accuracy=99.0)  # alone on the front
+    for results in ((silent, *POINTS.results), (best, *POINTS.results), (silent,)):
+        panel, *others = Sweep(results).plot()
+        points = [point for line in panel.lines if line.get_label() != "ANN" for point in line.get_xydata()]
+        assert not any(x == 0.0 and y in (10.0, 99.0) for x, y in points)
+        assert panel.get_xscale() == ("log" if len(results) > 1 else "linear")
+        assert not any(text.get_text() == "2" for text in panel.texts)
+        assert all("rate 2" in {line.get_label() for line in other.lines} for other in others)
+    pyplot.close("all")
+
+
+def test_labels_are_drawn_as_they_are_written(tmp_path: Path) -> None:
+    odd = replace(POINTS.results[0], label=r"$\nonsense$ for $5")
+    axes = Sweep((odd,)).plot(tmp_path / "odd.png")
+    assert axes[0].texts[-1].get_text() == odd.label and (tmp_path / "odd.png").exists()
+
+
+def test_subfigures_can_be_drawn_on_and_single_axes_cannot() -> None:
+    part = pyplot.figure().subfigures(2)[0]
+    assert len(POINTS.plot(part.subplots(1, 3))) == 3
+    with pytest.raises(ConfigurationError, match="three axes, got Axes"):
+        POINTS.plot(pyplot.figure().subplots())
+    pyplot.close("all")
+
+
 def test_without_targets_in_a_single_point_the_axis_still_holds_it() -> None:
     only = replace(point("a", 1.0, None), agreement=100.0)
     panel = Sweep((only,)).plot()[0]
