@@ -166,7 +166,9 @@ def option_text(name: str, value: Any) -> str:
 
 
 def _add(digest: Any, name: str, tensor: Tensor) -> None:
-    parts = to_parts(name, tensor.to_sparse(layout=torch.sparse_coo).coalesce()) if is_sparse(tensor) else {name: tensor}
+    parts = (
+        to_parts(name, tensor.to_sparse(layout=torch.sparse_coo).coalesce()) if is_sparse(tensor) else {name: tensor}
+    )
     for part, values in parts.items():
         digest.update(f"{part} {list(values.shape)} {values.dtype}".encode())
         digest.update(_bytes(values))
