@@ -28,6 +28,9 @@ def build():
 
 def number():
     return 3
+
+def sized(width):
+    return Perceptron()
 """
 
 
@@ -209,12 +212,16 @@ def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> N
 CONVERT = ("--calibration", "samples.npz", "-o", "n.snn")
 SWEEP = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
 ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
-    "no model file": (("preflight", "missing.pt2", "--shape", "6"), "missing.pt2 cannot be read"),
+    "no model file": (("preflight", "missing.pt2", "--shape", "6"), "there is no such file"),
     "no exported program": (("preflight", "broken.pt2", "--shape", "6"), "broken.pt2 cannot be read"),
     "no form of a model": (("preflight", "model", "--shape", "6"), "neither a .pt2 file nor"),
     "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "cannot be imported"),
     "no function": (("preflight", "own_model:missing", "--shape", "6"), "no function 'missing'"),
     "no model from a function": (("preflight", "own_model:number", "--shape", "6"), "returned a int"),
+    "a function with arguments": (
+        ("preflight", "own_model:sized", "--shape", "6"),
+        "own_model:sized must be callable without arguments: missing a required argument: 'width'",
+    ),
     "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
     "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
     "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
