@@ -45,15 +45,28 @@ def plot(sweep: Sweep, target: str | os.PathLike[str] | Sequence[Any] | None = N
         raise ConfigurationError(f"a sweep is drawn on three axes, got {got}")
     for panel, (cost, title) in zip(axes, PANELS, strict=True):
         _panel(panel, sweep, cost, title)
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:  # only the first axis is labelled, so all must mean the same
+        panel.set_ylim(min(lows), max(highs))
     first = sweep.results[0]
     axes[0].set_ylabel("decides as the original (%)" if first.accuracy is None else "accuracy (%)")
-    axes[0].legend(handles=axes[0].lines[:1], frameon=False, loc="lower right", fontsize=8)
-    axes[0].figure.figure.draw_without_rendering()  # labels are placed in pixels, so the layout must be known
+    _legend(axes[0], sweep)
     for panel, (cost, _) in zip(axes, PANELS, strict=True):
         _label(panel, sweep, cost)
     if file is not None:
         _save(axes[0].figure, file)
     return axes
+
+
+def _legend(axes: Axes, sweep: Sweep) -> None:
+    """What the broad line is, below on the right unless a point is there; then the layout of the figure is known."""
+    figure: Any = axes.figure
+    for place in ("lower right", "best"):
+        legend = axes.legend(handles=axes.lines[:1], frameon=False, loc=place, fontsize=8)
+        figure.figure.draw_without_rendering()  # a subfigure's figure is the whole one
+        box = legend.get_window_extent()
+        if not any(box.contains(x, y) for x, y in _pixels(axes, sweep, "spikes")):
+            return
 
 
 def _figure() -> Sequence[Axes]:
@@ -154,10 +167,9 @@ def _label(axes: Axes, sweep: Sweep, cost: Cost) -> None:
     """A label beside every point, where it covers least of the points and of the labels that are there already."""
     from matplotlib.patheffects import withStroke
 
-    drawn = [(result.cost(cost), result.quality) for result in _costly(sweep.results, cost)]
-    points: Any = axes.transData.transform(drawn) if drawn else []
-    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in points]
-    taken += [text.get_window_extent().extents for text in axes.texts]
+    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in _pixels(axes, sweep, cost)]
+    legend = axes.get_legend()
+    taken += [part.get_window_extent().extents for part in (*axes.texts, *([legend] if legend else []))]
     for number, members in enumerate(families(sweep).values()):
         members = _costly(members, cost)
         for result, label in zip(members, short_labels(members), strict=True):
@@ -168,6 +180,12 @@ def _label(axes: Axes, sweep: Sweep, cost: Cost) -> None:
             text.set_in_layout(False)
             found = [(_covered(_placed(text, place), taken, axes.bbox.extents), place) for place in PLACES]
             taken.append(_placed(text, min(found, key=lambda item: item[0])[1]))
+
+
+def _pixels(axes: Axes, sweep: Sweep, cost: Cost) -> Sequence[Any]:
+    """Where the points of a panel are in pixels."""
+    points = [(result.cost(cost), result.quality) for result in _costly(sweep.results, cost)]
+    return list(axes.transData.transform(points)) if points else []
 
 
 def _placed(text: Any, place: tuple[float, float, str, str]) -> Box:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -458,6 +459,17 @@ def test_labels_do_not_cover_points_or_each_other() -> None:
     pyplot.close("all")
 
 
+def test_labels_do_not_cover_the_legend() -> None:
+    corners = [point(f"code{i} x", spikes, 50.0 + 40.0 * up) for i, (spikes, up) in enumerate(product((1, 9), (0, 1)))]
+    panel = Sweep(tuple(corners)).plot()[0]
+    legend = panel.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(text.get_window_extent()) for text in panel.texts)
+    assert not any(box.contains(*panel.transData.transform((p.spikes_per_neuron, p.quality))) for p in corners)
+    pyplot.close("all")
+
+
 def test_labels_leave_out_the_words_that_a_family_shares() -> None:
     assert short_labels([point("rate 4", 1, 1), point("rate 8", 1, 1)]) == ["4", "rate 8"]
     assert short_labels([point("rate 4 mse", 1, 1), point("rate 4", 1, 1)]) == ["4 mse", "rate 4"]
@@ -491,6 +503,7 @@ def test_what_has_no_spikes_has_no_place_among_the_spikes() -> None:
         assert not any(x == 0.0 and y in (10.0, 99.0) for x, y in points)
         assert panel.get_xscale() == ("log" if len(results) > 1 else "linear")
         assert not any(text.get_text() == "2" for text in panel.texts)
+        assert all(other.get_ylim() == panel.get_ylim() for other in others)
         assert all("rate 2" in {line.get_label() for line in other.lines} for other in others)
     pyplot.close("all")
 
