@@ -31,7 +31,7 @@ VARIANTS = (
     Variant("layer-wise, imbalanced thresholds", "layer", "imbalanced"),
 )
 HEAD = (
-    "normalisation, negative spikes",
+    "variant",
     "pictures",
     "steps",
     "ANN mAP@0.5",

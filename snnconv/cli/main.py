@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 
 import snnconv
 from coding import CODES, Concurrent, Pipeline
@@ -18,9 +18,10 @@ from snnconv.cli.detect import detect
 from snnconv.cli.models import load_model
 from snnconv.cli.options import code_of, number_or, write_json
 from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError, InputError, SnnconvError
+from snnconv.errors import ConfigurationError, SnnconvError
 from snnconv.simulators import SIMULATORS
 
 app = typer.Typer(
@@ -106,8 +107,7 @@ def evaluate(
     json_file: Json = None,
 ) -> None:
     """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""
-    if batch < 1:
-        raise ConfigurationError(f"--batch must be at least 1, got {batch}")
+    check_size(batch)
     if steps is not None:
         Concurrent(steps)
     spiking = snnconv.load(network)
@@ -115,7 +115,7 @@ def evaluate(
     original = load_model(reference, weights) if reference else None
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
-    items = list(_batches(inputs, targets, batch))
+    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis)
     shown = batches_with_progress(console, items)
     result = snnconv.evaluate(spiking, shown, reference=original, simulator=simulator, steps=steps)
     console.print(str(result), markup=False)
@@ -133,14 +133,6 @@ def main() -> None:
     except SnnconvError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", style="red", markup=False)
         sys.exit(2)
-
-
-def _batches(inputs: Tensor, targets: Tensor | None, size: int) -> Any:
-    if targets is not None and len(targets) != len(inputs):
-        raise InputError(f"data: {len(inputs)} inputs and {len(targets)} targets")
-    for start in range(0, len(inputs), size):
-        part = inputs[start : start + size]
-        yield part if targets is None else (part, targets[start : start + size].long())
 
 
 def _sizes(text: str) -> list[int]:
