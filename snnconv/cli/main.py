@@ -19,6 +19,7 @@ from snnconv.cli.demo import run_demo
 from snnconv.cli.models import load_model
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.sweep import sweep
+from snnconv.cli.train_detector import train_detector
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
 from snnconv.simulators import SIMULATORS
@@ -123,6 +124,7 @@ def evaluate(
 
 
 app.command()(sweep)
+app.command()(train_detector)
 
 
 def main() -> None:
