@@ -37,7 +37,7 @@ def train_detector(
     annotations: Annotated[Path | None, typer.Option(help="The file of instances, for coco.")] = None,
     split: Annotated[str, typer.Option(help="The list of pictures, for voc.")] = "trainval",
     weights: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
-    epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 16,
+    epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 14,
     batch: Annotated[int, typer.Option(help="Pictures of a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-3,
     letterbox: Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")] = False,

@@ -17,6 +17,8 @@ from snnconv.detection.samples import Objects
 IGNORE_OVERLAP = 0.6
 #: What the error of a box counts beside those of objectness and class.
 BOX_WEIGHT = 2.0
+#: Areas, in those of the input, are divided by at least this; its square is still a number in single precision.
+_LEAST_AREA = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +119,7 @@ def _generalized_iou(a: Tensor, b: Tensor) -> Tensor:
     shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
     hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
     union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - shared
-    least = torch.finfo(hull.dtype).tiny
-    return shared / union.clamp(min=least) - (hull - union) / hull.clamp(min=least)
+    return shared / union.clamp(min=_LEAST_AREA) - (hull - union) / hull.clamp(min=_LEAST_AREA)
 
 
 def _corners(boxes: Tensor) -> Tensor:
