@@ -20,10 +20,10 @@ from snnconv.detection import (
     Detector,
     load_detector,
     read_image,
-    shapes_detector,
     side_by_side,
 )
 from snnconv.detection.boxes import match
+from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG
 from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
@@ -119,7 +119,7 @@ def detect(
 
 def _detector(model: str, names: Path | None, letterbox: bool) -> Detector:
     if not model:
-        return shapes_detector()
+        return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES, letterbox=letterbox)
     config, comma, weights = model.partition(",")
     if not comma or not config or not weights:
         raise ConfigurationError(f"--model takes two files, net.cfg,net.weights, got {model!r}")

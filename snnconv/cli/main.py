@@ -20,6 +20,7 @@ from snnconv.cli.options import code_of, number_or, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
+from snnconv.cli.train_detector import train_detector
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, SnnconvError
 from snnconv.simulators import SIMULATORS
@@ -124,6 +125,7 @@ def evaluate(
 
 app.command()(sweep)
 app.command()(detect)
+app.command()(train_detector)
 
 
 def main() -> None:

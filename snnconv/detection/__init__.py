@@ -1,5 +1,6 @@
 """Object detection: networks that find objects in images, before and after their conversion."""
 
+from snnconv.detection.augmentation import Augmentation as Augmentation
 from snnconv.detection.boxes import Detections as Detections
 from snnconv.detection.darknet import DarknetNetwork as DarknetNetwork
 from snnconv.detection.darknet import load_darknet as load_darknet
@@ -23,3 +24,8 @@ from snnconv.detection.images import read_image as read_image
 from snnconv.detection.judge import DetectionJudge as DetectionJudge
 from snnconv.detection.precision import Precision as Precision
 from snnconv.detection.precision import mean_average_precision as mean_average_precision
+from snnconv.detection.shapes import SHAPE_NAMES as SHAPE_NAMES
+from snnconv.detection.shapes import draw_shapes as draw_shapes
+from snnconv.detection.shapes import load_shapes_detector as load_shapes_detector
+from snnconv.detection.training import TrainingLog as TrainingLog
+from snnconv.detection.training import train_detector as train_detector

@@ -64,7 +64,7 @@ class Head(ABC):
         rows = torch.arange(height, dtype=raw.dtype, device=raw.device).view(height, 1, 1)
         columns = torch.arange(width, dtype=raw.dtype, device=raw.device).view(width, 1)
         centre = self._offset(cells[..., :2].sigmoid())
-        anchors = torch.tensor(self._anchors(height, width), dtype=raw.dtype, device=raw.device)
+        anchors = torch.tensor(self.relative_anchors(height, width), dtype=raw.dtype, device=raw.device)
         size = (anchors * cells[..., 2:4].exp()).clamp(max=_LARGEST_SIZE)
         x, y = (centre[..., 0] + columns) / width, (centre[..., 1] + rows) / height
         boxes = torch.cat([x.unsqueeze(-1), y.unsqueeze(-1), size], -1)
@@ -76,7 +76,7 @@ class Head(ABC):
         return inside
 
     @abstractmethod
-    def _anchors(self, height: int, width: int) -> list[tuple[float, float]]:
+    def relative_anchors(self, height: int, width: int) -> list[tuple[float, float]]:
         """The anchors in fractions of the network's input, for a map of ``height`` times ``width`` cells."""
 
     @abstractmethod
@@ -101,7 +101,7 @@ class YoloHead(Head):
     def _offset(self, inside: Tensor) -> Tensor:
         return inside * self.scale_x_y - 0.5 * (self.scale_x_y - 1.0)
 
-    def _anchors(self, height: int, width: int) -> list[tuple[float, float]]:
+    def relative_anchors(self, height: int, width: int) -> list[tuple[float, float]]:
         return [(x / (width * self.stride), y / (height * self.stride)) for x, y in self.anchors]
 
     def _probabilities(self, logits: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class YoloHead(Head):
 class RegionHead(Head):
     """The head of YOLOv2: anchors in cells of its map, and exactly one class for every box."""
 
-    def _anchors(self, height: int, width: int) -> list[tuple[float, float]]:
+    def relative_anchors(self, height: int, width: int) -> list[tuple[float, float]]:
         return [(x / width, y / height) for x, y in self.anchors]
 
     def _probabilities(self, logits: Tensor) -> Tensor:

@@ -93,6 +93,18 @@ class Preprocessing:
         clipped = torch.cat([torch.minimum(corner.clamp(min=0), limit) for corner in corners], -1)
         return torch.where(boxes.isfinite().all(-1, keepdim=True), clipped, torch.nan)
 
+    def to_input(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        """Boxes on the network's input, in the form that ``to_original`` takes, not clipped.
+
+        ``boxes [..., 4]`` are x1, y1, x2, y2 in pixels of a picture of ``size`` (height, width).
+        """
+        (top, left), (height, width) = self._placed(size)
+        offset = boxes.new_tensor([left, top])
+        scale = boxes.new_tensor([width / size[1], height / size[0]])
+        whole = boxes.new_tensor([self.size[1], self.size[0]])
+        first, last = ((corner * scale + offset) / whole for corner in (boxes[..., :2], boxes[..., 2:]))
+        return torch.cat([(first + last) / 2, last - first], -1)
+
     def _placed(self, original: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Top left corner, and height and width, of the picture on the network's input."""
         if not self.letterbox:
