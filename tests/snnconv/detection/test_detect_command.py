@@ -1,0 +1,86 @@
+"""snnconv detect: pictures and figures for good files, one line for each bad one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from snnconv.cli.main import app, main
+from snnconv.detection import draw_shapes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with pictures of several kinds and a file that is none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "other").mkdir()
+    for number, pixels in enumerate(draw_shapes(6, seed=5)[0]):
+        image = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().numpy())
+        image.resize((96 + 8 * number, 128)).save(tmp_path / f"{number}.png")
+    Image.open("0.png").convert("L").save("grey.png")
+    Image.open("1.png").save("other/0.png")
+    Image.open("0.png").convert("CMYK").save("print.jpg")
+    Image.new("RGB", (1, 1)).save("dot.png")
+    (tmp_path / "notes.png").write_text("no picture")
+    return tmp_path
+
+
+def test_pictures_and_figures_are_written_for_both_networks(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["detect", "0.png", "1.png", "other/0.png", "-o", "found"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((folder / "found" / "detections.json").read_text())
+    assert figures["failed"] == {}
+    assert [each["picture"] for each in figures["pictures"]] == ["0.png", "1.png", "other/0.png"]
+    for each in figures["pictures"]:
+        assert len(each["original"]) >= 1 and abs(len(each["spiking"]) - len(each["original"])) <= 1
+        assert {"class", "score", "box"} == set(each["original"][0])
+        width, height = each["size"]
+        with Image.open(each["drawn"]) as drawn:
+            assert drawn.width > 2 * width and drawn.height > height
+    assert len({each["drawn"] for each in figures["pictures"]}) == 3  # two pictures have the same name
+
+
+def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
+    names = ["grey.png", "notes.png", "print.jpg", "missing.png", "dot.png"]
+    result = CliRunner().invoke(app, ["detect", *names, "--calibration", "."], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "notes.png is no picture" in result.output and "missing.png cannot be read" in result.output
+    figures = json.loads((folder / "detections" / "detections.json").read_text())
+    assert [each["picture"] for each in figures["pictures"]] == ["grey.png", "print.jpg", "dot.png"]
+    assert set(figures["failed"]) == {"notes.png", "missing.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["notes.png"], "no picture can be read: notes.png is no picture"),
+        (["0.png", "--model", "net.cfg"], "--model takes two files"),
+        (["0.png", "--model", "net.cfg,net.weights"], "net.cfg"),
+        (["0.png", "--score", "1.5"], "--score must lie in"),
+        (["0.png", "--coding", "few"], "unknown code 'few'"),
+        (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),
+        (["0.png", "--calibration", "missing"], "missing is no folder of pictures"),
+        (["0.png", "--calibration", "empty"], "empty: no picture can be read"),
+        (["0.png", "-o", "0.png"], "cannot be made a folder"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    folder: Path,
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "empty").mkdir()
+    monkeypatch.setattr(sys, "argv", ["snnconv", "detect", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error

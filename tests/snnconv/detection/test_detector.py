@@ -1,0 +1,152 @@
+"""Detectors before and after conversion: boxes, precision over time, and the search by what the original finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+import snnconv
+from coding import Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
+from snnconv import ConfigurationError, InputError
+from snnconv.detection import DetectionJudge, Detector, Precision, draw_shapes, evaluate, load_detector
+from snnconv.detection.boxes import match
+from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG
+
+PICTURES, TRUTHS = draw_shapes(120, seed=11)
+
+
+@pytest.fixture(scope="module")
+def shapes() -> Detector:
+    return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES)
+
+
+@pytest.fixture(scope="module")
+def spiking(shapes: Detector) -> Detector:
+    return shapes.with_network(snnconv.convert(shapes.network, PICTURES[:60], coding=FewSpike(8)))
+
+
+def pictures(count: int) -> list[Image.Image]:
+    pixels = (PICTURES[:count].permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    return [Image.fromarray(each) for each in pixels]
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [(FewSpike(16), 99.0), (Phase(10), 99.0), (FewSpike(8), 98.0), (TableSpike(32), 95.0), (OneSpike(48), 92.0)],
+    ids=str,
+)
+def test_a_spiking_detector_keeps_its_precision(shapes: Detector, code: Code, kept: float) -> None:
+    network = snnconv.convert(shapes.network, PICTURES[:60], coding=code)
+    result = evaluate(shapes.with_network(network), (PICTURES[60:], TRUTHS[60:]), reference=shapes)
+    assert result.reference_precision.ap50 > 90.0
+    assert result.kept >= kept
+    assert result.precision_by_step is None and result.steps == network.timing.latency  # type: ignore[union-attr]
+
+
+def test_boxes_of_both_networks_belong_together(shapes: Detector, spiking: Detector) -> None:
+    wanted, got = (each.detect(pictures(20), score_threshold=0.5) for each in (shapes, spiking))
+    assert sum(map(len, wanted)) > 20
+    alike = sum(len(match(a, b, 0.9)) for a, b in zip(wanted, got, strict=True))
+    assert alike >= 0.9 * sum(map(len, wanted))
+
+
+@pytest.mark.parametrize("negative", ["graded", "imbalanced"])
+def test_the_precision_of_a_stream_rises_with_time(shapes: Detector, negative: str) -> None:
+    network = snnconv.convert(
+        shapes.network,
+        PICTURES[:30],
+        coding=Rate(),
+        schedule=Concurrent(96),
+        negative=negative,  # type: ignore[arg-type]
+    )
+    data = (PICTURES[60:76], TRUTHS[60:76])
+    result = evaluate(shapes.with_network(network), data, at=[4, 24])
+    assert result.precision_by_step is not None and list(result.precision_by_step) == [4, 24, 96]
+    early, _, late = (precision.ap50 for precision in result.precision_by_step.values())
+    assert early < 0.5 * late and result.precision == result.precision_by_step[96]
+    text = str(result)
+    assert "mAP@0.5 %" in text and "synaptic operations" in text
+    assert result.to_dict()["kept"] == result.kept
+
+
+def test_latency_is_the_step_from_which_the_share_stays(shapes: Detector, spiking: Detector) -> None:
+    result = evaluate(spiking, (PICTURES[60:70], TRUTHS[60:70]), reference=shapes)
+    by_step = {2: 0.9, 4: 0.5, 8: 0.98, 16: 0.99}
+    reference = Precision(50.0, 20.0)
+    result = replace(
+        result,
+        reference_precision=reference,
+        precision_by_step={step: Precision(50.0 * kept, 0.0) for step, kept in by_step.items()},
+    )
+    assert [result.latency(kept) for kept in (40.0, 80.0, 98.5, 99.5)] == [2, 8, 16, None]
+
+
+@pytest.mark.parametrize("input", ["real", "phase"])
+def test_window_and_clock_find_the_same(shapes: Detector, input: str) -> None:
+    detector = replace(shapes, network=shapes.network)
+    model = load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights")).network.double()
+    network = snnconv.convert(model, PICTURES[:30].double(), coding=FewSpike(6), input=input)
+    x = PICTURES[60:66].double()
+    window, clock = (network.run(x, simulator=name) for name in ("window", "clock"))
+    assert window.spikes == clock.spikes
+    sizes = [(64, 64)] * len(x)
+    for a, b in zip(*(detector.decode(run.output, sizes, 0.3) for run in (window, clock)), strict=True):
+        assert torch.allclose(a.boxes, b.boxes, atol=1e-6) and torch.equal(a.classes, b.classes)
+
+
+def test_the_search_keeps_what_the_original_finds(shapes: Detector) -> None:
+    network = snnconv.convert(
+        shapes.network, PICTURES[:60], coding="auto", max_loss=5.0, judge=DetectionJudge(shapes.heads)
+    )
+    log = network.search_log
+    assert log is not None and log.trials[log.chosen].loss <= 5.0
+    result = evaluate(shapes.with_network(network), (PICTURES[60:], TRUTHS[60:]), reference=shapes)
+    assert result.kept > 93.0
+
+
+def test_an_exact_network_loses_nothing_and_noise_costs(shapes: Detector) -> None:
+    judge = DetectionJudge(shapes.heads)
+    with torch.no_grad():
+        exact = shapes.network(PICTURES[:20])
+    noisy = [raw + torch.randn(raw.shape, generator=torch.Generator().manual_seed(0)) for raw in exact]
+    assert judge.expected_loss([exact], [exact]) == pytest.approx(0.0, abs=1e-9)
+    assert float(judge.deviation(exact, exact).abs().max()) == 0.0
+    assert judge.expected_loss([exact], [noisy]) > 5.0
+    empty = [raw - 20.0 for raw in exact]
+    with pytest.raises(InputError, match="finds nothing .* give pictures with objects"):
+        judge.expected_loss([empty], [empty])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"at": [3]}, ConfigurationError, "no output before its last step"),
+        ({"steps": 4}, ConfigurationError, "no meaning in a pipeline"),
+        ({"simulator": "event"}, ConfigurationError, "unknown simulator"),
+    ],
+)
+def test_options_without_a_meaning_are_refused(
+    spiking: Detector, options: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(spiking, (PICTURES[:2], TRUTHS[:2]), **options)  # type: ignore[arg-type]
+
+
+def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking: Detector) -> None:
+    with pytest.raises(ConfigurationError, match="3 classes apart and there are 2 names"):
+        replace(shapes, names=("circle", "square"))
+    with pytest.raises(ConfigurationError, match="evaluate a spiking detector"):
+        evaluate(shapes, (PICTURES, TRUTHS))
+    with pytest.raises(InputError, match="4 inputs and 3 truths"):
+        evaluate(spiking, (PICTURES[:4], TRUTHS[:3]))
+    with pytest.raises(InputError, match="there is no picture"):
+        evaluate(spiking, (PICTURES[:0], []))
+    with pytest.raises(InputError, match="there is no picture"):
+        shapes.detect([])
+    with pytest.raises(InputError, match="returns 0 maps for 1 heads"):
+        shapes.decode((), [], 0.5)
+    with pytest.raises(ConfigurationError, match="negative must be one of graded, imbalanced"):
+        snnconv.convert(shapes.network, PICTURES[:10], negative="both", schedule=Pipeline())  # type: ignore[arg-type]
