@@ -79,7 +79,8 @@ class Levels:
 
     The bits of a positive float grow with it. Its leading bits name a cell of neighbouring values; ``carry`` holds for
     every cell the train of its smallest value above ``shift`` bits that make a carry of the value's low bits as soon as
-    they reach those of the next train. Where a cell holds more trains, ``corrections`` comparisons follow.
+    they reach those of the next train. Where a cell holds more trains, ``corrections`` comparisons follow, of bits as
+    whole numbers: the sign of a difference is faster than a truth value.
     """
 
     dtype: torch.dtype
@@ -87,7 +88,7 @@ class Levels:
     lowest_cell: int
     carry: Tensor
     corrections: int
-    #: Smallest value of the train behind this one; not a number for the last, which not even infinity exceeds.
+    #: Bits of the smallest value of the train behind this one; for the last what not even infinity reaches.
     following: Tensor
     values: Tensor
     spikes: Tensor
@@ -102,8 +103,12 @@ class Levels:
         train = (
             (bits & ((1 << self.shift) - 1)).add_(self.carry.index_select(0, cells)).bitwise_right_shift_(self.shift)
         )
-        for _ in range(self.corrections):
-            train += flat >= self.following.index_select(0, train)
+        if self.corrections:
+            bits = bits.clamp(min=0)  # negative values have the lowest train, as zero has
+            sign = torch.iinfo(bits.dtype).bits - 1
+            for _ in range(self.corrections):
+                below = bits - self.following.index_select(0, train)
+                train += below.bitwise_right_shift_(sign).add_(1)
 
         def look_up(table: Tensor) -> Tensor:
             found = table.index_select(0, train).view([values.shape[axis] for axis in order])
@@ -154,7 +159,6 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
     carry = torch.cat(
         [first.new_zeros(1), (first << shift) + (1 << shift) - low, first.new_tensor([len(bits) << shift])]
     )
-    none = torch.tensor([math.nan], dtype=dtype)
 
     def column(name: str) -> Tensor:
         return torch.tensor([getattr(train, name) for train in found], dtype=torch.float64).to(device, dtype)
@@ -165,7 +169,7 @@ def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> L
         lowest,
         carry.to(device, integer),
         most - 1,
-        torch.cat([following, none]).to(device),
+        torch.cat([bits, bits.new_tensor([torch.iinfo(integer).max])]).to(device),
         column("value"),
         column("spikes"),
         column("updates"),

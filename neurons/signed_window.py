@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import leaky_relu
 
 from coding.code import Code, Memory, Quantized
 from coding.errors import ConfigurationError
@@ -82,8 +83,7 @@ class SignedWindow:
         return self.fire(self.listen(current, state, gain), t)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
-        size = torch.maximum(values, values * -self._sensitivity)
-        found = self.code.quantize(size, counted)
-        negative = torch.lt(values, 0.0, out=size)
-        worth = negative.mul_(-self.negative_slope / self._sensitivity - 1.0).add_(1.0)
-        return found._replace(values=found.values * worth)
+        seen = leaky_relu(values, self._sensitivity)
+        found = self.code.quantize(seen.abs(), counted)
+        signed = torch.copysign(found.values, values)
+        return found._replace(values=leaky_relu(signed, self.negative_slope / self._sensitivity, inplace=True))

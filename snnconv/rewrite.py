@@ -185,16 +185,22 @@ def clamps_as_relu(graph: Graph) -> Graph:
 
 
 def population_before_gate(graph: Graph) -> Graph:
-    """Insert a population of signed neurons where a maximum would be taken over currents instead of spikes."""
+    """Insert a population of signed neurons where a maximum would be taken over currents instead of spikes.
+
+    Gates over the same currents, as in spatial pyramid pooling, share it.
+    """
     signals = graph.signals()
+    populations: dict[str, str] = {}
 
     def expand(node: Node) -> Iterable[Node]:
         if not _is_pool(node) or node.name not in signals or not _reaches_linear(graph, node, signals):
             return [node]
-        inserted = Node(
-            f"{node.name}_input", "identity_population", {"self": node.arguments["self"]}, None, node.source
-        )
-        return [inserted, replace(node, arguments={**node.arguments, "self": Ref(inserted.name)})]
+        current = node.arguments["self"]
+        name = populations.setdefault(current.name, f"{node.name}_input")
+        gate = replace(node, arguments={**node.arguments, "self": Ref(name)})
+        if name != f"{node.name}_input":
+            return [gate]
+        return [Node(name, "identity_population", {"self": current}, None, node.source), gate]
 
     return _expanded(graph, expand)
 

@@ -1,0 +1,105 @@
+"""A detector: a network with the heads that decode its maps, and what makes pictures its input."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from snnconv.detection.boxes import Detections, suppress
+from snnconv.detection.darknet import load_darknet
+from snnconv.detection.datasets import read_names
+from snnconv.detection.heads import Head
+from snnconv.detection.images import Preprocessing
+from snnconv.errors import ConfigurationError, InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Finds objects in pictures: ``preprocessing``, a ``network`` (original or spiking) and the ``heads`` of its maps.
+
+    ``names`` are those of the classes. Raises ``ConfigurationError`` where heads and names disagree.
+    """
+
+    network: nn.Module
+    heads: tuple[Head, ...]
+    preprocessing: Preprocessing
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for head in self.heads:
+            if head.classes != len(self.names):
+                raise ConfigurationError(
+                    f"a head tells {head.classes} classes apart and there are {len(self.names)} names; "
+                    "give one for each"
+                )
+
+    def with_network(self, network: nn.Module) -> Detector:
+        """The same detector with another network, for instance a converted one."""
+        return replace(self, network=network)
+
+    def inputs(self, images: Sequence[Image]) -> Tensor:
+        """The network's input ``[N, 3, h, w]`` for pictures of any sizes."""
+        if not images:
+            raise InputError("there is no picture")
+        return torch.stack([self.preprocessing.to_tensor(image) for image in images])
+
+    def detect(self, images: Sequence[Image], *, score_threshold: float = 0.25) -> list[Detections]:
+        """What is found in every picture with a score above ``score_threshold``."""
+        with torch.no_grad():
+            outputs = self.network(self.inputs(images))
+        return self.decode(outputs, [(image.height, image.width) for image in images], score_threshold)
+
+    def decode(
+        self, outputs: Any, sizes: Sequence[tuple[int, int]], score_threshold: float, *, most: int = 300
+    ) -> list[Detections]:
+        """The ``most`` best detections in every picture of ``sizes`` (height, width), from the network's outputs."""
+        boxes, scores = decode_maps(self.heads, outputs)
+        if len(boxes) != len(sizes):
+            raise InputError(f"the outputs are of {len(boxes)} pictures, the sizes of {len(sizes)}")
+        return [
+            suppress(self.preprocessing.to_original(box, size), score, score_threshold=score_threshold, most=most)
+            for box, score, size in zip(boxes, scores, sizes, strict=True)
+        ]
+
+
+def decode_maps(heads: Sequence[Head], outputs: Any) -> tuple[Tensor, Tensor]:
+    """Boxes ``[N, K, 4]`` and scores ``[N, K, C]`` of all heads together, as ``Head.decode`` gives them.
+
+    Raises ``InputError`` unless ``outputs`` holds one map for every head, in their order.
+    """
+    maps = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
+    if len(maps) != len(heads):
+        raise InputError(f"the network returns {len(maps)} maps for {len(heads)} heads")
+    decoded = [head.decode(raw) for head, raw in zip(heads, maps, strict=True)]
+    return torch.cat([boxes for boxes, _ in decoded], 1), torch.cat([scores for _, scores in decoded], 1)
+
+
+def load_detector(
+    config: str | os.PathLike[str],
+    weights: str | os.PathLike[str],
+    names: str | os.PathLike[str] | Sequence[str] | None = None,
+    *,
+    letterbox: bool = False,
+    size: tuple[int, int] | None = None,
+) -> Detector:
+    """The detector in darknet's files; ``names`` is a file with a class a line, or the names themselves.
+
+    Without ``names`` classes are numbered. With ``letterbox`` pictures keep their aspect ratio; ``size`` replaces
+    (height, width) of the input. Raises as ``load_darknet`` does, and ``ConfigurationError`` for names that do not fit.
+    """
+    network = load_darknet(config, weights, size=size)
+    if names is None:
+        chosen: Sequence[str] = [str(number) for number in range(network.heads[0].classes)]
+    else:
+        chosen = read_names(names) if isinstance(names, (str, os.PathLike)) else names
+    _, height, width = network.input_shape
+    return Detector(network, network.heads, Preprocessing((height, width), letterbox), tuple(chosen))

@@ -1,0 +1,185 @@
+"""Mean average precision of a spiking detector beside the original, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.detection.boxes import Detections
+from snnconv.detection.detector import Detector
+from snnconv.detection.ground_truth import BoxDataset
+from snnconv.detection.precision import Precision, mean_average_precision
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.measures import Measures, measures
+from snnconv.network import SpikingNetwork
+from snnconv.report import table
+from snnconv.simulators import simulator_for
+from snnconv.simulators.observers import Observer, Samples, SpikeCounter
+
+#: Detections with a lower score do not take part in precision.
+SCORE_THRESHOLD = 0.005
+#: Pictures that are simulated together.
+PIECE = 16
+
+
+@dataclass(frozen=True)
+class DetectionEvaluation(Measures):
+    """Mean average precision of a spiking detector and of the original on the same pictures, and what it costs.
+
+    ``precision_by_step`` holds the precision after so many steps of a stream; ``None`` for a pipeline, which has no
+    output before its last step.
+    """
+
+    precision: Precision
+    reference_precision: Precision
+    precision_by_step: dict[int, Precision] | None
+
+    @property
+    def kept(self) -> float:
+        """Share of the original's mAP@0.5 that the spiking detector keeps, in percent."""
+        return _kept(self.precision, self.reference_precision)
+
+    def latency(self, kept: float = 97.8) -> int | None:
+        """Time steps from which on at least ``kept`` percent of mAP@0.5 are kept, of those measured.
+
+        ``None`` if they never are.
+        """
+        if self.precision_by_step is None:
+            return self.steps if self.kept >= kept else None
+        reached = None
+        for step in sorted(self.precision_by_step, reverse=True):
+            if _kept(self.precision_by_step[step], self.reference_precision) < kept:
+                break
+            reached = step
+        return reached
+
+    def to_dict(self) -> dict[str, Any]:
+        by_step = self.precision_by_step
+        return {
+            **super().to_dict(),
+            "precision": vars(self.precision),
+            "reference_precision": vars(self.reference_precision),
+            "precision_by_step": None if by_step is None else {str(step): vars(by_step[step]) for step in by_step},
+            "kept": self.kept,
+        }
+
+    def to_json(self) -> str:
+        """All figures as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def __str__(self) -> str:
+        by_step = self.precision_by_step or {self.steps: self.precision}
+        rows = [["original", *_cells(self.reference_precision), "", ""]]
+        for step, precision in by_step.items():
+            spikes = self.spikes_per_neuron
+            if self.spikes_by_step is not None:
+                spikes = self.spikes_by_step[step - 1] / self.neurons
+            kept = f"{_kept(precision, self.reference_precision):.1f}"
+            rows.append([str(step), *_cells(precision), kept, f"{spikes:.3f}"])
+        head = ["steps", "mAP@0.5 %", "mAP@0.5:0.95 %", "kept %", "spikes per neuron"]
+        pictures = f"{self.samples} pictures, {self.activity.reference_macs:.4g} MACs in the original network"
+        return "\n".join([table(head, rows), pictures, *self.cost_text()])
+
+
+def evaluate(
+    detector: Detector,
+    data: BoxDataset | tuple[Tensor, Sequence[Any]],
+    *,
+    reference: Detector | None = None,
+    simulator: str = "auto",
+    steps: int | None = None,
+    at: Collection[int] | None = None,
+    seed: int = 0,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+) -> DetectionEvaluation:
+    """Measure a spiking ``detector`` on ``data``: a labelled data set, or (inputs ``[N, 3, h, w]``, truths).
+
+    ``reference`` is the original detector; without it the captured graph stands in. For a stream ``at`` says after how
+    many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are those of ``run``.
+    ``progress`` wraps the iteration over pieces. Raises ``InputError`` for data that does not fit, and
+    ``ConfigurationError`` for a detector whose network is not a spiking one or for options without a meaning.
+    """
+    network = detector.network
+    if not isinstance(network, SpikingNetwork):
+        raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.convert(...))")
+    if len(data) == 0 or (isinstance(data, tuple) and len(data[0]) == 0):
+        raise InputError("data: there is no picture")
+    counter = SpikeCounter(network, by_step=network.timing is None)
+    chosen = simulator_for(network, simulator, steps=steps, seed=seed)
+    if at is not None and network.timing is not None:
+        raise ConfigurationError("a pipeline has no output before its last step: leave at= out")
+    marks = sorted(set(range(1, chosen.steps + 1) if at is None else at) | {chosen.steps})
+    if marks[0] < 1 or marks[-1] > chosen.steps:
+        raise ConfigurationError(f"at must lie within 1 and the {chosen.steps} steps, got {sorted(set(at or ()))}")
+    truths: list[Any] = []
+    exact: list[Detections] = []
+    recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
+    pieces = list(_pieces(data))
+    for piece in pieces if progress is None else progress(pieces):
+        inputs, sizes, found = _read(detector, data, piece)
+        truths += found
+        with torch.no_grad():
+            outputs = network.reference(inputs) if reference is None else reference.network(inputs)
+        exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
+        recorder.piece(sizes)
+        simulator_for(network, simulator, steps=steps, seed=seed).run(network.check(inputs), [counter, recorder])
+        seed += 1
+    classes = len(detector.names)
+    by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}
+    return DetectionEvaluation(
+        **measures(network, counter, chosen.steps, chosen.steps * counter.samples),
+        precision=by_step[chosen.steps],
+        reference_precision=mean_average_precision(exact, truths, classes),
+        precision_by_step=by_step if network.timing is None else None,
+    )
+
+
+class _Recorder(Observer):
+    """Detections of all pictures after the steps that are marked."""
+
+    def __init__(self, detector: Detector, marks: Sequence[int]) -> None:
+        self.detector = detector
+        self.found: dict[int, list[Detections]] = {mark: [] for mark in marks}
+        self.wants_output = True
+
+    def piece(self, sizes: Sequence[tuple[int, int]]) -> None:
+        """The sizes of the pictures that are simulated next."""
+        self._sizes = sizes
+
+    def output(self, t: int, output: Any, samples: Samples) -> None:
+        if t + 1 in self.found:
+            places = range(len(self._sizes)) if isinstance(samples, slice) else samples.tolist()
+            sizes = [self._sizes[place] for place in places]
+            self.found[t + 1] += self.detector.decode(output, sizes, SCORE_THRESHOLD)
+
+
+def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Iterable[range]:
+    count = len(data[0]) if isinstance(data, tuple) else len(data)
+    return [range(start, min(start + PIECE, count)) for start in range(0, count, PIECE)]
+
+
+def _read(detector: Detector, data: BoxDataset | tuple[Tensor, Sequence[Any]], piece: range) -> Any:
+    """Inputs, sizes and truths of the pictures in ``piece``."""
+    if isinstance(data, tuple):
+        inputs, truths = data
+        if len(inputs) != len(truths):
+            raise InputError(f"data: {len(inputs)} inputs and {len(truths)} truths")
+        part = inputs[piece.start : piece.stop]
+        return part, [tuple(part.shape[2:])] * len(part), list(truths[piece.start : piece.stop])
+    items = [data[position] for position in piece]
+    images = [item.image() for item in items]
+    sizes = [(image.height, image.width) for image in images]
+    return detector.inputs(images), sizes, [item.truth() for item in items]
+
+
+def _kept(precision: Precision, reference: Precision) -> float:
+    return 100.0 * precision.ap50 / reference.ap50 if reference.ap50 > 0.0 else float("nan")
+
+
+def _cells(precision: Precision) -> list[str]:
+    return [f"{precision.ap50:.2f}", f"{precision.ap:.2f}"]
