@@ -11,6 +11,8 @@ from benchmarks import (
     codes,
     comparison,
     cost,
+    detection_codes,
+    detection_rate,
     few_spike_peer,
     graph,
     hybrid,
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "codes": codes.run,
     "rate": rate.run,
     "hybrid": hybrid.run,
+    "detection_codes": detection_codes.run,
+    "detection_rate": detection_rate.run,
 }
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
-from neurons import NEURONS, Neuron, signed_neuron
+from neurons import NEURONS, Negative, Neuron, signed_neuron
 from snnconv.calibration import (
     Calibration,
     Observed,
@@ -64,6 +64,11 @@ class Options:
     percentile: float | Literal["mse"] | None = None
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
     bias_correction: bool = True
+    negative: Negative | None = None
+
+    def __post_init__(self) -> None:
+        if self.negative not in (None, *get_args(Negative)):
+            raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
 
     def scaling(self, windowed: bool) -> Scaling:
         """How scales are chosen: by least squares for windows, by a high percentile for streams."""
@@ -125,7 +130,7 @@ def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> Spik
     populations = {}
     for node in calibrated.activations:
         code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
-        populations[node] = population(calibrated, node, code, scaling, windowed, options.neuron)
+        populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:
             warn_of_silence(names[node], calibrated.observed[node], scaling, code)
     return network_of(calibrated, plan, populations, options)
@@ -165,7 +170,7 @@ def population(
     code: Code,
     scaling: Scaling,
     windowed: bool,
-    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+    options: Options,
 ) -> Population:
     """The population of ``node`` with a fitted ``code``."""
     at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
@@ -177,7 +182,9 @@ def population(
         node=node,
         activation=activation,
         code=code,
-        neuron=_neuron(neuron, code) if slope == 0.0 else signed_neuron(code, slope, windowed),
+        neuron=_neuron(options.neuron, code)
+        if slope == 0.0
+        else signed_neuron(code, slope, windowed, options.negative),
         scale=scale,
         shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,

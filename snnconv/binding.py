@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from snnconv.errors import ConfigurationError, InputError
@@ -67,7 +68,13 @@ def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module
         raise ConfigurationError(
             f"constants binds every argument of forward ({', '.join(names)}); leave at least one for the input"
         )
-    return Bound(model, constants) if constants else model
+    return Bound(model, {name: _traceable(value) for name, value in constants.items()}) if constants else model
+
+
+def _traceable(value: Tensor) -> Tensor:
+    """``value``; as coordinates if it is in columns or blocks, which torch can hardly trace or multiply."""
+    plain = value.layout in (torch.strided, torch.sparse_coo, torch.sparse_csr)
+    return value if plain else value.to_sparse(layout=torch.sparse_coo)
 
 
 def call_arguments(model: nn.Module, inputs: Sequence[Any]) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:

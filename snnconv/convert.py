@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
-from neurons import Neuron
+from neurons import Negative, Neuron
 from snnconv.assembly import Options, assemble, calibrate
 from snnconv.judge import ClassJudge, Judge
 from snnconv.network import SpikingNetwork
@@ -27,6 +27,7 @@ def convert(
     normalization: Literal["channel", "layer"] = "channel",
     percentile: float | Literal["mse"] | None = None,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+    negative: Negative | None = None,
     bias_correction: bool = True,
     max_loss: float = 0.5,
     minimize: Cost = "energy",
@@ -50,7 +51,9 @@ def convert(
     takes back the mean error of every channel's current in a pipeline. ``neuron`` is "integrate-fire", or
     "corrective", which takes back spikes fired too early in rate code; or a function that makes a neuron from the code,
     such as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a neuron of your own, for instance
-    ``neurons.SnntorchNeuron(...)``. Populations with negative values use signed neurons.
+    ``neurons.SnntorchNeuron(...)``. Populations with negative values use signed neurons;
+    ``negative`` says how they fire below zero, a fraction of a spike as soon as there is one ("graded", the default of
+    a stream) or with imbalanced thresholds ("imbalanced", Spiking-YOLO, the default of a pipeline).
 
     ``constants`` names arguments of forward that become part of the synapses, such as the adjacency (dense or sparse)
     of a graph network: ``constants={"adj": adj}``; the spiking network takes the remaining inputs.
@@ -58,7 +61,7 @@ def convert(
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
     """
-    options = Options(percentile, neuron, bias_correction)
+    options = Options(percentile, neuron, bias_correction, negative)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
     options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
     calibrated = calibrate(model, calibration, normalization, constants, plan)

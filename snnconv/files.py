@@ -27,5 +27,5 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except OSError as error:
-        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # the second for a name with a null byte
+        raise StorageError(f"{target} cannot be written: {getattr(error, 'strerror', None) or error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coding import Code
 from snnconv.errors import ConfigurationError
+from snnconv.report import code_text
 from snnconv.simulators.run import Run
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def raster(
     """
     names = [populations] if isinstance(populations, str) else list(run.rasters if populations is None else populations)
     starts = _starts(run, names, network)
-    trains = {name: _chosen(run.rasters[name], sample, neurons) for name in names}
+    if neurons < 1:
+        raise ConfigurationError(f"neurons must be at least 1, got {neurons}")
+    trains = {name: _chosen(run.rasters[name], sample, neurons, run.samples) for name in names}
     height = 1.0 + 0.13 * sum(train.shape[1] for train in trains.values())
     axes = new_axes(size=(8.0, height))[0] if axes is None else axes
     row, ticks = 0, []
@@ -87,10 +90,14 @@ def _starts(run: Run, names: Sequence[str], network: SpikingNetwork | None) -> d
     return dict.fromkeys(names, 0)
 
 
-def _chosen(payloads: Tensor, sample: int | None, neurons: int) -> Tensor:
-    """Payloads ``[T, rows]`` of some neurons of one sample."""
-    if sample is not None and not 0 <= sample < payloads.shape[1]:
-        raise ConfigurationError(f"there is no sample {sample}: the run has {payloads.shape[1]}")
+def _chosen(payloads: Tensor, sample: int | None, neurons: int, samples: int) -> Tensor:
+    """Payloads ``[T, rows]`` of some neurons of one of ``samples``."""
+    if sample is None and samples > 1:
+        raise ConfigurationError(f"sample=None is for one sample a call, the run has {samples}: choose one of them")
+    if sample is not None and payloads.shape[1] != samples:
+        raise ConfigurationError("the network takes one sample a call, so there is none to choose: pass sample=None")
+    if sample is not None and not 0 <= sample < samples:
+        raise ConfigurationError(f"there is no sample {sample}: the run has {samples}")
     train = (payloads if sample is None else payloads[:, sample]).reshape(len(payloads), -1).cpu()
     firing = train.ne(0).any(0).nonzero().flatten()
     count = min(neurons, len(firing))
@@ -140,9 +147,16 @@ def quantizer(code: Code) -> tuple[Tensor, Tensor]:
 
 
 def _labelled(codes: Mapping[str, Code] | Sequence[Code]) -> dict[str, Code]:
+    """Codes by label; those that name and steps do not tell apart are labelled by all their parameters."""
+    listed = list(codes.values() if isinstance(codes, Mapping) else codes) if isinstance(codes, Iterable) else [codes]
+    if not listed or not isinstance(codes, Iterable) or not all(isinstance(code, Code) for code in listed):
+        raise ConfigurationError(f"codes must be listed, such as [Rate(8)], or labelled, got {codes!r}")
     if isinstance(codes, Mapping):
         return dict(codes)
-    return {f"{code.name}, {code.steps} steps": code for code in codes}
+    labels = [f"{code.name}, {code.steps} steps" for code in listed]
+    return {
+        label if labels.count(label) == 1 else code_text(code): code for label, code in zip(labels, listed, strict=True)
+    }
 
 
 def _cycled(count: int) -> list[str]:

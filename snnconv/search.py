@@ -105,7 +105,7 @@ class _Search:
     def _population_choices(self, node: str) -> list[Population]:
         observed = self.calibrated.observed[node]
         codes = [fitted_code(code, observed, self.scaling) for code in CANDIDATES]
-        return [population(self.calibrated, node, code, self.scaling, True, self.options.neuron) for code in codes]
+        return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in codes]
 
     def run(self) -> SpikingNetwork:
         for number, code in enumerate(CANDIDATES):

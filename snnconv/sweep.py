@@ -162,7 +162,8 @@ def sweep(
 ) -> Sweep:
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
 
-    ``codings`` maps a label to what ``convert`` takes as ``coding``; ``convert_options`` are its other options.
+    ``codings`` maps a label to what ``convert`` takes as ``coding``, a search ("auto") excepted; ``convert_options``
+    are its other options.
     ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
     is not ``model`` itself. ``progress`` wraps the iteration over the labels that are still to be measured. Every
     number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not.
@@ -175,6 +176,10 @@ def sweep(
     """
     if not isinstance(codings, Mapping) or not codings:
         raise ConfigurationError('codings must map labels to codings, such as {"rate 16": Rate(16)}')
+    if len({str(label) for label in codings}) < len(codings):
+        raise ConfigurationError(f"labels must differ as text, got {', '.join(map(repr, codings))}")
+    if reference is not None and not isinstance(reference, nn.Module):
+        raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
     calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
     constants = convert_options.get("constants")
     reference = None if reference is model else reference
@@ -227,6 +232,8 @@ def _without_plan(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _planned(coding: Any, options: Mapping[str, Any], resumable: bool) -> tuple[CodingPlan | Exception, str]:
     """The plan that ``coding`` means, or why it means none, and its fingerprint."""
+    if isinstance(coding, str) and coding == "auto":
+        return ConfigurationError('a sweep measures given codes; search for them by convert(..., coding="auto")'), ""
     try:
         plan = as_plan(coding, options.get("input"), options.get("schedule"))
     except ConfigurationError as error:

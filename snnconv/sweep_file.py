@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -28,17 +29,20 @@ class SweepFile:
     """Entries by label, each a mapping ready for JSON, and what all of them have in common, by name.
 
     ``path=None`` is a file that is never written. Raises ``StorageError`` for a file that is broken, from a future
-    version, or about another model, other data or other options.
+    version, or with figures of another model, other data or other options; a file without figures, such as one that
+    a mistaken option left behind, is begun again.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, common: Mapping[str, str]) -> None:
         self.path = None if path is None else Path(path)
         self.common = dict(common)
         self.entries: dict[str, dict[str, Any]] = {}
-        if self.path is not None and self.path.exists():
+        if self.path is not None and os.path.exists(self.path):  # Path.exists raises for names that cannot be
             found, self.entries = read(self.path)
             differing = [name for name, text in self.common.items() if found.get(name) != text]
-            if differing:
+            if differing and not any("figures" in entry for entry in self.entries.values()):
+                self.entries = {}
+            elif differing:
                 raise StorageError(
                     f"{self.path} holds a sweep with another {' and another '.join(differing)}; results of both would "
                     "be mixed: take another path, or delete the file. (Data that a loader shuffles or alters at random "
@@ -62,7 +66,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
     """What the results in ``path`` have in common, and the entries by label. Raises ``StorageError``."""
     source = Path(path)
     try:
-        content = json.loads(source.read_bytes(), parse_constant=_finite, parse_float=_finite)
+        content = json.loads(source.read_bytes(), parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except OSError as error:
         raise StorageError(f"{source} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -91,6 +95,13 @@ def _finite(text: str) -> float:
     return number
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{text[:20]}... is no figure")
+    return number
+
+
 def broken(path: str | os.PathLike[str], why: object) -> StorageError:
     """The error for a file that holds no sweep."""
     return StorageError(f"{path} holds no valid sweep: {why}; delete it or take another path, and measure again")
@@ -115,8 +126,7 @@ def graph_digest(graph: Graph) -> str:
     for line in (*head, *(f"{node.name} {node.op} {dict(node.arguments)!r}" for node in graph.nodes.values())):
         digest.update(line.encode())
     for name, tensor in sorted(graph.constants.items()):
-        for part, values in (to_parts(name, tensor) if is_sparse(tensor) else {name: tensor}).items():
-            _add(digest, f"{part} {list(values.shape)}", values)
+        _add(digest, name, tensor)
     return digest.hexdigest()
 
 
@@ -125,7 +135,7 @@ def weights_digest(model: nn.Module) -> str:
     digest = hashlib.blake2b(f"{type(model).__qualname__} {model!r}".encode(), digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):
         if isinstance(tensor, Tensor):
-            _add(digest, f"{name} {list(tensor.shape)}", tensor)
+            _add(digest, name, tensor)
     return digest.hexdigest()
 
 
@@ -146,7 +156,8 @@ def option_text(name: str, value: Any) -> str:
     if isinstance(value, functools.partial):
         return f"partial({', '.join(option_text(name, part) for part in (value.func, value.args, value.keywords))})"
     qualified = getattr(value, "__qualname__", "<")
-    if callable(value) and "<" not in qualified:
+    owner = getattr(value, "__self__", None)  # of a method its object, whose state the name does not tell
+    if callable(value) and "<" not in qualified and (owner is None or isinstance(owner, (type, ModuleType))):
         return f"{value.__module__}.{qualified}"
     raise ConfigurationError(
         f"{name}={value!r} cannot be told from another when a sweep is resumed: use a name, a dataclass of plain "
@@ -154,9 +165,13 @@ def option_text(name: str, value: Any) -> str:
     )
 
 
-def _add(digest: Any, head: str, tensor: Tensor) -> None:
-    digest.update(f"{head} {tensor.dtype}".encode())
-    digest.update(_bytes(tensor))
+def _add(digest: Any, name: str, tensor: Tensor) -> None:
+    parts = (
+        to_parts(name, tensor.to_sparse(layout=torch.sparse_coo).coalesce()) if is_sparse(tensor) else {name: tensor}
+    )
+    for part, values in parts.items():
+        digest.update(f"{part} {list(values.shape)} {values.dtype}".encode())
+        digest.update(_bytes(values))
 
 
 def _bytes(tensor: Tensor) -> bytes:

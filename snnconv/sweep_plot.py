@@ -40,19 +40,33 @@ def plot(sweep: Sweep, target: str | os.PathLike[str] | Sequence[Any] | None = N
         raise ConfigurationError("the sweep has no results to draw")
     file = os.fspath(target) if isinstance(target, (str, os.PathLike)) else None
     axes: Sequence[Any] = target if target is not None and not isinstance(target, (str, os.PathLike)) else _figure()
-    if len(axes) != len(PANELS):
-        raise ConfigurationError(f"a sweep is drawn on three axes, got {len(axes)}")
+    if not hasattr(axes, "__len__") or len(axes) != len(PANELS):
+        got = len(axes) if hasattr(axes, "__len__") else type(axes).__name__
+        raise ConfigurationError(f"a sweep is drawn on three axes, got {got}")
     for panel, (cost, title) in zip(axes, PANELS, strict=True):
         _panel(panel, sweep, cost, title)
+    lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:  # only the first axis is labelled, so all must mean the same
+        panel.set_ylim(min(lows), max(highs))
     first = sweep.results[0]
     axes[0].set_ylabel("decides as the original (%)" if first.accuracy is None else "accuracy (%)")
-    axes[0].legend(handles=axes[0].lines[:1], frameon=False, loc="lower right", fontsize=8)
-    axes[0].figure.draw_without_rendering()  # labels are placed in pixels, so the layout must be known
+    _legend(axes[0], sweep)
     for panel, (cost, _) in zip(axes, PANELS, strict=True):
         _label(panel, sweep, cost)
     if file is not None:
         _save(axes[0].figure, file)
     return axes
+
+
+def _legend(axes: Axes, sweep: Sweep) -> None:
+    """What the broad line is, below on the right unless a point is there; then the layout of the figure is known."""
+    figure: Any = axes.figure
+    for place in ("lower right", "best"):
+        legend = axes.legend(handles=axes.lines[:1], frameon=False, loc=place, fontsize=8)
+        figure.figure.draw_without_rendering()  # a subfigure's figure is the whole one
+        box = legend.get_window_extent()
+        if not any(box.contains(x, y) for x, y in _pixels(axes, sweep, "spikes")):
+            return
 
 
 def _figure() -> Sequence[Axes]:
@@ -71,11 +85,12 @@ def _save(figure: Any, file: str) -> None:
 
 
 def _panel(axes: Axes, sweep: Sweep, cost: Cost, title: str) -> None:
-    """Points, Pareto front and original network of one panel."""
-    front = sweep.pareto(cost)
+    """Points, Pareto front and original network of one panel; what costs nothing has no place on it."""
+    front = _costly(sweep.pareto(cost), cost)
     steps = axes.step([r.cost(cost) for r in front], [r.quality for r in front], where="post", color=QUIET, zorder=1)
     steps[0].set(linewidth=5.0, alpha=0.25, label="Pareto front", solid_capstyle="round")
     for number, members in enumerate(families(sweep).values()):
+        members = _costly(members, cost)
         for result in members:
             axes.plot(
                 result.cost(cost),
@@ -91,11 +106,19 @@ def _panel(axes: Axes, sweep: Sweep, cost: Cost, title: str) -> None:
         xs, ys = [r.cost(cost) for r in ordered], [r.quality for r in ordered]
         axes.plot(xs, ys, color=COLOURS[number % len(COLOURS)], linewidth=0.8, alpha=0.5, zorder=2)
     _original(axes, sweep.results[0], cost)
-    axes.set_xscale("log")
     axes.margins(x=0.12, y=0.08)
-    _ticks(axes, cost)
+    if _costly(sweep.results, cost):
+        axes.set_xscale("log")
+        _ticks(axes, cost)
+    else:
+        axes.set_xticks([])
     axes.set_xlabel(title)
     plain(axes)
+
+
+def _costly(results: Sequence[Measured], cost: Cost) -> list[Measured]:
+    """Those that have a place on a logarithmic axis."""
+    return [result for result in results if result.cost(cost) > 0]
 
 
 def _original(axes: Axes, result: Measured, cost: Cost) -> None:
@@ -131,6 +154,8 @@ def families(sweep: Sweep) -> dict[str, list[Measured]]:
 
 def short_labels(members: Sequence[Measured]) -> list[str]:
     """Labels of one family: the last in full, the others without the words that all of them begin with."""
+    if not members:
+        return []
     words = [member.label.split() for member in members]
     shared = 0
     while all(len(own) > shared + 1 and own[shared] == words[0][shared] for own in words):
@@ -142,17 +167,25 @@ def _label(axes: Axes, sweep: Sweep, cost: Cost) -> None:
     """A label beside every point, where it covers least of the points and of the labels that are there already."""
     from matplotlib.patheffects import withStroke
 
-    points = axes.transData.transform([(result.cost(cost), result.quality) for result in sweep.results])
-    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in points]
-    taken += [text.get_window_extent().extents for text in axes.texts]
+    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in _pixels(axes, sweep, cost)]
+    legend = axes.get_legend()
+    taken += [part.get_window_extent().extents for part in (*axes.texts, *([legend] if legend else []))]
     for number, members in enumerate(families(sweep).values()):
+        members = _costly(members, cost)
         for result, label in zip(members, short_labels(members), strict=True):
             text = axes.annotate(label, (result.cost(cost), result.quality), (0, 0), textcoords="offset points", size=8)
+            text.set_parse_math(False)  # a dollar in a label is a dollar
             text.set(color=COLOURS[number % len(COLOURS)], path_effects=[withStroke(linewidth=2.5, foreground="white")])
             text.set_zorder(4)
             text.set_in_layout(False)
             found = [(_covered(_placed(text, place), taken, axes.bbox.extents), place) for place in PLACES]
             taken.append(_placed(text, min(found, key=lambda item: item[0])[1]))
+
+
+def _pixels(axes: Axes, sweep: Sweep, cost: Cost) -> Sequence[Any]:
+    """Where the points of a panel are in pixels."""
+    points = [(result.cost(cost), result.quality) for result in _costly(sweep.results, cost)]
+    return list(axes.transData.transform(points)) if points else []
 
 
 def _placed(text: Any, place: tuple[float, float, str, str]) -> Box:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 from rich.console import Console
-from torch import Tensor, nn
+from torch import nn
 
 import snnconv
-from coding import CODES, Code, Concurrent, Pipeline
+from coding import CODES, Concurrent, Pipeline
 from snnconv.cli.demo import run_demo
+from snnconv.cli.detect import detect
 from snnconv.cli.models import load_model
+from snnconv.cli.options import code_of, number_or, write_json
 from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
 from snnconv.cli.train_detector import train_detector
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError, InputError, SnnconvError, StorageError
+from snnconv.errors import ConfigurationError, SnnconvError
 from snnconv.simulators import SIMULATORS
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to 
 def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:
     """Train a small network on digits, convert it, and show it beside the original."""
     figures = run_demo(console, steps)
-    _write_json(json_file, figures)
+    write_json(json_file, figures)
 
 
 @app.command()
@@ -58,7 +59,7 @@ def preflight(
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     report = snnconv.preflight(load_model(model, weights), torch.zeros(2, *_sizes(shape)))
     console.print(str(report), markup=False)
-    _write_json(json_file, report.to_dict())
+    write_json(json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)
 
@@ -80,10 +81,10 @@ def convert(
     percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
 ) -> None:
     """Convert a model and write the spiking network to one file."""
-    code = _code(coding, steps=steps, base=base, spikes=spikes)
+    code = code_of(coding, steps=steps, base=base, spikes=spikes)
     options: dict[str, Any] = {"normalization": normalization, "neuron": neuron}
     if percentile:
-        options["percentile"] = _number("--percentile", percentile, "mse")
+        options["percentile"] = number_or("--percentile", percentile, "mse")
     if stride is not None:
         options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)
@@ -107,8 +108,7 @@ def evaluate(
     json_file: Json = None,
 ) -> None:
     """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""
-    if batch < 1:
-        raise ConfigurationError(f"--batch must be at least 1, got {batch}")
+    check_size(batch)
     if steps is not None:
         Concurrent(steps)
     spiking = snnconv.load(network)
@@ -116,14 +116,15 @@ def evaluate(
     original = load_model(reference, weights) if reference else None
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
-    items = list(_batches(inputs, targets, batch))
+    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis)
     shown = batches_with_progress(console, items)
     result = snnconv.evaluate(spiking, shown, reference=original, simulator=simulator, steps=steps)
     console.print(str(result), markup=False)
-    _write_json(json_file, result.to_dict())
+    write_json(json_file, result.to_dict())
 
 
 app.command()(sweep)
+app.command()(detect)
 app.command()(train_detector)
 
 
@@ -136,14 +137,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _batches(inputs: Tensor, targets: Tensor | None, size: int) -> Any:
-    if targets is not None and len(targets) != len(inputs):
-        raise InputError(f"data: {len(inputs)} inputs and {len(targets)} targets")
-    for start in range(0, len(inputs), size):
-        part = inputs[start : start + size]
-        yield part if targets is None else (part, targets[start : start + size].long())
-
-
 def _sizes(text: str) -> list[int]:
     try:
         sizes = [int(size) for size in text.split(",")]
@@ -152,34 +145,3 @@ def _sizes(text: str) -> list[int]:
     if not sizes or min(sizes) < 1:
         raise ConfigurationError(f"--shape must be positive numbers such as 3,32,32, got {text!r}")
     return sizes
-
-
-def _code(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
-    """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
-    if name not in CODES:
-        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(CODES)}")
-    number = None if base is None else _number("--base", base, "fit")
-    given = {"steps": steps, "base": number, "spikes": spikes}
-    parameters = [field.name for field in fields(CODES[name])]
-    for option, value in given.items():
-        if value is not None and option not in parameters:
-            raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
-    chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
-    return CODES[name](**chosen)
-
-
-def _number(option: str, text: str, word: str) -> float | str:
-    """The number that ``text`` is, or ``word`` itself."""
-    try:
-        return text if text == word else float(text)
-    except ValueError:
-        raise ConfigurationError(f"{option} must be a number or {word}, got {text!r}") from None
-
-
-def _write_json(path: Path | None, figures: dict[str, Any]) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

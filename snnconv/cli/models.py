@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pickle
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ def load_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
     if name.endswith(".pt2"):
         if weights is not None:
             raise ModelError(f"{name} brings its own weights; leave --weights out")
+        if not Path(name).is_file():  # torch logs a traceback of its own
+            raise ModelError(f"{name} cannot be read as an exported program: there is no such file")
         try:
             return torch.export.load(name)
         except Exception as error:  # torch raises many kinds here, none of its own
@@ -49,6 +52,12 @@ def _build(name: str) -> nn.Module:
     function = getattr(module, function_name, None)
     if not callable(function):
         raise ModelError(f"module {module_name} has no function {function_name!r}")
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise ModelError(f"{name} must be callable without arguments: {error}") from error
+    except ValueError:  # what is not written in Python may have no signature
+        pass
     model = function()
     if not isinstance(model, nn.Module):
         raise ModelError(f"{name} returned a {type(model).__name__}, not a torch.nn.Module")

@@ -10,10 +10,14 @@ from rich.console import Console
 
 import snnconv
 from coding import CODES, Code
+from snnconv.calibration import collect
+from snnconv.capture import capture
 from snnconv.cli.models import load_model
+from snnconv.cli.options import folder
 from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.samples import check_size, in_batches
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError, StorageError
+from snnconv.errors import ConfigurationError
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -32,23 +36,24 @@ def sweep(
     ] = None,
     neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
+    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
 ) -> None:
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
     What is in sweep.json already is not measured again, so an interrupted sweep goes on where it stopped.
     """
+    check_size(batch)
     codings = _codings(codes, steps)
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be made a folder: {error.strerror or error}") from error
+    graph = capture(original, collect(inputs)[0], "calibration")
+    items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis)
+    folder(output)
     found = snnconv.sweep(
         original,
         inputs,
-        images if targets is None else (images, targets.long()),
+        items,
         codings,
         path=output / "sweep.json",
         progress=lambda labels: batches_with_progress(console, list(labels), "measuring"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,6 +14,10 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import InputError
+
+#: What numpy and the archives below it raise for broken files; RuntimeError is for encrypted ones, and for compression
+#: that is unknown.
+UNREADABLE = (OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, BadZipFile, zlib.error)
 
 
 def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
@@ -32,7 +37,7 @@ def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
             arrays = safetensors.torch.load_file(file)
         else:
             raise InputError(f"{file}: samples come from .npz, .npy or .safetensors files")
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile, safetensors.SafetensorError) as error:
+    except (*UNREADABLE, safetensors.SafetensorError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read as samples: {error}") from error

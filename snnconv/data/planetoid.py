@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET
+from snnconv.data.files import UNREADABLE
 from snnconv.errors import InputError
 
 Array = npt.NDArray[Any]
@@ -65,6 +64,8 @@ def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = T
         features = _features(arrays)
         nodes = features.shape[0]
         edges = _whole(arrays, "edge_index", (2, None), nodes)
+        if not np.array_equal(np.unique(edges[0] * nodes + edges[1]), np.unique(edges[1] * nodes + edges[0])):
+            raise ValueError("edge_index must hold every edge in both directions")
         labels = _whole(arrays, "y", (nodes,))
         for name in _MASKS:
             if arrays[name].dtype != np.bool_ or arrays[name].shape != (nodes,):
@@ -86,8 +87,17 @@ def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = T
 def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     """D^-1/2 (A + I) D^-1/2 of the edges ``[2, edges]``, as a sparse float32 matrix.
 
-    A repeated edge counts once, a self loop as the one that every node gets.
+    A repeated edge counts once, a self loop as the one that every node gets. Raises ``InputError`` for edges that are
+    no whole numbers from 0 to ``nodes`` - 1.
     """
+    whole = not edge_index.is_floating_point() and not edge_index.is_complex() and edge_index.dtype != torch.bool
+    if not whole or edge_index.dim() != 2 or edge_index.shape[0] != 2:
+        raise InputError(
+            f"edge_index is {edge_index.dtype} {list(edge_index.shape)}, it must hold whole numbers, [2, edges]"
+        )
+    if bool(((edge_index < 0) | (edge_index >= nodes)).any()):
+        raise InputError(f"edge_index holds numbers outside 0 to {nodes - 1}")
+    edge_index = edge_index.long()
     loops = torch.arange(nodes)
     rows, columns = torch.cat([edge_index, loops.expand(2, -1)], 1)
     flat = torch.unique(rows * nodes + columns)
@@ -112,7 +122,7 @@ def _arrays(file: Path) -> dict[str, Array]:
             if sum(entry.file_size for entry in archive.zip.infolist()) > _LARGEST:
                 raise InputError(f"{file} unpacks to more than {_LARGEST} bytes; it is no citation graph")
             return {key: archive[key] for key in _KEYS}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, MemoryError, BadZipFile, zlib.error) as error:
+    except (MemoryError, *UNREADABLE) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read as a citation graph: {error}") from error
@@ -133,7 +143,10 @@ def _features(arrays: Mapping[str, Array]) -> npt.NDArray[np.float32]:
     if not bool(np.isfinite(data).all()):
         raise ValueError("x_data holds NaN or infinite values")
     features = np.zeros((nodes, width), dtype=np.float32)
-    np.add.at(features, (np.repeat(np.arange(nodes), np.diff(starts)), columns), data.astype(np.float32))
+    with np.errstate(over="ignore"):
+        np.add.at(features, (np.repeat(np.arange(nodes), np.diff(starts)), columns), data.astype(np.float32))
+    if not bool(np.isfinite(features).all()):
+        raise ValueError("x_data holds values beyond single precision")
     return features
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 import snnconv
 from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.main import app, main
-from tests.networks import Perceptron, draw, prepared
+from tests.networks import GraphConvolution, Perceptron, draw, prepared
 
 MODULE = """
 from tests.networks import Perceptron
@@ -27,6 +28,9 @@ def build():
 
 def number():
     return 3
+
+def sized(width):
+    return Perceptron()
 """
 
 
@@ -107,6 +111,33 @@ def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -
     assert again.results[:-1] == first.results and again.results[-1].label == "rate 6"
 
 
+def test_a_sweep_takes_samples_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    module = sys.modules["snnconv.sweep"]
+    evaluate = module.evaluate
+
+    def watched(network: Any, data: Any, **options: Any) -> Any:
+        sizes.extend(len(inputs) for inputs, _ in data)
+        return evaluate(network, data, **options)
+
+    monkeypatch.setattr(module, "evaluate", watched)
+    arguments = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "--steps", "3")
+    run(*arguments, "--codes", "rate", "-o", "swept", "--batch", "15")
+    run(*arguments, "--codes", "rate", "-o", "swept", "--batch", "40")  # the same data: nothing is measured again
+    assert sizes == [15, 15, 10]
+    assert snnconv.Sweep.load("swept/sweep.json").results[0].samples == 40
+
+
+def test_a_whole_graph_is_one_batch(folder: Path) -> None:
+    model, nodes = prepared(GraphConvolution, torch.float32), draw(6, 5, dtype=torch.float32)
+    torch.export.save(torch.export.export(model, (nodes,)), folder / "graph.pt2")
+    np.savez(folder / "graph.npz", inputs=nodes.numpy(), targets=model(nodes).argmax(1).numpy())
+    swept = ("sweep", "graph.pt2", "--calibration", "graph.npz", "--data", "graph.npz", "-o", "swept")
+    assert "; 1 samples" in run(*swept, "--codes", "rate", "--steps", "64", "--batch", "2")
+    run("convert", "graph.pt2", "--calibration", "graph.npz", "-o", "graph.snn")
+    assert "; 1 samples" in run("evaluate", "graph.snn", "--data", "graph.npz", "--batch", "2")
+
+
 def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
     arguments = ("sweep", "model.pt2", "--calibration", "samples.npy", "--data", "samples.npz", "-o", "out")
     result = CliRunner().invoke(app, [*arguments, "--codes", "rate", "--steps", "4", "--neuron", "brain"])
@@ -181,12 +212,16 @@ def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> N
 CONVERT = ("--calibration", "samples.npz", "-o", "n.snn")
 SWEEP = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
 ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
-    "no model file": (("preflight", "missing.pt2", "--shape", "6"), "missing.pt2 cannot be read"),
+    "no model file": (("preflight", "missing.pt2", "--shape", "6"), "there is no such file"),
     "no exported program": (("preflight", "broken.pt2", "--shape", "6"), "broken.pt2 cannot be read"),
     "no form of a model": (("preflight", "model", "--shape", "6"), "neither a .pt2 file nor"),
     "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "cannot be imported"),
     "no function": (("preflight", "own_model:missing", "--shape", "6"), "no function 'missing'"),
     "no model from a function": (("preflight", "own_model:number", "--shape", "6"), "returned a int"),
+    "a function with arguments": (
+        ("preflight", "own_model:sized", "--shape", "6"),
+        "own_model:sized must be callable without arguments: missing a required argument: 'width'",
+    ),
     "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
     "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
     "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
@@ -243,6 +278,12 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("evaluate", "few.snn", "--data", "samples.npz", "--steps", "3"),
         "steps=3 has no meaning in a pipeline",
     ),
+    "too few targets": (("evaluate", "rate.snn", "--data", "short.npz"), "data: 40 inputs and 30 targets"),
+    "too few targets of a sweep": ((*SWEEP, "--data", "short.npz"), "data: 40 inputs and 30 targets"),
+    "targets between classes": (("evaluate", "rate.snn", "--data", "halves.npz"), "they must be class indices"),
+    "targets between classes of a sweep": ((*SWEEP, "--data", "halves.npz"), "they must be class indices"),
+    "a number for samples": (("evaluate", "rate.snn", "--data", "number.npy"), "it needs at least one sample"),
+    "batch of a sweep": ((*SWEEP, "--batch", "0"), "--batch must be at least 1"),
     "steps of the demo": (("demo", "--steps", "0"), "steps must be a whole number"),
 }
 
@@ -254,11 +295,15 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
     for name in ("broken.pt2", "broken.safetensors"):
         (folder / name).write_bytes(b"nothing that can be read")
     torch.save({"first.weight": torch.zeros(2)}, folder / "other.pt")
+    samples = draw(40, 6, dtype=torch.float32).numpy()
+    np.savez(folder / "short.npz", inputs=samples, targets=np.zeros(30, int))
+    np.savez(folder / "halves.npz", inputs=samples, targets=np.full(40, 0.5))
+    np.save(folder / "number.npy", np.float32(1.0))
     arguments, message = ERRORS[kind]
     for name, code in {"rate.snn": Rate(4), "few.snn": FewSpike()}.items():
         if name in arguments:
-            model, samples = prepared(Perceptron, torch.float32), draw(10, 6, dtype=torch.float32)
-            snnconv.convert(model, samples, coding=code).save(name)
+            model, x = prepared(Perceptron, torch.float32), draw(10, 6, dtype=torch.float32)
+            snnconv.convert(model, x, coding=code).save(name)
     written = failure(capsys, monkeypatch, *arguments)
     assert written.startswith("error: ") and message in written
     assert not (folder / "n.snn").exists() and not (folder / "swept").exists()

@@ -68,6 +68,20 @@ def test_a_file_without_samples_is_refused(name: str, content: bytes | None, mes
         load_samples(tmp_path / name)
 
 
+def test_an_altered_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "samples.npz"
+    np.savez_compressed(path, inputs=np.arange(1000.0))
+    content = path.read_bytes()
+    for start, change in ((60, bytes(20)), (8, b"\x63")):
+        altered = content[:start] + change + content[start + len(change) :]
+        if len(change) == 1:  # an unknown compression stands in the directory too
+            start = altered.index(b"PK\x01\x02") + 10
+            altered = altered[:start] + change + altered[start + 1 :]
+        path.write_bytes(altered)
+        with pytest.raises(InputError, match=r"samples\.npz cannot be read as samples"):
+            load_samples(path)
+
+
 def test_pickled_arrays_are_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read"):

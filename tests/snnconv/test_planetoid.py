@@ -77,11 +77,24 @@ def test_a_graph_without_edges_is_one_of_loops(tmp_path: Path) -> None:
     assert torch.equal(graph.adjacency.to_dense(), torch.eye(5))
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [[[0, 5], [1, 0]], [[0, -1], [1, 0]], [[0.0, 1.0], [1.0, 0.0]], [[0, 1]], [0, 1]],
+    ids=["to nowhere", "below zero", "floats", "one row", "flat"],
+)
+def test_edges_that_are_none_are_refused(edges: Any) -> None:
+    with pytest.raises(InputError, match="edge_index"):
+        normalized_adjacency(torch.tensor(edges), 3)
+    small = normalized_adjacency(torch.tensor([[0, 199], [199, 0]], dtype=torch.uint8), 200)  # 200 squared is no byte
+    assert torch.equal(small.to_dense().diagonal()[[0, 1, 199]], torch.tensor([0.5, 1.0, 0.5]).sqrt().square())
+
+
 BROKEN: dict[str, tuple[Arrays, str]] = {
     "no labels": ({"y": None}, "lacks y"),
     "no masks": ({"train_mask": None, "val_mask": None}, "lacks train_mask, val_mask"),
     "an edge to nowhere": ({"edge_index": np.array([[0], [5]])}, "edge_index holds numbers outside 0 to 4"),
     "an edge from nowhere": ({"edge_index": np.array([[-1], [0]])}, "edge_index holds numbers outside"),
+    "edges in one direction": ({"edge_index": np.array([[0, 1], [1, 2]])}, "every edge in both directions"),
     "edges in threes": ({"edge_index": np.zeros((3, 2), np.int64)}, "edge_index is int64"),
     "half edges": ({"edge_index": np.zeros((2, 2))}, "whole numbers"),
     "a word too many": ({"x_indices": np.array([0, 3, 1, 2, 4])}, "x_indices holds numbers outside 0 to 3"),
@@ -92,6 +105,7 @@ BROKEN: dict[str, tuple[Arrays, str]] = {
     "too few words": ({"x_data": np.ones(3, np.float32)}, "x_data must hold a number for each"),
     "words as text": ({"x_data": np.array(["a"] * 5)}, "x_data must hold a number"),
     "NaN": ({"x_data": np.array([1, 1, np.nan, 1, 1], np.float32)}, "NaN"),
+    "beyond single precision": ({"x_data": np.array([1, 1, 1e300, 1, 1])}, "values beyond single precision"),
     "no papers": ({"x_shape": np.array([0, 4])}, "x_shape is 0 x 4"),
     "a terabyte": ({"x_shape": np.array([10**6, 10**6])}, "x_shape is 1000000 x 1000000"),
     "numbers past 64 bits": ({"x_shape": np.array([2**64 - 1, 2], np.uint64)}, "x_shape holds numbers outside"),
@@ -124,6 +138,15 @@ def altered(path: Path) -> None:
     path.write_bytes(content)
 
 
+def of_unknown_compression(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        start = archive.getinfo("x_data.npy").header_offset
+    content = bytearray(path.read_bytes())
+    for at in (start + 8, content.index(b"PK\x01\x02") + 10):  # in the member's own header, and in the directory
+        content[at] = 99
+    path.write_bytes(content)
+
+
 def not_an_archive(path: Path) -> None:
     path.write_text("papers, citations\n")
 
@@ -133,7 +156,9 @@ def bare_array(path: Path) -> None:
         np.save(file, np.zeros(3))
 
 
-@pytest.mark.parametrize("damage", [truncated, altered, not_an_archive, bare_array, Path.unlink])
+@pytest.mark.parametrize(
+    "damage", [truncated, altered, of_unknown_compression, not_an_archive, bare_array, Path.unlink]
+)
 def test_a_file_that_cannot_be_read_says_so(damage: Callable[[Path], None], tmp_path: Path) -> None:
     path = saved(tmp_path)
     damage(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -82,6 +83,8 @@ def test_a_raster_of_one_whole_graph() -> None:
     run = snnconv.convert(prepared(GraphConvolution), x, coding=Burst(9)).run(x, record=["rasters"])
     (drawn,) = plots.raster(run, sample=None, neurons=100).collections
     assert len(drawn.get_segments()) == sum(run.spikes.values())
+    with pytest.raises(ConfigurationError, match=r"takes one sample a call, .* pass sample=None"):
+        plots.raster(run)  # the first sample of a graph would be its first node
 
 
 def test_a_raster_that_was_not_recorded_is_an_error() -> None:
@@ -94,6 +97,11 @@ def test_a_raster_that_was_not_recorded_is_an_error() -> None:
         plots.raster(run, ["layers.1", "layers.7"])
     with pytest.raises(ConfigurationError, match="there is no sample 40: the run has 40"):
         plots.raster(run, sample=40)
+    with pytest.raises(ConfigurationError, match="the run has 40: choose one"):
+        plots.raster(run, sample=None)
+    for count in (0, -1):
+        with pytest.raises(ConfigurationError, match=f"neurons must be at least 1, got {count}"):
+            plots.raster(run, neurons=count)
 
 
 def test_levels_are_the_values_that_a_code_can_carry() -> None:
@@ -125,6 +133,22 @@ def test_a_staircase_is_the_quantiser_beside_the_identity() -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["rate, 8 steps", "few-spike, 6 steps"]
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1.02))
+
+
+def test_codes_that_share_name_and_steps_are_all_drawn() -> None:
+    axes = plots.levels([FewSpike(6, base=1.7, spikes=2), FewSpike(6, base=1.7, spikes=3), FewSpike(8, base=1.7)])
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "few-spike(6, 1.7, 2, lookahead)",
+        "few-spike(6, 1.7, 3, lookahead)",
+        "few-spike, 8 steps",
+    ]
+
+
+@pytest.mark.parametrize("codes", [Rate(8), [], {}, ["rate"], {"rate": "rate"}])
+def test_what_is_no_list_of_codes_is_refused(codes: Any) -> None:
+    for draw_codes in (plots.levels, plots.staircase):
+        with pytest.raises(ConfigurationError, match=r"codes must be listed, such as \[Rate\(8\)\], or labelled"):
+            draw_codes(codes)
 
 
 def test_axes_that_are_given_are_drawn_on() -> None:

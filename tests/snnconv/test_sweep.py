@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,10 @@ NOT_SWEEPS: dict[str, tuple[Any, str]] = {
     "nested": (lambda text: b"[" * 100_000, "holds no valid sweep"),
     "not a number": (lambda text: text.replace(b'"synops": ', b'"synops": NaN, "a": '), "NaN is no figure"),
     "beyond a float": (lambda text: text.replace(b'"synops": ', b'"synops": 1e999, "a": '), "1e999 is no figure"),
+    "more digits than a float has": (
+        lambda text: text.replace(b'"synops": ', b'"synops": 1' + 400 * b"0" + b', "a": '),
+        "is no figure",
+    ),
     "other JSON": (lambda text: b'{"a": 1}', "not the file of a sweep"),
     "a list": (lambda text: b"[]", "not the file of a sweep"),
     "future": (lambda text: text.replace(b'"version": 1', b'"version": 2'), "reads up to 1: update snnconv"),
@@ -235,7 +240,18 @@ def test_a_file_that_is_missing_or_has_no_folder_is_an_error(case: Case, tmp_pat
         Sweep.load(tmp_path / "none.json")
     with pytest.raises(StorageError, match=r"sweep\.json cannot be written"):
         snnconv.sweep(*case, CODINGS, path=tmp_path / "no folder" / "sweep.json")
+    for name in ("long" * 100, "null\0byte"):
+        with pytest.raises(StorageError, match="cannot be written"):
+            snnconv.sweep(*case, CODINGS, path=tmp_path / name)
     assert measured == []  # found out before the first measurement
+
+
+def test_a_file_without_figures_binds_nobody(case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.json"
+    mistaken = snnconv.sweep(*case, {"rate": Rate(4)}, path=file, neuron="corective")
+    assert "unknown neuron 'corective'" in mistaken.failures[0].reason
+    found = snnconv.sweep(*case, {"rate": Rate(4)}, path=file, neuron="corrective")
+    assert Sweep.load(file) == found and found.results
 
 
 def test_what_has_no_meaning_is_recorded_and_tried_again(case: Case, tmp_path: Path, measured: list[int]) -> None:
@@ -263,6 +279,11 @@ def test_a_model_that_cannot_be_converted_is_no_failed_coding(case: Case) -> Non
         snnconv.sweep(*case[:2], case[1][:, :3], CODINGS)
     with pytest.raises(ConfigurationError, match="codings must map labels"):
         snnconv.sweep(*case, {})
+    with pytest.raises(ConfigurationError, match="labels must differ as text, got 1, '1'"):
+        snnconv.sweep(*case, {1: Rate(4), "1": Rate(8)})
+    with pytest.raises(ConfigurationError, match=r"reference must be a torch\.nn\.Module, got function"):
+        snnconv.sweep(*case, CODINGS, reference=lambda x: x)  # type: ignore[arg-type]
+    assert "search for them by convert" in snnconv.sweep(*case, {"auto": "auto"}).failures[0].reason
 
 
 def test_neurons_are_told_apart_or_refused(case: Case, tmp_path: Path, measured: list[int]) -> None:
@@ -279,6 +300,16 @@ def test_neurons_are_told_apart_or_refused(case: Case, tmp_path: Path, measured:
     with pytest.raises(ConfigurationError, match=r"neuron=.* cannot be told from another .* leave path out"):
         snnconv.sweep(*case, codings, path=tmp_path / "lambda.json", neuron=lambda code: IntegrateFire(code))
     assert snnconv.sweep(*case, codings, neuron=lambda code: IntegrateFire(code)).results
+    with pytest.raises(ConfigurationError, match="cannot be told from another"):  # its object may differ
+        snnconv.sweep(*case, codings, path=tmp_path / "method.json", neuron=Maker("zero").make)
+
+
+class Maker:
+    def __init__(self, reset: str) -> None:
+        self.reset = reset
+
+    def make(self, code: Any) -> IntegrateFire:
+        return IntegrateFire(code, reset=self.reset)  # type: ignore[arg-type]
 
 
 def test_several_inputs_constants_and_exported_programs(tmp_path: Path) -> None:
@@ -317,6 +348,24 @@ def test_a_constant_argument_is_part_of_the_model(tmp_path: Path) -> None:
     options["constants"] = {"adj": (2.0 * adjacency).to_sparse()}
     with pytest.raises(StorageError, match="another model"):
         snnconv.sweep(model, x, x, {"rate": Rate(8)}, **options)
+
+
+def test_a_reference_may_hold_a_sparse_matrix(tmp_path: Path) -> None:
+    class Graph(nn.Module):
+        def __init__(self, scale: float) -> None:
+            super().__init__()
+            self.first = nn.Linear(5, 3)
+            self.register_buffer("adj", (scale * torch.eye(6, dtype=torch.float64)).to_sparse())
+
+        def forward(self, x: Tensor) -> Tensor:
+            scores: Tensor = torch.relu(torch.sparse.mm(self.adj, self.first(x))) @ self.first.weight
+            return scores
+
+    x, model, file = draw(6, 5), prepared(functools.partial(Graph, 1.0)), tmp_path / "graph.json"
+    first = snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=copy.deepcopy(model))
+    assert snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=copy.deepcopy(model)) == first
+    with pytest.raises(StorageError, match="another reference;"):
+        snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=Graph(2.0).double())
 
 
 def point(label: str, spikes: float, accuracy: float | None, **figures: Any) -> Measured:
@@ -410,6 +459,17 @@ def test_labels_do_not_cover_points_or_each_other() -> None:
     pyplot.close("all")
 
 
+def test_labels_do_not_cover_the_legend() -> None:
+    corners = [point(f"code{i} x", spikes, 50.0 + 40.0 * up) for i, (spikes, up) in enumerate(product((1, 9), (0, 1)))]
+    panel = Sweep(tuple(corners)).plot()[0]
+    legend = panel.get_legend()
+    assert legend is not None
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(text.get_window_extent()) for text in panel.texts)
+    assert not any(box.contains(*panel.transData.transform((p.spikes_per_neuron, p.quality))) for p in corners)
+    pyplot.close("all")
+
+
 def test_labels_leave_out_the_words_that_a_family_shares() -> None:
     assert short_labels([point("rate 4", 1, 1), point("rate 8", 1, 1)]) == ["4", "rate 8"]
     assert short_labels([point("rate 4 mse", 1, 1), point("rate 4", 1, 1)]) == ["4 mse", "rate 4"]
@@ -432,6 +492,34 @@ def test_a_picture_goes_to_a_file_or_to_own_axes(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no results to draw"):
         Sweep(()).plot(tmp_path / "none.png")
     assert not pyplot.get_fignums()
+
+
+def test_what_has_no_spikes_has_no_place_among_the_spikes() -> None:
+    silent = replace(POINTS.results[1], label="rate 2", spikes_per_neuron=0.0, accuracy=10.0)
+    best = replace(silent, accuracy=99.0)  # alone on the front
+    for results in ((silent, *POINTS.results), (best, *POINTS.results), (silent,)):
+        panel, *others = Sweep(results).plot()
+        points = [point for line in panel.lines if line.get_label() != "ANN" for point in line.get_xydata()]
+        assert not any(x == 0.0 and y in (10.0, 99.0) for x, y in points)
+        assert panel.get_xscale() == ("log" if len(results) > 1 else "linear")
+        assert not any(text.get_text() == "2" for text in panel.texts)
+        assert all(other.get_ylim() == panel.get_ylim() for other in others)
+        assert all("rate 2" in {line.get_label() for line in other.lines} for other in others)
+    pyplot.close("all")
+
+
+def test_labels_are_drawn_as_they_are_written(tmp_path: Path) -> None:
+    odd = replace(POINTS.results[0], label=r"$\nonsense$ for $5")
+    axes = Sweep((odd,)).plot(tmp_path / "odd.png")
+    assert axes[0].texts[-1].get_text() == odd.label and (tmp_path / "odd.png").exists()
+
+
+def test_subfigures_can_be_drawn_on_and_single_axes_cannot() -> None:
+    part = pyplot.figure().subfigures(2)[0]
+    assert len(POINTS.plot(part.subplots(1, 3))) == 3
+    with pytest.raises(ConfigurationError, match="three axes, got Axes"):
+        POINTS.plot(pyplot.figure().subplots())
+    pyplot.close("all")
 
 
 def test_without_targets_in_a_single_point_the_axis_still_holds_it() -> None:

@@ -1,0 +1,168 @@
+"""The command that finds objects in pictures with a converted detector, beside the original."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import snnconv
+from coding import CODES
+from snnconv.cli.options import code_of, folder, write_json
+from snnconv.cli.progress import batches_with_progress
+from snnconv.detection import (
+    DetectionJudge,
+    Detections,
+    Detector,
+    load_detector,
+    read_image,
+    side_by_side,
+)
+from snnconv.detection.boxes import match
+from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG
+from snnconv.errors import ConfigurationError, InputError, StorageError
+
+console = Console(soft_wrap=True, highlight=False)
+#: What a folder of pictures for calibration may hold.
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+#: Boxes that overlap by more than this are one and the same.
+_SAME = 0.9
+
+
+def detect(
+    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    model: Annotated[
+        str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
+    ] = "",
+    names: Annotated[Path | None, typer.Option(help="Names of the classes, one a line.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
+        "detections"
+    ),
+    calibration: Annotated[
+        Path | None, typer.Option(help="Folder of pictures to calibrate on; by default those given.")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")] = 64,
+    coding: Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(CODES))] = "few-spike",
+    steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None,
+    base: Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")] = None,
+    spikes: Annotated[int | None, typer.Option(help="Most spikes of a neuron.")] = None,
+    max_loss: Annotated[float, typer.Option(help="Percentage points that auto may lose.")] = 2.0,
+    score: Annotated[float, typer.Option(help="Least score of a detection.")] = 0.25,
+    letterbox: Annotated[bool, typer.Option(help="Keep the aspect ratio of pictures.")] = False,
+) -> None:
+    """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.
+
+    A picture that cannot be read is named, the others are not lost; the command then ends with 1.
+    """
+    if not 0.0 <= score < 1.0:
+        raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
+    original = _detector(model, names, letterbox)
+    if coding == "auto" and (steps, base, spikes) != (None, None, None):
+        raise ConfigurationError("--coding auto chooses steps, base and spikes itself: leave them out")
+    code: Any = "auto" if coding == "auto" else code_of(coding, steps=steps, base=base, spikes=spikes)
+    readable, failures = _read(images)
+    if not readable:
+        raise InputError("no picture can be read: " + "; ".join(failures.values()))
+    folder(output)
+    chosen = [image for _, image in readable]
+    if calibration is not None:
+        found, _ = _read(_pictures_in(calibration)[:samples])
+        chosen = [image for _, image in found]
+        if not chosen:
+            raise InputError(f"{calibration}: no picture can be read")
+    network = snnconv.convert(
+        original.network,
+        original.inputs(chosen),
+        coding=code,
+        max_loss=max_loss,
+        judge=DetectionJudge(original.heads),
+    )
+    spiking = original.with_network(network)
+    table = Table(title=f"{coding} code, {len(network.populations)} populations")
+    for column in ("picture", "original", "spiking", f"alike (overlap above {_SAME})", "spikes per neuron", "steps"):
+        table.add_column(column, justify="left" if column == "picture" else "right")
+    figures: list[dict[str, Any]] = []
+    labels = _labels([path for path, _ in readable])
+    for (path, image), label in batches_with_progress(console, list(zip(readable, labels, strict=True)), "detecting"):
+        wanted = original.detect([image], score_threshold=score)[0]
+        run = network.run(spiking.inputs([image]))
+        got = spiking.decode(run.output, [(image.height, image.width)], score)[0]
+        alike, taken = len(match(wanted, got, _SAME)), int(run.steps[0])
+        drawn = output / f"{label}.png"
+        sheet = side_by_side(image, wanted, got, original.names, ("original", f"spiking, {coding}, {taken} steps"))
+        _save(sheet, drawn)
+        table.add_row(str(path), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken))
+        figures.append(
+            {
+                "picture": str(path),
+                "size": [image.width, image.height],
+                "drawn": str(drawn),
+                "original": _rows(wanted, original.names),
+                "spiking": _rows(got, original.names),
+                "alike": alike,
+                "spikes_per_neuron": run.spikes_per_neuron,
+                "steps": taken,
+            }
+        )
+    write_json(output / "detections.json", {"pictures": figures, "failed": failures})
+    console.print(table)
+    for message in failures.values():
+        console.print(f"left out: {message}", markup=False)
+    console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _detector(model: str, names: Path | None, letterbox: bool) -> Detector:
+    if not model:
+        return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES, letterbox=letterbox)
+    config, comma, weights = model.partition(",")
+    if not comma or not config or not weights:
+        raise ConfigurationError(f"--model takes two files, net.cfg,net.weights, got {model!r}")
+    return load_detector(config, weights, names, letterbox=letterbox)
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:
+    """The pictures that can be read, and what is wrong with the others."""
+    found, failures = [], {}
+    for path in paths:
+        try:
+            found.append((path, read_image(path)))
+        except InputError as error:
+            failures[str(path)] = str(error)
+    return found, failures
+
+
+def _pictures_in(path: Path) -> list[Path]:
+    try:
+        return sorted(each for each in path.iterdir() if each.suffix.lower() in _PICTURES)
+    except OSError as error:
+        raise InputError(f"{path} is no folder of pictures: {error.strerror or error}") from error
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """A file name for every picture; pictures of the same name in different folders are numbered."""
+    found: list[str] = []
+    for path in paths:
+        label, number = path.stem, 1
+        while label in found:
+            number += 1
+            label = f"{path.stem}_{number}"
+        found.append(label)
+    return found
+
+
+def _rows(found: Detections, names: Sequence[str]) -> list[dict[str, Any]]:
+    rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
+    return [{"class": names[label], "score": score, "box": box} for box, score, label in rows]
+
+
+def _save(image: Any, path: Path) -> None:
+    try:
+        image.save(path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error

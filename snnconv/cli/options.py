@@ -1,0 +1,52 @@
+"""Options that several commands take: codes by name with their parameters, and files of figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from coding import CODES, Code
+from snnconv.errors import ConfigurationError, StorageError
+
+
+def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
+    """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
+    if name not in CODES:
+        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(CODES)}")
+    number = None if base is None else number_or("--base", base, "fit")
+    given = {"steps": steps, "base": number, "spikes": spikes}
+    parameters = [field.name for field in fields(CODES[name])]
+    for option, value in given.items():
+        if value is not None and option not in parameters:
+            raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
+    chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
+    return CODES[name](**chosen)
+
+
+def number_or(option: str, text: str, word: str) -> float | str:
+    """The number that ``text`` is, or ``word`` itself."""
+    try:
+        return text if text == word else float(text)
+    except ValueError:
+        raise ConfigurationError(f"{option} must be a number or {word}, got {text!r}") from None
+
+
+def write_json(path: Path | None, figures: Any) -> None:
+    """Write ``figures`` to ``path`` if there is one."""
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(figures, indent=2) + "\n")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def folder(path: Path) -> Path:
+    """``path`` as a folder, made if it is not there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be made a folder: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,36 @@
+"""Samples of a file in batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnconv.data.batches import as_inputs
+from snnconv.errors import ConfigurationError, InputError
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+def check_size(size: int) -> None:
+    """Raise ``ConfigurationError`` unless a batch may hold ``size`` samples."""
+    if size < 1:
+        raise ConfigurationError(f"--batch must be at least 1, got {size}")
+
+
+def in_batches(
+    inputs: Tensor, targets: Tensor | None, size: int, shape: tuple[int, ...], axis: int | None
+) -> list[Batch]:
+    """Inputs and targets, ``size`` samples at once.
+
+    A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Raises
+    ``InputError`` for targets that are not the classes of ``inputs``.
+    """
+    as_inputs(inputs, "data")
+    size = size if axis is not None or not shape else shape[0]
+    if targets is None:
+        return [(part, None) for part in torch.split(inputs, size)]
+    if targets.dim() == 0 or len(targets) != len(inputs):
+        raise InputError(f"data: {len(inputs)} inputs and {len(targets) if targets.dim() else 'one'} targets")
+    if targets.is_complex() or (targets.is_floating_point() and bool((targets != targets.round()).any())):
+        raise InputError(f"data: targets are {targets.dtype} and no whole numbers; they must be class indices")
+    return list(zip(torch.split(inputs, size), torch.split(targets.to(torch.int64), size), strict=True))
