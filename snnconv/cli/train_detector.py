@@ -17,7 +17,7 @@ from snnconv.detection.held_out import held_out_precision
 from snnconv.detection.samples import LabelledPictures
 from snnconv.detection.shapes import SHAPES_CONFIG, draw_shapes
 from snnconv.detection.training import train_detector as train
-from snnconv.errors import ConfigurationError, InputError
+from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -54,6 +54,8 @@ def train_detector(
     """
     if (config is None) != (data is None):
         raise ConfigurationError("--config and --data go together; without both, the detector of shapes is trained")
+    if not output.parent.is_dir():
+        raise StorageError(f"{output} cannot be written: {output.parent} is no folder; make it first")
     network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed).to(_device(device))
     pictures: LabelledPictures
     held_out: LabelledPictures

@@ -58,6 +58,8 @@ class Checkpoint:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 losses = self._losses(metadata)
+                if not losses:  # the network is at its start, where the run was when the file was written
+                    return []
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except (OSError, safetensors.SafetensorError) as error:
             raise self._broken(error) from error

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from snnconv.detection.boxes import Detections, suppress
+from snnconv.detection.boxes import Detections
 from snnconv.detection.darknet import DarknetNetwork
+from snnconv.detection.detector import Detector
+from snnconv.detection.evaluation import PIECE, SCORE_THRESHOLD
 from snnconv.detection.ground_truth import Truth
 from snnconv.detection.images import Preprocessing
 from snnconv.detection.precision import Precision, mean_average_precision
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
-
-#: Detections below this score are not looked at, and pictures that are looked at together.
-_LEAST_SCORE, _TOGETHER = 0.005, 32
 
 
 def held_out_precision(network: DarknetNetwork, data: LabelledPictures, *, letterbox: bool = False) -> Precision:
@@ -23,21 +22,18 @@ def held_out_precision(network: DarknetNetwork, data: LabelledPictures, *, lette
     """
     samples = Samples(data, network, letterbox=letterbox)
     size = samples.preprocessing.size
-    on_input = Preprocessing(size)
+    classes = network.heads[0].classes
+    on_input = Detector(network, network.heads, Preprocessing(size), tuple(map(str, range(classes))))
     device = next(network.parameters()).device
     detections: list[Detections] = []
     truths: list[Truth] = []
-    for start in range(0, len(samples), _TOGETHER):
-        images, objects = samples.batch(range(start, min(start + _TOGETHER, len(samples))))
+    for start in range(0, len(samples), PIECE):
+        images, objects = samples.batch(range(start, min(start + PIECE, len(samples))))
         with torch.no_grad():
             maps = network(images.to(device))
-        parts = [head.decode(values) for head, values in zip(network.heads, maps, strict=True)]
-        boxes, scores = (torch.cat(part, 1).cpu() for part in zip(*parts, strict=True))
-        for position in range(len(images)):
-            corners = on_input.to_original(boxes[position], size)
-            detections.append(suppress(corners, scores[position], score_threshold=_LEAST_SCORE))
-            truths.append(_truth(objects, position, on_input))
-    return mean_average_precision(detections, truths, network.heads[0].classes)
+        detections += on_input.decode(maps, [size] * len(images), SCORE_THRESHOLD)
+        truths += [_truth(objects, position, on_input.preprocessing) for position in range(len(images))]
+    return mean_average_precision(detections, truths, classes)
 
 
 def _truth(objects: Objects, position: int, on_input: Preprocessing) -> Truth:

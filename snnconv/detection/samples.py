@@ -46,7 +46,8 @@ class Samples:
 
     ``letterbox`` says how pictures from files become inputs, see ``Preprocessing``; others have the input's shape
     already. Raises ``InputError`` where there is no picture, for images of another shape or without values from 0 to
-    1, and for classes that the network does not have.
+    1, and for classes that the network does not have, ``ConfigurationError`` for a network of another number of
+    channels, or whose heads have different classes.
     """
 
     def __init__(self, data: LabelledPictures, network: DarknetNetwork, *, letterbox: bool) -> None:
@@ -55,7 +56,9 @@ class Samples:
         if channels != 3:
             raise ConfigurationError(f"the network takes {channels} channels; pictures have 3: set channels=3 in [net]")
         self.preprocessing = Preprocessing((height, width), letterbox)
-        classes = min(head.classes for head in network.heads)
+        classes = network.heads[0].classes
+        if any(head.classes != classes for head in network.heads):
+            raise ConfigurationError("the heads of the network have different numbers of classes; give all the same")
         if isinstance(data, BoxDataset):
             self.count = len(data)
             if len(data.names) != classes:
@@ -81,7 +84,7 @@ class Samples:
                 images.append(self.preprocessing.to_tensor(picture))
             else:
                 truth, size = self.data[1][position], self.preprocessing.size
-                images.append(self.data[0][position])
+                images.append(self.data[0][position].cpu())
             boxes.append(self.preprocessing.to_input(truth.boxes.cpu(), size))
             truths.append(truth)
         counts = torch.tensor([len(truth.classes) for truth in truths])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnconv.detection.darknet import DarknetNetwork, load_darknet
+from snnconv.detection.detector import Detector, load_detector
 from snnconv.detection.ground_truth import Truth
 from snnconv.errors import ConfigurationError
 
@@ -55,9 +55,9 @@ def draw_shapes(count: int, seed: int) -> tuple[Tensor, list[Truth]]:
     return images, truths
 
 
-def load_shapes_detector() -> DarknetNetwork:
+def load_shapes_detector() -> Detector:
     """The detector of ``shapes.cfg`` with the weights that ``snnconv train-detector`` gives it, in eval mode."""
-    return load_darknet(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"))
+    return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES)
 
 
 class _Scene:

@@ -82,6 +82,9 @@ def train_detector(
     optimizer = _optimizer(network, learning_rate)
     losses = file.read(network, optimizer)
     resumed = len(losses)
+    if not resumed:
+        # Before the first epoch, so that a path that cannot be written costs none.
+        file.write(network, optimizer, losses)
     batches = math.ceil(len(samples) / batch)
     device = next(network.parameters()).device
     total = 0.0
@@ -107,7 +110,7 @@ def train_detector(
                 file.write(network, optimizer, losses)
     finally:
         network.eval()
-    network.seen += epochs * len(samples)
+    network.seen += len(losses) * len(samples)
     return TrainingLog(tuple(losses), resumed)
 
 

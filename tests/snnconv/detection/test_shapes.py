@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+import snnconv
+from coding import FewSpike, Pipeline
 from snnconv import ConfigurationError
-from snnconv.detection import shapes
+from snnconv.detection import DarknetNetwork, evaluate, shapes
 from snnconv.detection.held_out import held_out_precision
 from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG, SHAPES_SIZE, draw_shapes, load_shapes_detector
 
@@ -67,8 +69,18 @@ def test_at_least_one_picture_is_drawn() -> None:
 
 
 def test_the_detector_that_ships_finds_shapes() -> None:
-    network = load_shapes_detector()
+    detector = load_shapes_detector()
+    network = detector.network
+    assert isinstance(network, DarknetNetwork) and detector.names == SHAPE_NAMES
     assert SHAPES_CONFIG.with_suffix(".weights").stat().st_size < 300_000
     assert not network.training and network.input_shape == (3, *SHAPES_SIZE) and network.seen > 0
-    assert network.heads[0].classes == len(SHAPE_NAMES)
     assert held_out_precision(network, draw_shapes(100, seed=99)).ap50 >= 90.0
+
+
+def test_the_detector_that_ships_becomes_spiking() -> None:
+    detector = load_shapes_detector()
+    images, truths = draw_shapes(40, seed=98)
+    spiking = snnconv.convert(detector.network, draw_shapes(40, seed=97)[0], coding=FewSpike(8), schedule=Pipeline(8))
+    found = evaluate(detector.with_network(spiking), (images, truths))
+    assert found.neurons == 64_512
+    assert found.reference_precision.ap50 >= 90.0 and found.kept >= 95.0

@@ -120,6 +120,7 @@ def test_what_is_missing_is_said(
         ([*given, "images", "--layout", "coco"], "--annotations is missing"),
         ([*given, ".", "--layout", "zip"], "known layouts: yolo, coco, voc"),
         ([*given, ".", "--layout", "voc"], "is of class 'light'"),
+        (["-o", "missing/out.weights"], "missing is no folder"),
         (["--device", "abacus"], "--device abacus cannot be used"),
         ([*given, ".", "--names", "classes.txt", "--epochs", "0"], "epochs 0"),
     ):

@@ -121,7 +121,7 @@ def test_the_learning_rate_rises_and_falls() -> None:
 # Checkpoints
 
 
-@pytest.mark.parametrize("step", [3, 7, 11])
+@pytest.mark.parametrize("step", [0, 3, 11])
 def test_an_interrupted_training_comes_to_the_same_weights(config: Path, data: Data, tmp_path: Path, step: int) -> None:
     path = tmp_path / "run.checkpoint"
     whole, log = trained(config, data)
@@ -190,8 +190,11 @@ def test_broken_checkpoints_are_refused(config: Path, data: Data, tmp_path: Path
             path.write_bytes(broken)
             with pytest.raises(StorageError, match=message):
                 trained(config, data, checkpoint=path)
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_no_epoch(config: Path, data: Data, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
-        trained(config, data, checkpoint=tmp_path / "missing" / "run.checkpoint")
+        trained(config, data, checkpoint=tmp_path / "missing" / "run.checkpoint", progress=stopped_at(0))
 
 
 # What cannot be learnt from
@@ -233,6 +236,13 @@ def test_pictures_that_do_not_suit_the_network_are_refused(config: Path, data: D
     ):
         with pytest.raises(InputError, match=message):
             trained(config, bad)
+    two = tmp_path / "two.cfg"
+    two.write_text(
+        MICRO + "[route]\nlayers=-2\n[convolutional]\nfilters=14\nsize=1\nactivation=linear\n[yolo]\nanchors=9,9, 9,9\n"
+        "num=2\nclasses=2\n"
+    )
+    with pytest.raises(ConfigurationError, match="different numbers of classes"):
+        trained(two, data)
     grey = tmp_path / "grey.cfg"
     grey.write_text(MICRO.replace("channels=3", "channels=1"))
     with pytest.raises(ConfigurationError, match="takes 1 channels"):
