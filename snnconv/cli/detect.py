@@ -19,11 +19,11 @@ from snnconv.detection import (
     Detections,
     Detector,
     load_detector,
+    load_shapes_detector,
     read_image,
     side_by_side,
 )
 from snnconv.detection.boxes import match
-from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG
 from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
@@ -119,7 +119,7 @@ def detect(
 
 def _detector(model: str, names: Path | None, letterbox: bool) -> Detector:
     if not model:
-        return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES, letterbox=letterbox)
+        return load_shapes_detector()
     config, comma, weights = model.partition(",")
     if not comma or not config or not weights:
         raise ConfigurationError(f"--model takes two files, net.cfg,net.weights, got {model!r}")

@@ -11,16 +11,15 @@ from PIL import Image
 import snnconv
 from coding import Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import ConfigurationError, InputError
-from snnconv.detection import DetectionJudge, Detector, Precision, draw_shapes, evaluate, load_detector
+from snnconv.detection import DetectionJudge, Detector, Precision, draw_shapes, evaluate, load_shapes_detector
 from snnconv.detection.boxes import match
-from snnconv.detection.shapes import SHAPE_NAMES, SHAPES_CONFIG
 
 PICTURES, TRUTHS = draw_shapes(120, seed=11)
 
 
 @pytest.fixture(scope="module")
 def shapes() -> Detector:
-    return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES)
+    return load_shapes_detector()
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +85,13 @@ def test_latency_is_the_step_from_which_the_share_stays(shapes: Detector, spikin
 
 @pytest.mark.parametrize("input", ["real", "phase"])
 def test_window_and_clock_find_the_same(shapes: Detector, input: str) -> None:
-    detector = replace(shapes, network=shapes.network)
-    model = load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights")).network.double()
+    model = load_shapes_detector().network.double()
     network = snnconv.convert(model, PICTURES[:30].double(), coding=FewSpike(6), input=input)
     x = PICTURES[60:66].double()
     window, clock = (network.run(x, simulator=name) for name in ("window", "clock"))
     assert window.spikes == clock.spikes
     sizes = [(64, 64)] * len(x)
-    for a, b in zip(*(detector.decode(run.output, sizes, 0.3) for run in (window, clock)), strict=True):
+    for a, b in zip(*(shapes.decode(run.output, sizes, 0.3) for run in (window, clock)), strict=True):
         assert torch.allclose(a.boxes, b.boxes, atol=1e-6) and torch.equal(a.classes, b.classes)
 
 
@@ -116,7 +114,7 @@ def test_an_exact_network_loses_nothing_and_noise_costs(shapes: Detector) -> Non
     assert float(judge.deviation(exact, exact).abs().max()) == 0.0
     assert judge.expected_loss([exact], [noisy]) > 5.0
     empty = [raw - 20.0 for raw in exact]
-    with pytest.raises(InputError, match="finds nothing .* give pictures with objects"):
+    with pytest.raises(InputError, match=r"finds nothing .* give pictures with objects"):
         judge.expected_loss([empty], [empty])
 
 
