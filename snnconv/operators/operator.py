@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from neurons import Negative
 from snnconv.graph import Argument, Node, Ref
 
 #: Arguments by schema name, references replaced by values.
@@ -61,9 +62,12 @@ class Activation:
         active = values.clamp(min=0.0) + self.negative_slope * values.clamp(max=0.0)
         return active if self.maximum is None else active.clamp(max=self.maximum)
 
-    def current_size(self, values: Tensor) -> Tensor:
-        """Size of the current behind each of this activation's values: below zero, what the slope made small."""
-        if 0.0 < self.negative_slope < 1.0:
+    def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
+        """What the code of a neuron that fires like ``negative`` below zero sees of each of this activation's values.
+
+        Graded spikes encode the size of the current, which the slope has made small; imbalanced thresholds the value.
+        """
+        if negative == "graded" and 0.0 < self.negative_slope < 1.0:
             return torch.where(values < 0, values / -self.negative_slope, values)
         return values.abs()
 
