@@ -36,7 +36,7 @@ class Digit:
 
     def split(self, size: int) -> tuple[Digit, Digit]:
         """The quotient and the remainder of the position by ``size`` as digits of their own."""
-        blocks = self.rows.view(len(self.rows), -1, size)
+        blocks = self.rows.reshape(len(self.rows), -1, size)
         quotient, remainder = blocks.any(2), blocks.any(1)
         if not torch.equal(blocks, quotient[:, :, None] & remainder[:, None, :]):
             raise NotAProductError
@@ -176,7 +176,7 @@ def _merged(digits: Sequence[Digit]) -> Digit:
         count = max(len(rows), len(digit.rows))
         if count * rows.shape[1] * digit.rows.shape[1] > MATRIX_LIMIT:
             raise NotAProductError
-        rows = (rows[:, :, None] & digit.rows[:, None, :]).view(count, -1)
+        rows = (rows[:, :, None] & digit.rows[:, None, :]).reshape(count, -1)
     return Digit(axis, rows)
 
 

@@ -56,16 +56,16 @@ def count_synapses(
     with torch.no_grad():
         left = []
         for name in regions.sources:
-            if not _may_join(regions, name):
+            if not may_join(regions, name):
                 continue
             try:
-                fan_out[name] = _count_products(regions, name)
+                fan_out[name] = count_products(regions, name)
             except NotAProductError:
                 left.append(name)
         budget = float(PROBE_LIMIT)
         for cost, name in sorted((_probe_cost(regions, name, macs), name) for name in left):  # as many as possible
             if cost <= budget:
-                fan_out[name] = _probe(regions, name)
+                fan_out[name] = probe(regions, name)
                 budget -= cost
             else:
                 bounds.append(name)
@@ -130,7 +130,7 @@ def _path_counts(
     return arrivals, layers, macs
 
 
-def _may_join(regions: Regions, source: str) -> bool:
+def may_join(regions: Regions, source: str) -> bool:
     """Whether two paths could join ``source`` to one target neuron, judged by the operators on the way.
 
     They cannot if no branches meet again and what mixes behind the first operator that spreads mixes along another
@@ -165,7 +165,7 @@ def _may_join(regions: Regions, source: str) -> bool:
     return False
 
 
-def _count_products(regions: Regions, source: str) -> Tensor:
+def count_products(regions: Regions, source: str) -> Tensor:
     """Exact fan-out of every neuron of ``source`` where its targets are products of sets (see ``reach``)."""
     shape = regions.sources[source]
     reached: dict[str, Any] = {source: Reach.identity(shape)}
@@ -199,7 +199,7 @@ def _probe_cost(regions: Regions, source: str, macs: Mapping[str, int]) -> float
     return float(math.prod(regions.sources[source]) * sum(costs))
 
 
-def _probe(regions: Regions, source: str) -> Tensor:
+def probe(regions: Regions, source: str) -> Tensor:
     """Exact fan-out of every neuron of ``source`` by sending one spike at a time."""
     shape = regions.sources[source]
     count = math.prod(shape)
