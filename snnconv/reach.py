@@ -16,7 +16,7 @@ from torch import Tensor
 
 #: Products in one union, and elements in one boolean matrix, above which another method is needed.
 PRODUCT_LIMIT = 8
-MATRIX_LIMIT = 2**26
+MATRIX_LIMIT = 2**24
 
 
 class NotAProductError(Exception):
@@ -141,16 +141,16 @@ class Product:
         """Targets behind a map that connects positions of one axis: ``matrix`` is [length before, length after]."""
         digits = self.axes[axis]
         alive = list(self.alive)
-        if len({digit.axis for digit in digits} - {None}) <= 1:
-            before = _merged(digits)
-            if len(before.rows) * max(matrix.shape) > MATRIX_LIMIT:
-                raise NotAProductError
-            after = Digit(before.axis, (matrix.float().t() @ before.rows.float().t()).t() > 0)
-        elif matrix.layout is torch.strided and bool((matrix == matrix[:1]).all()):
+        if matrix.layout is torch.strided and bool((matrix == matrix[:1]).all()):
             for digit in digits:  # all positions lead to the same, so it only matters that there is one
                 if digit.axis is not None:
                     alive[digit.axis] = alive[digit.axis] & digit.rows.any(1)
             after = Digit(None, matrix[:1] > 0)
+        elif len({digit.axis for digit in digits} - {None}) <= 1:
+            before = _merged(digits)
+            if len(before.rows) * max(matrix.shape) > MATRIX_LIMIT:
+                raise NotAProductError
+            after = Digit(before.axis, (matrix.float().t() @ before.rows.float().t()).t() > 0)
         else:
             raise NotAProductError
         return Product(tuple(alive), (*self.axes[:axis], (after,), *self.axes[axis + 1 :])).canonical()
@@ -166,6 +166,13 @@ class Product:
                 taken.append(digits.pop(0))
             axes.append(tuple(taken))
         return replace(self, axes=tuple(axes)).canonical()
+
+
+def unit_vectors(length: int) -> Tensor:
+    """Every position of an axis by itself, ``[length, length]``: what an operator makes of it says what it connects."""
+    if length**2 > MATRIX_LIMIT:
+        raise NotAProductError
+    return torch.eye(length)
 
 
 def _merged(digits: Sequence[Digit]) -> Digit:
@@ -218,10 +225,8 @@ class Reach:
     @staticmethod
     def identity(shape: tuple[int, ...]) -> Reach:
         """Every neuron of a source of this shape at its own place."""
-        if any(length**2 > MATRIX_LIMIT for length in shape):
-            raise NotAProductError
         alive = tuple(torch.ones(length, dtype=torch.bool) for length in shape)
-        digits = tuple((Digit(axis, torch.eye(length, dtype=torch.bool)),) for axis, length in enumerate(shape))
+        digits = tuple((Digit(axis, unit_vectors(length) > 0),) for axis, length in enumerate(shape))
         return Reach(shape, shape)._with(shape, [Product(alive, digits).canonical()])
 
     def along(self, axis: int, matrix: Tensor) -> Reach:

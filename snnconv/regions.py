@@ -17,9 +17,9 @@ from snnconv.preflight import classify
 class Regions:
     """A graph as affine regions between the sources and the targets of events.
 
-    ``sources`` are the inputs, populations and max-pooling gates with their shapes for one sample; ``stations`` the
+    ``sources`` are the inputs, populations and max-pooling gates with their shapes in a batch of one; ``stations`` the
     populations and gates, at which a region ends, ``outputs`` the other nodes at which one does, as they are decoded.
-    ``nodes`` are in order of execution, without the readout. ``input_shapes`` are those of a batch of one.
+    ``nodes`` are in order of execution, without the readout.
     """
 
     def __init__(self, graph: Graph, populations: set[str], input_shapes: Mapping[str, tuple[int, ...]]) -> None:

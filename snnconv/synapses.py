@@ -16,7 +16,7 @@ from snnconv.reach import NotAProductError, Reach
 from snnconv.regions import Regions, resolved
 
 #: Elements and multiply-accumulates that counting by single spikes may evaluate in one network; seconds on one core.
-PROBE_LIMIT = 10**10
+PROBE_LIMIT = 4 * 10**9
 _PROBE_BATCH = 64
 _EVERY_AXIS = frozenset(range(-64, 0))
 
@@ -26,10 +26,10 @@ class Synapses:
     """Fan-out of every source of events: inputs, populations and max-pooling gates, by node; tensors of one sample.
 
     ``fan_out`` counts the structural non-zeros of the map to the next populations, gates and outputs. ``bounds`` names
-    the sources whose count is an upper bound, because several paths join the same pair of neurons and the map is too
-    large to be probed. ``fan_out_by_layer`` counts each weighted operator on the way by itself. ``macs`` are the
-    multiply-accumulates of the original network for one sample, ``input_macs`` those between the inputs and the first
-    populations.
+    the sources whose count is an upper bound, because several paths join the same pair of neurons, its targets are no
+    products of sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted
+    operator on the way by itself. ``macs`` are the multiply-accumulates of the original network for one sample,
+    ``input_macs`` those between the inputs and the first populations.
     """
 
     fan_out: dict[str, Tensor]
@@ -74,7 +74,8 @@ def count_synapses(
         if any(name in behind_spikes for name in node.refs()):
             behind_spikes.add(node.name)
     input_macs = sum(cost for name, cost in macs.items() if name not in behind_spikes)
-    return Synapses(fan_out, by_layer, tuple(bounds), sum(macs.values()), input_macs)
+    in_order = tuple(name for name in regions.sources if name in bounds)
+    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs)
 
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snnconv.graph import Node
 from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
-from snnconv.reach import NotAProductError, Reach
+from snnconv.reach import NotAProductError, Reach, unit_vectors
 
 _WEIGHTS_FROM_DATA = Classification(
     Role.READOUT,
@@ -65,7 +65,7 @@ class Convolution(_Weighted):
         found = found.along(first - 1, of_input[:, None] == of_output)
         for axis, size in enumerate(kernel):
             options = (per_axis(arguments[key], axis) for key in ("stride", "padding", "dilation"))
-            each_alone = torch.eye(found.shape[first + axis]).unsqueeze(1)
+            each_alone = unit_vectors(found.shape[first + axis]).unsqueeze(1)
             found = found.along(first + axis, torch.conv1d(each_alone, torch.ones(1, 1, size), None, *options)[:, 0])
         return found
 

@@ -115,8 +115,8 @@ class Operator(ABC):
     def reach(self, arguments: Arguments) -> Any:
         """Elements of the result that each neuron of a source reaches: a ``Reach``, which signal arguments are too.
 
-        A list of them where the result is a list. Raises ``NotAProductError`` where the operation connects positions of
-        several axes at once; what does not say more does.
+        A list of them where the result is a list. Raises ``NotAProductError`` where the operation is not known to
+        connect elements along each axis by itself.
         """
         raise NotAProductError
 

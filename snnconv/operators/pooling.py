@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snnconv.graph import Node
 from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
-from snnconv.reach import Reach
+from snnconv.reach import Reach, unit_vectors
 
 _POOLS: dict[str, Any] = {
     "max_pool1d": torch.nn.functional.max_pool1d,
@@ -125,7 +125,7 @@ class AveragePool(Operator):
             kernel, stride, padding = (
                 per_axis(arguments[k] or None, axis) for k in ("kernel_size", "stride", "padding")
             )
-            each_alone = torch.eye(found.shape[first + axis]).unsqueeze(1)
+            each_alone = unit_vectors(found.shape[first + axis]).unsqueeze(1)
             pooled = torch.nn.functional.avg_pool1d(each_alone, kernel, stride, padding or 0, arguments["ceil_mode"])
             found = found.along(first + axis, pooled[:, 0].ne(0))
         return found

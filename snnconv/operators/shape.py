@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snnconv.graph import Node
 from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
-from snnconv.reach import NotAProductError, Reach
+from snnconv.reach import NotAProductError, Reach, unit_vectors
 
 
 class _Selection(Operator):
@@ -98,7 +98,7 @@ class Slice(_Selection):
 
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["self"]
-        each_alone = torch.eye(found.shape[arguments["dim"]])
+        each_alone = unit_vectors(found.shape[arguments["dim"]])
         return found.along(arguments["dim"], self.evaluate({**arguments, "self": each_alone, "dim": 1}))
 
 
@@ -114,7 +114,7 @@ class Select(_Selection):
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["self"]
         dim = arguments["dim"] % len(found.shape)
-        chosen = torch.eye(found.shape[dim])[:, arguments["index"]].unsqueeze(1)
+        chosen = unit_vectors(found.shape[dim])[:, arguments["index"]].unsqueeze(1)
         return found.along(dim, chosen).view((*found.shape[:dim], *found.shape[dim + 1 :]))
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
@@ -142,7 +142,7 @@ class Split(_Selection):
     def reach(self, arguments: Arguments) -> list[Reach]:
         found: Reach = arguments["self"]
         dim = arguments["dim"] % len(found.shape)
-        pieces = self.evaluate({**arguments, "self": torch.eye(found.shape[dim]), "dim": 1})
+        pieces = self.evaluate({**arguments, "self": unit_vectors(found.shape[dim]), "dim": 1})
         if self.op == "unbind":
             shape = (*found.shape[:dim], *found.shape[dim + 1 :])
             return [found.along(dim, piece.unsqueeze(1)).view(shape) for piece in pieces]
@@ -193,7 +193,7 @@ class Concatenation(_Selection):
         axes = len(tensors[0].shape) + int(self.op == "stack")
         dim = arguments["dim"] % axes
         lengths = [1 if self.op == "stack" else tensor.shape[dim] for tensor in tensors]
-        places = torch.split(torch.eye(sum(lengths)), lengths)
+        places = torch.split(unit_vectors(sum(lengths)), lengths)
         signals = [(tensor, place) for tensor, place in zip(tensors, places, strict=True) if isinstance(tensor, Reach)]
         if self.op == "stack":
             signals = [(tensor.view((*tensor.shape[:dim], 1, *tensor.shape[dim:])), place) for tensor, place in signals]
@@ -234,7 +234,7 @@ class Pad(_Selection):
         without_value = self.homogeneous(arguments, {})
         for place in range(0, len(arguments["pad"]), 2):
             axis = -1 - place // 2  # pairs of lengths, those of the last axis first
-            each_alone = torch.eye(found.shape[axis]).unsqueeze(0)
+            each_alone = unit_vectors(found.shape[axis]).unsqueeze(0)
             one_pair = {**without_value, "self": each_alone, "pad": arguments["pad"][place : place + 2]}
             found = found.along(axis, self.evaluate(one_pair)[0])
         return found
@@ -270,7 +270,7 @@ class Reorder(_Selection):
                 raise NotAProductError  # rolls over all axes as one
             for place, dim in enumerate(arguments["dims"]):
                 move = {"dims": [1], "shifts": arguments["shifts"][place : place + 1] if self.op == "roll" else []}
-                found = found.along(dim, self.evaluate({"self": torch.eye(shape[dim]), **move}))
+                found = found.along(dim, self.evaluate({"self": unit_vectors(shape[dim]), **move}))
             return found
         if self.op == "channel_shuffle":
             groups = arguments["groups"]
@@ -324,7 +324,7 @@ class UpsampleNearest(_Selection):
         size, factors = arguments.get("output_size"), arguments.get("scale_factors")
         for axis in range(axes):
             place = len(found.shape) - axes + axis
-            each_alone = torch.eye(found.shape[place]).unsqueeze(1)
+            each_alone = unit_vectors(found.shape[place]).unsqueeze(1)
             repeated = torch.nn.functional.interpolate(
                 each_alone,
                 size=None if size is None else per_axis(size, axis),

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 import snnconv.reach
 from snnconv.capture import capture
-from snnconv.graph import Graph
 from snnconv.reach import NotAProductError, Reach
 from snnconv.regions import Regions
 from snnconv.rewrite import normal_form
@@ -276,6 +275,14 @@ def test_more_or_larger_sets_than_the_limits_are_probed(
     assert torch.equal(count_synapses(regions.graph, {}, regions.sources).fan_out[source], dense(function, IMAGE))
 
 
+def test_an_axis_too_long_for_a_matrix_is_left_to_another_method_before_any_is_made() -> None:
+    function = Map(lambda p, x: p[0](x.flatten(1)[:, 1::2]), nn.Linear(45_000, 1))
+    (regions,) = regions_of([function], (1, 300, 300))
+    (source,) = regions.sources
+    with pytest.raises(NotAProductError):  # 90,000 positions: their matrix would hold 8 * 10**9 elements
+        count_products(regions, source)
+
+
 def test_one_set_inside_another_and_sets_that_differ_along_one_axis_are_one_product() -> None:
     everywhere = Reach.identity((3, 4)).along(0, torch.ones(3, 3))
     assert len(everywhere.union(Reach.identity((3, 4))).products) == 1
@@ -286,10 +293,22 @@ def test_one_set_inside_another_and_sets_that_differ_along_one_axis_are_one_prod
     assert both.fan_out().tolist() == [[2.0] * 4] * 3
 
 
-def test_a_network_without_a_batch_axis_is_counted_by_products() -> None:
-    x = torch.rand(4, 5)
-    model = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 2))
-    graph: Graph = replace(normal_form(capture(model, (x,)), (x,)), batch_axis=None)
-    found = count_synapses(graph, {}, dict.fromkeys(graph.inputs, (4, 5)))
+def test_two_steps_along_the_edges_of_a_sparse_graph_reach_each_neighbour_once() -> None:
+    edges = (torch.rand(9, 9, generator=torch.Generator().manual_seed(0)) < 0.3).float()
+
+    class TwoSteps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("edges", edges.to_sparse().coalesce())
+            self.weights = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sparse.mm(self.edges, torch.sparse.mm(self.edges, self.weights(x)))
+
+    x = torch.rand(9, 4)
+    graph = normal_form(capture(TwoSteps(), (x,)), (x,))
+    assert graph.batch_axis is None
+    found = count_synapses(graph, {}, dict.fromkeys(graph.inputs, (9, 4)))
+    neighbours = (edges.t() @ edges.t()).ne(0).sum(1).double()
     assert found.bounds == ()
-    assert torch.equal(found.fan_out["input"], torch.full((4, 5), 2.0, dtype=torch.float64))
+    assert torch.equal(found.fan_out["x"], 3 * neighbours[:, None].expand(9, 4))
