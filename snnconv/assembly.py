@@ -15,7 +15,6 @@ from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative, signed_neuron
 from snnconv.calibration import (
     Calibration,
-    Observed,
     Scaling,
     arrange,
     collect,
@@ -33,6 +32,7 @@ from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.input_range import InputRange, range_of
 from snnconv.network import SpikingNetwork, gate_nodes
+from snnconv.observed import Observed
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.parts import Parts
@@ -110,7 +110,7 @@ def calibrate(
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
         meeting = meeting_channels(graph, layout, axes)
     observed = {
-        name: Observed(None if name in meeting else channels[name], activation, negative)
+        name: Observed(None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0)
         for name, activation in activations.items()
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}

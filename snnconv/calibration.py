@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -13,17 +13,14 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
-from neurons import Negative
 from snnconv.data.batches import Inputs, batches
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph
 from snnconv.interpreter import evaluate_graph
-from snnconv.operators import Activation
+from snnconv.observed import Observed
 
 #: Samples that one pass of the original network sees at once; fixed, so results never depend on the user's batches.
 CHUNK = 32
-#: Bins of a channel's histogram from 0 to its maximum.
-BINS = 2048
 HELD_OUT_EVERY = 5
 #: Share of the mean square of a population's values that a code may silence before it is worth a warning.
 SILENCED_SHARE = 0.01
@@ -107,74 +104,6 @@ def _digest(sample: Inputs) -> bytes:
     for tensor in sample:
         digest.update(tensor.contiguous().cpu().numpy().tobytes())
     return digest.digest()
-
-
-@dataclass
-class Observed:
-    """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
-
-    Values are counted as the code sees them, which depends on how the neurons fire below zero.
-    """
-
-    channel_axis: int | None
-    activation: Activation = field(default_factory=Activation)
-    negative: Negative = "graded"
-    maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
-    active: int = 0
-    total: int = 0
-    histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
-
-    def by_channel(self, values: Tensor) -> Tensor:
-        """What the code sees of the values, as ``[channels, values per channel]``."""
-        sizes = self.activation.coded_size(values, self.negative)
-        if self.channel_axis is None:
-            return sizes.reshape(1, -1)
-        return sizes.movedim(self.channel_axis, 0).flatten(1)
-
-    def observe_maximum(self, values: Tensor) -> None:
-        largest = self.by_channel(values).amax(1)
-        self.maximum = largest if self.total == 0 else torch.maximum(self.maximum, largest)
-        self.active += int(torch.count_nonzero(values))
-        self.total += values.numel()
-
-    def observe_histogram(self, values: Tensor) -> None:
-        rows = self.by_channel(values)
-        channels = rows.shape[0]
-        if self.histogram.numel() == 0:
-            self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=values.device)
-        width = torch.where(self.maximum > 0, self.maximum, 1.0) / BINS
-        bins = (rows / width[:, None]).long().clamp_(0, BINS - 1)
-        bins += torch.arange(channels, device=values.device)[:, None] * BINS
-        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
-
-    def percentile(self, percent: float) -> Tensor:
-        """Smallest value that ``percent`` of a channel's values do not exceed, to a histogram's bin; ``[channels]``.
-
-        A channel whose percentile falls into the lowest bin, because it is nearly always silent, gets its maximum.
-        """
-        if percent == 100.0:
-            return self.maximum.clone()
-        wanted = self.histogram.sum(1, keepdim=True) * (percent / 100.0)
-        bin_index = (self.histogram.cumsum(1) < wanted).sum(1)
-        edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
-        return torch.where(bin_index == 0, self.maximum, edge)
-
-    def centres(self) -> Tensor:
-        """Middles of the histogram's bins, in units of a channel's maximum."""
-        return (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
-
-    def least_squares(self, code: Code) -> Tensor:
-        """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping."""
-        centres = self.centres()
-        candidates = torch.linspace(1.0, 0.05, 96, device=self.maximum.device)
-        weights = self.histogram.to(torch.float64)
-        weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
-        errors = []
-        for candidate in candidates:
-            scale = candidate / code.maximum
-            levels = code.quantize(centres / scale, counted=False).values * scale
-            errors.append(weights @ ((centres - levels) ** 2).to(torch.float64))
-        return candidates[torch.stack(errors).argmin(0)] * self.maximum
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Rate
-from snnconv.calibration import BINS, Observed, Scaling, arrange, collect, observe, scale_of
+from snnconv.calibration import Scaling, arrange, collect, observe, scale_of
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph, Node, Ref
+from snnconv.observed import BINS, Observed
 from snnconv.operators import Activation
 
 

@@ -1,0 +1,118 @@
+"""What is observed of a population's activation on calibration data: maxima, histograms, and how maxima scatter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from coding import Code
+from neurons import Negative
+from snnconv.operators import Activation
+
+#: How far beyond the maximum of calibration data the largest value to carry may lie, for samples that exceed it.
+_HEADROOM = 1.5
+_EULER = 0.5772156649015329
+#: Bins of a channel's histogram from 0 to its maximum.
+BINS = 2048
+
+
+@dataclass
+class Observed:
+    """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
+
+    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sum
+    and the sum of squares of every sample's largest value, ``[2, channels]``: from how much these differ follows what
+    samples to come will exceed the maximum by.
+    """
+
+    channel_axis: int | None
+    activation: Activation = field(default_factory=Activation)
+    negative: Negative = "graded"
+    batched: bool = True
+    maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
+    peaks: Tensor = field(default_factory=lambda: torch.zeros(0))
+    samples: int = 0
+    active: int = 0
+    total: int = 0
+    histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def by_channel(self, values: Tensor) -> Tensor:
+        """What the code sees of the values, as ``[channels, values per channel]``."""
+        sizes = self.activation.coded_size(values, self.negative)
+        if self.channel_axis is None:
+            return sizes.reshape(1, -1)
+        return sizes.movedim(self.channel_axis, 0).flatten(1)
+
+    def observe_maximum(self, values: Tensor) -> None:
+        samples = [values[sample : sample + 1] for sample in range(len(values))] if self.batched else [values]
+        largest = torch.stack([self.by_channel(sample).amax(1) for sample in samples])
+        peaks = torch.stack([largest.double().sum(0), largest.double().square().sum(0)])
+        self.maximum = largest.amax(0) if self.total == 0 else torch.maximum(self.maximum, largest.amax(0))
+        self.peaks = peaks if self.total == 0 else self.peaks + peaks
+        self.samples += len(samples)
+        self.active += int(torch.count_nonzero(values))
+        self.total += values.numel()
+
+    def observe_histogram(self, values: Tensor) -> None:
+        rows = self.by_channel(values)
+        channels = rows.shape[0]
+        if self.histogram.numel() == 0:
+            self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=values.device)
+        width = torch.where(self.maximum > 0, self.maximum, 1.0) / BINS
+        bins = (rows / width[:, None]).long().clamp_(0, BINS - 1)
+        bins += torch.arange(channels, device=values.device)[:, None] * BINS
+        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
+
+    def percentile(self, percent: float) -> Tensor:
+        """Smallest value that ``percent`` of a channel's values do not exceed, to a histogram's bin; ``[channels]``.
+
+        A channel whose percentile falls into the lowest bin, because it is nearly always silent, gets its maximum.
+        """
+        if percent == 100.0:
+            return self.maximum.clone()
+        wanted = self.histogram.sum(1, keepdim=True) * (percent / 100.0)
+        bin_index = (self.histogram.cumsum(1) < wanted).sum(1)
+        edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
+        return torch.where(bin_index == 0, self.maximum, edge)
+
+    def centres(self) -> Tensor:
+        """Middles of the histogram's bins, in units of a channel's maximum."""
+        return (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
+
+    def least_squares(self, code: Code) -> Tensor:
+        """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping.
+
+        What samples to come exceed the maximum by is clipped too; see ``_clipped_beyond``.
+        """
+        centres = self.centres()
+        candidates = torch.linspace(_HEADROOM, 0.05, 120, device=self.maximum.device)
+        weights = self.histogram.to(torch.float64)
+        weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
+        errors = []
+        for candidate in candidates:
+            scale = candidate / code.maximum
+            levels = code.quantize(centres / scale, counted=False).values * scale
+            rounding = weights @ ((centres - levels) ** 2).to(torch.float64)
+            errors.append(rounding + self._clipped_beyond(float(candidate)))
+        return candidates[torch.stack(errors).argmin(0)] * self.maximum
+
+    def _clipped_beyond(self, largest: float) -> Tensor:
+        """Squared error, by channel, of as many new samples where they exceed the maximum and are cut at ``largest``.
+
+        In units of the maximum. The largest values of samples are taken to follow a Gumbel distribution, fitted by
+        its moments, so the part beyond the maximum falls off exponentially.
+        """
+        if self.samples < 2:
+            return torch.zeros_like(self.maximum, dtype=torch.float64)
+        mean, square = self.peaks / self.samples
+        deviation = (square - mean.square()).clamp(min=0.0).sqrt()
+        unit = self.maximum.double().clamp(min=1e-300)
+        spread = (deviation * (math.sqrt(6.0) / math.pi) / unit).clamp(min=1e-12)
+        location = mean / unit - _EULER * spread
+        exceeding = self.samples * torch.exp(-(max(largest, 1.0) - location) / spread)
+        below = max(1.0 - largest, 0.0)
+        clipped: Tensor = exceeding * (below**2 + 2 * below * spread + 2 * spread.square())
+        return clipped
