@@ -10,6 +10,7 @@ from neurons.neuron import UpdateCost as UpdateCost
 from neurons.neuron import WindowNeuron as WindowNeuron
 from neurons.registry import NEURONS as NEURONS
 from neurons.registry import Negative as Negative
+from neurons.registry import default_negative as default_negative
 from neurons.registry import register_neuron as register_neuron
 from neurons.registry import signed_neuron as signed_neuron
 from neurons.signed_window import SignedWindow as SignedWindow

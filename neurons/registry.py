@@ -26,14 +26,20 @@ def register_neuron(name: str, neuron: type) -> None:
     NEURONS[name] = neuron
 
 
-def signed_neuron(code: Code, negative_slope: float, windowed: bool, negative: Negative | None = None) -> Neuron:
-    """The neuron for an activation with ``negative_slope`` below zero, in a window or under a stream.
+def default_negative(windowed: bool) -> Negative:
+    """How neurons fire below zero unless asked otherwise.
 
-    ``negative`` is how it fires below zero; by default "imbalanced" in a window, where small values then cost no spike,
-    and "graded" under a stream, where imbalanced thresholds take many steps to reach.
+    In a window with imbalanced thresholds, so that small values cost no spike; under a stream these take many steps to
+    reach, and graded spikes few.
     """
+    return "imbalanced" if windowed else "graded"
+
+
+def signed_neuron(code: Code, negative_slope: float, windowed: bool, negative: Negative | None = None) -> Neuron:
+    """The neuron for an activation with ``negative_slope`` below zero, in a window or under a stream."""
+    negative = negative or default_negative(windowed)
     if windowed:
-        return SignedWindow(code, negative_slope, negative or "imbalanced")
+        return SignedWindow(code, negative_slope, negative)
     # Half a threshold to start from, where one sign prevails; the identity favours neither.
     start = code.initial_potential if negative_slope < 1.0 else 0.0
-    return SignedIntegrateFire(code, negative_slope, negative or "graded", start)
+    return SignedIntegrateFire(code, negative_slope, negative, start)

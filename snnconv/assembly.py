@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
-from neurons import NEURONS, Negative, Neuron, signed_neuron
+from neurons import NEURONS, Negative, Neuron, default_negative, signed_neuron
 from snnconv.calibration import (
     Calibration,
     Observed,
@@ -46,7 +46,8 @@ from snnconv.tracing import runnable
 class Calibrated:
     """A captured model in normal form with its calibration samples and what was observed on them, by node.
 
-    It does not depend on codes, so that many networks can be assembled from one. ``names`` are those of populations.
+    It does not depend on codes, so that many networks can be assembled from one. ``names`` are those of populations,
+    ``negative`` is how their neurons fire below zero.
     """
 
     graph: Graph
@@ -55,6 +56,7 @@ class Calibrated:
     observed: dict[str, Observed]
     names: dict[str, str]
     input_ranges: list[InputRange]
+    negative: Negative
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,6 @@ class Options:
     percentile: float | Literal["mse"] | None = None
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
     bias_correction: bool = True
-    negative: Negative | None = None
-
-    def __post_init__(self) -> None:
-        if self.negative not in (None, *get_args(Negative)):
-            raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
 
     def scaling(self, windowed: bool) -> Scaling:
         """How scales are chosen: by least squares for windows, by a high percentile for streams."""
@@ -81,6 +78,7 @@ def calibrate(
     normalization: Literal["channel", "layer"],
     constants: Mapping[str, Tensor] | None,
     plan: CodingPlan,
+    negative: Negative | None = None,
 ) -> Calibrated:
     """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does.
 
@@ -88,6 +86,9 @@ def calibrate(
     """
     if normalization not in ("channel", "layer"):
         raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {normalization!r}")
+    if negative not in (None, *get_args(Negative)):
+        raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {negative!r}")
+    negative = negative or default_negative(isinstance(plan.schedule, Pipeline))
     parts = collect(calibration)
     captured = capture(model, parts[0], "calibration", constants)
     report = inspect(captured)
@@ -109,7 +110,7 @@ def calibrate(
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
         meeting = meeting_channels(graph, layout, axes)
     observed = {
-        name: Observed(None if name in meeting else channels[name], activation)
+        name: Observed(None if name in meeting else channels[name], activation, negative)
         for name, activation in activations.items()
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
@@ -118,7 +119,7 @@ def calibrate(
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
         for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
     ]
-    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges)
+    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges, negative)
 
 
 def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> SpikingNetwork:
@@ -184,7 +185,7 @@ def population(
         code=code,
         neuron=_neuron(options.neuron, code)
         if slope == 0.0
-        else signed_neuron(code, slope, windowed, options.negative),
+        else signed_neuron(code, slope, windowed, calibrated.negative),
         scale=scale,
         shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,

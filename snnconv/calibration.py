@@ -13,6 +13,7 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
+from neurons import Negative
 from snnconv.data.batches import Inputs, batches
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph
@@ -110,18 +111,22 @@ def _digest(sample: Inputs) -> bytes:
 
 @dataclass
 class Observed:
-    """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter."""
+    """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
+
+    Values are counted as the code sees them, which depends on how the neurons fire below zero.
+    """
 
     channel_axis: int | None
     activation: Activation = field(default_factory=Activation)
+    negative: Negative = "graded"
     maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
     active: int = 0
     total: int = 0
     histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def by_channel(self, values: Tensor) -> Tensor:
-        """Sizes of the currents behind the values, as ``[channels, values per channel]``."""
-        sizes = self.activation.current_size(values)
+        """What the code sees of the values, as ``[channels, values per channel]``."""
+        sizes = self.activation.coded_size(values, self.negative)
         if self.channel_axis is None:
             return sizes.reshape(1, -1)
         return sizes.movedim(self.channel_axis, 0).flatten(1)

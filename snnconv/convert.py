@@ -61,10 +61,10 @@ def convert(
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
     """
-    options = Options(percentile, neuron, bias_correction, negative)
+    options = Options(percentile, neuron, bias_correction)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
     options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
-    calibrated = calibrate(model, calibration, normalization, constants, plan)
+    calibrated = calibrate(model, calibration, normalization, constants, plan, negative)
     if coding == "auto":
         return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge())
     return assemble(calibrated, plan, options)

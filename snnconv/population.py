@@ -43,6 +43,10 @@ class Population:
         """Number of neurons for one sample."""
         return int(torch.Size(self.shape).numel())
 
+    def coded_size(self, values: Tensor) -> Tensor:
+        """What the code sees of each of the activation's values."""
+        return self.activation.coded_size(values, getattr(self.neuron, "negative", "graded"))
+
     def broadcast(self, values: Tensor, dims: int) -> Tensor:
         """``values``, one a channel, in a shape that broadcasts over a current with ``dims`` axes."""
         if self.channel_axis is None:

@@ -132,7 +132,7 @@ class _Sums:
         self.difference += float(difference.sum())
         self.magnitude += float(wanted.double().abs().sum())
         largest = scale * (population.code.maximum * (1 + 1e-6))
-        self.saturated += int((population.activation.current_size(wanted) > largest).sum())
+        self.saturated += int((population.coded_size(wanted) > largest).sum())
         self.spurious += int(((wanted == 0) & (found != 0)).sum())
         self.inactive += int((wanted == 0).sum())
         self.total += wanted.numel()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from snnconv.graph import Node
-from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, register
+from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
+from snnconv.reach import NotAProductError, Reach, unit_vectors
 
 _WEIGHTS_FROM_DATA = Classification(
     Role.READOUT,
@@ -55,6 +56,19 @@ class Convolution(_Weighted):
             arguments["groups"],
         )
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["input"]
+        outputs, _, *kernel = arguments["weight"].shape
+        first = len(found.shape) - len(kernel)
+        inputs, groups = found.shape[first - 1], arguments["groups"]
+        of_input, of_output = (torch.arange(size) // (size // groups) for size in (inputs, outputs))
+        found = found.along(first - 1, of_input[:, None] == of_output)
+        for axis, size in enumerate(kernel):
+            options = (per_axis(arguments[key], axis) for key in ("stride", "padding", "dilation"))
+            each_alone = unit_vectors(found.shape[first + axis]).unsqueeze(1)
+            found = found.along(first + axis, torch.conv1d(each_alone, torch.ones(1, 1, size), None, *options)[:, 0])
+        return found
+
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return 1 if len(shape) == 2 + int(node.op[4]) else 0  # without a batch axis the channels come first
 
@@ -70,6 +84,9 @@ class Linear(_Weighted):
 
     def mixed_axis(self, carries: Carries) -> int | None:
         return -1
+
+    def reach(self, arguments: Arguments) -> Reach:
+        return arguments["input"].along(-1, torch.ones_like(arguments["weight"]).t())  # type: ignore[no-any-return]
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return len(shape) - 1
@@ -100,6 +117,14 @@ class MatrixProduct(Operator):
         # A constant matrix, such as an adjacency, connects where it is not zero.
         factors = (value if carries[key] else _pattern(value) for key, value in arguments.items())
         return torch.matmul(*factors)
+
+    def reach(self, arguments: Arguments) -> Reach:
+        left, right = arguments.values()
+        if isinstance(left, Reach) and right.dim() == 2:
+            return left.along(-1, _pattern(right))
+        if isinstance(right, Reach) and left.dim() == 2 and len(right.shape) > 1:
+            return right.along(-2, _pattern(left).t())
+        raise NotAProductError  # a matrix for every entry of another axis, or a vector
 
     def mixed_axis(self, carries: Carries) -> int | None:
         left, _ = carries.values()
@@ -145,6 +170,10 @@ class ChannelAffine(Operator):
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         values: Tensor = arguments["input"]
         return values
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["input"]
+        return found
 
 
 @register

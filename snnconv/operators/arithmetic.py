@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from snnconv.graph import Node
 from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, register
+from snnconv.reach import Reach
 
 
 def _zero(value: Any) -> Any:
@@ -18,6 +20,13 @@ def _zero(value: Any) -> Any:
 class _Elementwise(Operator):
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ELEMENTWISE if before == after else Spread.ONE_TO_MANY  # a shape that grew was broadcast
+
+    def reach(self, arguments: Arguments) -> Reach:
+        operands = [arguments[key] for key in ("self", "other") if key in arguments]
+        shapes = [operand.shape for operand in operands if hasattr(operand, "shape")]
+        shape = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+        signals = [operand.broadcast_to(shape) for operand in operands if isinstance(operand, Reach)]
+        return functools.reduce(Reach.union, signals)
 
 
 @register
@@ -129,6 +138,13 @@ class Reduction(Operator):
 
     def paths(self, arguments: Arguments, carries: Carries) -> Any:
         return torch.sum(arguments["self"], dim=arguments["dim"], keepdim=arguments["keepdim"])
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        shape = torch.sum(torch.empty(found.shape, device="meta"), arguments["dim"], arguments["keepdim"]).shape
+        for dim in arguments["dim"]:
+            found = found.along(dim, torch.ones(found.shape[dim], 1))
+        return found.view(shape)
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.MANY_TO_ONE

@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from neurons import Negative
 from snnconv.graph import Argument, Node, Ref
+from snnconv.reach import NotAProductError
 
 #: Arguments by schema name, references replaced by values.
 Arguments = Mapping[str, Any]
@@ -61,9 +63,12 @@ class Activation:
         active = values.clamp(min=0.0) + self.negative_slope * values.clamp(max=0.0)
         return active if self.maximum is None else active.clamp(max=self.maximum)
 
-    def current_size(self, values: Tensor) -> Tensor:
-        """Size of the current behind each of this activation's values: below zero, what the slope made small."""
-        if 0.0 < self.negative_slope < 1.0:
+    def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
+        """What the code of a neuron that fires like ``negative`` below zero sees of each of this activation's values.
+
+        Graded spikes encode the size of the current, which the slope has made small; imbalanced thresholds the value.
+        """
+        if negative == "graded" and 0.0 < self.negative_slope < 1.0:
             return torch.where(values < 0, values / -self.negative_slope, values)
         return values.abs()
 
@@ -111,6 +116,14 @@ class Operator(ABC):
         """
         return None
 
+    def reach(self, arguments: Arguments) -> Any:
+        """Elements of the result that each neuron of a source reaches: a ``Reach``, which signal arguments are too.
+
+        A list of them where the result is a list. Raises ``NotAProductError`` where the operation is not known to
+        connect elements along each axis by itself.
+        """
+        raise NotAProductError
+
     def macs(self, arguments: Arguments, carries: Carries, result: Any) -> int:
         """Multiply-accumulate operations of one evaluation; 0 for what only moves or adds."""
         return 0
@@ -118,6 +131,13 @@ class Operator(ABC):
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         """Axis of the result along which channels lie, given that of the first signal argument and its ``shape``."""
         return axis
+
+
+def per_axis(argument: Any, axis: int) -> Any:
+    """The entry for one axis of a size, stride or padding, of which one for all axes may be given by itself."""
+    if not isinstance(argument, (list, tuple)):
+        return argument
+    return argument[axis] if len(argument) > 1 else argument[0]
 
 
 #: Operators by name. The only way from a name in a file to code.

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from snnconv.graph import Node
-from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, register
+from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
+from snnconv.reach import Reach, unit_vectors
 
 _POOLS: dict[str, Any] = {
     "max_pool1d": torch.nn.functional.max_pool1d,
@@ -116,6 +117,19 @@ class AveragePool(Operator):
         apart = all(s >= k for s, k in zip(stride, node.arguments["kernel_size"], strict=True))
         return Spread.MANY_TO_ONE if apart else Spread.ONE_TO_MANY
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        axes = int(self.op[-2])
+        first = len(found.shape) - axes
+        for axis in range(axes):
+            kernel, stride, padding = (
+                per_axis(arguments[k] or None, axis) for k in ("kernel_size", "stride", "padding")
+            )
+            each_alone = unit_vectors(found.shape[first + axis]).unsqueeze(1)
+            pooled = torch.nn.functional.avg_pool1d(each_alone, kernel, stride, padding or 0, arguments["ceil_mode"])
+            found = found.along(first + axis, pooled[:, 0].ne(0))
+        return found
+
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         if self.op != "avg_pool1d":
             return self.evaluate({**arguments, "divisor_override": 1})
@@ -150,18 +164,24 @@ class AdaptiveAveragePool(Operator):
         single = all(size == 1 for size in node.arguments["output_size"])
         return Spread.MANY_TO_ONE if single else Spread.ONE_TO_MANY
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        for axis, windows in enumerate(arguments["output_size"], start=-len(arguments["output_size"])):
+            found = found.along(axis, _windows(found.shape[axis], windows))
+        return found
+
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         result: Tensor = arguments["self"]
         first = result.dim() - len(arguments["output_size"])
         for axis, windows in enumerate(arguments["output_size"], start=first):
-            result = torch.movedim(torch.movedim(result, axis, -1) @ _windows(result, axis, windows), -1, axis)
+            member = _windows(result.shape[axis], windows).to(result)
+            result = torch.movedim(torch.movedim(result, axis, -1) @ member, -1, axis)
         return result
 
 
-def _windows(like: Tensor, axis: int, windows: int) -> Tensor:
+def _windows(length: int, windows: int) -> Tensor:
     """Membership ``[length, windows]`` in adaptive pooling: window i covers floor(i L / W) to ceil((i + 1) L / W)."""
-    length = like.shape[axis]
-    member = torch.zeros(length, windows, dtype=like.dtype, device=like.device)
+    member = torch.zeros(length, windows)
     for window in range(windows):
         member[window * length // windows : -(-(window + 1) * length // windows), window] = 1.0
     return member

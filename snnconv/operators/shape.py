@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from snnconv.graph import Node
-from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, register
+from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
+from snnconv.reach import NotAProductError, Reach, unit_vectors
 
 
 class _Selection(Operator):
@@ -38,6 +40,10 @@ class View(_Selection):
             return torch.squeeze(values, arguments["dim"]) if "dim" in arguments else torch.squeeze(values)
         return torch.unsqueeze(values, arguments["dim"])
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments.get("self", arguments.get("input"))
+        return found.view(self.evaluate({**arguments, "self": torch.empty(found.shape, device="meta")}).shape)
+
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         if axis is None or node.shape is None:
             return None
@@ -57,6 +63,10 @@ class Permute(_Selection):
     def evaluate(self, arguments: Arguments) -> Tensor:
         values = arguments["self"]
         return torch.permute(values, self._order(arguments, values.dim()))
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        return found.permute(self._order(arguments, len(found.shape)))
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return None if axis is None else self._order(node.arguments, len(shape)).index(axis)
@@ -86,6 +96,11 @@ class Slice(_Selection):
         index[arguments["dim"]] = slice(arguments["start"], arguments["end"], arguments["step"])
         return values[tuple(index)]  # type: ignore[no-any-return]
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        each_alone = unit_vectors(found.shape[arguments["dim"]])
+        return found.along(arguments["dim"], self.evaluate({**arguments, "self": each_alone, "dim": 1}))
+
 
 @register
 class Select(_Selection):
@@ -95,6 +110,12 @@ class Select(_Selection):
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.select(arguments["self"], arguments["dim"], arguments["index"])
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        dim = arguments["dim"] % len(found.shape)
+        chosen = unit_vectors(found.shape[dim])[:, arguments["index"]].unsqueeze(1)
+        return found.along(dim, chosen).view((*found.shape[:dim], *found.shape[dim + 1 :]))
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         dim = node.arguments["dim"] % len(shape)
@@ -118,6 +139,15 @@ class Split(_Selection):
         sizes = arguments.get("split_sizes", arguments.get("split_size"))
         return torch.split(values, sizes, dim)
 
+    def reach(self, arguments: Arguments) -> list[Reach]:
+        found: Reach = arguments["self"]
+        dim = arguments["dim"] % len(found.shape)
+        pieces = self.evaluate({**arguments, "self": unit_vectors(found.shape[dim]), "dim": 1})
+        if self.op == "unbind":
+            shape = (*found.shape[:dim], *found.shape[dim + 1 :])
+            return [found.along(dim, piece.unsqueeze(1)).view(shape) for piece in pieces]
+        return [found.along(dim, piece) for piece in pieces]
+
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         if self.op != "unbind" or axis is None:
             return axis
@@ -133,6 +163,10 @@ class Item(_Selection):
 
     def evaluate(self, arguments: Arguments) -> Any:
         return arguments["self"][arguments["index"]]
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"][arguments["index"]]
+        return found
 
 
 @register
@@ -153,6 +187,17 @@ class Concatenation(_Selection):
             for tensor, signal in zip(arguments["tensors"], flags, strict=True)
         ]
         return {**arguments, "tensors": tensors}
+
+    def reach(self, arguments: Arguments) -> Reach:
+        tensors = arguments["tensors"]
+        axes = len(tensors[0].shape) + int(self.op == "stack")
+        dim = arguments["dim"] % axes
+        lengths = [1 if self.op == "stack" else tensor.shape[dim] for tensor in tensors]
+        places = torch.split(unit_vectors(sum(lengths)), lengths)
+        signals = [(tensor, place) for tensor, place in zip(tensors, places, strict=True) if isinstance(tensor, Reach)]
+        if self.op == "stack":
+            signals = [(tensor.view((*tensor.shape[:dim], 1, *tensor.shape[dim:])), place) for tensor, place in signals]
+        return functools.reduce(Reach.union, (tensor.along(dim, place) for tensor, place in signals))
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         if self.op == "cat" or axis is None:
@@ -184,6 +229,16 @@ class Pad(_Selection):
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
         return {**arguments, "value": None if arguments.get("mode", "constant") != "constant" else 0.0}
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        without_value = self.homogeneous(arguments, {})
+        for place in range(0, len(arguments["pad"]), 2):
+            axis = -1 - place // 2  # pairs of lengths, those of the last axis first
+            each_alone = unit_vectors(found.shape[axis]).unsqueeze(0)
+            one_pair = {**without_value, "self": each_alone, "pad": arguments["pad"][place : place + 2]}
+            found = found.along(axis, self.evaluate(one_pair)[0])
+        return found
+
 
 @register
 class Reorder(_Selection):
@@ -205,11 +260,39 @@ class Reorder(_Selection):
             return torch.pixel_unshuffle(values, arguments["downscale_factor"])
         return torch.channel_shuffle(values, arguments["groups"])
 
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        shape = list(found.shape)
+        if self.op == "expand":
+            return found.broadcast_to(self._expanded(found.shape, arguments["size"]))
+        if self.op in ("flip", "roll"):
+            if not arguments["dims"]:
+                raise NotAProductError  # rolls over all axes as one
+            for place, dim in enumerate(arguments["dims"]):
+                move = {"dims": [1], "shifts": arguments["shifts"][place : place + 1] if self.op == "roll" else []}
+                found = found.along(dim, self.evaluate({"self": unit_vectors(shape[dim]), **move}))
+            return found
+        if self.op == "channel_shuffle":
+            groups = arguments["groups"]
+            split = found.view((shape[0], groups, shape[1] // groups, *shape[2:]))
+            return split.permute((0, 2, 1, *range(3, len(shape) + 1))).view(shape)
+        *lead, channels, height, width = shape
+        first = len(lead)
+        if self.op == "pixel_shuffle":
+            r = arguments["upscale_factor"]
+            split = found.view((*lead, channels // r**2, r, r, height, width))
+            moved = split.permute((*range(first), *(first + axis for axis in (0, 3, 1, 4, 2))))
+            return moved.view((*lead, channels // r**2, height * r, width * r))
+        r = arguments["downscale_factor"]
+        split = found.view((*lead, channels, height // r, r, width // r, r))
+        moved = split.permute((*range(first), *(first + axis for axis in (0, 2, 4, 1, 3))))
+        return moved.view((*lead, channels * r**2, height // r, width // r))
+
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_MANY if self.op == "expand" else Spread.ONE_TO_ONE
 
     @staticmethod
-    def _expanded(shape: torch.Size, size: list[int]) -> list[int]:
+    def _expanded(shape: tuple[int, ...], size: list[int]) -> list[int]:
         aligned = [1] * (len(size) - len(shape)) + list(shape)
         return [old if new == -1 else new for old, new in zip(aligned, size, strict=True)]
 
@@ -234,6 +317,21 @@ class UpsampleNearest(_Selection):
         return torch.nn.functional.interpolate(
             values, size=None if size is None else tuple(size), scale_factor=factors, mode="nearest"
         )
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments.get("input", arguments.get("self"))
+        axes = int(self.op[-2])
+        size, factors = arguments.get("output_size"), arguments.get("scale_factors")
+        for axis in range(axes):
+            place = len(found.shape) - axes + axis
+            each_alone = unit_vectors(found.shape[place]).unsqueeze(1)
+            repeated = torch.nn.functional.interpolate(
+                each_alone,
+                size=None if size is None else per_axis(size, axis),
+                scale_factor=None if factors is None else per_axis(factors, axis),
+            )
+            found = found.along(place, repeated[:, 0])
+        return found
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_MANY

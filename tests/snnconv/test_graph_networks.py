@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import snnconv
+import snnconv.reach
 from coding import Rate
 from snnconv import ConfigurationError, InputError, ModelError, SpikingNetwork, UnsupportedModelError, storage
 from tests.networks import draw
@@ -150,10 +151,22 @@ TWICE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("kind", TWICE)
-def test_paths_that_may_meet_are_reported_as_a_bound(kind: str) -> None:
-    model = GCN(TWICE[kind])
-    network = snnconv.convert(model, X, coding=Rate(4), constants={"adj": adjacency()})
-    assert network.synapses.bounds
+def test_paths_that_meet_are_one_synapse(kind: str) -> None:
+    network = snnconv.convert(GCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    edges, weights = adjacency().ne(0).double(), torch.ones(HIDDEN, CLASSES, dtype=torch.float64)
+    spikes = torch.eye(NODES * HIDDEN, dtype=torch.float64).view(-1, NODES, HIDDEN)
+    targets = [int(TWICE[kind](edges, spike @ weights).count_nonzero()) for spike in spikes]
+    assert network.synapses.bounds == ()
+    assert network.synapses.fan_out["relu"].flatten().tolist() == targets
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_paths_that_may_meet_and_are_no_products_of_sets_are_reported_as_a_bound(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
+    network = snnconv.convert(GCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    assert network.synapses.bounds == ("x", "relu")
 
 
 def test_a_transposed_adjacency_stays_sparse() -> None:

@@ -21,7 +21,9 @@ from snnconv.interpreter import evaluate_graph, resolve
 from snnconv.operators import OPERATORS, Role, Spread, carried, first_signal
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.preflight import classify
+from snnconv.regions import Regions
 from snnconv.rewrite import normal_form
+from snnconv.synapses import count_products
 
 
 class Apply(nn.Module):
@@ -279,6 +281,17 @@ def test_an_affine_operator_is_classified_as_such(name: str) -> None:
     roles = {classify(node, signals).role for node in graph.nodes.values()}
     assert roles <= {Role.LINEAR, Role.SELECTION, Role.CONSTANT}
     assert roles & {Role.LINEAR, Role.SELECTION}
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_products_of_sets_are_what_each_element_reaches(name: str) -> None:
+    _, _, graph = built(name)
+    shape = AFFINE[name][1]
+    size = math.prod(shape)
+    paths = evaluate_by("paths", graph, torch.eye(size, dtype=torch.float64).view(size, *shape))
+    regions = Regions(graph, set(), dict.fromkeys(graph.inputs, (1, *shape)))
+    found = count_products(regions, next(iter(graph.inputs)))
+    assert torch.equal(found, paths.ne(0).flatten(1).sum(1).double().view(shape))
 
 
 @pytest.mark.parametrize("name", AFFINE)
