@@ -24,7 +24,8 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
     Populations are taken in order of execution, each behind the corrected ones before it (light calibration of Li et
     al. 2021, for currents instead of outputs). The mean runs over the neurons that are active in either network: what
-    both keep silent needs no correction. ``chunks`` are calibration samples; as many are used as memory allows.
+    both keep silent needs no correction. As far as it may be chance, because samples differ in it, it is not taken
+    back. ``chunks`` are calibration samples; as many are used as memory allows.
     """
     samples = _samples(populations, chunks, graph.batch_axis == 0)
     wanted: dict[str, Tensor] = {}
@@ -45,7 +46,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
             active = ((current + difference).clamp(min=0) + current.clamp(min=0) > 0).to(current.dtype)
             if population.activation.negative_slope > 0.0:
                 active = torch.ones_like(current)
-            shift = _by_channel(difference * active, population) / _by_channel(active, population).clamp(min=1.0)
+            shift = _mean_error(difference * active, active, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
             scale = population.broadcast_scale(current.dim())
             shifted = current + population.broadcast(found[node].shift, current.dim())
@@ -67,7 +68,21 @@ def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs], ba
     return tuple(torch.cat(column)[:most] for column in zip(*chunks, strict=True))
 
 
-def _by_channel(values: Tensor, population: Population) -> Tensor:
-    if population.channel_axis is None:
-        return values.sum().reshape(1)
-    return values.movedim(population.channel_axis, 0).flatten(1).sum(1)
+def _mean_error(errors: Tensor, active: Tensor, population: Population, batched: bool) -> Tensor:
+    """Mean of ``errors`` over ``active`` neurons, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
+    sums, counts = _by_sample(errors, population, batched), _by_sample(active, population, batched)
+    count = counts.sum(0).clamp(min=1.0)
+    mean = sums.sum(0) / count
+    samples = len(sums)
+    if samples < 2:
+        return mean
+    # The variance of the mean follows from how far every sample's sum is from what the mean would make of it.
+    variance = (sums - mean * counts).square().sum(0) / count.square() * (samples / (samples - 1))
+    return mean * (1.0 - variance / mean.square().clamp(min=1e-30)).clamp(min=0.0)
+
+
+def _by_sample(values: Tensor, population: Population, batched: bool) -> Tensor:
+    """Sums of every channel in every sample, ``[samples, channels]``."""
+    axis = population.channel_axis
+    channels = values.unsqueeze(-1) if axis is None else values.movedim(axis, -1)
+    return channels.reshape(len(values) if batched else 1, -1, channels.shape[-1]).sum(1)
