@@ -34,7 +34,7 @@ def yolo_fastest(pictures: int | None = None) -> DetectionTask:
         data_file("yolo_fastest/yolo-fastest-1.1.weights"),
         data_file("coco.names"),
     )
-    everything = read_yolo_folder(data_file("coco128/images").parent, detector.names)
+    everything = read_yolo_folder(data_file("coco.names").parent / "coco128", detector.names)
     items = [everything[position] for position in range(len(everything))]
     calibration, others = items[:CALIBRATION_PICTURES], items[CALIBRATION_PICTURES:]
     return DetectionTask(

@@ -189,6 +189,16 @@ def test_a_maximum_over_a_maximum_is_taken_over_the_spikes_of_one_population() -
     assert activations_and_pools(graph) == ["relu", "pool", "pool"]
 
 
+def test_pools_over_the_same_sum_share_one_population() -> None:
+    def pyramid(m: Any, x: Tensor) -> Tensor:
+        current = m.first(x)
+        return torch.cat([current, *(F.max_pool2d(current, size, 1, size // 2) for size in (3, 5))], 1)
+
+    model, _, graph = rewritten(pyramid)
+    assert activations_and_pools(graph) == ["identity_population", "pool", "pool"]
+    assert_same(model, graph)
+
+
 def test_where_a_concatenation_holds_a_sum_the_whole_is_relayed() -> None:
     _, _, graph = rewritten(ZOO["pool of a concatenation"])
     assert activations_and_pools(graph) == ["relu", "identity_population", "pool"]

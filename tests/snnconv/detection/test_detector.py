@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -150,3 +151,10 @@ def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking
         shapes.decode((), [], 0.5)
     with pytest.raises(ConfigurationError, match="negative must be one of graded, imbalanced"):
         snnconv.convert(shapes.network, PICTURES[:10], negative="both", schedule=Pipeline())  # type: ignore[arg-type]
+
+
+def test_a_saved_detector_finds_the_same(spiking: Detector, tmp_path: Path) -> None:
+    spiking.network.save(tmp_path / "shapes.snn")  # type: ignore[operator]
+    loaded = spiking.with_network(snnconv.load(tmp_path / "shapes.snn"))
+    for a, b in zip(spiking.detect(pictures(4)), loaded.detect(pictures(4)), strict=True):
+        assert torch.equal(a.boxes, b.boxes) and torch.equal(a.scores, b.scores)
