@@ -147,8 +147,11 @@ def fitted_code(code: Code, observed: Observed, scaling: Scaling) -> Code:
 
     With least-squares scales the range depends on the code and the code on the range, so both are fitted in turn.
     """
-    if code.free_parameter is None or not bool((observed.maximum > 0).any()):
+    if code.free_parameter is None:
         return code
+    if not bool((observed.maximum > 0).any()):  # nothing is known of the values, so all are taken to be as likely
+        centres = observed.centres()
+        return fit(code, centres, torch.ones_like(centres))
     first = Scaling(99.9) if scaling.percentile == "mse" else scaling
     fitted = fit(code, *_relative_to(observed, largest_of(observed, first, code)))
     if scaling.percentile == "mse":

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import snnconv
-from coding import TTFS, Code, FewSpike, OneSpike, Phase
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, TableSpike
 
 
 def model() -> nn.Module:
@@ -40,6 +40,16 @@ def test_a_short_window_names_a_length_that_would_do(code: Code, caplog: pytest.
 @pytest.mark.parametrize("code", [OneSpike(16), FewSpike(6), Phase(8)], ids=str)
 def test_a_window_of_sufficient_range_is_silent_about_it(code: Code, caplog: pytest.LogCaptureFixture) -> None:
     assert warnings_of(code, caplog) == []
+
+
+@pytest.mark.parametrize("code", [OneSpike(8), FewSpike(6), TTFS(20, "fit"), TableSpike(8)], ids=str)
+def test_a_population_that_never_fires_gets_a_code_that_can_run(code: Code) -> None:
+    silent = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        silent[0].weight.zero_()
+        silent[0].bias.fill_(-1.0)
+    x = torch.randn(20, 6, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(snnconv.convert(silent, x, coding=code)(x), silent(x).detach())
 
 
 def test_a_search_says_so_of_the_network_it_chose(
