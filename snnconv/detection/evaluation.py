@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ class DetectionEvaluation(Measures):
 
     @property
     def kept(self) -> float:
-        """Share of the original's mAP@0.5 that the spiking detector keeps, in percent."""
+        """Share of the original's mAP@0.5 that the spiking detector keeps, in percent; NaN where that is 0."""
         return _kept(self.precision, self.reference_precision)
 
     def latency(self, kept: float = 97.8) -> int | None:
@@ -58,18 +59,19 @@ class DetectionEvaluation(Measures):
         return reached
 
     def to_dict(self) -> dict[str, Any]:
+        """All figures as plain data, ready for JSON; ``kept`` is ``None`` where the original finds nothing."""
         by_step = self.precision_by_step
         return {
             **super().to_dict(),
             "precision": vars(self.precision),
             "reference_precision": vars(self.reference_precision),
             "precision_by_step": None if by_step is None else {str(step): vars(by_step[step]) for step in by_step},
-            "kept": self.kept,
+            "kept": None if math.isnan(self.kept) else self.kept,
         }
 
     def to_json(self) -> str:
         """All figures as JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         by_step = self.precision_by_step or {self.steps: self.precision}

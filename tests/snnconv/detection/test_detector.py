@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_the_precision_of_a_stream_rises_with_time(shapes: Detector, negative: s
     for at in ([0], [97], [1.5]):
         with pytest.raises(ConfigurationError, match="at holds whole numbers from 1 to the 96 steps"):
             evaluate(shapes.with_network(network), data, at=at)  # type: ignore[arg-type]
+
+
+def test_a_share_of_nothing_is_valid_json(shapes: Detector, spiking: Detector) -> None:
+    result = evaluate(spiking, (torch.zeros_like(PICTURES[:4]), TRUTHS[:4]), reference=shapes)
+    assert result.reference_precision.ap50 == 0.0
+    assert json.loads(result.to_json())["kept"] is None and "NaN" not in result.to_json()
 
 
 def test_latency_is_the_step_from_which_the_share_stays(shapes: Detector, spiking: Detector) -> None:
