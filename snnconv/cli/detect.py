@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import snnconv
@@ -24,11 +25,10 @@ from snnconv.detection import (
     side_by_side,
 )
 from snnconv.detection.boxes import match
+from snnconv.detection.images import SUFFIXES
 from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
-#: What a folder of pictures for calibration may hold.
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 #: Boxes that overlap by more than this are one and the same.
 _SAME = 0.9
 
@@ -56,10 +56,13 @@ def detect(
 ) -> None:
     """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.
 
-    A picture that cannot be read is named, the others are not lost; the command then ends with 1.
+    A picture that cannot be read is named, the others are not lost; the command then ends with 1. Pictures of the
+    folder to calibrate on are only named.
     """
     if not 0.0 <= score < 1.0:
         raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
+    if samples < 1:
+        raise ConfigurationError(f"--samples must be at least 1, got {samples}")
     original = _detector(model, names, letterbox)
     if coding == "auto" and (steps, base, spikes) != (None, None, None):
         raise ConfigurationError("--coding auto chooses steps, base and spikes itself: leave them out")
@@ -69,8 +72,9 @@ def detect(
         raise InputError("no picture can be read: " + "; ".join(failures.values()))
     folder(output)
     chosen = [image for _, image in readable]
+    unread: dict[str, str] = {}
     if calibration is not None:
-        found, _ = _read(_pictures_in(calibration)[:samples])
+        found, unread = _read(_pictures_in(calibration)[:samples])
         chosen = [image for _, image in found]
         if not chosen:
             raise InputError(f"{calibration}: no picture can be read")
@@ -95,7 +99,9 @@ def detect(
         drawn = output / f"{label}.png"
         sheet = side_by_side(image, wanted, got, original.names, ("original", f"spiking, {coding}, {taken} steps"))
         _save(sheet, drawn)
-        table.add_row(str(path), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken))
+        table.add_row(
+            escape(str(path)), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)
+        )
         figures.append(
             {
                 "picture": str(path),
@@ -110,6 +116,8 @@ def detect(
         )
     write_json(output / "detections.json", {"pictures": figures, "failed": failures})
     console.print(table)
+    for message in unread.values():
+        console.print(f"left out of calibration: {message}", markup=False)
     for message in failures.values():
         console.print(f"left out: {message}", markup=False)
     console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
@@ -119,6 +127,8 @@ def detect(
 
 def _detector(model: str, names: Path | None, letterbox: bool) -> Detector:
     if not model:
+        if names is not None or letterbox:
+            raise ConfigurationError("--names and --letterbox belong to a detector of your own: give --model too")
         return load_shapes_detector()
     config, comma, weights = model.partition(",")
     if not comma or not config or not weights:
@@ -139,7 +149,7 @@ def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]
 
 def _pictures_in(path: Path) -> list[Path]:
     try:
-        return sorted(each for each in path.iterdir() if each.suffix.lower() in _PICTURES)
+        return sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise InputError(f"{path} is no folder of pictures: {error.strerror or error}") from error
 

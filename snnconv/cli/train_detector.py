@@ -56,6 +56,8 @@ def train_detector(
         raise ConfigurationError("--config and --data go together; without both, the detector of shapes is trained")
     if not output.parent.is_dir():
         raise StorageError(f"{output} cannot be written: {output.parent} is no folder; make it first")
+    if output.is_dir():
+        raise StorageError(f"{output} cannot be written: it is a folder; name a file")
     network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed).to(_device(device))
     pictures: LabelledPictures
     held_out: LabelledPictures

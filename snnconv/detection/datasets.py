@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 from snnconv.detection.ground_truth import Box, LabelledImage
 from snnconv.detection.ground_truth import BoxDataset as BoxDataset
 from snnconv.detection.ground_truth import Truth as Truth
+from snnconv.detection.images import SUFFIXES
 from snnconv.errors import InputError
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 #: Bytes of a file with labels beyond which it is refused; the largest of COCO has 4.7e8.
 _LARGEST = 2**29
 #: How far a box may reach over the image's border: rounded fractions, and pixels.
@@ -53,13 +53,13 @@ def read_yolo_folder(root: str | os.PathLike[str], names: Sequence[str]) -> BoxD
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder; a YOLO data set has its pictures in images, its boxes in labels")
     items = []
-    for path in sorted(path for path in images.rglob("*") if path.suffix.lower() in _PICTURES):
+    for path in sorted(path for path in images.rglob("*") if path.suffix.lower() in SUFFIXES):
         file = (labels / path.relative_to(images)).with_suffix(".txt")
         lines = enumerate(_text(file).splitlines(), 1) if file.exists() else ()
         boxes = tuple(_yolo_box(line.split(), names, f"{file}, line {at}") for at, line in lines if line.strip())
         items.append(LabelledImage(path, boxes, None))
     if not items:
-        raise InputError(f"{images} holds no pictures ({', '.join(_PICTURES)})")
+        raise InputError(f"{images} holds no pictures ({', '.join(SUFFIXES)})")
     return BoxDataset(tuple(items), tuple(names))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from snnconv.detection.datasets import read_names
 from snnconv.detection.heads import Head
 from snnconv.detection.images import Preprocessing
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.tracing import evaluation_mode
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 class Detector:
     """Finds objects in pictures: ``preprocessing``, a ``network`` (original or spiking) and the ``heads`` of its maps.
 
-    ``names`` are those of the classes. Raises ``ConfigurationError`` where heads and names disagree.
+    ``names`` are those of the classes. The network runs in eval mode whatever its own mode. Raises
+    ``ConfigurationError`` where heads and names disagree.
     """
 
     network: nn.Module
@@ -47,16 +50,22 @@ class Detector:
         return replace(self, network=network)
 
     def inputs(self, images: Sequence[Image]) -> Tensor:
-        """The network's input ``[N, 3, h, w]`` for pictures of any sizes."""
+        """The network's input ``[N, 3, h, w]`` for pictures of any sizes, in its precision and on its device."""
         if not images:
             raise InputError("there is no picture")
-        return torch.stack([self.preprocessing.to_tensor(image) for image in images])
+        inputs = torch.stack([self.preprocessing.to_tensor(image) for image in images])
+        tensors = chain(self.network.parameters(), self.network.buffers())
+        return inputs.to(next((tensor for tensor in tensors if tensor.is_floating_point()), inputs))
+
+    def outputs(self, inputs: Tensor) -> Any:
+        """What the network returns for ``inputs``: its maps, which ``decode`` reads."""
+        with torch.no_grad(), evaluation_mode(self.network):
+            return self.network(inputs)
 
     def detect(self, images: Sequence[Image], *, score_threshold: float = 0.25) -> list[Detections]:
         """What is found in every picture with a score above ``score_threshold``."""
-        with torch.no_grad():
-            outputs = self.network(self.inputs(images))
-        return self.decode(outputs, [(image.height, image.width) for image in images], score_threshold)
+        sizes = [(image.height, image.width) for image in images]
+        return self.decode(self.outputs(self.inputs(images)), sizes, score_threshold)
 
     def decode(
         self, outputs: Any, sizes: Sequence[tuple[int, int]], score_threshold: float, *, most: int = 300
@@ -94,12 +103,17 @@ def load_detector(
     """The detector in darknet's files; ``names`` is a file with a class a line, or the names themselves.
 
     Without ``names`` classes are numbered. With ``letterbox`` pictures keep their aspect ratio; ``size`` replaces
-    (height, width) of the input. Raises as ``load_darknet`` does, and ``ConfigurationError`` for names that do not fit.
+    (height, width) of the input. Raises as ``load_darknet`` does, and ``ConfigurationError`` for names that do not fit
+    and for a network that does not take the three channels of a picture.
     """
     network = load_darknet(config, weights, size=size)
+    channels, height, width = network.input_shape
+    if channels != 3:
+        raise ConfigurationError(
+            f"{config}: the network takes {channels} channels, and pictures have 3: red, green, blue"
+        )
     if names is None:
         chosen: Sequence[str] = [str(number) for number in range(network.heads[0].classes)]
     else:
         chosen = read_names(names) if isinstance(names, (str, os.PathLike)) else names
-    _, height, width = network.input_shape
     return Detector(network, network.heads, Preprocessing((height, width), letterbox), tuple(chosen))

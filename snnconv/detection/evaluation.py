@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from snnconv.detection.boxes import Detections
@@ -41,7 +41,7 @@ class DetectionEvaluation(Measures):
 
     @property
     def kept(self) -> float:
-        """Share of the original's mAP@0.5 that the spiking detector keeps, in percent."""
+        """Share of the original's mAP@0.5 that the spiking detector keeps, in percent; NaN where that is 0."""
         return _kept(self.precision, self.reference_precision)
 
     def latency(self, kept: float = 97.8) -> int | None:
@@ -59,18 +59,19 @@ class DetectionEvaluation(Measures):
         return reached
 
     def to_dict(self) -> dict[str, Any]:
+        """All figures as plain data, ready for JSON; ``kept`` is ``None`` where the original finds nothing."""
         by_step = self.precision_by_step
         return {
             **super().to_dict(),
             "precision": vars(self.precision),
             "reference_precision": vars(self.reference_precision),
             "precision_by_step": None if by_step is None else {str(step): vars(by_step[step]) for step in by_step},
-            "kept": self.kept,
+            "kept": None if math.isnan(self.kept) else self.kept,
         }
 
     def to_json(self) -> str:
         """All figures as JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def __str__(self) -> str:
         by_step = self.precision_by_step or {self.steps: self.precision}
@@ -99,23 +100,27 @@ def evaluate(
 ) -> DetectionEvaluation:
     """Measure a spiking ``detector`` on ``data``: a labelled data set, or (inputs ``[N, 3, h, w]``, truths).
 
-    ``reference`` is the original detector; without it the captured graph stands in. For a stream ``at`` says after how
-    many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are those of ``run``.
-    ``progress`` wraps the iteration over pieces. Raises ``InputError`` for data that does not fit, and
-    ``ConfigurationError`` for a detector whose network is not a spiking one or for options without a meaning.
+    ``reference`` is the original detector, run in eval mode; without it the captured graph stands in. For a stream
+    ``at`` says after how many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are
+    those of ``run``. ``progress`` wraps the iteration over pieces. Raises ``InputError`` for data that does not fit,
+    and ``ConfigurationError`` for a detector whose network is not a spiking one, for a reference that is no detector
+    and for options without a meaning.
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):
         raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.convert(...))")
-    if len(data) == 0 or (isinstance(data, tuple) and len(data[0]) == 0):
-        raise InputError("data: there is no picture")
+    if reference is not None and not isinstance(reference, Detector):
+        raise ConfigurationError(f"reference is a {type(reference).__name__}; give the original Detector")
+    _check(data)
     counter = SpikeCounter(network, by_step=network.timing is None)
     chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     if at is not None and network.timing is not None:
         raise ConfigurationError("a pipeline has no output before its last step: leave at= out")
     marks = sorted(set(range(1, chosen.steps + 1) if at is None else at) | {chosen.steps})
-    if marks[0] < 1 or marks[-1] > chosen.steps:
-        raise ConfigurationError(f"at must lie within 1 and the {chosen.steps} steps, got {sorted(set(at or ()))}")
+    if any(mark not in range(1, chosen.steps + 1) for mark in marks):
+        raise ConfigurationError(
+            f"at holds whole numbers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}"
+        )
     truths: list[Any] = []
     exact: list[Detections] = []
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
@@ -123,8 +128,7 @@ def evaluate(
     for piece in pieces if progress is None else progress(pieces):
         inputs, sizes, found = _read(detector, data, piece)
         truths += found
-        with torch.no_grad():
-            outputs = network.reference(inputs) if reference is None else reference.network(inputs)
+        outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
         exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
         recorder.piece(sizes)
         simulator_for(network, simulator, steps=steps, seed=seed).run(network.check(inputs), [counter, recorder])
@@ -158,6 +162,16 @@ class _Recorder(Observer):
             self.found[t + 1] += self.detector.decode(output, sizes, SCORE_THRESHOLD)
 
 
+def _check(data: Any) -> None:
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
+        if len(data[0]) != len(data[1]):
+            raise InputError(f"data: {len(data[0])} inputs and {len(data[1])} truths")
+    elif not isinstance(data, BoxDataset):
+        raise InputError(f"data is a {type(data).__name__}; give a labelled data set, or (inputs [N, 3, h, w], truths)")
+    if not (data if isinstance(data, BoxDataset) else data[1]):
+        raise InputError("data: there is no picture")
+
+
 def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Iterable[range]:
     count = len(data[0]) if isinstance(data, tuple) else len(data)
     return [range(start, min(start + PIECE, count)) for start in range(0, count, PIECE)]
@@ -167,8 +181,6 @@ def _read(detector: Detector, data: BoxDataset | tuple[Tensor, Sequence[Any]], p
     """Inputs, sizes and truths of the pictures in ``piece``."""
     if isinstance(data, tuple):
         inputs, truths = data
-        if len(inputs) != len(truths):
-            raise InputError(f"data: {len(inputs)} inputs and {len(truths)} truths")
         part = inputs[piece.start : piece.stop]
         return part, [tuple(part.shape[2:])] * len(part), list(truths[piece.start : piece.stop])
     items = [data[position] for position in piece]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Formats that are decoded by the library itself; others start external programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+#: Endings of files of these formats, by which folders are searched.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 #: The EXIF tag of a picture's orientation, and its values for pictures that lie on their side.
 _ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
 
@@ -160,4 +162,5 @@ def _opened(file: Path) -> Iterator[Image]:
         raise InputError(f"{file} is no picture in one of the formats {', '.join(_FORMATS)}") from error
     except Exception as error:
         # What decoders raise on a broken file is not limited to a few classes.
-        raise InputError(f"{file} cannot be read as a picture: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file} cannot be read as a picture: {reason}") from error

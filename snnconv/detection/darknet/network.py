@@ -26,11 +26,13 @@ class DarknetNetwork(nn.Module):
     of images it was trained on. The network takes other heights and widths too, if its largest stride divides them.
 
     ``size`` replaces (height, width) of [net], ``seed`` fixes the weights. Raises ``ConfigurationError`` where sections
-    do not fit together.
+    do not fit together, and for a seed that is negative or has more than 63 bits.
     """
 
     def __init__(self, config: Config, *, size: tuple[int, int] | None = None, seed: int = 0) -> None:
         super().__init__()
+        if not 0 <= seed < 2**63:
+            raise ConfigurationError(f"seed must be from 0 to {2**63 - 1}, got {seed}")
         self.seen = 0
         self.input_shape = _input_shape(config, size)
         layers, heads = [], {}

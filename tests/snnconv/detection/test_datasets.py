@@ -13,6 +13,7 @@ from PIL import Image
 from snnconv import InputError
 from snnconv.detection import datasets
 from snnconv.detection.datasets import VOC_NAMES, BoxDataset, Truth, read_coco, read_names, read_voc, read_yolo_folder
+from snnconv.detection.images import SUFFIXES
 
 NAMES = ("cat", "dog", "cow")
 
@@ -52,6 +53,12 @@ def test_a_yolo_folder_becomes_boxes_in_pixels(tmp_path: Path) -> None:
     assert told(dataset, 1) == [([15, 5, 25, 15], 1, False), ([0, 0, 8, 10], 0, False)]
     assert dataset[1].image().size == (40, 20)
     assert [len(truth.classes) for truth in dataset.truths()] == [0, 2]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_that_is_read_counts_as_a_picture(tmp_path: Path, suffix: str) -> None:
+    picture(yolo(tmp_path) / "images" / f"z{suffix}")
+    assert [item.image().size for item in read_yolo_folder(tmp_path, NAMES)] == [(10, 10), (40, 20), (40, 20)]
 
 
 def test_folders_of_images_and_labels_correspond(tmp_path: Path) -> None:

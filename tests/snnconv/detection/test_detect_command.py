@@ -50,10 +50,21 @@ def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
     names = ["grey.png", "notes.png", "print.jpg", "missing.png", "dot.png"]
     result = CliRunner().invoke(app, ["detect", *names, "--calibration", "."], catch_exceptions=False)
     assert result.exit_code == 1
-    assert "notes.png is no picture" in result.output and "missing.png cannot be read" in result.output
+    assert (
+        "notes.png is no picture" in result.output
+        and "left out: missing.png cannot be read as a picture: No such file" in result.output
+    )
+    assert "left out of calibration: notes.png is no picture" in result.output
     figures = json.loads((folder / "detections" / "detections.json").read_text())
     assert [each["picture"] for each in figures["pictures"]] == ["grey.png", "print.jpg", "dot.png"]
     assert set(figures["failed"]) == {"notes.png", "missing.png"}
+
+
+def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
+    (folder / "other" / "0.png").rename(folder / "other" / "[bold]0[x].png")
+    result = CliRunner().invoke(app, ["detect", "other/[bold]0[x].png"], catch_exceptions=False)
+    assert result.exit_code == 0 and "other/[bold]0[x].png" in result.output
+    assert (folder / "detections" / "[bold]0[x].png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +73,9 @@ def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
         (["notes.png"], "no picture can be read: notes.png is no picture"),
         (["0.png", "--model", "net.cfg"], "--model takes two files"),
         (["0.png", "--model", "net.cfg,net.weights"], "net.cfg"),
+        (["0.png", "--names", "names.txt"], "give --model too"),
+        (["0.png", "--letterbox"], "give --model too"),
+        (["0.png", "--calibration", ".", "--samples", "0"], "--samples must be at least 1, got 0"),
         (["0.png", "--score", "1.5"], "--score must lie in"),
         (["0.png", "--coding", "few"], "unknown code 'few'"),
         (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,19 @@ from PIL import Image
 import snnconv
 from coding import Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import ConfigurationError, InputError
-from snnconv.detection import DetectionJudge, Detector, Precision, draw_shapes, evaluate, load_shapes_detector
+from snnconv.detection import (
+    DetectionJudge,
+    Detector,
+    Precision,
+    draw_shapes,
+    evaluate,
+    load_darknet,
+    load_detector,
+    load_shapes_detector,
+)
 from snnconv.detection.boxes import match
+from snnconv.detection.darknet import save_weights
+from snnconv.detection.shapes import SHAPES_CONFIG
 
 PICTURES, TRUTHS = draw_shapes(120, seed=11)
 
@@ -70,6 +83,15 @@ def test_the_precision_of_a_stream_rises_with_time(shapes: Detector, negative: s
     text = str(result)
     assert "mAP@0.5 %" in text and "synaptic operations" in text
     assert result.to_dict()["kept"] == result.kept
+    for at in ([0], [97], [1.5]):
+        with pytest.raises(ConfigurationError, match="at holds whole numbers from 1 to the 96 steps"):
+            evaluate(shapes.with_network(network), data, at=at)  # type: ignore[arg-type]
+
+
+def test_a_share_of_nothing_is_valid_json(shapes: Detector, spiking: Detector) -> None:
+    result = evaluate(spiking, (torch.zeros_like(PICTURES[:4]), TRUTHS[:4]), reference=shapes)
+    assert result.reference_precision.ap50 == 0.0
+    assert json.loads(result.to_json())["kept"] is None and "NaN" not in result.to_json()
 
 
 def test_latency_is_the_step_from_which_the_share_stays(shapes: Detector, spiking: Detector) -> None:
@@ -145,6 +167,11 @@ def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking
         evaluate(spiking, (PICTURES[:4], TRUTHS[:3]))
     with pytest.raises(InputError, match="there is no picture"):
         evaluate(spiking, (PICTURES[:0], []))
+    for data in (PICTURES[:2], [(PICTURES[:2], TRUTHS[:2])]):
+        with pytest.raises(InputError, match="give a labelled data set, or"):
+            evaluate(spiking, data)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="reference is a DarknetNetwork; give the original Detector"):
+        evaluate(spiking, (PICTURES[:2], TRUTHS[:2]), reference=shapes.network)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is no picture"):
         shapes.detect([])
     with pytest.raises(InputError, match="returns 0 maps for 1 heads"):
@@ -153,8 +180,38 @@ def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking
         snnconv.convert(shapes.network, PICTURES[:10], negative="both", schedule=Pipeline())  # type: ignore[arg-type]
 
 
+def test_a_detector_in_training_is_run_as_it_will_be_used(shapes: Detector, spiking: Detector) -> None:
+    original = replace(shapes, network=deepcopy(shapes.network))
+    data = (PICTURES[60:70], TRUTHS[60:70])
+    wanted = evaluate(spiking, data, reference=shapes).reference_precision
+    before = {name: tensor.clone() for name, tensor in original.network.state_dict().items()}
+    original.network.train()
+    assert evaluate(spiking, data, reference=original).reference_precision == wanted
+    for a, b in zip(original.detect(pictures(4)), shapes.detect(pictures(4)), strict=True):
+        assert torch.equal(a.boxes, b.boxes)
+    assert original.network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in original.network.state_dict().items())
+
+
+def test_pictures_get_the_precision_of_the_network(shapes: Detector) -> None:
+    original = shapes.with_network(deepcopy(shapes.network).double())
+    network = snnconv.convert(original.network, original.inputs(pictures(20)), coding=FewSpike(8))
+    wanted, got = (each.detect(pictures(4)) for each in (shapes, original))
+    for a, b in zip(wanted, got, strict=True):
+        assert b.boxes.dtype == torch.float64 and torch.allclose(a.boxes.double(), b.boxes, atol=1e-3)
+    assert sum(map(len, original.with_network(network).detect(pictures(4)))) > 0
+
+
 def test_a_saved_detector_finds_the_same(spiking: Detector, tmp_path: Path) -> None:
     spiking.network.save(tmp_path / "shapes.snn")  # type: ignore[operator]
     loaded = spiking.with_network(snnconv.load(tmp_path / "shapes.snn"))
     for a, b in zip(spiking.detect(pictures(4)), loaded.detect(pictures(4)), strict=True):
         assert torch.equal(a.boxes, b.boxes) and torch.equal(a.scores, b.scores)
+
+
+def test_a_network_for_other_channels_takes_no_pictures(tmp_path: Path) -> None:
+    config = tmp_path / "grey.cfg"
+    config.write_text(SHAPES_CONFIG.read_text().replace("channels=3", "channels=1"))
+    save_weights(load_darknet(config), tmp_path / "grey.weights")
+    with pytest.raises(ConfigurationError, match=r"grey.cfg: the network takes 1 channels, and pictures have 3"):
+        load_detector(config, tmp_path / "grey.weights")

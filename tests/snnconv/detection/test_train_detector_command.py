@@ -121,6 +121,9 @@ def test_what_is_missing_is_said(
         ([*given, ".", "--layout", "zip"], "known layouts: yolo, coco, voc"),
         ([*given, ".", "--layout", "voc"], "is of class 'light'"),
         (["-o", "missing/out.weights"], "missing is no folder"),
+        (["-o", "images"], "images cannot be written: it is a folder"),
+        (["--seed", "-1"], "seed must be from 0 to"),
+        (["--seed", str(2**63)], "seed must be from 0 to"),
         (["--device", "abacus"], "--device abacus cannot be used"),
         ([*given, ".", "--names", "classes.txt", "--epochs", "0"], "epochs 0"),
     ):
