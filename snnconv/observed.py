@@ -14,7 +14,6 @@ from snnconv.operators import Activation
 
 #: How far beyond the maximum of calibration data the largest value to carry may lie, for samples that exceed it.
 _HEADROOM = 1.5
-_EULER = 0.5772156649015329
 #: Bins of a channel's histogram from 0 to its maximum.
 BINS = 2048
 
@@ -23,9 +22,9 @@ BINS = 2048
 class Observed:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
 
-    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sum
-    and the sum of squares of every sample's largest value, ``[2, channels]``: from how much these differ follows what
-    samples to come will exceed the maximum by.
+    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sums
+    of every sample's largest value, ``[channels]``: from how far they stay below the maximum follows what samples to
+    come will exceed it by.
     """
 
     channel_axis: int | None
@@ -47,12 +46,13 @@ class Observed:
         return sizes.movedim(self.channel_axis, 0).flatten(1)
 
     def observe_maximum(self, values: Tensor) -> None:
-        samples = [values[sample : sample + 1] for sample in range(len(values))] if self.batched else [values]
-        largest = torch.stack([self.by_channel(sample).amax(1) for sample in samples])
-        peaks = torch.stack([largest.double().sum(0), largest.double().square().sum(0)])
-        self.maximum = largest.amax(0) if self.total == 0 else torch.maximum(self.maximum, largest.amax(0))
+        sizes = self.by_channel(values)
+        samples = len(values) if self.batched and self.channel_axis != 0 else 1
+        largest = sizes.reshape(len(sizes), samples, -1).amax(2)
+        peaks, maximum = largest.double().sum(1), largest.amax(1)
+        self.maximum = maximum if self.total == 0 else torch.maximum(self.maximum, maximum)
         self.peaks = peaks if self.total == 0 else self.peaks + peaks
-        self.samples += len(samples)
+        self.samples += samples
         self.active += int(torch.count_nonzero(values))
         self.total += values.numel()
 
@@ -88,7 +88,7 @@ class Observed:
         What samples to come exceed the maximum by is clipped too; see ``_clipped_beyond``.
         """
         centres = self.centres()
-        candidates = torch.linspace(_HEADROOM, 0.05, 120, device=self.maximum.device)
+        candidates = torch.linspace(_HEADROOM, 0.05, 117, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
         errors = []
@@ -102,17 +102,15 @@ class Observed:
     def _clipped_beyond(self, largest: float) -> Tensor:
         """Squared error, by channel, of as many new samples where they exceed the maximum and are cut at ``largest``.
 
-        In units of the maximum. The largest values of samples are taken to follow a Gumbel distribution, fitted by
-        its moments, so the part beyond the maximum falls off exponentially.
+        In units of the maximum. Of n samples to come n / (n + 1) are expected to exceed the maximum of n; what by is
+        taken to fall off exponentially, at the rate at which the maximum exceeds the mean of all samples' largest
+        values: by ln n times that of one.
         """
         if self.samples < 2:
             return torch.zeros_like(self.maximum, dtype=torch.float64)
-        mean, square = self.peaks / self.samples
-        deviation = (square - mean.square()).clamp(min=0.0).sqrt()
-        unit = self.maximum.double().clamp(min=1e-300)
-        spread = (deviation * (math.sqrt(6.0) / math.pi) / unit).clamp(min=1e-12)
-        location = mean / unit - _EULER * spread
-        exceeding = self.samples * torch.exp(-(max(largest, 1.0) - location) / spread)
+        mean = self.peaks / self.samples / self.maximum.double().clamp(min=1e-300)
+        excess = ((1.0 - mean) / math.log(self.samples)).clamp(min=1e-12)
+        exceeding = self.samples / (self.samples + 1) * torch.exp(-(max(largest, 1.0) - 1.0) / excess)
         below = max(1.0 - largest, 0.0)
-        clipped: Tensor = exceeding * (below**2 + 2 * below * spread + 2 * spread.square())
+        clipped: Tensor = exceeding * (below**2 + 2 * below * excess + 2 * excess.square())
         return clipped

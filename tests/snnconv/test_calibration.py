@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import Rate
+from coding import Code, FewSpike, Phase, Rate
 from snnconv.calibration import Scaling, arrange, collect, observe, scale_of
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph, Node, Ref
@@ -161,9 +161,25 @@ def rounding_error(values: Tensor, scale: Tensor, steps: int) -> float:
 def test_least_squares_beats_the_maximum_on_a_heavy_tail(power: int, steps: int) -> None:
     normal = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     values = normal.abs() ** power
-    found = observed(values)
+    found = observed(values[None])  # one sample, so that nothing is said of others
     fitted, _ = scale_of(found, Scaling(percentile="mse"), Rate(steps))
     assert rounding_error(values, fitted, steps) < 0.95 * rounding_error(values, found.maximum, steps)
+
+
+@pytest.mark.parametrize("code", [Phase(12), FewSpike(16, 1.4)], ids=str)
+def test_scales_leave_room_for_samples_that_exceed_the_maximum(code: Code) -> None:
+    sizes = torch.rand(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64).log().neg()
+    values = sizes * torch.rand(400, 500, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    seen, unseen = values[:40], values[40:]
+    found = observed(seen)
+    scale, _ = scale_of(found, Scaling(percentile="mse"), code)
+    largest = scale * code.maximum
+    assert float(found.maximum) < float(largest) <= 1.5 * float(found.maximum)
+
+    def error(scale: Tensor) -> float:
+        return float((code.quantize(unseen / scale).values * scale - unseen).square().sum())
+
+    assert error(scale) < error(found.maximum / code.maximum)
 
 
 def test_least_squares_keeps_the_maximum_where_nothing_is_gained_by_clipping() -> None:
