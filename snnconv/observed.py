@@ -22,9 +22,9 @@ BINS = 2048
 class Observed:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
 
-    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sums
-    of every sample's largest value, ``[channels]``: from how far they stay below the maximum follows what samples to
-    come will exceed it by.
+    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sum
+    and the sum of squares of every sample's largest value, ``[2, channels]``: from how much these differ follows what
+    samples to come will exceed the maximum by.
     """
 
     channel_axis: int | None
@@ -49,7 +49,8 @@ class Observed:
         sizes = self.by_channel(values)
         samples = len(values) if self.batched and self.channel_axis != 0 else 1
         largest = sizes.reshape(len(sizes), samples, -1).amax(2)
-        peaks, maximum = largest.double().sum(1), largest.amax(1)
+        peaks = torch.stack([largest.double().sum(1), largest.double().square().sum(1)])
+        maximum = largest.amax(1)
         self.maximum = maximum if self.total == 0 else torch.maximum(self.maximum, maximum)
         self.peaks = peaks if self.total == 0 else self.peaks + peaks
         self.samples += samples
@@ -102,14 +103,14 @@ class Observed:
     def _clipped_beyond(self, largest: float) -> Tensor:
         """Squared error, by channel, of as many new samples where they exceed the maximum and are cut at ``largest``.
 
-        In units of the maximum. Of n samples to come n / (n + 1) are expected to exceed the maximum of n; what by is
-        taken to fall off exponentially, at the rate at which the maximum exceeds the mean of all samples' largest
-        values: by ln n times that of one.
+        In units of the maximum. Of n samples to come n / (n + 1) are expected to exceed the maximum of n. What by falls
+        off exponentially, as in a Gumbel distribution with the deviation of all samples' largest values.
         """
         if self.samples < 2:
             return torch.zeros_like(self.maximum, dtype=torch.float64)
-        mean = self.peaks / self.samples / self.maximum.double().clamp(min=1e-300)
-        excess = ((1.0 - mean) / math.log(self.samples)).clamp(min=1e-12)
+        mean, square = self.peaks / self.samples
+        deviation = (square - mean.square()).clamp(min=0.0).sqrt() / self.maximum.double().clamp(min=1e-300)
+        excess = (deviation * (math.sqrt(6.0) / math.pi)).clamp(min=1e-12)
         exceeding = self.samples / (self.samples + 1) * torch.exp(-(max(largest, 1.0) - 1.0) / excess)
         below = max(1.0 - largest, 0.0)
         clipped: Tensor = exceeding * (below**2 + 2 * below * excess + 2 * excess.square())
