@@ -86,32 +86,44 @@ class Observed:
     def least_squares(self, code: Code) -> Tensor:
         """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping.
 
-        What samples to come exceed the maximum by is clipped too; see ``_clipped_beyond``.
+        What samples to come exceed the maximum by is clipped too; see ``_tail``.
         """
         centres = self.centres()
         candidates = torch.linspace(_HEADROOM, 0.05, 117, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
+        excess, exceeding = self._tail()
         errors = []
         for candidate in candidates:
             scale = candidate / code.maximum
             levels = code.quantize(centres / scale, counted=False).values * scale
             rounding = weights @ ((centres - levels) ** 2).to(torch.float64)
-            errors.append(rounding + self._clipped_beyond(float(candidate)))
+            errors.append(rounding + self._clipped_beyond(float(candidate), excess, exceeding))
         return candidates[torch.stack(errors).argmin(0)] * self.maximum
 
-    def _clipped_beyond(self, largest: float) -> Tensor:
-        """Squared error, by channel, of as many new samples where they exceed the maximum and are cut at ``largest``.
+    def _tail(self) -> tuple[Tensor, Tensor]:
+        """Of as many samples to come: mean excess over the maximum, in its unit, and the values that exceed it.
 
-        In units of the maximum. Of n samples to come n / (n + 1) are expected to exceed the maximum of n. What by falls
-        off exponentially, as in a Gumbel distribution with the deviation of all samples' largest values.
+        Of n samples n / (n + 1) are expected to exceed the maximum of n, each with as many values as exceed the mean of
+        all samples' largest values in a sample that does. What by falls off exponentially, as in a Gumbel distribution
+        with the deviation of these largest values. Both are ``[channels]``.
         """
         if self.samples < 2:
-            return torch.zeros_like(self.maximum, dtype=torch.float64)
+            nothing = torch.zeros_like(self.maximum, dtype=torch.float64)
+            return nothing + 1.0, nothing
+        unit = self.maximum.double().clamp(min=1e-300)
         mean, square = self.peaks / self.samples
-        deviation = (square - mean.square()).clamp(min=0.0).sqrt() / self.maximum.double().clamp(min=1e-300)
+        deviation = (square - mean.square()).clamp(min=0.0).sqrt() / unit
+        bins = (mean / unit * BINS).long().clamp(max=BINS - 1)
+        above = self.histogram.flip(1).cumsum(1).flip(1).gather(1, bins[:, None])[:, 0]
+        values = (above / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
         excess = (deviation * (math.sqrt(6.0) / math.pi)).clamp(min=1e-12)
-        exceeding = self.samples / (self.samples + 1) * torch.exp(-(max(largest, 1.0) - 1.0) / excess)
+        return excess, values * (self.samples / (self.samples + 1))
+
+    @staticmethod
+    def _clipped_beyond(largest: float, excess: Tensor, exceeding: Tensor) -> Tensor:
+        """Squared error, by channel, of what lies beyond the maximum and is cut at ``largest``, in its units."""
+        reached = exceeding * torch.exp(-(max(largest, 1.0) - 1.0) / excess)
         below = max(1.0 - largest, 0.0)
-        clipped: Tensor = exceeding * (below**2 + 2 * below * excess + 2 * excess.square())
+        clipped: Tensor = reached * (below**2 + 2 * below * excess + 2 * excess.square())
         return clipped

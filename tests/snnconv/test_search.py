@@ -60,13 +60,19 @@ def test_the_network_found_decides_as_the_original_does(found: dict[str, snnconv
         ({"minimize": "time"}, ConfigurationError, "minimize must be one of energy, spikes, latency"),
         ({"max_loss": 0.0}, ConfigurationError, "percentage points"),
         ({"schedule": Concurrent(8)}, ConfigurationError, "is a window code"),
-        ({"max_loss": 1e-300}, ConfigurationError, "no codes that were tried are expected to lose"),
     ],
 )
 def test_a_search_that_cannot_work_says_why(options: dict[str, object], error: type[Exception], message: str) -> None:
     model, x = classifier()
     with pytest.raises(error, match=message):
         snnconv.convert(model, x, coding="auto", **options)  # type: ignore[arg-type]
+
+
+def test_a_bound_that_no_candidate_keeps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(2),))
+    model, x = classifier()
+    with pytest.raises(ConfigurationError, match="no codes that were tried are expected to lose"):
+        snnconv.convert(model, x, coding="auto", max_loss=1e-6)
 
 
 def test_a_search_needs_class_scores_and_samples_held_out() -> None:
