@@ -74,8 +74,9 @@ class CodingPlan:
 def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> None:
     """Raise ``ConfigurationError`` unless all codes have a meaning under ``schedule``."""
     codes = list(codes)
+    placed = [(code, "") for code in codes] + ([(input.code, " as input")] if input.code else [])
     if isinstance(schedule, Pipeline):
-        for code, end in (*((code, "") for code in codes), *([(input.code, " as input")] if input.code else [])):
+        for code, end in placed:
             if not code.windows:
                 raise ConfigurationError(
                     f"{type(code).__name__}{end} has no window form, so it cannot run in a pipeline; "
@@ -91,7 +92,7 @@ def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> 
                 f"an input every {input.period} steps has no meaning in a pipeline, where it fills one window"
             )
         return
-    for code, end in (*((code, "") for code in codes), *([(input.code, " as input")] if input.code else [])):
+    for code, end in placed:
         if not code.streams:
             raise ConfigurationError(
                 f"{type(code).__name__}{end} is a window code: its populations fire one after the other, so it cannot "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,6 +96,14 @@ class Graph:
         found = set(self.inputs)
         for node in self.nodes.values():
             if node.op not in SHAPE_ONLY and any(name in found for name in node.refs()):
+                found.add(node.name)
+        return found
+
+    def behind(self, names: Iterable[str]) -> set[str]:
+        """``names`` and all nodes that use one of them, or the result of one that does."""
+        found = set(names)
+        for node in self.nodes.values():
+            if any(name in found for name in node.refs()):
                 found.add(node.name)
         return found
 

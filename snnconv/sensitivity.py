@@ -12,7 +12,7 @@ from torch import Tensor
 from neurons import WindowNeuron
 from snnconv.assembly import Calibrated
 from snnconv.energy import SYNOP, update_energy
-from snnconv.graph import Node, refs_in
+from snnconv.graph import refs_in
 from snnconv.interpreter import Environment, Handler, Program, evaluate_graph, resolve
 from snnconv.judge import Judge
 from snnconv.network import SpikingNetwork
@@ -49,7 +49,8 @@ def sensitivities(
         exact, values = evaluate_graph(graph, inputs, keep=graph.nodes)
         found = []
         for node, populations in choices.items():
-            behind = Program(_behind(list(graph.nodes.values()), node), keep=set(refs_in(graph.output)))
+            changed = graph.behind([node])
+            behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
             targets = [target for target, sources in network.parts.sources.items() if node in sources]
             listeners = sum(network.populations[target].neurons for target in targets)
             fan_out = float(network.synapses.fan_out[node].mean())
@@ -66,15 +67,6 @@ def sensitivities(
                 row.append(Sensitivity(error, energy, spikes, float(choice.code.steps)))
             found.append(row)
     return found
-
-
-def _behind(nodes: Sequence[Node], first: str) -> list[Node]:
-    """``first`` and all nodes that depend on it."""
-    reached = {first}
-    for node in nodes:
-        if reached & set(node.refs()):
-            reached.add(node.name)
-    return [node for node in nodes if node.name in reached]
 
 
 @dataclass

@@ -69,10 +69,7 @@ def count_synapses(
                 budget -= cost
             else:
                 bounds.append(name)
-    behind_spikes = set(populations)
-    for node in regions.nodes:
-        if any(name in behind_spikes for name in node.refs()):
-            behind_spikes.add(node.name)
+    behind_spikes = graph.behind(populations)
     input_macs = sum(cost for name, cost in macs.items() if name not in behind_spikes)
     in_order = tuple(name for name in regions.sources if name in bounds)
     return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs)

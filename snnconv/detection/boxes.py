@@ -47,6 +47,12 @@ class Detections:
         return Detections(self.boxes[:count], self.scores[:count], self.classes[:count])
 
 
+def corners(boxes: Tensor) -> Tensor:
+    """Boxes ``[..., 4]`` given as centre x, centre y, width and height as x1, y1, x2, y2."""
+    centre, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of every box in ``a [K, 4]`` with every one in ``b [M, 4]``, ``[K, M]``.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from snnconv.detection.boxes import Detections
 from snnconv.detection.detector import Detector
 from snnconv.detection.ground_truth import BoxDataset
-from snnconv.detection.precision import Precision, mean_average_precision
+from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
@@ -21,8 +21,6 @@ from snnconv.report import table
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, SpikeCounter
 
-#: Detections with a lower score do not take part in precision.
-SCORE_THRESHOLD = 0.005
 #: Pictures that are simulated together.
 PIECE = 16
 

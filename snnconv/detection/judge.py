@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.detection.boxes import Detections, suppress
+from snnconv.detection.boxes import Detections, corners, suppress
 from snnconv.detection.detector import decode_maps
 from snnconv.detection.ground_truth import Truth
 from snnconv.detection.heads import Head
-from snnconv.detection.precision import mean_average_precision
+from snnconv.detection.precision import SCORE_THRESHOLD, mean_average_precision
 from snnconv.errors import InputError
 
-#: Detections of the original that are to be found again, and the least score of what may find them.
-_CERTAIN, _FOUND = 0.2, 0.005
+#: Detections of the original with a higher score are to be found again.
+_CERTAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DetectionJudge:
         truths, detections = [], []
         for true, other in zip(exact, found, strict=True):
             truths += [_as_truth(each) for each in self._detections(true, _CERTAIN)]
-            detections += self._detections(other, _FOUND)
+            detections += self._detections(other, SCORE_THRESHOLD)
         if not any(len(truth.classes) for truth in truths):
             raise InputError(
                 f"the original finds nothing with a score above {_CERTAIN} in the calibration pictures held out, so "
@@ -54,9 +54,8 @@ class DetectionJudge:
 
     def _detections(self, outputs: Any, threshold: float) -> list[Detections]:
         boxes, scores = decode_maps(self.heads, outputs)
-        corners = torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1)
-        corners = corners.clamp(0.0, 1.0)
-        return [_one_class(suppress(b, s, score_threshold=threshold)) for b, s in zip(corners, scores, strict=True)]
+        inside = corners(boxes).clamp(0.0, 1.0)
+        return [_one_class(suppress(b, s, score_threshold=threshold)) for b, s in zip(inside, scores, strict=True)]
 
 
 def _one_class(found: Detections) -> Detections:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnconv.detection.boxes import iou
+from snnconv.detection.boxes import corners, iou
 from snnconv.detection.heads import Head, RegionHead
 from snnconv.detection.samples import Objects
 
@@ -101,27 +101,22 @@ def _class_loss(head: Head, logits: Tensor, classes: Tensor) -> Tensor:
 def _excused(decoded: Tensor, objects: Objects) -> Tensor:
     """Predictions ``[N, P]`` that overlap an object, or lie in an ignored one, of boxes ``decoded [N, P, 4]``."""
     excused = torch.zeros(decoded.shape[:2], dtype=torch.bool, device=decoded.device)
-    corners, true = _corners(decoded), _corners(objects.boxes)
+    found, true = corners(decoded), corners(objects.boxes)
     # Image by image: a batch's predictions times its objects would not fit into memory.
     for image in sorted(set(objects.images.tolist())):
         mine = objects.images == image
         ignored = true[mine & objects.ignored]
         centre = decoded[image, :, None, :2]
         inside = (centre >= ignored[:, :2]) & (centre <= ignored[:, 2:])
-        near = iou(corners[image], true[mine]) > IGNORE_OVERLAP
+        near = iou(found[image], true[mine]) > IGNORE_OVERLAP
         excused[image] = near.any(1) | inside.all(2).any(1)
     return excused
 
 
 def _generalized_iou(a: Tensor, b: Tensor) -> Tensor:
     """Of every box in ``a [K, 4]`` with its counterpart in ``b``, from -1 to 1; boxes are centres and sizes."""
-    a, b = _corners(a), _corners(b)
+    a, b = corners(a), corners(b)
     shared = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(1)
     hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(1)
     union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - shared
     return shared / union.clamp(min=_LEAST_AREA) - (hull - union) / hull.clamp(min=_LEAST_AREA)
-
-
-def _corners(boxes: Tensor) -> Tensor:
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([centre - half, centre + half], -1)

@@ -11,6 +11,9 @@ from snnconv.detection.boxes import Detections
 from snnconv.detection.ground_truth import Truth
 from snnconv.errors import ConfigurationError, InputError
 
+#: Detections with a lower score do not take part in precision.
+SCORE_THRESHOLD = 0.005
+
 _Instance = dict[str, object]
 
 
