@@ -4,7 +4,6 @@ from neurons.adapters import NorseNeuron as NorseNeuron
 from neurons.adapters import SnntorchNeuron as SnntorchNeuron
 from neurons.corrective import CorrectiveIntegrateFire as CorrectiveIntegrateFire
 from neurons.integrate_fire import IntegrateFire as IntegrateFire
-from neurons.integrate_fire import SignedIntegrateFire as SignedIntegrateFire
 from neurons.neuron import Neuron as Neuron
 from neurons.neuron import UpdateCost as UpdateCost
 from neurons.neuron import WindowNeuron as WindowNeuron
@@ -13,4 +12,5 @@ from neurons.registry import Negative as Negative
 from neurons.registry import default_negative as default_negative
 from neurons.registry import register_neuron as register_neuron
 from neurons.registry import signed_neuron as signed_neuron
+from neurons.signed import SignedIntegrateFire as SignedIntegrateFire
 from neurons.signed_window import SignedWindow as SignedWindow

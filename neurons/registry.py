@@ -6,8 +6,9 @@ from typing import Literal
 
 from coding.code import Code
 from neurons.corrective import CorrectiveIntegrateFire
-from neurons.integrate_fire import IntegrateFire, SignedIntegrateFire
+from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
+from neurons.signed import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
 
 #: How a signed neuron fires below zero.

@@ -23,9 +23,10 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     """``populations`` of a pipeline with shifts that remove the mean error of their currents, channel by channel.
 
     Populations are taken in order of execution, each behind the corrected ones before it (light calibration of Li et
-    al. 2021, for currents instead of outputs). The mean runs over the neurons that are active in either network: what
-    both keep silent needs no correction. As far as it may be chance, because samples differ in it, it is not taken
-    back. ``chunks`` are calibration samples; as many are used as memory allows.
+    al. 2021, for currents instead of outputs). Neurons weigh by the square of their activation's slope, since an error
+    counts by what it does to the output: neurons that both networks keep silent weigh nothing, those below zero of a
+    leaky ReLU little. As far as it may be chance, because samples differ in it, the mean is not taken back.
+    ``chunks`` are calibration samples; as many are used as memory allows.
     """
     samples = _samples(populations, chunks, graph.batch_axis == 0)
     wanted: dict[str, Tensor] = {}
@@ -44,9 +45,8 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
             assert isinstance(neuron, WindowNeuron)
             difference = wanted.pop(node) - current
             active = ((current + difference).clamp(min=0) + current.clamp(min=0) > 0).to(current.dtype)
-            if population.activation.negative_slope > 0.0:
-                active = torch.ones_like(current)
-            shift = _mean_error(difference * active, active, population, graph.batch_axis == 0)
+            weights = active + (1.0 - active) * population.activation.negative_slope**2
+            shift = _mean_error(difference * weights, weights, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
             scale = population.broadcast_scale(current.dim())
             shifted = current + population.broadcast(found[node].shift, current.dim())
@@ -68,10 +68,11 @@ def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs], ba
     return tuple(torch.cat(column)[:most] for column in zip(*chunks, strict=True))
 
 
-def _mean_error(errors: Tensor, active: Tensor, population: Population, batched: bool) -> Tensor:
-    """Mean of ``errors`` over ``active`` neurons, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
-    sums, counts = _by_sample(errors, population, batched), _by_sample(active, population, batched)
-    count = counts.sum(0).clamp(min=1.0)
+def _mean_error(errors: Tensor, weights: Tensor, population: Population, batched: bool) -> Tensor:
+    """Mean of weighted ``errors``, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
+    sums, counts = _by_sample(errors, population, batched), _by_sample(weights, population, batched)
+    count = counts.sum(0)
+    count = torch.where(count > 0.0, count, 1.0)
     mean = sums.sum(0) / count
     samples = len(sums)
     if samples < 2:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from coding import ConfigurationError, Rate
+from coding import Burst, Code, ConfigurationError, Rate
 from neurons import SignedIntegrateFire
 
 VARIANTS: list[Literal["graded", "imbalanced"]] = ["graded", "imbalanced"]
@@ -20,7 +20,7 @@ def simulate(neuron: SignedIntegrateFire, inputs: Tensor) -> tuple[Tensor, Tenso
     for t, current in enumerate(inputs):
         payload, state = neuron.step(current.clone(), state, t)
         payloads.append(payload.clone())
-    return torch.stack(payloads), state[0].potential
+    return torch.stack(payloads), state.potential
 
 
 @pytest.mark.parametrize("steps", [1, 8, 64, 500])
@@ -61,19 +61,43 @@ def test_negative_spikes_have_the_size_that_the_variant_names(
     assert payloads[:, 1].unique().tolist() == [1.0]
 
 
+def random_currents(steps: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(-1500, 1500, (steps, 64), generator=generator).double() / 1024
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("slope", SLOPES)
-@pytest.mark.parametrize("negative", VARIANTS)
-def test_the_charge_that_payloads_stand_for_is_conserved(
-    negative: Literal["graded", "imbalanced"], slope: float, seed: int
-) -> None:
+def test_the_charge_that_imbalanced_payloads_stand_for_is_conserved(slope: float, seed: int) -> None:
     # A payload p stands for the input whose leaky ReLU is p: p above zero, p / slope below.
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randint(-1500, 1500, (80, 64), generator=generator).double() / 1024
-    payloads, potential = simulate(SignedIntegrateFire(Rate(80), slope, negative, initial_potential=0.25), inputs)
+    inputs = random_currents(80, seed)
+    neuron = SignedIntegrateFire(Rate(80), slope, "imbalanced", initial_potential=0.25)
+    payloads, potential = simulate(neuron, inputs)
     stood_for = payloads.clamp(min=0).sum(0) + payloads.clamp(max=0).sum(0) / slope
     assert torch.equal(stood_for, inputs.sum(0) + 0.25 - potential)
     assert bool((payloads > 0).any()) and bool((payloads < 0).any())
+
+
+@pytest.mark.parametrize("code", [Rate(80), Burst(80)], ids=str)
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("slope", SLOPES)
+def test_graded_payloads_sum_to_the_leaky_relu_of_all_charge_after_every_step(
+    code: Code, slope: float, seed: int
+) -> None:
+    inputs = random_currents(80, seed)
+    neuron = SignedIntegrateFire(code, slope, initial_potential=0.25)
+    state, total = neuron.initial(inputs[0]), torch.zeros(64, dtype=torch.float64)
+    for t, current in enumerate(inputs):
+        payload, state = neuron.step(current.clone(), state, t)
+        total += payload
+        charge = inputs[: t + 1].sum(0) + 0.25 - state.potential
+        torch.testing.assert_close(total, leaky_relu(charge, slope), rtol=0, atol=1e-12)
+
+
+def test_graded_spikes_take_back_whole_spikes_of_the_other_sign_before_fractions() -> None:
+    drive = torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0], dtype=torch.float64)[:, None]
+    payloads, _ = simulate(SignedIntegrateFire(Rate(5), 0.125), drive)
+    assert payloads[:, 0].tolist() == [1.0, -1.0, -0.125, 0.125, 1.0]
 
 
 @pytest.mark.parametrize("negative", VARIANTS)

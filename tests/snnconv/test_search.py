@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
 import snnconv
 from coding import Concurrent, OneSpike, Phase
@@ -83,8 +84,8 @@ def test_a_search_needs_class_scores_and_samples_held_out() -> None:
         snnconv.convert(nn.Sequential(model, nn.Linear(4, 1)), x, coding="auto")
 
 
-def mean_errors(network: snnconv.SpikingNetwork, x: Tensor) -> Tensor:
-    """Mean error of the current of the second population, by channel, over neurons active in either network."""
+def mean_errors(network: snnconv.SpikingNetwork, x: Tensor, slope: float) -> Tensor:
+    """Error of the current of the second population, by channel: a mean weighted by the activation's slope squared."""
     nodes = list(network.populations)
     currents: list[Tensor] = []
     for spiking in (False, True):
@@ -96,27 +97,34 @@ def mean_errors(network: snnconv.SpikingNetwork, x: Tensor) -> Tensor:
                 current = arguments["self"] + (population.shift if spiking else 0.0)
                 if node == nodes[1]:
                     currents.append(current)
-                scale = population.scale
-                return population.neuron.window(current / scale).values * scale if spiking else torch.relu(current)  # type: ignore[attr-defined,no-any-return]
+                if not spiking:
+                    return leaky_relu(current, slope)
+                return population.neuron.window(current / population.scale).values * population.scale  # type: ignore[attr-defined,no-any-return]
 
             return handle
 
         evaluate_graph(network.complete_graph(), (x,), handlers={node: handler(node) for node in nodes})
     exact, found = currents
-    active = ((exact > 0) | (found - network.populations[nodes[1]].shift > 0)).double()
-    return ((found - exact) * active).sum(0) / active.sum(0)
+    above = (exact > 0) | (found - network.populations[nodes[1]].shift > 0)
+    weights = torch.where(above, 1.0, slope**2)
+    return ((found - exact) * weights).sum(0) / weights.sum(0)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.1])
 @pytest.mark.parametrize("code", [OneSpike(6, rounding="floor"), Phase(4)], ids=str)
-def test_shifts_take_back_the_mean_error_of_every_channel(code: object) -> None:
+def test_shifts_take_back_the_mean_error_of_every_channel_where_it_reaches_the_output(
+    code: object, slope: float
+) -> None:
     model, _ = classifier()
+    model = nn.Sequential(*(nn.LeakyReLU(slope) if isinstance(each, nn.ReLU) else each for each in model.double()))
     x = draw(120, 8)
     plain, shifted = (
-        snnconv.convert(model.double(), x, coding=code, bias_correction=on)  # type: ignore[arg-type]
+        snnconv.convert(model, x, coding=code, bias_correction=on)  # type: ignore[arg-type]
         for on in (False, True)
     )
     assert not any(bool(p.shift.any()) for p in plain.populations.values())
-    assert float(mean_errors(shifted, x).abs().mean()) < 0.5 * float(mean_errors(plain, x).abs().mean())
+    before, after = (float(mean_errors(network, x, slope).abs().mean()) for network in (plain, shifted))
+    assert after < 0.5 * before
 
 
 def test_samples_of_a_network_without_a_batch_axis_are_not_joined() -> None:
