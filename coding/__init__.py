@@ -18,6 +18,7 @@ from coding.schedule import Pipeline as Pipeline
 from coding.schedule import Schedule as Schedule
 from coding.schedule import Timing as Timing
 from coding.table_spike import TableSpike as TableSpike
+from coding.whole_table import WholeTable as WholeTable
 from coding.window import TTFS as TTFS
 from coding.window import FewSpike as FewSpike
 from coding.window import OneSpike as OneSpike

@@ -13,10 +13,13 @@ from coding.input import InputCode, PoissonInput, RealInput, SpikeInput
 from coding.rate import Rate
 from coding.schedule import Concurrent, Pipeline, Schedule
 from coding.table_spike import TableSpike
+from coding.whole_table import WholeTable
 from coding.window import TTFS, FewSpike, OneSpike, Phase
 
 #: Codes by the name that a user may write; a new code adds its line here.
-CODES: dict[str, type[Code]] = {code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike)}
+CODES: dict[str, type[Code]] = {
+    code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, WholeTable)
+}
 INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (RealInput, PoissonInput, SpikeInput)}
 
 

@@ -1,0 +1,279 @@
+"""A converted network with the map between every two populations made explicit, in units of the populations' scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw_export.maps import Array, LinearMap, Shape
+from hw_export.probing import linear_map
+from snnconv.errors import ConfigurationError
+from snnconv.graph import Node, Ref, refs_in
+from snnconv.network import SpikingNetwork
+from snnconv.operators import OPERATORS, carried
+from snnconv.population import Population
+from snnconv.regions import Regions, resolved
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The synapses from a source (input, population or gate) to a target (population or output), by node."""
+
+    source: str
+    target: str
+    map: LinearMap
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A max pooling over the spikes of one ``source``, in two dimensions; padding never wins."""
+
+    source: str
+    shape: Shape
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ExplicitNetwork:
+    """Populations, gates and outputs of ``network`` and the synapses between them, by node in order of execution.
+
+    A payload of 1 stands for a source's scale, and a current of 1 for the scale of its target; outputs have the units
+    of the original network, inputs are taken as they are. ``currents`` are the constants that arrive once in a
+    presentation (biases, and the population's shift), in the shape of their target.
+    """
+
+    network: SpikingNetwork
+    inputs: Mapping[str, Shape]
+    shapes: Mapping[str, Shape]
+    gates: Mapping[str, Gate]
+    outputs: tuple[str, ...]
+    connections: tuple[Connection, ...]
+    currents: Mapping[str, Array]
+
+    @property
+    def populations(self) -> Mapping[str, Population]:
+        """The populations of the network, by node."""
+        return self.network.populations
+
+    def into(self, target: str) -> list[Connection]:
+        """Connections that end in ``target``."""
+        return [connection for connection in self.connections if connection.target == target]
+
+    def name(self, node: str) -> str:
+        """What reports call ``node``."""
+        return self.populations[node].name if node in self.populations else node
+
+    def depths(self) -> dict[str, int]:
+        """Connections on the longest way from an input, by node; a gate is as deep as its source."""
+        depths = dict.fromkeys(self.inputs, 0)
+        for node in (*self.shapes, *self.outputs):
+            if node in self.gates:
+                depths[node] = depths[self.gates[node].source]
+            else:
+                depths[node] = 1 + max((depths[each.source] for each in self.into(node)), default=0)
+        return depths
+
+    def __str__(self) -> str:
+        rows = [
+            f"{self.name(each.source)} -> {self.name(each.target)}: {type(each.map).__name__.lower()}, "
+            f"{each.map.synapses} synapses"
+            for each in self.connections
+        ]
+        return "\n".join(rows)
+
+
+def explicit(network: SpikingNetwork) -> ExplicitNetwork:
+    """Make the affine maps of ``network`` explicit.
+
+    Raises ``ConfigurationError`` for what has no such form: a spiking input, a max pooling over anything but the spikes
+    of one population, and a map that is neither a convolution nor small enough for a matrix.
+    """
+    if network.plan.input.spiking:
+        raise ConfigurationError(
+            "a network whose input spikes cannot be exported: its spikes are drawn outside the network; "
+            "convert with the default input, a constant current"
+        )
+    graph = network.complete_graph()
+    graph = type(graph)(
+        graph.inputs,
+        {name: t.cpu() for name, t in graph.constants.items()},
+        graph.nodes,
+        graph.output,
+        graph.batch_axis,
+    )
+    shapes = {
+        name: tuple(1 if size == -1 else size for size in shape)
+        for name, shape in zip(graph.inputs, network.input_shapes, strict=True)
+    }
+    regions = Regions(graph, set(network.populations), shapes)
+    stations = [name for name in graph.nodes if name in regions.stations]
+    gates = {name: _gate(graph.nodes[name], regions, network) for name in stations if name not in network.populations}
+    outputs = tuple(name for name in graph.nodes if name in _decoded(regions))
+    ends = _Ends(regions, network)
+    connections = []
+    for source in (*graph.inputs, *stations):
+        for target in ends.behind(source):
+            if target in gates:
+                continue
+            between = f"from {ends.name(source)} to {ends.name(target)}"
+            found = linear_map(ends.response(source, target), ends.shape(source), ends.shape(target), between)
+            connections.append(Connection(source, target, found))
+    for name in outputs:  # an output that is a population's own spikes
+        if name in stations:
+            shape, scale = ends.shape(name), ends.emitted(name)
+            identity = linear_map(scale.mul, shape, shape, f"at output {name}")
+            connections.append(Connection(name, f"{name} decoded", identity))
+    return ExplicitNetwork(
+        network,
+        {name: ends.shape(name) for name in graph.inputs},
+        {name: ends.shape(name) for name in stations},
+        gates,
+        tuple(f"{name} decoded" if name in stations else name for name in outputs),
+        tuple(connections),
+        ends.currents(outputs),
+    )
+
+
+def _decoded(regions: Regions) -> set[str]:
+    """What the output and the readout operators use of what runs in time."""
+    timed = {node.name for node in regions.nodes}
+    used = {name for node in regions.graph.nodes.values() if node.name not in timed for name in node.refs()} | set(
+        refs_in(regions.graph.output)
+    )
+    return used & timed & regions.signals
+
+
+def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
+    argument = node.arguments["self"]
+    place = f"max pooling {node.name} ({node.source})"
+    if node.op != "max_pool2d" or node.arguments.get("ceil_mode"):
+        raise ConfigurationError(f"{place}: only max_pool2d without ceil_mode can be exported, got {node.op}")
+    if not isinstance(argument, Ref) or argument.name not in regions.stations:
+        raise ConfigurationError(
+            f"{place} pools more than the spikes of one population, which cannot be exported; "
+            "pool right behind an activation"
+        )
+
+    def pair(key: str) -> tuple[int, int]:
+        value = node.arguments[key] or node.arguments["kernel_size"]
+        sizes = [value] if isinstance(value, int) else list(value)
+        return (sizes[0], sizes[-1])
+
+    padding = node.arguments["padding"]
+    sizes = [padding] if isinstance(padding, int) else list(padding)
+    shape = regions.sample_shape(node.name)
+    dilation = pair("dilation")
+    return Gate(argument.name, shape, pair("kernel_size"), pair("stride"), (sizes[0], sizes[-1]), dilation)
+
+
+class _Ends:
+    """Responses between the ends of regions, in units of scales, in double precision."""
+
+    def __init__(self, regions: Regions, network: SpikingNetwork) -> None:
+        self._regions, self._network = regions, network
+        self._batched = network.batch_axis == 0
+        self._populations = network.populations
+        self._outputs = _decoded(regions)
+
+    def name(self, node: str) -> str:
+        return self._populations[node].name if node in self._populations else node
+
+    def shape(self, node: str) -> Shape:
+        return tuple(self._regions.sample_shape(node))
+
+    def behind(self, source: str) -> list[str]:
+        """Populations, gates and outputs that the events of ``source`` reach, in order of execution."""
+        reached = self._regions.behind(source)
+        ends = self._regions.stations | (self._outputs - self._regions.stations)
+        return [node.name for node in self._regions.nodes if node.name in reached and node.name in ends]
+
+    def emitted(self, source: str) -> Tensor:
+        """What a payload of 1 stands for, in the shape of ``source`` or broadcastable to it."""
+        if source in self._populations:
+            population, dims = self._populations[source], len(self.shape(source)) + self._batched
+            windowed = self._network.timing is not None
+            scale = population.window_scale(dims) if windowed else population.broadcast_scale(dims)
+            scale = scale.cpu().double()
+            return scale[0] if self._batched and scale.dim() == dims else scale
+        gate = self._regions.graph.nodes.get(source)
+        if gate is None:
+            return torch.ones((), dtype=torch.float64)
+        before = self.emitted(gate.arguments["self"].name)
+        if before.dim() == 3 and before.shape[1:] != (1, 1):
+            raise ConfigurationError(f"max pooling {source} pools neurons of different scales; use one scale a channel")
+        return before
+
+    def response(self, source: str, target: str) -> Callable[[Tensor], Tensor]:
+        """Normalised currents that events (payloads in units of the source's scale) cause at ``target``."""
+        emitted, gain = self.emitted(source), self._gain(target)
+
+        def respond(events: Tensor) -> Tensor:
+            sent = events * emitted
+            if self._batched:
+                return self._arriving(source, target, sent, len(sent)) * gain
+            return torch.stack([self._arriving(source, target, each, 1) for each in sent]) * gain
+
+        return respond
+
+    def _gain(self, target: str) -> Tensor:
+        return 1.0 / self.emitted(target) if target in self._populations else torch.ones((), dtype=torch.float64)
+
+    def _arriving(self, source: str, target: str, events: Tensor, width: int) -> Tensor:
+        regions = self._regions
+        values: dict[str, Any] = {**regions.constants(width), source: events}
+        region = regions.behind(source)
+
+        def value_of(ref: Ref) -> Any:
+            return values[ref.name] if ref.name in values else regions.no_events(ref.name, width)
+
+        for node in regions.nodes:
+            if node.name not in region:
+                continue
+            arguments = resolved(node, value_of)
+            if node.name in regions.stations:
+                if node.name == target:
+                    return torch.as_tensor(arguments["self"])
+                continue
+            operator = OPERATORS[node.op]
+            values[node.name] = operator.evaluate(operator.homogeneous(arguments, carried(node, regions.signals)))
+            if node.name == target:
+                return torch.as_tensor(values[node.name])
+        raise AssertionError(f"{source} does not reach {target}")
+
+    def currents(self, outputs: tuple[str, ...]) -> dict[str, Array]:
+        """Constant currents of all populations and outputs while every source is silent."""
+        regions = self._regions
+        values: dict[str, Any] = dict(regions.constants(1))
+        found: dict[str, Array] = {}
+
+        def value_of(ref: Ref) -> Any:
+            return values[ref.name] if ref.name in values else regions.no_events(ref.name, 1)
+
+        for node in regions.nodes:
+            if node.name not in regions.signals:
+                continue
+            arguments = resolved(node, value_of)
+            if node.name in self._populations:
+                population, current = self._populations[node.name], arguments["self"]
+                current = current + population.broadcast(population.shift, current.dim()).cpu().double()
+                found[node.name] = self._sample(current * self._gain(node.name), node.name)
+            elif node.name not in regions.stations:
+                values[node.name] = OPERATORS[node.op].evaluate(arguments)
+                if node.name in outputs:
+                    found[node.name] = self._sample(values[node.name], node.name)
+        for name in outputs:
+            if name in regions.stations:
+                found[f"{name} decoded"] = np.zeros(self.shape(name))
+        return found
+
+    def _sample(self, values: Tensor, node: str) -> Array:
+        current: Array = values.expand(self._regions.shape(node)).numpy()
+        return np.array(current[0] if self._batched else current)

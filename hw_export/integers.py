@@ -1,0 +1,201 @@
+"""Integer networks: weights of 8 bits, whole thresholds, biases and payloads, as a neuromorphic machine holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from hw_export.explicit import Connection, ExplicitNetwork, explicit
+from hw_export.maps import Array
+from hw_export.ranges import check_ranges, overflows
+from hw_export.rules import Rule, StreamRule, TableRule, rule_of
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+
+Per = Literal["channel", "population"]
+
+LARGEST_WEIGHT = 127
+#: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
+_LARGEST_THRESHOLD = 2**16 - 1
+#: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
+_RESOLUTIONS = tuple(2**bits for bits in range(12, 4, -1))
+
+
+@dataclass(frozen=True)
+class IntegerPopulation:
+    """Thresholds, initial potentials and biases of a population in whole numbers, broadcastable to its shape.
+
+    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were cut off at 127.
+    """
+
+    rule: Rule
+    threshold: Array
+    initial: Array
+    bias: Array
+    saturated: int = 0
+
+    @property
+    def scale(self) -> Array:
+        """The whole number that stands for the population's scale in its membrane, by channel."""
+        rule = self.rule
+        units = rule.resolution if isinstance(rule, TableRule) else 1.0 / rule.fraction
+        found: Array = self.threshold.reshape(-1) * units
+        return found
+
+
+@dataclass(frozen=True)
+class IntegerOutput:
+    """How a sum of whole numbers is read: times ``step`` (by channel), plus ``offset``, in the shape of the output."""
+
+    step: Array
+    offset: Array
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """``explicit`` in whole numbers: connections with weights of 8 bits, populations, inputs and outputs, by node.
+
+    An input is divided by its step, rounded, and cut off at ``largest_input``.
+    """
+
+    explicit: ExplicitNetwork
+    per: Per
+    connections: tuple[Connection, ...]
+    populations: Mapping[str, IntegerPopulation]
+    outputs: Mapping[str, IntegerOutput]
+    input_steps: Mapping[str, float]
+    largest_input: int
+
+    @property
+    def network(self) -> SpikingNetwork:
+        """The network that was quantised."""
+        return self.explicit.network
+
+    @property
+    def steps(self) -> int:
+        """Time steps of one sample: of the stream, or the latency of the pipeline."""
+        timing, schedule = self.network.timing, self.network.plan.schedule
+        return timing.latency if timing is not None else int(getattr(schedule, "steps"))  # noqa: B009
+
+    def into(self, target: str) -> list[Connection]:
+        """Connections that end in ``target``."""
+        return [connection for connection in self.connections if connection.target == target]
+
+    def starts(self) -> Mapping[str, int]:
+        """First step of every population's window; empty for a stream."""
+        timing = self.network.timing
+        return {} if timing is None else timing.starts
+
+    def quantized_input(self, name: str, values: Array) -> Array:
+        """``values`` of the input ``name`` as the whole numbers that the network takes."""
+        units = np.rint(np.asarray(values, dtype=np.float64) / self.input_steps[name])
+        return np.clip(units, -self.largest_input, self.largest_input).astype(np.int64)
+
+
+def quantize(network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10) -> IntegerNetwork:
+    """``network`` in whole numbers: a step for the weights of every output channel, or of every population.
+
+    ``input_bits`` are those of an input, its sign included. The payloads of window codes get as many bits as membranes
+    of 24 bits allow, in the worst case of what could arrive. Raises ``ConfigurationError`` for what whole numbers
+    cannot say, and where a membrane could still overflow.
+    """
+    if per not in get_args(Per):
+        raise ConfigurationError(f"per must be one of {', '.join(get_args(Per))}, got {per!r}")
+    if not 2 <= input_bits <= 16:
+        raise ConfigurationError(f"input_bits must lie between 2 and 16, got {input_bits!r}")
+    if network.batch_axis is None:
+        raise ConfigurationError(
+            "a network that takes one sample a call, such as a graph network, cannot be exported yet"
+        )
+    if network.period != 1:
+        raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
+    found = explicit(network)
+    resolutions = _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]
+    for resolution in resolutions:
+        integers = _quantized(found, per, 2 ** (input_bits - 1) - 1, resolution)
+        if not overflows(integers):
+            return integers
+    check_ranges(integers)
+    return integers
+
+
+def _quantized(found: ExplicitNetwork, per: Per, largest_input: int, resolution: int) -> IntegerNetwork:
+    network, windowed = found.network, found.network.timing is not None
+    steps = {
+        name: float(max(seen.low.abs().max(), seen.high.abs().max())) / largest_input
+        for name, seen in zip(found.inputs, network.input_ranges, strict=True)
+    }
+    rules = {node: rule_of(population, windowed, resolution) for node, population in found.populations.items()}
+    units = {**steps, **{node: rule.unit for node, rule in rules.items()}}
+    for gate, described in found.gates.items():
+        units[gate] = units[described.source]
+    connections: list[Connection] = []
+    populations: dict[str, IntegerPopulation] = {}
+    outputs: dict[str, IntegerOutput] = {}
+    for target in (*found.populations, *found.outputs):
+        into = [_per_payload(each, units[each.source]) for each in found.into(target)]
+        channels = found.currents[target].shape[0]
+        largest = np.max([np.zeros(channels), *(each.map.by_target(_largest) for each in into)], axis=0)
+        if per == "population":
+            largest = np.full(channels, largest.max())
+        if target in rules:
+            threshold, step = _thresholds(rules[target], largest)
+        else:
+            step = np.where(largest > 0.0, largest, 1.0) / LARGEST_WEIGHT
+        quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
+        saturated = sum(int((np.abs(each.map.weights) > LARGEST_WEIGHT).sum()) for each in quantized)
+        connections += [replace(each, map=each.map.mapped(_as_int8)) for each in quantized]
+        if target not in rules:
+            outputs[target] = IntegerOutput(step, found.currents[target])
+            continue
+        bias = np.rint(found.currents[target] / _broadcast(step, found.currents[target].ndim)).astype(np.int64)
+        populations[target] = IntegerPopulation(
+            rules[target],
+            _broadcast(threshold, bias.ndim),
+            _broadcast(_initial(rules[target], threshold), bias.ndim),
+            _by_channel(bias),
+            saturated,
+        )
+    return IntegerNetwork(found, per, tuple(connections), populations, outputs, steps, largest_input)
+
+
+def _per_payload(connection: Connection, unit: float) -> Connection:
+    """The connection for payloads in whole numbers, of which one stands for ``unit``."""
+    return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
+
+
+def _thresholds(rule: Rule, largest: Array) -> tuple[Array, Array]:
+    """Whole thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights."""
+    whole = LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
+    if isinstance(rule, TableRule):
+        threshold = np.clip(np.floor(whole / rule.resolution), 1, _LARGEST_THRESHOLD)
+        return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
+    threshold = np.clip(np.floor(whole * rule.fraction), 1, _LARGEST_THRESHOLD)
+    threshold -= 1 - threshold % 2  # odd, so that half of it lies between two whole numbers
+    return threshold.astype(np.int64), rule.fraction / threshold
+
+
+def _initial(rule: Rule, threshold: Array) -> Array:
+    halved = isinstance(rule, StreamRule) and rule.halved
+    return threshold // 2 if halved else np.zeros_like(threshold)
+
+
+def _largest(rows: Array) -> Array:
+    return np.abs(rows).max(1) if rows.shape[1] else np.zeros(len(rows))
+
+
+def _as_int8(weights: Array) -> Array:
+    return np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+
+
+def _broadcast(values: Array, dims: int) -> Array:
+    return values.reshape(-1, *[1] * (dims - 1))
+
+
+def _by_channel(bias: Array) -> Array:
+    """``bias`` with one number a channel where its neurons have the same, which borders may prevent."""
+    first = bias[(slice(None), *[slice(0, 1)] * (bias.ndim - 1))]
+    return first if bool((bias == first).all()) else bias
