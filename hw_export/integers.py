@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array
-from hw_export.ranges import check_ranges, overflows
+from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, overflows
 from hw_export.rules import Rule, StreamRule, TableRule, rule_of
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -21,7 +21,9 @@ LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
-_RESOLUTIONS = tuple(2**bits for bits in range(12, 4, -1))
+_RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
+#: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
+_LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 6
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,8 @@ def quantize(network: SpikingNetwork, *, per: Per = "channel", input_bits: int =
     """``network`` in whole numbers: a step for the weights of every output channel, or of every population.
 
     ``input_bits`` are those of an input, its sign included. The payloads of window codes get as many bits as membranes
-    of 24 bits allow, in the worst case of what could arrive. Raises ``ConfigurationError`` for what whole numbers
-    cannot say, and where a membrane could still overflow.
+    of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Raises
+    ``ConfigurationError`` for what whole numbers cannot say, and where a membrane could still overflow.
     """
     if per not in get_args(Per):
         raise ConfigurationError(f"per must be one of {', '.join(get_args(Per))}, got {per!r}")
@@ -113,16 +115,28 @@ def quantize(network: SpikingNetwork, *, per: Per = "channel", input_bits: int =
     if network.period != 1:
         raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
     found = explicit(network)
-    resolutions = _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]
-    for resolution in resolutions:
-        integers = _quantized(found, per, 2 ** (input_bits - 1) - 1, resolution)
+    largest_input = 2 ** (input_bits - 1) - 1
+    for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
+        integers = _quantized(found, per, largest_input, resolution, {})
+        if not overflows(integers):
+            return integers
+    # Membranes that still could overflow get smaller thresholds, with weights of fewer bits.
+    shares: dict[str, float] = {}
+    for _ in range(_MOST_ROUNDS):
+        for reach in overflows(integers):
+            shares[reach.node] = shares.get(reach.node, 1.0) * 0.98 * MEMBRANE_LIMIT / max(-reach.lowest, reach.highest)
+        if min(shares.values()) < _LEAST_SHARE:
+            break
+        integers = _quantized(found, per, largest_input, resolution, shares)
         if not overflows(integers):
             return integers
     check_ranges(integers)
     return integers
 
 
-def _quantized(found: ExplicitNetwork, per: Per, largest_input: int, resolution: int) -> IntegerNetwork:
+def _quantized(
+    found: ExplicitNetwork, per: Per, largest_input: int, resolution: int, shares: Mapping[str, float]
+) -> IntegerNetwork:
     network, windowed = found.network, found.network.timing is not None
     steps = {
         name: float(max(seen.low.abs().max(), seen.high.abs().max())) / largest_input
@@ -142,9 +156,9 @@ def _quantized(found: ExplicitNetwork, per: Per, largest_input: int, resolution:
         if per == "population":
             largest = np.full(channels, largest.max())
         if target in rules:
-            threshold, step = _thresholds(rules[target], largest)
+            threshold, step = _thresholds(rules[target], largest, shares.get(target, 1.0))
         else:
-            step = np.where(largest > 0.0, largest, 1.0) / LARGEST_WEIGHT
+            step = np.where(largest > 0.0, largest, 1.0) / (LARGEST_WEIGHT * shares.get(target, 1.0))
         quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
         saturated = sum(int((np.abs(each.map.weights) > LARGEST_WEIGHT).sum()) for each in quantized)
         connections += [replace(each, map=each.map.mapped(_as_int8)) for each in quantized]
@@ -167,13 +181,16 @@ def _per_payload(connection: Connection, unit: float) -> Connection:
     return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
 
 
-def _thresholds(rule: Rule, largest: Array) -> tuple[Array, Array]:
-    """Whole thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights."""
-    whole = LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
+def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]:
+    """Whole thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
+
+    ``share`` is what is used of the largest threshold and weight that there are.
+    """
+    whole = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
     if isinstance(rule, TableRule):
-        threshold = np.clip(np.floor(whole / rule.resolution), 1, _LARGEST_THRESHOLD)
+        threshold = np.clip(np.floor(whole / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
         return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
-    threshold = np.clip(np.floor(whole * rule.fraction), 1, _LARGEST_THRESHOLD)
+    threshold = np.clip(np.floor(whole * rule.fraction), 1, share * _LARGEST_THRESHOLD // 1)
     threshold -= 1 - threshold % 2  # odd, so that half of it lies between two whole numbers
     return threshold.astype(np.int64), rule.fraction / threshold
 
