@@ -31,8 +31,9 @@ class WholeTable(WindowCode):
         super().__post_init__()
         object.__setattr__(self, "payloads", tuple(self.payloads))
         object.__setattr__(self, "thresholds", tuple(tuple(row) for row in self.thresholds))
-        rows = (self.payloads, *self.thresholds)
-        if any(len(row) != self.steps or min(row) < 1 for row in rows) or self.resolution < 1 or not self.thresholds:
+        rows = (self.payloads, *self.thresholds, (self.resolution,) * self.steps)
+        whole = all(type(number) is int and number >= 1 for row in rows for number in row)
+        if not whole or not self.thresholds or any(len(row) != self.steps for row in rows):
             raise ConfigurationError(
                 f"WholeTable: payloads and every row of thresholds must be {self.steps} positive whole numbers, one a "
                 f"step, and resolution another, got {self!r}"

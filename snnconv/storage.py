@@ -285,10 +285,15 @@ def _encoded_fields(kind: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield field.name, {"code": _encode_object("code", content)}
         elif content is None or isinstance(content, (bool, int, float, str)):
             yield field.name, content
-        elif isinstance(content, tuple) and all(isinstance(item, float) for item in content):
-            yield field.name, list(content)
+        elif _is_table(content):
+            yield field.name, content
         else:
             raise StorageError(f"{kind} {type(value).__name__}: field {field.name} cannot be stored")
+
+
+def _is_table(content: Any) -> bool:
+    """Whether ``content`` is a nest of tuples of numbers, which JSON writes as lists."""
+    return isinstance(content, tuple) and all(isinstance(item, (int, float)) or _is_table(item) for item in content)
 
 
 def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:

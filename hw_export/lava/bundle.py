@@ -1,0 +1,190 @@
+"""The bundle: one file with an integer network for the Lava runtime, and the same network for reading its results."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import snnconv
+from hw_export.explicit import Connection, Gate
+from hw_export.integers import IntegerNetwork, IntegerPopulation
+from hw_export.maps import Array, Convolution, Dense, Sparse
+from hw_export.rules import TableRule
+from hw_export.twin import spiking_network
+from snnconv.errors import StorageError
+from snnconv.files import write_whole
+from snnconv.network import SpikingNetwork
+
+FORMAT, VERSION = "snnconv-lava", 1
+#: The array that holds the network itself; the runtime does not look at it.
+NETWORK = "network"
+
+
+def write_bundle(integers: IntegerNetwork, path: str | os.PathLike[str]) -> None:
+    """Write ``integers`` to ``path``, whole or not at all; raises ``StorageError`` where it cannot be written."""
+    manifest, arrays = describe(integers)
+    arrays[NETWORK] = np.frombuffer(_saved(spiking_network(integers)), np.uint8)
+    manifest["arrays"] = {name: {"shape": list(a.shape), "dtype": a.dtype.name} for name, a in arrays.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, manifest=np.array(json.dumps(manifest)), **arrays)  # type: ignore[arg-type]
+    write_whole(path, buffer.getvalue())
+
+
+def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str, Any], dict[str, Array]]:
+    """The network in the bundle ``path``, the manifest, and how outputs are read; raises ``StorageError``."""
+    try:
+        with np.load(Path(path), allow_pickle=False) as file:
+            manifest = json.loads(str(file["manifest"]))
+            if manifest.get("format") != FORMAT:
+                raise StorageError(f"{path} is no Lava bundle of snnconv")
+            if manifest.get("version") != VERSION:
+                raise StorageError(
+                    f"{path} has bundle version {manifest.get('version')}, this snnconv reads {VERSION}: "
+                    "export the network again, or update snnconv"
+                )
+            content = file[NETWORK].tobytes()
+            names = [entry[key] for entry in manifest["outputs"] for key in ("step", "offset")]
+            arrays = {name: file[name] for name in names}
+    except StorageError:
+        raise
+    except Exception as error:  # a zip, a JSON or an array that is damaged fails in many ways
+        raise StorageError(f"{path} cannot be read as a Lava bundle: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder, "network.snn")
+        saved.write_bytes(content)
+        return snnconv.load(saved), manifest, arrays
+
+
+def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The runtime's manifest, and the arrays it names."""
+    arrays: dict[str, Array] = {}
+    depths = integers.explicit.depths()
+
+    def keep(name: str, values: Array, dtype: type) -> str:
+        arrays[name] = np.ascontiguousarray(values.astype(dtype))
+        return name
+
+    stations = []
+    for node, shape in integers.explicit.shapes.items():
+        entry: dict[str, Any] = {"name": node, "shape": list(shape), "depth": depths[node]}
+        if node in integers.populations:
+            entry |= _population(integers, node, integers.populations[node], keep)
+        else:
+            entry |= _gate(integers.explicit.gates[node], integers.network.timing is not None)
+        stations.append(entry)
+    connections = [
+        {
+            "source": each.source,
+            "target": each.target,
+            "delay": depths[each.target] - depths[each.source],
+            **_map(each, f"connection.{position}", keep),
+        }
+        for position, each in enumerate(integers.connections)
+    ]
+    outputs = [
+        {
+            "name": node,
+            "shape": list(output.offset.shape),
+            "depth": depths[node],
+            "step": keep(f"output.{node}.step", output.step, np.float64),
+            "offset": keep(f"output.{node}.offset", output.offset, np.float64),
+        }
+        for node, output in integers.outputs.items()
+    ]
+    repeat = integers.network.timing is None
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "interval": integers.steps,
+        "steps": integers.steps,
+        "inputs": [
+            {"name": name, "shape": list(shape), "repeat": repeat, "step": integers.input_steps[name]}
+            for name, shape in integers.explicit.inputs.items()
+        ],
+        "largest_input": integers.largest_input,
+        "populations": stations,
+        "connections": connections,
+        "outputs": outputs,
+        "starts": {node: integers.starts().get(node, 0) for node in integers.populations},
+    }
+    return manifest, arrays
+
+
+def _population(integers: IntegerNetwork, node: str, population: IntegerPopulation, keep: Any) -> Mapping[str, Any]:
+    rule = population.rule
+    windowed = isinstance(rule, TableRule)
+    entry: dict[str, Any] = {
+        "unit": not isinstance(rule, TableRule) and rule.gain == 1 and rule.negative is None,
+        "threshold": keep(f"{node}.threshold", population.threshold, np.int32),
+        "initial": keep(f"{node}.initial", population.initial, np.int32),
+        "bias": keep(f"{node}.bias", population.bias, np.int32),
+        "bias_every_step": not windowed,
+    }
+    if isinstance(rule, TableRule):
+        return entry | {
+            "rule": "table",
+            "fire_from": integers.starts()[node],
+            "payloads": keep(f"{node}.payloads", np.array(rule.payloads), np.int32),
+            "thresholds": keep(f"{node}.thresholds", np.array(rule.thresholds), np.int32),
+            "limit": rule.limit,
+            "reciprocal_slope": rule.reciprocal_slope,
+        }
+    negative = None
+    if rule.negative is not None:
+        negative = {"kind": rule.negative, "reciprocal_slope": rule.reciprocal_slope, "halved": rule.halved}
+    return entry | {
+        "rule": "stream",
+        "reset": rule.reset,
+        "gain": rule.gain,
+        "largest_gain": rule.largest_gain,
+        "negative": negative,
+    }
+
+
+def _gate(gate: Gate, windowed: bool) -> Mapping[str, Any]:
+    (above, left) = gate.padding
+    return {
+        "rule": "maximum",
+        "source": gate.source,
+        "kernel": list(gate.kernel),
+        "stride": list(gate.stride),
+        "padding": [[above, above], [left, left]],
+        "dilation": list(gate.dilation),
+        "mode": "ranked" if windowed else "accumulated",
+    }
+
+
+def _map(connection: Connection, name: str, keep: Any) -> Mapping[str, Any]:
+    one = connection.map
+    if isinstance(one, Convolution):
+        return {
+            "kind": "convolution",
+            "weight": keep(f"{name}.weight", one.weight, np.int8),
+            "stride": list(one.stride),
+            "padding": list(one.padding),
+            "dilation": list(one.dilation),
+            "groups": one.groups,
+        }
+    if isinstance(one, Dense):
+        return {"kind": "dense", "weight": keep(f"{name}.weight", one.weight, np.int8)}
+    assert isinstance(one, Sparse)
+    return {
+        "kind": "sparse",
+        "data": keep(f"{name}.data", one.matrix.data, np.int8),
+        "indices": keep(f"{name}.indices", one.matrix.indices, np.int32),
+        "indptr": keep(f"{name}.indptr", one.matrix.indptr, np.int32),
+    }
+
+
+def _saved(network: SpikingNetwork) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.snn")
+        network.save(path)
+        return path.read_bytes()
