@@ -1,0 +1,95 @@
+"""Networks for tests of export: every kind of map, gate and skip, small enough to be simulated in an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import snnconv
+from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
+from snnconv import SpikingNetwork
+
+
+class Residual(nn.Module):
+    """Two convolutions around a shortcut without weights, which drops every second pixel and adds channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 6, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.third = nn.Conv2d(6, 6, 3, padding=1, groups=2)
+        self.last = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = torch.relu(self.first(x))
+        second = torch.relu(self.norm(self.second(first)))
+        shortcut = functional.pad(first[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))
+        third = torch.relu(self.third(second) + shortcut)
+        return self.last(third.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Leaky(nn.Module):
+    """Leaky ReLU, max pooling and two outputs, as a detector has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 5, 3, padding=1)
+        self.coarse = nn.Conv2d(5, 3, 1)
+        self.fine = nn.Conv2d(9, 2, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        first = functional.leaky_relu(self.first(x), 0.1)
+        second = functional.leaky_relu(self.second(functional.max_pool2d(first, 2)), 0.125)
+        joined = torch.cat([functional.interpolate(second, scale_factor=2.0), first], 1)
+        return {"coarse": self.coarse(second), "fine": self.fine(joined)}
+
+
+class Pooled(nn.Module):
+    """Average and overlapping max pooling, dilation, and a dense layer over a flattened map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=2, dilation=2)
+        self.second = nn.Conv2d(4, 4, 3)
+        self.hidden = nn.Linear(16, 8)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = functional.max_pool2d(torch.relu(self.first(x)), 3, stride=1, padding=1)
+        second = functional.avg_pool2d(torch.relu(self.second(first)), 3, stride=2)
+        return torch.log_softmax(self.last(torch.relu(self.hidden(second.flatten(1)))), 1)
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"residual": Residual, "leaky": Leaky, "pooled": Pooled}
+CODES: dict[str, Code] = {
+    "rate": Rate(24),
+    "burst": Burst(24, largest_gain=8),
+    "few-spike": FewSpike(6),
+    "one-spike": OneSpike(10),
+    "phase": Phase(6),
+    "table-spike": TableSpike(8),
+}
+
+
+def images(count: int, seed: int = 1) -> Tensor:
+    return torch.randn(count, 2, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def model(name: str) -> nn.Module:
+    """The network ``name`` in double precision, its batch norms having seen data."""
+    torch.manual_seed(0)
+    made = NETWORKS[name]().double()
+    with torch.no_grad():
+        made.train()(images(64, seed=2))
+    return made.eval()
+
+
+def converted(name: str, code: str, **options: object) -> SpikingNetwork:
+    chosen = CODES[code]
+    schedule = Concurrent(chosen.steps) if code in ("rate", "burst") else Pipeline()
+    return snnconv.convert(model(name), images(40), coding=chosen, schedule=schedule, **options)  # type: ignore[arg-type]

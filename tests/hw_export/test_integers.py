@@ -1,0 +1,279 @@
+"""Integer networks: the numpy reference against the clock simulator, and what whole numbers cost and cannot say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves
+
+import snnconv
+from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
+from hw_export.explicit import explicit
+from hw_export.integers import IntegerNetwork, quantize
+from hw_export.ranges import MEMBRANE_LIMIT, payloads_of, reaches
+from hw_export.reference import IntegerRun, run_reference
+from hw_export.rules import TableRule
+from hw_export.twin import spiking_network
+from neurons import IntegrateFire, SignedIntegrateFire
+from snnconv import ConfigurationError, SpikingNetwork
+from tests.exported import CODES, NETWORKS, converted, images, model
+
+SAMPLES = 3
+
+
+def reference(integers: IntegerNetwork, record: bool = True, samples: int = SAMPLES) -> IntegerRun:
+    values = {name: integers.quantized_input(name, images(samples, seed=5).numpy()) for name in integers.input_steps}
+    return run_reference(integers, values, list(integers.populations) if record else [])
+
+
+def differences(integers: IntegerNetwork, twin: SpikingNetwork, found: IntegerRun) -> tuple[int, int]:
+    """Payloads of the clock simulator that differ from ``found``, and spikes in all."""
+    run = twin.run(images(SAMPLES, seed=5), simulator="clock", record=["rasters"])
+    different = spikes = 0
+    for node, whole in integers.populations.items():
+        payloads = run.rasters[twin.populations[node].name].numpy() / whole.rule.unit
+        start = integers.starts().get(node, 0)
+        expected = found.rasters[node].swapaxes(0, 1)
+        inside = expected[start : start + len(payloads)]
+        assert np.count_nonzero(expected) == np.count_nonzero(inside)
+        different += int((np.abs(payloads - inside) > 1e-9).sum())
+        spikes += int(np.count_nonzero(inside))
+    return different, spikes
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str) -> None:
+    integers = quantize(converted(name, code))
+    twin, found = spiking_network(integers), reference(integers)
+    different, spikes = differences(integers, twin, found)
+    assert spikes > 100 and different == 0
+    outputs = tree_leaves(twin.run(images(SAMPLES, seed=5), simulator="clock").output)
+    if name == "pooled":  # behind the last synapses it takes a log-softmax
+        outputs = [outputs[0] - outputs[0].logsumexp(1, keepdim=True)]
+    presentations = 1 if twin.timing is not None else integers.steps
+    for (node, output), decoded in zip(integers.outputs.items(), outputs, strict=True):
+        step = output.step.reshape(-1, *[1] * (output.offset.ndim - 1))
+        read = found.sums[node] * step / presentations + output.offset
+        read = read - np.log(np.exp(read).sum(1, keepdims=True)) if name == "pooled" else read
+        np.testing.assert_allclose(decoded.numpy(), read, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        lambda code: IntegrateFire(code, reset="zero"),
+        lambda code: IntegrateFire(code, reset="zero", initial_potential=0.0),
+        lambda code: IntegrateFire(code, initial_potential=0.0),
+    ],
+)
+@pytest.mark.parametrize("code", ["rate", "burst"])
+def test_resets_and_initial_potentials_are_kept(code: str, neuron: Any) -> None:
+    integers = quantize(converted("residual", code, neuron=neuron))
+    different, spikes = differences(integers, spiking_network(integers), reference(integers))
+    assert spikes > 100 and different == 0
+
+
+@pytest.mark.parametrize("negative", ["graded", "imbalanced"])
+@pytest.mark.parametrize("code", ["rate", "burst", "few-spike"])
+def test_spikes_below_zero_are_kept(code: str, negative: Any) -> None:
+    if code == "few-spike" and negative == "graded":
+        pytest.skip("refused, see below")
+    integers = quantize(converted("leaky", code, negative=negative))
+    found = reference(integers)
+    assert min(raster.min() for raster in found.rasters.values()) < 0
+    assert differences(integers, spiking_network(integers), found)[0] == 0
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_early_firing_is_kept(stride: int) -> None:
+    network = snnconv.convert(model("residual"), images(40), coding=OneSpike(8), schedule=Pipeline(stride=stride))
+    integers = quantize(network)
+    different, spikes = differences(integers, spiking_network(integers), reference(integers))
+    assert spikes > 50 and different == 0
+
+
+@pytest.mark.parametrize("code", ["few-spike", "one-spike", "phase", "table-spike"])
+def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
+    twin = spiking_network(quantize(converted("pooled", code)))
+    x = images(20, seed=9)
+    clock, window = (twin.run(x, simulator=name) for name in ("clock", "window"))
+    assert clock.spikes == window.spikes
+    torch.testing.assert_close(clock.output, window.output, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("per", ["channel", "population"])
+@pytest.mark.parametrize("code", ["few-spike", "rate"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_whole_numbers_change_the_output_little(name: str, code: str, per: Any) -> None:
+    network = converted(name, code)
+    twin = spiking_network(quantize(network, per=per))
+    x = images(50, seed=9)
+    exact = tree_leaves(network.reference(x))
+    for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(twin(x)), strict=True):
+        error, whole = ((found - true).square().mean().sqrt() for found in (before, after))
+        assert whole < error + (0.1 if per == "channel" else 0.3) * true.std()
+
+
+@pytest.mark.parametrize("code", ["few-spike", "rate"])
+def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: str) -> None:
+    integers = quantize(converted("residual", code))
+    for connection in integers.connections:
+        assert connection.map.weights.dtype == np.int8
+    for target in integers.populations:
+        largest = np.max(
+            [each.map.by_target(lambda rows: np.abs(rows.astype(int)).max(1)) for each in integers.into(target)], 0
+        )
+        capped = integers.populations[target].threshold.reshape(-1) == 2**16 - 1
+        assert largest.max() <= 127 and (capped | (largest >= 64)).all()
+
+
+def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
+    twin = spiking_network(quantize(converted("leaky", "few-spike")))
+    twin.save(tmp_path / "whole.snn")
+    x = images(5)
+    again = snnconv.load(tmp_path / "whole.snn")
+    for one, two in zip(tree_leaves(again(x)), tree_leaves(twin(x)), strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
+    integers = quantize(converted(name, code))
+    bounds = {reach.node: reach for reach in reaches(integers)}
+    payloads = payloads_of(integers)
+    signs = np.where(images(4, seed=3).numpy() > 0, 1, -1) * integers.largest_input
+    found = run_reference(integers, {next(iter(integers.input_steps)): signs}, list(integers.populations))
+    for node in integers.populations:
+        assert bounds[node].fits
+        assert (
+            payloads[node].smallest <= found.rasters[node].min() and found.rasters[node].max() <= payloads[node].largest
+        )
+        sums = found.rasters[node].sum(1)
+        assert payloads[node].smallest_sum <= sums.min() and sums.max() <= payloads[node].largest_sum
+
+
+def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
+    # One convolution without borders: the image that agrees with a kernel in sign drives its neuron as far as can be.
+    integers = quantize(converted("residual", "few-spike"))
+    reach = next(reach for reach in reaches(integers) if reach.node == next(iter(integers.populations)))
+    connection, population = integers.connections[0], integers.populations[reach.node]
+    weight = connection.map.weights.astype(np.int64)
+    tops = np.abs(weight).sum((1, 2, 3)) * integers.largest_input
+    assert reach.highest <= tops.max() + max(0, population.bias.max())
+    assert reach.highest >= tops.max() or isinstance(population.rule, TableRule)
+
+
+def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
+    network = snnconv.convert(model("residual"), images(40), coding=Rate(), schedule=Concurrent(128))
+    short, long = quantize(network, input_bits=3), quantize(network, input_bits=10)
+    assert max(int(np.abs(each.map.weights.astype(int)).max()) for each in short.into("relu")) == 127
+    assert 8 <= max(int(np.abs(each.map.weights.astype(int)).max()) for each in long.into("relu")) < 64
+    assert all(reach.lowest >= -MEMBRANE_LIMIT and reach.highest <= MEMBRANE_LIMIT for reach in reaches(long))
+    with pytest.raises(
+        ConfigurationError, match=r"membranes could overflow 24 bits .*relu from -\d+ to \d+.*fewer steps"
+    ):
+        quantize(replace_steps(network, 2**18), input_bits=12)
+
+
+def replace_steps(network: SpikingNetwork, steps: int) -> SpikingNetwork:
+    network.plan = replace(network.plan, schedule=Concurrent(steps))
+    return network
+
+
+REFUSED = {
+    "bursts without a bound": (lambda: converted_with(Burst(16)), "give the code a largest_gain"),
+    "another gain": (lambda: converted_with(Burst(16, gain=3.0, largest_gain=9)), "gain 2 and a whole largest_gain"),
+    "phases in a stream": (lambda: converted_with(Phase(4)), "presents a value over 4 steps"),
+    "a spiking input": (
+        lambda: snnconv.convert(
+            model("residual"), images(40), coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))
+        ),
+        "whose input spikes cannot be exported",
+    ),
+    "graded spikes in a window": (lambda: converted("leaky", "few-spike", negative="graded"), 'negative="imbalanced"'),
+    "corrective neurons": (
+        lambda: converted("residual", "rate", neuron="corrective"),
+        "CorrectiveIntegrateFire neurons",
+    ),
+    "an odd initial potential": (
+        lambda: converted("residual", "rate", neuron=lambda code: IntegrateFire(code, initial_potential=0.3)),
+        "initial potential of 0.3",
+    ),
+    "an odd slope": (lambda: sloped(0.3), "a slope of 0.3 below zero"),
+}
+
+
+def converted_with(code: Any) -> SpikingNetwork:
+    return snnconv.convert(model("residual"), images(40), coding=code, schedule=Concurrent(16))
+
+
+def sloped(slope: float) -> SpikingNetwork:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.LeakyReLU(slope), torch.nn.Linear(5, 2)).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return snnconv.convert(layers, x, coding=Rate(), schedule=Concurrent(16))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_whole_numbers_cannot_say_is_refused_with_a_way_out(case: str) -> None:
+    make, message = REFUSED[case]
+    with pytest.raises(ConfigurationError, match=message):
+        quantize(make())
+
+
+@pytest.mark.parametrize("options", [{"per": "layer"}, {"input_bits": 1}, {"input_bits": 17}])
+def test_options_are_checked(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        quantize(converted("residual", "few-spike"), **options)
+
+
+@pytest.mark.parametrize("code", ["few-spike", "rate"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_explicit_maps_compute_the_network_they_were_made_of(name: str, code: str) -> None:
+    """All activations of the original, layer by layer through the maps alone."""
+    network = converted(name, code)
+    found, x = explicit(network), images(4, seed=6)
+    values = {next(iter(found.inputs)): x.numpy()}
+    unshifted = dict(found.currents)
+    for node, population in network.populations.items():
+        dims = 1 + len(population.shape)
+        scale = population.window_scale(dims) if network.timing else population.broadcast_scale(dims)
+        shift = (population.broadcast(population.shift, dims) / scale).numpy()
+        unshifted[node] = found.currents[node] - shift[0]
+    for node in (*found.shapes, *found.outputs):
+        if node in found.gates:
+            gate = found.gates[node]
+            pooled = torch.nn.functional.max_pool2d(
+                torch.from_numpy(values[gate.source]), gate.kernel, gate.stride, gate.padding, gate.dilation
+            )
+            values[node] = pooled.numpy()
+            continue
+        current = unshifted[node] + sum(each.map.apply(values[each.source]) for each in found.into(node))
+        if node in network.populations:
+            current = network.populations[node].activation(torch.from_numpy(current)).numpy()
+        values[node] = current
+    exact = tree_leaves(network.reference(x))
+    for node, true in zip(found.outputs, exact, strict=True):
+        read = torch.from_numpy(values[node])
+        torch.testing.assert_close(torch.log_softmax(read, 1) if name == "pooled" else read, true, rtol=0, atol=1e-9)
+
+
+def test_skips_are_as_deep_as_their_longest_way() -> None:
+    found = explicit(converted("residual", "rate"))
+    depths = found.depths()
+    assert [depths[node] for node in (*found.shapes, *found.outputs)] == [1, 2, 3, 4]
+    assert sorted(depths[each.target] - depths[each.source] for each in found.connections) == [1, 1, 1, 1, 2]
+
+
+def test_signed_neurons_that_favour_no_sign_meet_thresholds_on_both_sides_alike() -> None:
+    network = converted("leaky", "rate", negative="imbalanced")
+    for node, population in network._populations.items():
+        assert isinstance(population.neuron, SignedIntegrateFire)
+        network._populations[node] = replace(population, neuron=replace(population.neuron, initial_potential=0.0))
+    integers = quantize(network)
+    assert differences(integers, spiking_network(integers), reference(integers))[0] == 0
