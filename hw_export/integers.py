@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array
-from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, overflows
+from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, overflows, reaches
 from hw_export.rules import Rule, StreamRule, TableRule, rule_of
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -23,7 +23,7 @@ _LARGEST_THRESHOLD = 2**16 - 1
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 #: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
-_LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 6
+_LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,14 @@ class IntegerNetwork:
         return np.clip(units, -self.largest_input, self.largest_input).astype(np.int64)
 
 
-def quantize(network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10) -> IntegerNetwork:
+def quantize(
+    network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10, membrane_limit: int = MEMBRANE_LIMIT
+) -> IntegerNetwork:
     """``network`` in whole numbers: a step for the weights of every output channel, or of every population.
 
     ``input_bits`` are those of an input, its sign included. The payloads of window codes get as many bits as membranes
-    of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Raises
+    of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer. A smaller
+    ``membrane_limit`` is kept by all populations that weights of at least 4 bits allow to. Raises
     ``ConfigurationError`` for what whole numbers cannot say, and where a membrane could still overflow.
     """
     if per not in get_args(Per):
@@ -114,22 +117,24 @@ def quantize(network: SpikingNetwork, *, per: Per = "channel", input_bits: int =
         )
     if network.period != 1:
         raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
-    found = explicit(network)
-    largest_input = 2 ** (input_bits - 1) - 1
+    found, largest_input = explicit(network), 2 ** (input_bits - 1) - 1
     for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
         integers = _quantized(found, per, largest_input, resolution, {})
         if not overflows(integers):
-            return integers
-    # Membranes that still could overflow get smaller thresholds, with weights of fewer bits.
-    shares: dict[str, float] = {}
-    for _ in range(_MOST_ROUNDS):
-        for reach in overflows(integers):
-            shares[reach.node] = shares.get(reach.node, 1.0) * 0.98 * MEMBRANE_LIMIT / max(-reach.lowest, reach.highest)
-        if min(shares.values()) < _LEAST_SHARE:
             break
+    # Membranes that could leave their limit get smaller thresholds, with weights of fewer bits.
+    shares: dict[str, float] = {}
+    limits = dict.fromkeys(found.populations, membrane_limit)
+    for _ in range(_MOST_ROUNDS):
+        far = [reach for reach in reaches(integers) if reach.size > limits.get(reach.node, MEMBRANE_LIMIT)]
+        if not far:
+            break
+        for reach in far:
+            share = shares.get(reach.node, 1.0) * 0.98 * limits.get(reach.node, MEMBRANE_LIMIT) / reach.size
+            if share < _LEAST_SHARE and limits.get(reach.node, MEMBRANE_LIMIT) < MEMBRANE_LIMIT:
+                limits[reach.node], share = MEMBRANE_LIMIT, 1.0
+            shares[reach.node] = max(share, _LEAST_SHARE)
         integers = _quantized(found, per, largest_input, resolution, shares)
-        if not overflows(integers):
-            return integers
     check_ranges(integers)
     return integers
 

@@ -37,9 +37,9 @@ class Reach:
     highest: int
 
     @property
-    def fits(self) -> bool:
-        """Whether 24 bits hold it."""
-        return self.lowest >= -MEMBRANE_LIMIT and self.highest <= MEMBRANE_LIMIT
+    def size(self) -> int:
+        """The farther of the two ends from 0."""
+        return max(-self.lowest, self.highest)
 
 
 def payloads_of(integers: IntegerNetwork) -> dict[str, Payloads]:
@@ -126,7 +126,7 @@ def _negative(rows: Array) -> Array:
 
 def overflows(integers: IntegerNetwork) -> list[Reach]:
     """Populations and outputs that could leave 24 bits."""
-    return [reach for reach in reaches(integers) if not reach.fits]
+    return [reach for reach in reaches(integers) if reach.size > MEMBRANE_LIMIT]
 
 
 def check_ranges(integers: IntegerNetwork) -> None:
@@ -134,7 +134,7 @@ def check_ranges(integers: IntegerNetwork) -> None:
     found = overflows(integers)
     if not found:
         return
-    found.sort(key=lambda reach: min(reach.lowest, -reach.highest))
+    found.sort(key=lambda reach: -reach.size)
     names = "; ".join(
         f"{integers.explicit.name(reach.node)} from {reach.lowest} to {reach.highest}" for reach in found[:5]
     )

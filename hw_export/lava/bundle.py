@@ -112,7 +112,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         "populations": stations,
         "connections": connections,
         "outputs": outputs,
-        "starts": {node: integers.starts().get(node, 0) for node in integers.populations},
+        "units": {node: population.rule.unit for node, population in integers.populations.items()},
     }
     return manifest, arrays
 

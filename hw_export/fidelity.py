@@ -1,0 +1,46 @@
+"""What an exported network loses: its outputs beside those of the original, on samples that fitted nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from snnconv.data.batches import Inputs
+from snnconv.network import SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near a network's outputs are to those of the original on ``samples`` samples.
+
+    ``error`` is the root mean square error of all outputs, each in units of its own standard deviation; ``agreement``
+    the share of equal decisions in percent, ``None`` for outputs that are no class scores.
+    """
+
+    samples: int
+    error: float
+    agreement: float | None
+
+    def __str__(self) -> str:
+        decided = "" if self.agreement is None else f", {self.agreement:.1f} % of decisions as the original"
+        return f"output error {100 * self.error:.2f} %{decided} ({self.samples} samples)"
+
+
+def fidelity(network: SpikingNetwork, original: SpikingNetwork, inputs: Sequence[Inputs]) -> Fidelity:
+    """Fidelity of ``network`` to the activations of ``original``, chunk by chunk of ``inputs``."""
+    pairs: list[list[tuple[Tensor, Tensor]]] = []
+    for chunk in inputs:
+        exact = tree_leaves(original.reference(*(tensor.to(original.like) for tensor in chunk)))
+        found = tree_leaves(network(*(tensor.to(network.like) for tensor in chunk)))
+        pairs.append([(one.double().cpu(), two.double().cpu()) for one, two in zip(exact, found, strict=True)])
+    joined = [tuple(torch.cat(column) for column in zip(*each, strict=True)) for each in zip(*pairs, strict=True)]
+    errors = [float((two - one).square().mean() / one.var().clamp(min=1e-30)) for one, two in joined]
+    agreement = None
+    if len(joined) == 1 and joined[0][0].dim() == 2 and joined[0][0].shape[1] > 1:
+        exact, found = (scores.argmax(1) for scores in joined[0])
+        agreement = 100.0 * float((exact == found).double().mean())
+    return Fidelity(len(joined[0][0]), (sum(errors) / len(errors)) ** 0.5, agreement)

@@ -1,0 +1,101 @@
+"""Runs of bundles on Lava as the project's own ``Run``: decoded output, spikes and synaptic operations."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from hw_export.lava.launch import LavaResult, launch
+from torch import Tensor
+
+from hw_export.lava.bundle import read_network
+from hw_export.maps import Array
+from snnconv.data.batches import Inputs
+from snnconv.network import SpikingNetwork
+from snnconv.simulators import Run
+
+_logger = logging.getLogger(__name__)
+
+
+def run_bundle(
+    path: str | os.PathLike[str],
+    inputs: Tensor | Sequence[Tensor],
+    *,
+    record: Sequence[str] = (),
+    arithmetic: Literal["fixed", "float"] = "fixed",
+    hardware: bool = False,
+    interpreter: str | None = None,
+    timeout: float = 3600.0,
+) -> tuple[Run, LavaResult]:
+    """What a run of the bundle yields, as ``snn.run`` would say it, and as Lava said it; see ``hw_export.lava.run``."""
+    network, manifest, arrays = read_network(path)
+    tensors = network.check(tuple(inputs) if isinstance(inputs, (list, tuple)) else inputs)
+    nodes = list(network.populations) if "rasters" in record else [network.node_of(name) for name in record]
+    result = launch(
+        path,
+        _whole(tensors, manifest),
+        record=nodes,
+        arithmetic=arithmetic,
+        hardware=hardware,
+        interpreter=interpreter,
+        timeout=timeout,
+    )
+    return _as_run(network, manifest, arrays, tensors, result), result
+
+
+def _whole(tensors: Inputs, manifest: Mapping[str, Any]) -> dict[str, Array]:
+    """The inputs in whole numbers, as the machine takes them."""
+    largest, found = manifest["largest_input"], {}
+    for tensor, described in zip(tensors, manifest["inputs"], strict=True):
+        units = np.rint(tensor.double().numpy() / described["step"])
+        if np.abs(units).max(initial=0) > largest:
+            _logger.warning("input %s leaves the range seen in calibration: it is cut off", described["name"])
+        found[described["name"]] = np.clip(units, -largest, largest).astype(np.int32)
+    return found
+
+
+def _as_run(
+    network: SpikingNetwork,
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    inputs: Inputs,
+    result: LavaResult,
+) -> Run:
+    samples, steps = len(inputs[0]), manifest["steps"]
+    environment: dict[str, Any] = {**network.constants, **dict(zip(network.graph.inputs, inputs, strict=True))}
+    network.parts.setup.run(environment)
+    presentations = 1 if network.timing is not None else steps
+    for output in manifest["outputs"]:
+        sums = result.outputs[output["name"]] / presentations
+        step = arrays[output["step"]].reshape(-1, *[1] * (sums.ndim - 2))
+        environment[output["name"]] = torch.from_numpy(sums * step + arrays[output["offset"]])
+    populations, fan_out = network.populations, network.synapses.fan_out
+    by_layer = network.synapses.fan_out_by_layer
+    counts = {node: torch.from_numpy(result.spikes[node].astype(np.float64)) for node in result.spikes}
+    rasters = {}
+    for node, raster in result.rasters.items():
+        population = populations[node]
+        start = 0 if network.timing is None else network.timing.starts[node]
+        length = steps if network.timing is None else network.timing.lengths[node]
+        unit = manifest["units"][node]
+        rasters[population.name] = torch.from_numpy(raster[:, start : start + length]).transpose(0, 1).double() * unit
+    return Run(
+        output=network.parts.decode(environment),
+        steps=torch.full((samples,), steps),
+        samples=samples,
+        spikes={population.name: float(counts[node].sum()) for node, population in populations.items()},
+        input_spikes=0.0,
+        synops={_name(network, node): float((counts[node] * fan_out[node]).sum()) for node in counts},
+        synops_by_layer={_name(network, node): float((counts[node] * by_layer[node]).sum()) for node in counts},
+        neurons={population.name: population.neurons for population in populations.values()},
+        rasters=rasters,
+    )
+
+
+def _name(network: SpikingNetwork, node: str) -> str:
+    populations = network.populations
+    return populations[node].name if node in populations else node

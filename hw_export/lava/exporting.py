@@ -1,0 +1,67 @@
+"""From a converted network to a Lava bundle and its report."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Literal
+
+from coding import Pipeline
+from hw_export.fidelity import fidelity
+from hw_export.integers import Per, quantize
+from hw_export.lava.bundle import write_bundle
+from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
+from hw_export.ranges import MEMBRANE_LIMIT
+from hw_export.twin import spiking_network
+from neurons import IntegrateFire
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+
+
+def export_network(
+    network: SpikingNetwork,
+    path: str | os.PathLike[str],
+    *,
+    per: Per,
+    input_bits: int,
+    reset: Literal["zero"] | None,
+) -> ExportReport:
+    """Quantise ``network``, write its bundle and say what became of it; see ``hw_export.lava.export``."""
+    exported = network if reset is None else with_hard_reset(network)
+    limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
+    integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
+    twin = spiking_network(integers)
+    measured = {}
+    if network.held_out:
+        measured["as converted"] = fidelity(network, network, network.held_out)
+        if exported is not network:
+            measured["reset to zero"] = fidelity(exported, network, network.held_out)
+        measured["in whole numbers"] = fidelity(twin, network, network.held_out)
+    report = ExportReport(placements(integers), notes(integers), measured)
+    write_bundle(integers, path)
+    return report
+
+
+def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
+    """``network`` with neurons that start from 0 and are reset to 0, as Lava's own are.
+
+    Raises ``ConfigurationError`` unless it is a stream of rate code without spikes below zero.
+    """
+    changed = {}
+    for node, population in network.populations.items():
+        neuron = population.neuron
+        if isinstance(network.plan.schedule, Pipeline) or not isinstance(neuron, IntegrateFire):
+            raise ConfigurationError(
+                f"{population.name}: a reset to zero means something for integrate-and-fire neurons with rate code "
+                f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"
+            )
+        changed[node] = replace(population, neuron=replace(neuron, reset="zero", initial_potential=0.0))
+    return SpikingNetwork(
+        network.complete_graph(),
+        changed,
+        network.plan,
+        network.input_shapes,
+        network.input_ranges,
+        network.densities,
+        network.held_out,
+    )

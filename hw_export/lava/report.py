@@ -1,0 +1,136 @@
+"""The export report: what runs where, what it takes of a Loihi 2 chip, what was rewritten, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw_export.fidelity import Fidelity
+from hw_export.integers import IntegerNetwork
+from hw_export.limits import CORES, Cores, cores_of
+from hw_export.ranges import Reach, reaches
+from hw_export.rules import Rule, StreamRule
+from snnconv.report import table
+
+#: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
+BUILT_IN_LIMIT = 2**17 - 1
+BUILT_IN, SIMULATION = "built-in processes", "simulation only (needs microcode)"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A population (or gate) on the machine: where it runs and why, and what it takes."""
+
+    name: str
+    neurons: int
+    weights: int
+    synapses: int
+    weight_bits: int
+    cores: Cores
+    built_in: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """Placements in order of execution, what was rewritten, and the fidelity before and after."""
+
+    placements: tuple[Placement, ...]
+    notes: tuple[str, ...]
+    fidelity: Mapping[str, Fidelity]
+
+    @property
+    def cores(self) -> Cores:
+        """Fewest and most cores of the whole network."""
+        return Cores(
+            sum(each.cores.fewest for each in self.placements), sum(each.cores.most for each in self.placements)
+        )
+
+    def __str__(self) -> str:
+        head = ["population", "neurons", "weights", "synapses", "bits", "cores", "runs on"]
+        rows = [
+            [
+                each.name,
+                str(each.neurons),
+                str(each.weights),
+                str(each.synapses),
+                str(each.weight_bits),
+                _interval(each.cores),
+                f"{BUILT_IN if each.built_in else SIMULATION}: {each.reason}",
+            ]
+            for each in self.placements
+        ]
+        fit = f"cores: {_interval(self.cores)} of {CORES} on a Loihi 2 chip: {self.cores.fit}"
+        measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
+        return "\n".join([table(head, rows), fit, *(f"- {note}" for note in self.notes), *measured])
+
+
+def _interval(cores: Cores) -> str:
+    return str(cores.fewest) if cores.fewest == cores.most else f"{cores.fewest} to {cores.most}"
+
+
+def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
+    """Where every population, gate and output of ``integers`` runs, and what it takes."""
+    bounds = {reach.node: reach for reach in reaches(integers)}
+    found = []
+    for node in (*integers.explicit.shapes, *integers.outputs):
+        shape = integers.explicit.shapes.get(node) or integers.explicit.currents[node].shape
+        maps = [each.map for each in integers.into(node)]
+        weights = sum(int(each.weights.size) for each in maps)
+        synapses = sum(each.synapses for each in maps)
+        largest = max((int(np.abs(each.weights.astype(np.int64)).max(initial=0)) for each in maps), default=0)
+        neurons = int(np.prod(shape))
+        built_in, reason = _where(integers, node, bounds.get(node))
+        cores = Cores(0, 0) if node in integers.explicit.gates else cores_of(neurons, weights, synapses)
+        bits = largest.bit_length() + 1 if largest else 0
+        name = integers.explicit.name(node)
+        found.append(Placement(name, neurons, weights, synapses, bits, cores, built_in, reason))
+    return tuple(found)
+
+
+def runs_built_in(rule: Rule, bound: Reach) -> bool:
+    """Whether Lava's own LIF neuron computes ``rule`` exactly: a reset to zero and potentials that it can hold."""
+    alike = isinstance(rule, StreamRule) and rule.reset == "zero" and rule.gain == 1 and rule.negative is None
+    return alike and not getattr(rule, "halved", True) and bound.size <= BUILT_IN_LIMIT
+
+
+def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bool, str]:
+    if node in integers.explicit.gates:
+        return False, "max pooling of spikes"
+    if node in integers.outputs:
+        return True, "sums are read by the host"
+    rule = integers.populations[node].rule
+    assert bound is not None
+    if runs_built_in(rule, bound):
+        return True, "LIFReset"
+    if not isinstance(rule, StreamRule):
+        return False, "window code"
+    if rule.negative is not None:
+        return False, "spikes below zero"
+    if rule.gain > 1:
+        return False, "burst code"
+    if rule.reset != "zero":
+        return False, "reset by subtraction"
+    if rule.halved:
+        return False, "an initial potential"
+    return False, f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
+
+
+def notes(integers: IntegerNetwork) -> tuple[str, ...]:
+    """What was rewritten on the way to whole numbers, and why."""
+    explicit = integers.explicit
+    depths = explicit.depths()
+    relays = sum(depths[each.target] - depths[each.source] - 1 for each in explicit.connections)
+    found = [
+        "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
+        f"weights have 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
+        f"{2 * integers.largest_input + 1} values",
+    ]
+    if relays:
+        found.append(f"{relays} relays delay skips by a step each, since every connection of Lava takes one")
+    saturated = sum(population.saturated for population in integers.populations.values())
+    if saturated:
+        found.append(f"{saturated} weights are larger than 127 thresholds and were cut off")
+    return tuple(found)
