@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from snnconv.tally import class_scores
+from snnconv.tally import class_scores, decisions
 
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
 SAFETY = 1.25
@@ -23,6 +23,10 @@ class Judge(Protocol):
 
     def expected_loss(self, exact: Sequence[Any], found: Sequence[Any]) -> float:
         """The expected loss in percentage points, given outputs chunk by chunk."""
+        ...
+
+    def decisions(self, exact: Sequence[Any]) -> int:
+        """How many decisions of the original, or objects that it finds, the loss is a share of."""
         ...
 
 
@@ -45,6 +49,9 @@ class ClassJudge:
         spread = errors.square().mean().sqrt().clamp(min=1e-300)
         changes = torch.special.ndtr(-leads / (SAFETY * spread))
         return 100.0 * float(changes.sum(1).clamp(max=1.0).mean())
+
+    def decisions(self, exact: Sequence[Any]) -> int:
+        return sum(decisions(each).numel() for each in exact)
 
 
 def _leads(scores: Tensor, decided: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -24,7 +26,13 @@ from snnconv.simulators.observers import SpikeCounter
 
 Cost = Literal["energy", "spikes", "latency"]
 
+#: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
+#: a percentage point, and of many networks that are tried some keep the bound by luck.
+FEW_DECISIONS = 100
+
 _BISECTIONS = 12
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,8 @@ def search(
 
     What a code in one population does to the output is measured with all others exact; such errors nearly add up as
     squares. For a price of error, every population then takes the code with the least cost and priced error; bisection
-    finds the price at which the assembled network, measured on samples held out, just keeps the bound. Raises
+    finds the price at which the assembled network, measured on samples held out, just keeps the bound; where these are
+    few a warning is logged. Raises
     ``ConfigurationError`` for a network without class scores, and where no candidate keeps the bound.
     """
     if minimize not in get_args(Cost):
@@ -108,6 +117,7 @@ class _Search:
         return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in codes]
 
     def run(self) -> SpikingNetwork:
+        self._warn_of_few_decisions()
         for number, code in enumerate(CANDIDATES):
             self._try([number] * len(self.nodes), code_text(code))
         found = sensitivities(
@@ -140,6 +150,24 @@ class _Search:
         for node, chosen in network.populations.items():
             warn_of_silence(chosen.name, self.calibrated.observed[node], self.scaling, chosen.code)
         return network
+
+    def _warn_of_few_decisions(self) -> None:
+        """Log a warning where the loss is measured on so few decisions that what is chosen may not hold elsewhere."""
+        decisions = self.judge.decisions(self.exact)
+        if not 0 < decisions < FEW_DECISIONS:  # without any the judge knows no loss, and says so
+            return
+        held_out, free = self.calibrated.samples.held_out, self.calibrated.graph.batch_axis is not None
+        samples = sum(chunk[0].shape[0] if free else 1 for chunk in held_out)
+        _logger.warning(
+            "the search measures on %d held-out samples with %d decisions or objects of the original: one of them is "
+            "%.3g percentage points and the bound is %g, so the codes that it finds may lose more elsewhere; give at "
+            "least %d times as many calibration samples, and evaluate the network on other data",
+            samples,
+            decisions,
+            100.0 / decisions,
+            self.max_loss,
+            math.ceil(FEW_DECISIONS / decisions),
+        )
 
     def _network(self, chosen: list[int]) -> SpikingNetwork:
         populations = {

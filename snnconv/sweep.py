@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import nn
 from torch.export import ExportedProgram
 
+import snnconv
 from coding import CodingPlan
 from coding.plan import as_plan
 from snnconv.calibration import collect
@@ -170,9 +171,10 @@ def sweep(
 
     After each configuration ``path`` is written, whole or not at all; a later sweep with the same path reads finished
     configurations back and measures the others, those whose coding changed and those that failed. One file is for one
-    model, calibration, data set, reference and set of options: with another ``StorageError`` is raised, because rows
-    could not be compared. A coding that has no meaning for the network (``ConfigurationError`` or ``ModelError``) is
-    recorded with its reason, and the sweep goes on. Raises whatever else ``convert`` and ``evaluate`` raise.
+    version of snnconv, model, calibration, data set, reference and set of options: with another ``StorageError`` is
+    raised, because rows could not be compared. A coding that has no meaning for the network (``ConfigurationError`` or
+    ``ModelError``) is recorded with its reason, and the sweep goes on. Raises whatever else ``convert`` and
+    ``evaluate`` raise.
     """
     if not isinstance(codings, Mapping) or not codings:
         raise ConfigurationError('codings must map labels to codings, such as {"rate 16": Rate(16)}')
@@ -215,9 +217,10 @@ def sweep(
 def _common(
     graph: Graph, calibration: Any, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Digests of what all configurations of a file have in common, by what an error calls it."""
+    """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
     own = {key: value for key, value in sorted(_without_plan(options).items()) if key != "constants"}
     return {
+        "version of snnconv": snnconv.__version__,  # another one may choose other scales for the same codes
         "model": graph_digest(graph),
         "calibration": data_digest(calibration, "calibration"),
         "data set": data_digest(data, "data"),

@@ -1,4 +1,4 @@
-"""The file of a sweep: what was measured so far, and digests of the model and data that it was measured with."""
+"""The file of a sweep: what was measured so far, with which snnconv, and digests of the model and data."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ FORMAT, VERSION = "snnconv sweep", 1
 class SweepFile:
     """Entries by label, each a mapping ready for JSON, and what all of them have in common, by name.
 
-    ``path=None`` is a file that is never written. Raises ``StorageError`` for a file that is broken, from a future
-    version, or with figures of another model, other data or other options; a file without figures, such as one that
-    a mistaken option left behind, is begun again.
+    ``path=None`` is a file that is never written. Raises ``StorageError`` for a file that is broken, in a future
+    format, or with figures of another version of snnconv, another model, other data or other options; a file without
+    figures, such as one that a mistaken option left behind, is begun again.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, common: Mapping[str, str]) -> None:

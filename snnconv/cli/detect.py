@@ -11,21 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import snnconv
-from coding import CODES
-from snnconv.cli.options import code_of, folder, write_json
+from snnconv.cli import detectors
+from snnconv.cli.options import Base, Negative, Spikes, Steps, folder, write_json
 from snnconv.cli.progress import batches_with_progress
-from snnconv.detection import (
-    DetectionJudge,
-    Detections,
-    Detector,
-    load_detector,
-    load_shapes_detector,
-    read_image,
-    side_by_side,
-)
+from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
-from snnconv.detection.images import SUFFIXES
 from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
@@ -35,9 +25,7 @@ _SAME = 0.9
 
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Pictures.")],
-    model: Annotated[
-        str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
-    ] = "",
+    model: detectors.Model = "",
     names: Annotated[Path | None, typer.Option(help="Names of the classes, one a line.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
         "detections"
@@ -45,14 +33,16 @@ def detect(
     calibration: Annotated[
         Path | None, typer.Option(help="Folder of pictures to calibrate on; by default those given.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")] = 64,
-    coding: Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(CODES))] = "few-spike",
-    steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None,
-    base: Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")] = None,
-    spikes: Annotated[int | None, typer.Option(help="Most spikes of a neuron.")] = None,
-    max_loss: Annotated[float, typer.Option(help="Percentage points that auto may lose.")] = 2.0,
+    samples: detectors.Samples = 64,
+    coding: detectors.Coding = "few-spike",
+    steps: Steps = None,
+    base: Base = None,
+    spikes: Spikes = None,
+    negative: Negative = None,
+    max_loss: detectors.MaxLoss = 2.0,
     score: Annotated[float, typer.Option(help="Least score of a detection.")] = 0.25,
-    letterbox: Annotated[bool, typer.Option(help="Keep the aspect ratio of pictures.")] = False,
+    letterbox: detectors.Letterbox = False,
+    save: detectors.Save = None,
 ) -> None:
     """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.
 
@@ -61,30 +51,20 @@ def detect(
     """
     if not 0.0 <= score < 1.0:
         raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
-    if samples < 1:
-        raise ConfigurationError(f"--samples must be at least 1, got {samples}")
-    original = _detector(model, names, letterbox)
-    if coding == "auto" and (steps, base, spikes) != (None, None, None):
-        raise ConfigurationError("--coding auto chooses steps, base and spikes itself: leave them out")
-    code: Any = "auto" if coding == "auto" else code_of(coding, steps=steps, base=base, spikes=spikes)
-    readable, failures = _read(images)
+    detectors.check_samples(samples)
+    original = detectors.detector_of(model, names, letterbox)
+    code = detectors.coding_of(coding, steps=steps, base=base, spikes=spikes)
+    readable, failures = detectors.read_pictures(images)
     if not readable:
         raise InputError("no picture can be read: " + "; ".join(failures.values()))
     folder(output)
     chosen = [image for _, image in readable]
     unread: dict[str, str] = {}
     if calibration is not None:
-        found, unread = _read(_pictures_in(calibration)[:samples])
-        chosen = [image for _, image in found]
-        if not chosen:
-            raise InputError(f"{calibration}: no picture can be read")
-    network = snnconv.convert(
-        original.network,
-        original.inputs(chosen),
-        coding=code,
-        max_loss=max_loss,
-        judge=DetectionJudge(original.heads),
-    )
+        chosen, unread = detectors.calibration_pictures(calibration, samples)
+    network = detectors.converted(original, original.inputs(chosen), code, max_loss=max_loss, negative=negative)
+    if save is not None:
+        network.save(save)
     spiking = original.with_network(network)
     table = Table(title=f"{coding} code, {len(network.populations)} populations")
     for column in ("picture", "original", "spiking", f"alike (overlap above {_SAME})", "spikes per neuron", "steps"):
@@ -121,37 +101,10 @@ def detect(
     for message in failures.values():
         console.print(f"left out: {message}", markup=False)
     console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
+    if save is not None:
+        console.print(f"written: {save}", markup=False)
     if failures:
         raise typer.Exit(1)
-
-
-def _detector(model: str, names: Path | None, letterbox: bool) -> Detector:
-    if not model:
-        if names is not None or letterbox:
-            raise ConfigurationError("--names and --letterbox belong to a detector of your own: give --model too")
-        return load_shapes_detector()
-    config, comma, weights = model.partition(",")
-    if not comma or not config or not weights:
-        raise ConfigurationError(f"--model takes two files, net.cfg,net.weights, got {model!r}")
-    return load_detector(config, weights, names, letterbox=letterbox)
-
-
-def _read(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:
-    """The pictures that can be read, and what is wrong with the others."""
-    found, failures = [], {}
-    for path in paths:
-        try:
-            found.append((path, read_image(path)))
-        except InputError as error:
-            failures[str(path)] = str(error)
-    return found, failures
-
-
-def _pictures_in(path: Path) -> list[Path]:
-    try:
-        return sorted(each for each in path.iterdir() if each.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise InputError(f"{path} is no folder of pictures: {error.strerror or error}") from error
 
 
 def _labels(paths: Sequence[Path]) -> list[str]:

@@ -15,8 +15,9 @@ import snnconv
 from coding import CODES, Concurrent, Pipeline
 from snnconv.cli.demo import run_demo
 from snnconv.cli.detect import detect
+from snnconv.cli.evaluate_detector import evaluate_detector
 from snnconv.cli.models import load_model
-from snnconv.cli.options import code_of, number_or, write_json
+from snnconv.cli.options import Base, Json, Negative, Spikes, Steps, code_of, number_or, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
@@ -39,7 +40,6 @@ Model = Annotated[
 Weights = Annotated[
     Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
 
 
 @app.command()
@@ -71,18 +71,19 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
     weights: Weights = None,
     coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(CODES))] = "few-spike",
-    steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None,
-    base: Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")] = None,
-    spikes: Annotated[int | None, typer.Option(help="Most spikes of a neuron.")] = None,
+    steps: Steps = None,
+    base: Base = None,
+    spikes: Spikes = None,
     stride: Annotated[int | None, typer.Option(help="Steps after which the next populations fire: a pipeline.")] = None,
     neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
+    negative: Negative = None,
     input_code: Annotated[str, typer.Option("--input", help="Input: real, poisson, or the name of a code.")] = "real",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
     percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
 ) -> None:
     """Convert a model and write the spiking network to one file."""
     code = code_of(coding, steps=steps, base=base, spikes=spikes)
-    options: dict[str, Any] = {"normalization": normalization, "neuron": neuron}
+    options: dict[str, Any] = {"normalization": normalization, "neuron": neuron, "negative": negative}
     if percentile:
         options["percentile"] = number_or("--percentile", percentile, "mse")
     if stride is not None:
@@ -125,6 +126,7 @@ def evaluate(
 
 app.command()(sweep)
 app.command()(detect)
+app.command()(evaluate_detector)
 app.command()(train_detector)
 
 

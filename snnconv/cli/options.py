@@ -1,14 +1,28 @@
-"""Options that several commands take: codes by name with their parameters, and files of figures."""
+"""Options that several commands take: codes by name with their parameters, networks and figures as files."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args
 
+import typer
+
+import neurons
 from coding import CODES, Code
 from snnconv.errors import ConfigurationError, StorageError
+
+Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
+Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]
+Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron.")]
+Negative = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Spikes below zero: {' or '.join(get_args(neurons.Negative))}; the default depends on the code."
+    ),
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
 
 
 def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:

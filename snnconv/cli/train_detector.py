@@ -10,9 +10,10 @@ import torch
 import typer
 from rich.console import Console
 
+from snnconv.cli import detectors
 from snnconv.cli.progress import batches_with_progress
 from snnconv.detection.darknet import load_darknet, save_weights
-from snnconv.detection.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
+from snnconv.detection.datasets import BoxDataset
 from snnconv.detection.held_out import held_out_precision
 from snnconv.detection.samples import LabelledPictures
 from snnconv.detection.shapes import SHAPES_CONFIG, draw_shapes
@@ -21,26 +22,23 @@ from snnconv.errors import ConfigurationError, InputError, StorageError
 
 console = Console(soft_wrap=True, highlight=False)
 
-#: One picture of so many is held out; of shapes so many are drawn, with seeds of their own.
+#: One picture of so many is held out.
 _HELD_OUT = 10
-_SHAPES, _HELD_OUT_SHAPES = (3000, 1), (500, 2)
 
 
 def train_detector(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance net.weights.")],
     config: Annotated[Path | None, typer.Option(help="The network as darknet describes it, a .cfg.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; of COCO the folder with the pictures.")
-    ] = None,
-    layout: Annotated[str, typer.Option(help="Layout of the data: yolo, coco or voc.")] = "yolo",
-    names: Annotated[Path | None, typer.Option(help="Class names, one a line; yolo needs them.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="The file of instances, for coco.")] = None,
-    split: Annotated[str, typer.Option(help="The list of pictures, for voc.")] = "trainval",
+    data: detectors.Data = None,
+    layout: detectors.Layout = "yolo",
+    names: detectors.Names = None,
+    annotations: detectors.Annotations = None,
+    split: detectors.Split = "trainval",
     weights: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 14,
     batch: Annotated[int, typer.Option(help="Pictures of a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-3,
-    letterbox: Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")] = False,
+    letterbox: detectors.Letterbox = False,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Written after every epoch; training goes on from it if it exists.")
     ] = None,
@@ -62,9 +60,9 @@ def train_detector(
     pictures: LabelledPictures
     held_out: LabelledPictures
     if data is None:
-        pictures, held_out = draw_shapes(*_SHAPES), draw_shapes(*_HELD_OUT_SHAPES)
+        pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
     else:
-        pictures, held_out = _divided(_read(data, layout, names, annotations, split))
+        pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
     log = train(
         network,
         pictures,
@@ -85,20 +83,6 @@ def train_detector(
     console.print(
         f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %", markup=False
     )
-
-
-def _read(data: Path, layout: str, names: Path | None, annotations: Path | None, split: str) -> BoxDataset:
-    if layout == "coco":
-        if annotations is None:
-            raise ConfigurationError("--annotations is missing; the layout coco needs the file of instances")
-        return read_coco(data, annotations)
-    if layout == "voc":
-        return read_voc(data, split, VOC_NAMES if names is None else read_names(names))
-    if layout != "yolo":
-        raise ConfigurationError(f"unknown layout {layout!r}; known layouts: yolo, coco, voc")
-    if names is None:
-        raise ConfigurationError("--names is missing; the layout yolo needs the file of class names")
-    return read_yolo_folder(data, read_names(names))
 
 
 def _divided(dataset: BoxDataset) -> tuple[BoxDataset, BoxDataset]:

@@ -16,7 +16,7 @@ from snnconv.detection.boxes import Detections, suppress
 from snnconv.detection.darknet import load_darknet
 from snnconv.detection.datasets import read_names
 from snnconv.detection.heads import Head
-from snnconv.detection.images import Preprocessing
+from snnconv.detection.images import Preprocessing, as_images
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.tracing import evaluation_mode
 
@@ -49,11 +49,12 @@ class Detector:
         """The same detector with another network, for instance a converted one."""
         return replace(self, network=network)
 
-    def inputs(self, images: Sequence[Image]) -> Tensor:
-        """The network's input ``[N, 3, h, w]`` for pictures of any sizes, in its precision and on its device."""
-        if not images:
-            raise InputError("there is no picture")
-        inputs = torch.stack([self.preprocessing.to_tensor(image) for image in images])
+    def inputs(self, images: Sequence[Image | str | os.PathLike[str]]) -> Tensor:
+        """The network's input ``[N, 3, h, w]`` for pictures of any sizes, in its precision and on its device.
+
+        A path stands for the picture in its file. Raises ``InputError`` for what is no picture, or none at all.
+        """
+        inputs = torch.stack([self.preprocessing.to_tensor(image) for image in as_images(images)])
         tensors = chain(self.network.parameters(), self.network.buffers())
         return inputs.to(next((tensor for tensor in tensors if tensor.is_floating_point()), inputs))
 
@@ -62,8 +63,11 @@ class Detector:
         with torch.no_grad(), evaluation_mode(self.network):
             return self.network(inputs)
 
-    def detect(self, images: Sequence[Image], *, score_threshold: float = 0.25) -> list[Detections]:
-        """What is found in every picture with a score above ``score_threshold``."""
+    def detect(
+        self, images: Sequence[Image | str | os.PathLike[str]], *, score_threshold: float = 0.25
+    ) -> list[Detections]:
+        """What is found in every picture with a score above ``score_threshold``; pictures and errors as ``inputs``."""
+        images = as_images(images)
         sizes = [(image.height, image.width) for image in images]
         return self.decode(self.outputs(self.inputs(images)), sizes, score_threshold)
 

@@ -109,7 +109,7 @@ def evaluate(
         raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.convert(...))")
     if reference is not None and not isinstance(reference, Detector):
         raise ConfigurationError(f"reference is a {type(reference).__name__}; give the original Detector")
-    _check(data)
+    _check(data, len(detector.names))
     counter = SpikeCounter(network, by_step=network.timing is None)
     chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     if at is not None and network.timing is not None:
@@ -160,7 +160,7 @@ class _Recorder(Observer):
             self.found[t + 1] += self.detector.decode(output, sizes, SCORE_THRESHOLD)
 
 
-def _check(data: Any) -> None:
+def _check(data: Any, classes: int) -> None:
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
         if len(data[0]) != len(data[1]):
             raise InputError(f"data: {len(data[0])} inputs and {len(data[1])} truths")
@@ -168,6 +168,8 @@ def _check(data: Any) -> None:
         raise InputError(f"data is a {type(data).__name__}; give a labelled data set, or (inputs [N, 3, h, w], truths)")
     if not (data if isinstance(data, BoxDataset) else data[1]):
         raise InputError("data: there is no picture")
+    if isinstance(data, BoxDataset) and len(data.names) != classes:
+        raise InputError(f"data has {len(data.names)} classes, the detector {classes}; both need the same")
 
 
 def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Iterable[range]:

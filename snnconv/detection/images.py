@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,29 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         # A decoder reads no more than it needs for the header until here.
         image.load()
         return _rgb(ImageOps.exif_transpose(image))
+
+
+def as_images(images: Sequence[Image | str | os.PathLike[str]]) -> list[Image]:
+    """The pictures themselves, those that are named by a path read from their files, with errors as ``read_image``.
+
+    Raises ``InputError`` where there is no picture, for one that stands alone, and for what is none.
+    """
+    picture = _pillow().Image
+    if isinstance(images, (str, os.PathLike, picture)):
+        raise InputError("one picture is given by itself; give a list of pictures")
+    found: list[Image] = []
+    for image in images:
+        if isinstance(image, (str, os.PathLike)):
+            image = read_image(image)
+        elif not isinstance(image, picture):
+            raise InputError(
+                f"picture {len(found)} is a {type(image).__name__}; give pictures of pillow, or paths of files. "
+                "What is a network's input already goes to outputs"
+            )
+        found.append(image)
+    if not found:
+        raise InputError("there is no picture; give at least one")
+    return found
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -145,11 +169,7 @@ def _rgb(image: Image) -> Image:
 @contextmanager
 def _opened(file: Path) -> Iterator[Image]:
     """The picture in a file; whatever happens to it inside the context is told as an error of the file."""
-    try:
-        from PIL import Image as pillow
-        from PIL import UnidentifiedImageError
-    except ImportError as error:
-        raise ConfigurationError("pictures need pillow: pip install 'snnconv[detection]'") from error
+    pillow = _pillow()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
@@ -158,9 +178,17 @@ def _opened(file: Path) -> Iterator[Image]:
     except (pillow.DecompressionBombWarning, pillow.DecompressionBombError) as error:
         limit = pillow.MAX_IMAGE_PIXELS
         raise InputError(f"{file} has more than {limit} pixels; scale it down, or raise the limit of pillow") from error
-    except UnidentifiedImageError as error:
+    except pillow.UnidentifiedImageError as error:
         raise InputError(f"{file} is no picture in one of the formats {', '.join(_FORMATS)}") from error
     except Exception as error:
         # What decoders raise on a broken file is not limited to a few classes.
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{file} cannot be read as a picture: {reason}") from error
+
+
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ConfigurationError("pictures need pillow: pip install 'snnconv[detection]'") from error
+    return Image

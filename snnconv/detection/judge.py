@@ -43,7 +43,7 @@ class DetectionJudge:
     def expected_loss(self, exact: Sequence[Any], found: Sequence[Any]) -> float:
         truths, detections = [], []
         for true, other in zip(exact, found, strict=True):
-            truths += [_as_truth(each) for each in self._detections(true, _CERTAIN)]
+            truths += self._truths(true)
             detections += self._detections(other, SCORE_THRESHOLD)
         if not any(len(truth.classes) for truth in truths):
             raise InputError(
@@ -51,6 +51,12 @@ class DetectionJudge:
                 "no loss can be expected of other codes; give pictures with objects"
             )
         return 100.0 - mean_average_precision(detections, truths, 1).ap50
+
+    def decisions(self, exact: Sequence[Any]) -> int:
+        return sum(len(truth.classes) for each in exact for truth in self._truths(each))
+
+    def _truths(self, exact: Any) -> list[Truth]:
+        return [_as_truth(each) for each in self._detections(exact, _CERTAIN)]
 
     def _detections(self, outputs: Any, threshold: float) -> list[Detections]:
         boxes, scores = decode_maps(self.heads, outputs)

@@ -5,6 +5,7 @@ from snnconv.operators import affine as affine
 from snnconv.operators import arithmetic as arithmetic
 from snnconv.operators import constant as constant
 from snnconv.operators import grid as grid
+from snnconv.operators import pieces as pieces
 from snnconv.operators import pooling as pooling
 from snnconv.operators import readout as readout
 from snnconv.operators import shape as shape

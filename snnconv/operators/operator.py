@@ -133,6 +133,16 @@ class Operator(ABC):
         return axis
 
 
+class SelectionOperator(Operator):
+    """An operator whose every output element is one input element or a constant: it moves signals, unchanged."""
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return Classification(Role.SELECTION)
+
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE
+
+
 def per_axis(argument: Any, axis: int) -> Any:
     """The entry for one axis of a size, stride or padding, of which one for all axes may be given by itself."""
     if not isinstance(argument, (list, tuple)):

@@ -1,44 +1,26 @@
+"""Affine operators: evaluation, homogeneous maps, paths, spread, products of sets and their costs."""
+
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from coding import Rate
-from snnconv import UnsupportedModelError, convert
 from snnconv.capture import capture
-from snnconv.graph import Graph, Node, Ref, refs_in
+from snnconv.graph import Graph, Node, Ref
 from snnconv.interpreter import evaluate_graph, resolve
 from snnconv.operators import OPERATORS, Role, Spread, carried, first_signal
-from snnconv.operators.pooling import MaximumOperator
 from snnconv.preflight import classify
 from snnconv.regions import Regions
 from snnconv.rewrite import normal_form
 from snnconv.synapses import count_products
-
-
-class Apply(nn.Module):
-    """A function as a module; ``c`` is a constant of the network."""
-
-    c: Tensor
-
-    def __init__(self, function: Callable[..., Any], constant: Tensor | None = None) -> None:
-        super().__init__()
-        self.function = function
-        if constant is not None:
-            self.register_buffer("c", constant)
-
-    def forward(self, x: Tensor) -> Any:
-        return self.function(x, self.c) if hasattr(self, "c") else self.function(x)
+from tests.operators import Apply, capture_each
 
 
 def away_from_zero(*shape: int) -> Tensor:
@@ -154,22 +136,6 @@ SEVERAL: dict[str, Case] = {
     "pool then linear": (lambda: nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(24, 3)), IMAGE),
 }
 AFFINE = {**SINGLE, **SEVERAL}
-
-
-class Branches(nn.Module):
-    """Modules side by side on one input: many operators for the price of one capture."""
-
-    def __init__(self, modules: list[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(modules)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(branch(x) for branch in self.branches)
-
-
-def capture_each(modules: list[nn.Module], example: Tensor) -> list[Graph]:
-    graph = capture(Branches(modules), (example,))
-    return [replace(graph, output=branch).without_dead_nodes() for branch in graph.output]
 
 
 @cache
@@ -334,122 +300,6 @@ def test_macs_are_non_zero_weights_of_the_dense_matrix(module: nn.Module, x: tup
         assert int(dense.sum()) == result.numel() * per_output
 
 
-def maximum_in(graph: Graph) -> tuple[MaximumOperator, dict[str, Any]]:
-    """The maximum operator of a captured model with its arguments, the input aside."""
-    (node,) = [node for node in graph.nodes.values() if isinstance(OPERATORS[node.op], MaximumOperator)]
-    operator = OPERATORS[node.op]
-    assert isinstance(operator, MaximumOperator)
-    arguments = {key: value for key, value in node.arguments.items() if not any(refs_in(value))}
-    return operator, arguments
-
-
-def pooled_positions(length: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> list[list[int]]:
-    """Input positions of every window of one axis, from the definition in torch's documentation."""
-    exact = (length + 2 * padding - dilation * (kernel - 1) - 1) / stride
-    count = (math.ceil(exact) if ceil else math.floor(exact)) + 1
-    if ceil and (count - 1) * stride >= length + padding:
-        count -= 1  # a window must start inside the input or the left padding
-    windows = [[start * stride - padding + dilation * k for k in range(kernel)] for start in range(count)]
-    return [[position for position in window if 0 <= position < length] for window in windows]
-
-
-def adaptive_positions(length: int, count: int) -> list[list[int]]:
-    return [list(range(i * length // count, -(-(i + 1) * length // count))) for i in range(count)]
-
-
-def largest(values: Tensor, windows: list[list[list[int]]]) -> Tensor:
-    """The largest entry of each window, written as loops."""
-    value = values.numpy()
-    lead = value.shape[: value.ndim - len(windows)]
-    result = np.empty((*lead, *(len(axis) for axis in windows)), dtype=value.dtype)
-    for index in np.ndindex(lead):
-        for out in np.ndindex(*(len(axis) for axis in windows)):
-            places = itertools.product(*(axis[o] for axis, o in zip(windows, out, strict=True)))
-            result[index][out] = max(value[index][place] for place in places)
-    return torch.from_numpy(result)
-
-
-SLIDING = [
-    (1, {"kernel_size": 2}),
-    (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
-    (1, {"kernel_size": 3, "stride": 2, "dilation": 2, "ceil_mode": True}),
-    (2, {"kernel_size": 2}),
-    (2, {"kernel_size": 3, "stride": 2, "padding": 1}),
-    (2, {"kernel_size": 3, "stride": 1, "padding": 1}),
-    (2, {"kernel_size": 2, "stride": 2, "ceil_mode": True}),
-    (2, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
-    (2, {"kernel_size": 2, "stride": 1, "dilation": 2}),
-    (3, {"kernel_size": 2, "stride": 1}),
-]
-
-
-def distinct(*shape: int, seed: int) -> Tensor:
-    order = torch.randperm(math.prod(shape), generator=torch.Generator().manual_seed(seed))
-    return order.view(shape).double() - math.prod(shape) / 2
-
-
-def check_selection(module: nn.Module, graph: Graph, shape: tuple[int, ...], windows: list[list[list[int]]]) -> None:
-    operator, arguments = maximum_in(graph)
-    values = distinct(*shape, seed=1)
-    found = operator.evaluate({**arguments, "self": values})
-    assert torch.equal(found, largest(values, windows))
-    assert torch.equal(found, module(values))
-
-
-@pytest.mark.parametrize("axes", [1, 2, 3])
-def test_a_sliding_maximum_is_what_a_loop_finds(axes: int) -> None:
-    shape = (2, 3, 5, 6, 4)[: 2 + axes]
-    choices = [options for wanted, options in SLIDING if wanted == axes]
-    modules = [(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[axes - 1](**options) for options in choices]
-    for module, graph, options in zip(modules, capture_each(modules, distinct(*shape, seed=0)), choices, strict=True):
-        full = {"stride": options["kernel_size"], "padding": 0, "dilation": 1, "ceil_mode": False, **options}
-        keys = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-        windows = [pooled_positions(length, *(full[key] for key in keys)) for length in shape[2:]]
-        check_selection(module, graph, shape, windows)
-
-
-@pytest.mark.parametrize("axes", [1, 2, 3])
-def test_an_adaptive_maximum_is_what_a_loop_finds(axes: int) -> None:
-    shape = (2, 3, 5, 6, 4)[: 2 + axes]
-    sizes = {1: [(3,), (5,)], 2: [(1, 1), (3, 4), (2, 5)], 3: [(2, 4, 3)]}[axes]
-    make: Any = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)[axes - 1]
-    modules = [make(size if axes > 1 else size[0]) for size in sizes]
-    for module, graph, size in zip(modules, capture_each(modules, distinct(*shape, seed=0)), sizes, strict=True):
-        windows = [adaptive_positions(length, count) for length, count in zip(shape[2:], size, strict=True)]
-        check_selection(module, graph, shape, windows)
-
-
-def test_a_maximum_along_axes_is_what_a_loop_finds() -> None:
-    shape = (2, 3, 4, 5)
-    choices = list(itertools.product([(1,), (-1,), (2, 3), (3, 1), (1, 2, 3)], [False, True]))
-    modules: list[nn.Module] = [Apply(partial(torch.amax, dim=dims, keepdim=keep)) for dims, keep in choices]
-    values = distinct(*shape, seed=1)
-    for module, graph, (dims, keepdim) in zip(modules, capture_each(modules, values), choices, strict=True):
-        operator, arguments = maximum_in(graph)
-        reduced = sorted(dim % 4 for dim in dims)
-        order = [dim for dim in range(4) if dim not in reduced] + reduced
-        whole = [[list(range(shape[dim]))] for dim in reduced]
-        expected = largest(values.permute(order), whole)
-        kept = [1 if dim in reduced else shape[dim] for dim in range(4)]
-        expected = expected.reshape(kept if keepdim else [shape[dim] for dim in range(4) if dim not in reduced])
-        found = operator.evaluate({**arguments, "self": values})
-        assert torch.equal(found, expected)
-        assert torch.equal(found, module(values))
-
-
-def test_the_values_half_of_a_maximum_with_indices_is_a_maximum() -> None:
-    modules: list[nn.Module] = [
-        Apply(lambda x: torch.max(x, dim=1).values),
-        Apply(lambda x: torch.max(x, dim=-1, keepdim=True)[0]),
-        Apply(lambda x: F.max_pool2d(x, 2, return_indices=True)[0]),
-        Apply(lambda x: F.adaptive_max_pool2d(x, 3, return_indices=True)[0]),
-    ]
-    values = distinct(2, 3, 4, 5, seed=0)
-    for module, graph in zip(modules, capture_each(modules, values), strict=True):
-        maximum_in(graph)
-        assert torch.equal(evaluate_graph(graph, (values,))[0], module(values))
-
-
 @pytest.mark.parametrize(
     ("op", "expected"),
     [("size_add", 9), ("size_sub", 5), ("size_mul", 14), ("size_floordiv", 3), ("size_mod", 1), ("size_neg", -7)],
@@ -463,54 +313,3 @@ def test_arithmetic_on_sizes_keeps_the_order_of_its_operands(op: str, expected: 
         length, operands = 7, {"a": Ref("size")}
     graph = Graph({"x": (-1,)}, {}, {"size": size, "y": Node("y", op, operands)}, Ref("y"))
     assert evaluate_graph(graph, (torch.zeros(length),))[0] == expected
-
-
-NOT_AFFINE: dict[str, tuple[Callable[[Tensor], Tensor], str, Role]] = {
-    "product of two signals": (lambda x: x * x.flip(-1), "mul", Role.READOUT),
-    "quotient of two signals": (lambda x: x / (x + 9), "div", Role.READOUT),
-    "matrix product of two signals": (lambda x: x @ x.transpose(-1, -2), "matmul", Role.READOUT),
-    "division that rounds": (lambda x: torch.div(x, 2.0, rounding_mode="floor"), "div", Role.READOUT),
-    "weights from data": (lambda x: F.linear(x, x.sum((0, 1)).expand(3, -1)), "linear", Role.READOUT),
-    "padding with infinity": (lambda x: F.pad(x, (1, 1), value=-math.inf), "pad", Role.REFUSED),
-    "sum over all": (lambda x: x.sum(), "sum", Role.REFUSED),
-    "mean over all": (lambda x: x.mean(), "mean", Role.REFUSED),
-    "maximum over the batch": (lambda x: torch.amax(x, 0), "amax", Role.REFUSED),
-    "negative slope below zero": (lambda x: F.leaky_relu(x, -0.5), "leaky_relu", Role.REFUSED),
-    "negative slope above one": (lambda x: F.leaky_relu(x, 1.5), "leaky_relu", Role.REFUSED),
-    "threshold with a jump": (lambda x: F.threshold(x, 0.5, 0.0), "threshold", Role.REFUSED),
-    "clamp the wrong way": (lambda x: x.clamp(2.0, 1.0), "clamp", Role.REFUSED),
-}
-OVER_THE_BATCH: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean over the batch": lambda x: x - x.mean(dim=0, keepdim=True),
-    "mean over the batch and an axis": lambda x: x - x.mean(dim=(0, 1), keepdim=True),
-    "sum over the batch": lambda x: x + x.sum(dim=0),
-    "samples in another order": lambda x: x.flip(0),
-    "samples shifted": lambda x: x + x.roll(1, 0),
-    "one sample added to all": lambda x: x + x[:1],
-    "maximum over the batch counted from the end": lambda x: x - torch.amax(x, -3, keepdim=True),
-}
-
-
-@pytest.mark.parametrize("name", NOT_AFFINE)
-def test_on_other_arguments_the_same_operator_is_not_affine(name: str) -> None:
-    function, op, role = NOT_AFFINE[name]
-    graph = capture(Apply(function), (torch.randn(3, 4, 4),))
-    signals = graph.signals()
-    (found,) = [classify(node, signals) for node in graph.nodes.values() if node.op == op]
-    assert found.role is role
-    assert found.reason and found.remedy
-
-
-@pytest.mark.parametrize("name", OVER_THE_BATCH)
-def test_what_mixes_the_samples_of_a_batch_is_refused(name: str) -> None:
-    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), Apply(OVER_THE_BATCH[name]))
-    with pytest.raises(UnsupportedModelError):
-        convert(model, torch.rand(5, 4, 4), coding=Rate(2))
-
-
-def test_normalisation_by_the_statistics_of_the_batch_is_refused() -> None:
-    graph = capture(nn.BatchNorm2d(3, track_running_stats=False), (torch.randn(3, 3, 4, 4),))
-    signals = graph.signals()
-    found = [classify(node, signals) for node in graph.nodes.values() if "batch_norm" in node.op]
-    assert [one.role for one in found] == [Role.REFUSED]
-    assert "running statistics" in found[0].remedy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -82,6 +83,34 @@ def test_a_search_needs_class_scores_and_samples_held_out() -> None:
         snnconv.convert(model, x[:4], coding="auto")
     with pytest.raises(InputError, match="class scores"):
         snnconv.convert(nn.Sequential(model, nn.Linear(4, 1)), x, coding="auto")
+
+
+def warnings_of_a_search(caplog: pytest.LogCaptureFixture, model: nn.Module, x: Any, **options: Any) -> list[str]:
+    caplog.clear()
+    snnconv.convert(model, x, coding="auto", **options)
+    return [record.getMessage() for record in caplog.records if record.name == "snnconv.search"]
+
+
+def test_few_decisions_on_held_out_samples_are_worth_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(16), Phase(8)))
+    model, x = classifier()
+    x = torch.cat([x, x + 0.01, x - 0.01])
+    (told,) = warnings_of_a_search(caplog, model, x[:200], max_loss=3.0)
+    assert "on 40 held-out samples with 40 decisions or objects of the original" in told
+    assert "one of them is 2.5 percentage points and the bound is 3," in told
+    assert "at least 3 times as many calibration samples" in told
+    assert warnings_of_a_search(caplog, model, x[:500], max_loss=3.0) == []  # 100 held out
+    (told,) = warnings_of_a_search(caplog, model, x[:495], max_loss=3.0)
+    assert "on 99 held-out samples with 99 decisions" in told and "at least 2 times" in told
+
+
+def test_every_node_of_a_graph_is_a_decision(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(24), Phase(10)))
+    parts = [draw(6, 5, seed=seed) for seed in range(10)]
+    (told,) = warnings_of_a_search(caplog, prepared(GraphConvolution), parts, max_loss=20.0)
+    assert "on 2 held-out samples with 12 decisions" in told
 
 
 def mean_errors(network: snnconv.SpikingNetwork, x: Tensor, slope: float) -> Tensor:

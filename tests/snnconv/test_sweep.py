@@ -1,4 +1,4 @@
-"""Sweeps: figures, resuming after an interruption, what is refused, Pareto fronts and the picture."""
+"""Sweeps: figures, resuming after an interruption, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,12 +18,7 @@ import snnconv
 from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, StorageError, Sweep, evaluate
-from snnconv.sweep import Measured
-from snnconv.sweep_plot import short_labels
-from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
+from tests.networks import make
 
 CODINGS = {"rate 4": Rate(4), "rate 8": Rate(8), "few-spike 4": FewSpike(4, base=1.9)}
 Case = tuple[nn.Module, Tensor, tuple[Tensor, Tensor]]
@@ -177,6 +169,24 @@ def test_other_options_and_another_reference_are_refused(case: Case, tmp_path: P
         snnconv.sweep(*case, {"rate": Rate(4)}, path=file, reference=copy.deepcopy(case[0]))
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_a_file_of_another_version_is_refused(
+    written: bool, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    content = json.loads(file.read_text())
+    assert content["common"]["version of snnconv"] == snnconv.__version__
+    if written:
+        monkeypatch.setattr(snnconv, "__version__", "99.0")
+    else:  # by a version that did not say which it was
+        del content["common"]["version of snnconv"]
+        file.write_text(json.dumps(content))
+    with pytest.raises(StorageError, match=r"another version of snnconv; .* take another path, or delete the file"):
+        snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    assert json.loads(file.read_text()) == content and len(Sweep.load(file).results) == 1
+
+
 def test_batches_and_a_generator_are_the_same_data(case: Case, tmp_path: Path, measured: list[int]) -> None:
     model, calibration, (x, targets) = case
     file = tmp_path / "sweep.json"
@@ -310,220 +320,3 @@ class Maker:
 
     def make(self, code: Any) -> IntegrateFire:
         return IntegrateFire(code, reset=self.reset)  # type: ignore[arg-type]
-
-
-def test_several_inputs_constants_and_exported_programs(tmp_path: Path) -> None:
-    model, x = prepared(TwoInputs), (draw(20, 6), draw(20, 3, seed=1))
-    file = tmp_path / "two.json"
-    found = snnconv.sweep(model, [(x, None)], [(x, None)], {"rate": Rate(6)}, path=file)
-    assert found.results[0].accuracy is None and found.results[0].quality == found.results[0].agreement
-    with pytest.raises(StorageError, match="another data set"):
-        snnconv.sweep(model, [(x, None)], [((x[0], x[1] + 1.0), None)], {"rate": Rate(6)}, path=file)
-
-    graph, nodes = prepared(GraphConvolution), draw(6, 5)
-    targets = graph(nodes).argmax(1)
-    assert snnconv.sweep(graph, nodes, (nodes, targets), {"rate": Rate(64)}).results[0].reference_accuracy == 100.0
-
-    deep, x1 = make("deep")
-    program = torch.export.export(deep, (x1,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    file = tmp_path / "program.json"
-    same = [snnconv.sweep(program, x1, x1, {"rate": Rate(6)}, path=file) for _ in range(2)]
-    assert same[0] == same[1] == snnconv.sweep(deep, x1, x1, {"rate": Rate(6)})
-
-
-def test_a_constant_argument_is_part_of_the_model(tmp_path: Path) -> None:
-    class Graph(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.second = nn.Linear(5, 7), nn.Linear(7, 3)
-
-        def forward(self, x: Tensor, adj: Tensor) -> Tensor:
-            scores: Tensor = torch.sparse.mm(adj, self.second(torch.relu(torch.sparse.mm(adj, self.first(x)))))
-            return scores
-
-    x, adjacency = draw(6, 5), torch.eye(6, dtype=torch.float64) + torch.ones(6, 6, dtype=torch.float64).tril(-4)
-    model, file = prepared(Graph), tmp_path / "graph.json"
-    options: dict[str, Any] = {"path": file, "constants": {"adj": adjacency.to_sparse()}}
-    assert snnconv.sweep(model, x, x, {"rate": Rate(8)}, **options) == Sweep.load(file)
-    options["constants"] = {"adj": (2.0 * adjacency).to_sparse()}
-    with pytest.raises(StorageError, match="another model"):
-        snnconv.sweep(model, x, x, {"rate": Rate(8)}, **options)
-
-
-def test_a_reference_may_hold_a_sparse_matrix(tmp_path: Path) -> None:
-    class Graph(nn.Module):
-        def __init__(self, scale: float) -> None:
-            super().__init__()
-            self.first = nn.Linear(5, 3)
-            self.register_buffer("adj", (scale * torch.eye(6, dtype=torch.float64)).to_sparse())
-
-        def forward(self, x: Tensor) -> Tensor:
-            scores: Tensor = torch.relu(torch.sparse.mm(self.adj, self.first(x))) @ self.first.weight
-            return scores
-
-    x, model, file = draw(6, 5), prepared(functools.partial(Graph, 1.0)), tmp_path / "graph.json"
-    first = snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=copy.deepcopy(model))
-    assert snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=copy.deepcopy(model)) == first
-    with pytest.raises(StorageError, match="another reference;"):
-        snnconv.sweep(model, x, x, {"rate": Rate(8)}, path=file, reference=Graph(2.0).double())
-
-
-def point(label: str, spikes: float, accuracy: float | None, **figures: Any) -> Measured:
-    code = label.split()[0]
-    figures = {"latency": 4.0, "e3": 2e-6, "agreement": 50.0, **figures}
-    loss = None if accuracy is None else 90.0 - accuracy
-    reference = None if accuracy is None else 90.0
-    return Measured(
-        *(label, code, 10, 4, figures["latency"], accuracy, reference, loss, 1.0, figures["agreement"], 5, spikes),
-        *(100.0, 1e-6, 2e-6, figures["e3"], 3e-6),
-    )
-
-
-POINTS = Sweep(
-    (
-        point("rate 8", 2.0, 88.0, latency=8.0, e3=4e-6),
-        point("rate 4", 1.0, 80.0),
-        point("rate 16", 4.0, 88.0, latency=16.0, e3=8e-6),  # as accurate, and dearer
-        point("few 4", 0.5, 70.0, latency=12.0, e3=1e-6),
-        point("few 8", 0.7, 60.0, latency=24.0, e3=2e-6),  # beaten
-        point("few again", 0.5, 70.0, latency=12.0, e3=1e-6),  # beaten by none, like its equal
-    )
-)
-
-
-def test_pareto_fronts_by_hand() -> None:
-    def front(cost: Any) -> list[str]:
-        return [result.label for result in POINTS.pareto(cost)]
-
-    assert front("spikes") == ["few 4", "few again", "rate 4", "rate 8"]
-    assert front("latency") == ["rate 4", "rate 8"]
-    assert front("energy") == ["few 4", "few again", "rate 4", "rate 8"]
-    assert Sweep(()).pareto() == ()
-    with pytest.raises(ConfigurationError, match="unknown cost 'money'; known: spikes, latency, energy"):
-        front("money")
-
-
-def test_agreement_stands_in_for_accuracy() -> None:
-    found = Sweep((point("a", 1.0, None, agreement=80.0), point("b", 2.0, None, agreement=70.0)))
-    assert [result.label for result in found.pareto()] == ["a"]
-    assert found.plot()[0].get_ylabel() == "decides as the original (%)"
-    assert "original network: - %" in str(found)
-    pyplot.close("all")
-
-
-def test_a_sweep_prints_as_a_table() -> None:
-    lines = str(POINTS).splitlines()
-    assert " ".join(lines[0].split()) == (
-        "configuration steps accuracy % s.e. loss agreement % spikes per neuron SynOps E2 (J) E3 (J) Pareto front"
-    )
-    first = "rate 8 8 88.00 1.00 2.00 50.00 2.000 100 1e-06 4e-06 spikes, latency, energy"
-    assert " ".join(lines[1].split()) == first
-    assert lines[-1] == "original network: 90.00 %, E2 2e-06 J, E3 3e-06 J; 10 samples"
-    assert json.loads(json.dumps(POINTS.to_dict()))["results"][0]["label"] == "rate 8"
-
-
-def test_the_picture_holds_all_points_fronts_labels_and_the_original(tmp_path: Path) -> None:
-    axes = POINTS.plot()
-    assert [panel.get_xlabel() for panel in axes] == [
-        "spikes per neuron",
-        "latency (time steps)",
-        "energy of a sample (model E3)",
-    ]
-    assert axes[0].get_ylabel() == "accuracy (%)"
-    for panel, cost in zip(axes, ("spikes", "latency", "energy"), strict=True):
-        assert panel.get_xscale() == "log"
-        lines = {str(line.get_label()): line for line in panel.lines}
-        front = POINTS.pareto(cost)
-        assert list(lines["Pareto front"].get_xdata()) == [result.cost(cost) for result in front]
-        for result in POINTS.results:
-            (x,), (y,) = lines[result.label].get_data()
-            assert (x, y) == (result.cost(cost), result.quality)
-            assert (lines[result.label].get_markerfacecolor() == "white") is (result not in front)
-        assert [90.0, 90.0] in [list(line.get_ydata()) for line in panel.lines]
-        assert ("ANN" in lines) is (cost == "energy")
-        texts = [text.get_text() for text in panel.texts]
-        assert texts == ["ANN\n90.00", "8", "4", "rate 16", "4", "8", "few again"]
-        low, high = panel.get_xlim()
-        assert low < min(r.cost(cost) for r in POINTS.results)
-        assert high > max(r.cost(cost) for r in POINTS.results)
-    pyplot.close("all")
-
-
-def test_labels_do_not_cover_points_or_each_other() -> None:
-    points = [point(f"code{i % 3} {i}", 0.5 * 1.35**i, 60.0 + 3.0 * (i * 5 % 9)) for i in range(9)]
-    panel = Sweep(tuple(points)).plot()[0]
-    boxes = [text.get_window_extent() for text in panel.texts]
-    marks = panel.transData.transform([(result.cost("spikes"), result.quality) for result in points])
-    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
-    assert not any(box.contains(x, y) for box in boxes for x, y in marks)
-    pyplot.close("all")
-
-
-def test_labels_do_not_cover_the_legend() -> None:
-    corners = [point(f"code{i} x", spikes, 50.0 + 40.0 * up) for i, (spikes, up) in enumerate(product((1, 9), (0, 1)))]
-    panel = Sweep(tuple(corners)).plot()[0]
-    legend = panel.get_legend()
-    assert legend is not None
-    box = legend.get_window_extent()
-    assert not any(box.overlaps(text.get_window_extent()) for text in panel.texts)
-    assert not any(box.contains(*panel.transData.transform((p.spikes_per_neuron, p.quality))) for p in corners)
-    pyplot.close("all")
-
-
-def test_labels_leave_out_the_words_that_a_family_shares() -> None:
-    assert short_labels([point("rate 4", 1, 1), point("rate 8", 1, 1)]) == ["4", "rate 8"]
-    assert short_labels([point("rate 4 mse", 1, 1), point("rate 4", 1, 1)]) == ["4 mse", "rate 4"]
-    assert short_labels([point("rate", 1, 1), point("rate 8", 1, 1)]) == ["rate", "rate 8"]
-    assert short_labels([point("alone here", 1, 1)]) == ["alone here"]
-
-
-def test_a_picture_goes_to_a_file_or_to_own_axes(tmp_path: Path) -> None:
-    POINTS.plot(tmp_path / "pareto.png")
-    assert (tmp_path / "pareto.png").read_bytes().startswith(b"\x89PNG")
-    assert not pyplot.get_fignums()  # what is only written is not left open
-    _, axes = pyplot.subplots(1, 3)
-    assert POINTS.plot(axes) is axes
-    with pytest.raises(ConfigurationError, match="three axes, got 2"):
-        POINTS.plot(axes[:2])
-    pyplot.close("all")
-    for name in ("no folder/pareto.png", "pareto.abc"):
-        with pytest.raises(StorageError, match=r"pareto\..* cannot be written"):
-            POINTS.plot(tmp_path / name)
-    with pytest.raises(ConfigurationError, match="no results to draw"):
-        Sweep(()).plot(tmp_path / "none.png")
-    assert not pyplot.get_fignums()
-
-
-def test_what_has_no_spikes_has_no_place_among_the_spikes() -> None:
-    silent = replace(POINTS.results[1], label="rate 2", spikes_per_neuron=0.0, accuracy=10.0)
-    best = replace(silent, accuracy=99.0)  # alone on the front
-    for results in ((silent, *POINTS.results), (best, *POINTS.results), (silent,)):
-        panel, *others = Sweep(results).plot()
-        points = [point for line in panel.lines if line.get_label() != "ANN" for point in line.get_xydata()]
-        assert not any(x == 0.0 and y in (10.0, 99.0) for x, y in points)
-        assert panel.get_xscale() == ("log" if len(results) > 1 else "linear")
-        assert not any(text.get_text() == "2" for text in panel.texts)
-        assert all(other.get_ylim() == panel.get_ylim() for other in others)
-        assert all("rate 2" in {line.get_label() for line in other.lines} for other in others)
-    pyplot.close("all")
-
-
-def test_labels_are_drawn_as_they_are_written(tmp_path: Path) -> None:
-    odd = replace(POINTS.results[0], label=r"$\nonsense$ for $5")
-    axes = Sweep((odd,)).plot(tmp_path / "odd.png")
-    assert axes[0].texts[-1].get_text() == odd.label and (tmp_path / "odd.png").exists()
-
-
-def test_subfigures_can_be_drawn_on_and_single_axes_cannot() -> None:
-    part = pyplot.figure().subfigures(2)[0]
-    assert len(POINTS.plot(part.subplots(1, 3))) == 3
-    with pytest.raises(ConfigurationError, match="three axes, got Axes"):
-        POINTS.plot(pyplot.figure().subplots())
-    pyplot.close("all")
-
-
-def test_without_targets_in_a_single_point_the_axis_still_holds_it() -> None:
-    only = replace(point("a", 1.0, None), agreement=100.0)
-    panel = Sweep((only,)).plot()[0]
-    assert panel.get_xlim()[0] < 1.0 < panel.get_xlim()[1]
-    pyplot.close("all")

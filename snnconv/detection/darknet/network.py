@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
 from snnconv.detection.darknet.config import Config, read_config
 from snnconv.detection.darknet.layers import Convolution
-from snnconv.detection.darknet.sections import MOST_WEIGHTS, Map, build, sources
+from snnconv.detection.darknet.sections import MOST_WEIGHTS, Layer, Map, build, sources
 from snnconv.detection.darknet.weights import load_weights
 from snnconv.detection.heads import Head
 from snnconv.errors import ConfigurationError
@@ -35,25 +37,12 @@ class DarknetNetwork(nn.Module):
             raise ConfigurationError(f"seed must be from 0 to {2**63 - 1}, got {seed}")
         self.seen = 0
         self.input_shape = _input_shape(config, size)
-        layers, heads = [], {}
-        maps = {-1: Map(*self.input_shape, 1)}
-        self.sources: list[tuple[int, ...]] = []
-        with torch.device("meta"):  # so that a hostile description takes no memory
-            for index, section in enumerate(config.layers):
-                read = sources(section, index)
-                for source in read:
-                    if source in heads:
-                        raise section.error(f"it reads layer {source}, a head; read the layer before that instead")
-                layer = build(section, [maps[source] for source in read])
-                maps[index] = layer.map
-                layers.append(layer.module)
-                self.sources.append(read)
-                if layer.head is not None:
-                    heads[index] = layer.head
-                    self._check_grid(config, index, layer.map)
+        layers = _layers_for(config, size)
+        self.sources = [sources(section, index) for index, section in enumerate(config.layers)]
+        heads = {index: layer.head for index, layer in enumerate(layers) if layer.head is not None}
         if not heads:
             raise ConfigurationError(f"{config.file} has no [yolo] and no [region]; a detector ends in at least one")
-        self.layers = nn.ModuleList(layers)
+        self.layers = nn.ModuleList(layer.module for layer in layers)
         weights = sum(parameter.numel() for parameter in self.parameters())
         if weights > MOST_WEIGHTS:
             raise ConfigurationError(f"{config.file} describes {weights} weights; at most {MOST_WEIGHTS} are supported")
@@ -80,13 +69,6 @@ class DarknetNetwork(nn.Module):
         """The convolutions by the number of their layer, in order."""
         return {index: layer for index, layer in enumerate(self.layers) if isinstance(layer, Convolution)}
 
-    def _check_grid(self, config: Config, index: int, cells: Map) -> None:
-        if (cells.height * cells.stride, cells.width * cells.stride) != self.input_shape[1:]:
-            raise config.layers[index].error(
-                f"its map of {cells} has not one cell for every {cells.stride} pixels of the input; pad the "
-                "convolutions before it"
-            )
-
 
 def load_darknet(
     config: str | os.PathLike[str],
@@ -98,7 +80,8 @@ def load_darknet(
     """The detector in darknet's files, in eval mode; without ``weights`` they are random, fixed by ``seed``.
 
     ``size`` replaces (height, width) of the input. Raises ``StorageError`` for files that cannot be read or do not
-    belong together, ``ConfigurationError`` for a description that is malformed or not supported.
+    belong together, ``ConfigurationError`` for a description that is malformed or not supported, and for a size that
+    the network cannot take.
     """
     network = DarknetNetwork(read_config(config), size=size, seed=seed)
     if weights is not None:
@@ -106,10 +89,50 @@ def load_darknet(
     return network
 
 
+def _layers_for(config: Config, size: tuple[int, int] | None) -> list[Layer]:
+    """The layers for an input of ``size``, on the meta device; of a size that does not fit it says which ones do."""
+    shape = _input_shape(config, size)
+    try:
+        return _layers(config, shape)
+    except ConfigurationError as error:
+        if size is None:
+            raise
+        stride = math.lcm(*(layer.map.stride for layer in _layers(config, _input_shape(config, None))))
+        if not any(length % stride for length in shape[1:]):
+            raise
+        raise ConfigurationError(
+            f"size is {shape[1:]}; {config.file} has strides up to {stride}, so height and width must be multiples of "
+            f"{stride}"
+        ) from error
+
+
+def _layers(config: Config, shape: tuple[int, int, int]) -> list[Layer]:
+    maps = {-1: Map(*shape, 1)}
+    found: list[Layer] = []
+    with torch.device("meta"):  # so that a hostile description takes no memory
+        for index, section in enumerate(config.layers):
+            read = sources(section, index)
+            for source in read:
+                if source >= 0 and found[source].head is not None:
+                    raise section.error(f"it reads layer {source}, a head; read the layer before that instead")
+            layer = build(section, [maps[source] for source in read])
+            maps[index] = cells = layer.map
+            if layer.head is not None and (cells.height * cells.stride, cells.width * cells.stride) != shape[1:]:
+                raise section.error(
+                    f"its map of {cells} has not one cell for every {cells.stride} pixels of the input; pad the "
+                    "convolutions before it"
+                )
+            found.append(layer)
+    return found
+
+
 def _input_shape(config: Config, size: tuple[int, int] | None) -> tuple[int, int, int]:
     net = config.net
     channels = net.whole("channels", least=1, most=_LARGEST_INPUT)
-    height, width = size or [net.whole(name, least=1, most=_LARGEST_INPUT) for name in ("height", "width")]
-    if not (1 <= height <= _LARGEST_INPUT and 1 <= width <= _LARGEST_INPUT):
-        raise ConfigurationError(f"size is {(height, width)}; height and width must be from 1 to {_LARGEST_INPUT}")
-    return channels, height, width
+    if size is None:
+        height, width = (net.whole(name, least=1, most=_LARGEST_INPUT) for name in ("height", "width"))
+        return channels, height, width
+    lengths = list(size) if isinstance(size, (tuple, list)) else []
+    if len(lengths) != 2 or not all(isinstance(each, Integral) and 1 <= each <= _LARGEST_INPUT for each in lengths):
+        raise ConfigurationError(f"size is {size!r}; give (height, width), whole numbers from 1 to {_LARGEST_INPUT}")
+    return channels, int(lengths[0]), int(lengths[1])

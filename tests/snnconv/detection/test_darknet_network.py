@@ -205,6 +205,21 @@ def test_a_size_that_the_strides_do_not_divide_is_refused(tmp_path: Path) -> Non
         load_darknet(config, size=(416, 400))
     with pytest.raises(ConfigurationError, match=r"size is \(0, 32\)"):
         load_darknet(config, size=(0, 32))
+    for size in (415, 414, 408):  # of small strides some divide it, of the largest none
+        with pytest.raises(ConfigurationError, match=r"size is \(416, \d+\); .*network.cfg has strides up to 32, so "):
+            load_darknet(config, size=(416, size))
+
+
+@pytest.mark.parametrize("size", [64, 0, "64", (64,), (64, 64, 3), (64.0, 64), (None, 64)], ids=str)
+def test_a_size_that_is_no_height_and_width_is_refused(size: object, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"size is .*; give \(height, width\), whole numbers from 1 to"):
+        load_darknet(written(tmp_path, TINY_V3), size=size)  # type: ignore[arg-type]
+
+
+def test_a_description_that_fits_no_size_tells_its_own_mistake(tmp_path: Path) -> None:
+    config = written(tmp_path, net() + section("max", size=2, padding=2) + END)
+    with pytest.raises(ConfigurationError, match="from 0 to 1"):
+        load_darknet(config, size=(31, 31))
 
 
 def test_options_of_training_change_nothing(tmp_path: Path) -> None:

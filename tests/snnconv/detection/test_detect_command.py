@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import snnconv
 from snnconv.cli.main import app, main
 from snnconv.detection import draw_shapes
 
@@ -46,6 +47,18 @@ def test_pictures_and_figures_are_written_for_both_networks(folder: Path) -> Non
     assert len({each["drawn"] for each in figures["pictures"]}) == 3  # two pictures have the same name
 
 
+def test_the_network_is_written_with_the_spikes_asked_for(folder: Path) -> None:
+    arguments = ["detect", "0.png", "1.png", "--steps", "4", "--save", "shapes.snn", "--negative"]
+    kinds = []
+    for negative in ("graded", "imbalanced"):
+        result = CliRunner().invoke(app, [*arguments, negative], catch_exceptions=False)
+        assert result.exit_code == 0 and "written: shapes.snn" in result.output
+        (population, *_) = snnconv.load("shapes.snn").populations.values()
+        assert population.code.steps == 4
+        kinds.append(population.neuron)
+    assert kinds[0] != kinds[1]
+
+
 def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
     names = ["grey.png", "notes.png", "print.jpg", "missing.png", "dot.png"]
     result = CliRunner().invoke(app, ["detect", *names, "--calibration", "."], catch_exceptions=False)
@@ -78,6 +91,8 @@ def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
         (["0.png", "--calibration", ".", "--samples", "0"], "--samples must be at least 1, got 0"),
         (["0.png", "--score", "1.5"], "--score must lie in"),
         (["0.png", "--coding", "few"], "unknown code 'few'"),
+        (["0.png", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
+        (["0.png", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
         (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),
         (["0.png", "--calibration", "missing"], "missing is no folder of pictures"),
         (["0.png", "--calibration", "empty"], "empty: no picture can be read"),

@@ -118,7 +118,9 @@ def test_window_and_clock_find_the_same(shapes: Detector, input: str) -> None:
         assert torch.allclose(a.boxes, b.boxes, atol=1e-6) and torch.equal(a.classes, b.classes)
 
 
-def test_the_search_keeps_what_the_original_finds(shapes: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_keeps_what_the_original_finds(
+    shapes: Detector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     candidates = (TableSpike(8), TableSpike(16), TableSpike(32), FewSpike(6, spikes=2), FewSpike(8))
     monkeypatch.setattr("snnconv.search.CANDIDATES", candidates)
     network = snnconv.convert(
@@ -126,6 +128,8 @@ def test_the_search_keeps_what_the_original_finds(shapes: Detector, monkeypatch:
     )
     log = network.search_log
     assert log is not None and log.trials[log.chosen].loss <= 5.0
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "snnconv.search"]
+    assert "measures on 12 held-out samples with " in told and "the bound is 5," in told
     result = evaluate(shapes.with_network(network), (PICTURES[60:], TRUTHS[60:]), reference=shapes)
     assert result.kept > 93.0
 
@@ -138,7 +142,11 @@ def test_an_exact_network_loses_nothing_and_noise_costs(shapes: Detector) -> Non
     assert judge.expected_loss([exact], [exact]) == pytest.approx(0.0, abs=1e-9)
     assert float(judge.deviation(exact, exact).abs().max()) == 0.0
     assert judge.expected_loss([exact], [noisy]) > 5.0
+    found = shapes.decode(exact, [(64, 64)] * 20, 0.2)
+    assert judge.decisions([exact]) == judge.decisions([[raw[:9] for raw in exact], [raw[9:] for raw in exact]])
+    assert judge.decisions([exact]) == sum(map(len, found)) > 20
     empty = [raw - 20.0 for raw in exact]
+    assert judge.decisions([empty]) == 0
     with pytest.raises(InputError, match=r"finds nothing .* give pictures with objects"):
         judge.expected_loss([empty], [empty])
 
@@ -172,12 +180,40 @@ def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking
             evaluate(spiking, data)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="reference is a DarknetNetwork; give the original Detector"):
         evaluate(spiking, (PICTURES[:2], TRUTHS[:2]), reference=shapes.network)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="there is no picture"):
-        shapes.detect([])
     with pytest.raises(InputError, match="returns 0 maps for 1 heads"):
         shapes.decode((), [], 0.5)
     with pytest.raises(ConfigurationError, match="negative must be one of graded, imbalanced"):
         snnconv.convert(shapes.network, PICTURES[:10], negative="both", schedule=Pipeline())  # type: ignore[arg-type]
+
+
+def test_pictures_may_be_paths_and_nothing_else(shapes: Detector, tmp_path: Path) -> None:
+    image = pictures(1)[0]
+    image.save(tmp_path / "shapes.png")
+    for path in (tmp_path / "shapes.png", str(tmp_path / "shapes.png")):
+        assert torch.equal(shapes.inputs([path, image]), shapes.inputs([image, path]))
+        (found,), (wanted,) = shapes.detect([path]), shapes.detect([image])
+        assert torch.equal(found.boxes, wanted.boxes) and len(found)
+    wrong: dict[str, object] = {
+        r"missing\.png cannot be read as a picture": [tmp_path / "missing.png"],
+        "picture 1 is a Tensor; give pictures of pillow, or paths": [image, PICTURES[0]],
+        "picture 0 is a NoneType": [None],
+        "give a list of pictures": image,
+        "by itself; give a list": str(tmp_path / "shapes.png"),
+        "there is no picture; give at least one": [],
+    }
+    for message, images in wrong.items():
+        for use in (shapes.inputs, shapes.detect):
+            with pytest.raises(InputError, match=message):
+                use(images)  # type: ignore[operator]
+
+
+def test_a_size_that_a_detector_cannot_take_is_refused(shapes: Detector) -> None:
+    weights = SHAPES_CONFIG.with_suffix(".weights")
+    assert load_detector(SHAPES_CONFIG, weights, size=(128, 64)).preprocessing.size == (128, 64)
+    with pytest.raises(ConfigurationError, match=r"size is 64; give \(height, width\)"):
+        load_detector(SHAPES_CONFIG, weights, size=64)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"size is \(60, 64\); .*must be multiples of"):
+        load_detector(SHAPES_CONFIG, weights, size=(60, 64))
 
 
 def test_a_detector_in_training_is_run_as_it_will_be_used(shapes: Detector, spiking: Detector) -> None:

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from snnconv.cli import train_detector as command
+from snnconv.cli import detectors
 from snnconv.cli.main import app, main
 from snnconv.detection import load_darknet
+from snnconv.detection.shapes import SHAPES_CONFIG
 
 CONFIG = """
 [net]
@@ -103,10 +104,10 @@ def test_a_network_is_trained_on_data_of_every_layout(folder: Path, layout: str)
 
 
 def test_without_data_it_trains_on_shapes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_SHAPES", (8, 1))
-    monkeypatch.setattr(command, "_HELD_OUT_SHAPES", (4, 2))
+    monkeypatch.setattr(detectors, "SHAPES", (8, 1))
+    monkeypatch.setattr(detectors, "HELD_OUT_SHAPES", (4, 2))
     assert "mAP@0.5" in run("--epochs", "1", "-o", "shapes.weights")
-    assert load_darknet(command.SHAPES_CONFIG, "shapes.weights").seen == 8
+    assert load_darknet(SHAPES_CONFIG, "shapes.weights").seen == 8
 
 
 def test_what_is_missing_is_said(

@@ -1,0 +1,111 @@
+"""What the commands with detectors share: options, detectors from darknet's files, pictures and labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import snnconv
+from coding import CODES
+from snnconv.cli.options import code_of
+from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
+from snnconv.detection.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
+from snnconv.detection.images import SUFFIXES
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.network import SpikingNetwork
+
+Model = Annotated[
+    str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
+]
+Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
+Names = Annotated[Path | None, typer.Option(help="Class names, one a line; yolo needs them.")]
+Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
+Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(CODES))]
+MaxLoss = Annotated[float, typer.Option(help="Percentage points that auto may lose.")]
+Letterbox = Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the data set; of COCO the folder with the pictures.")]
+Layout = Annotated[str, typer.Option(help="Layout of the data: yolo, coco or voc.")]
+Annotations = Annotated[Path | None, typer.Option(help="The file of instances, for coco.")]
+Split = Annotated[str, typer.Option(help="The list of pictures, for voc.")]
+
+#: How many shapes are drawn, and their seed: to learn from and calibrate on, and to measure on.
+SHAPES, HELD_OUT_SHAPES = (3000, 1), (500, 2)
+
+
+def detector_of(model: str, names: Path | None, letterbox: bool) -> Detector:
+    """The detector in the two files that ``model`` names, or that of shapes; raises ``ConfigurationError``."""
+    if not model:
+        if names is not None or letterbox:
+            raise ConfigurationError("--names and --letterbox belong to a detector of your own: give --model too")
+        return load_shapes_detector()
+    config, comma, weights = model.partition(",")
+    if not comma or not config or not weights:
+        raise ConfigurationError(f"--model takes two files, net.cfg,net.weights, got {model!r}")
+    return load_detector(config, weights, names, letterbox=letterbox)
+
+
+def coding_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Any:
+    """The code that options name, or "auto", which takes no parameters; raises ``ConfigurationError``."""
+    if name != "auto":
+        return code_of(name, steps=steps, base=base, spikes=spikes)
+    if (steps, base, spikes) != (None, None, None):
+        raise ConfigurationError("--coding auto chooses steps, base and spikes itself: leave them out")
+    return name
+
+
+def converted(
+    detector: Detector, calibration: Any, coding: Any, *, max_loss: float, negative: str | None
+) -> SpikingNetwork:
+    """The spiking network of ``detector``; "auto" searches for codes that still find what it finds."""
+    judge = DetectionJudge(detector.heads)
+    chosen: Any = negative  # convert refuses what it does not know
+    return snnconv.convert(
+        detector.network, calibration, coding=coding, negative=chosen, max_loss=max_loss, judge=judge
+    )
+
+
+def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:
+    """The pictures that can be read, and what is wrong with the others."""
+    found, failures = [], {}
+    for path in paths:
+        try:
+            found.append((path, read_image(path)))
+        except InputError as error:
+            failures[str(path)] = str(error)
+    return found, failures
+
+
+def check_samples(samples: int) -> None:
+    """Raise ``ConfigurationError`` unless so many pictures can be calibrated on."""
+    if samples < 1:
+        raise ConfigurationError(f"--samples must be at least 1, got {samples}")
+
+
+def calibration_pictures(folder: Path, most: int) -> tuple[list[Any], dict[str, str]]:
+    """The first pictures of a folder that can be read, ``most`` are tried, and what is wrong with the others."""
+    try:
+        paths = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise InputError(f"{folder} is no folder of pictures: {error.strerror or error}") from error
+    found, failures = read_pictures(paths[:most])
+    if not found:
+        raise InputError(f"{folder}: no picture can be read")
+    return [image for _, image in found], failures
+
+
+def labelled_pictures(data: Path, layout: str, names: Path | None, annotations: Path | None, split: str) -> BoxDataset:
+    """The data set in a folder of the given layout; raises ``ConfigurationError`` for what the layout lacks."""
+    if layout == "coco":
+        if annotations is None:
+            raise ConfigurationError("--annotations is missing; the layout coco needs the file of instances")
+        return read_coco(data, annotations)
+    if layout == "voc":
+        return read_voc(data, split, VOC_NAMES if names is None else read_names(names))
+    if layout != "yolo":
+        raise ConfigurationError(f"unknown layout {layout!r}; known layouts: yolo, coco, voc")
+    if names is None:
+        raise ConfigurationError("--names is missing; the layout yolo needs the file of class names")
+    return read_yolo_folder(data, read_names(names))

@@ -1,0 +1,81 @@
+"""The command that measures a converted detector on labelled pictures, beside the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from snnconv.cli import detectors
+from snnconv.cli.options import Base, Json, Negative, Spikes, Steps, write_json
+from snnconv.cli.progress import batches_with_progress
+from snnconv.detection import draw_shapes, evaluate
+from snnconv.detection.samples import LabelledPictures
+from snnconv.errors import ConfigurationError
+from snnconv.simulators import simulator_for
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def evaluate_detector(
+    model: detectors.Model = "",
+    names: detectors.Names = None,
+    data: detectors.Data = None,
+    layout: detectors.Layout = "yolo",
+    annotations: detectors.Annotations = None,
+    split: detectors.Split = "val",
+    calibration: Annotated[Path | None, typer.Option(help="Folder of pictures to calibrate on.")] = None,
+    samples: detectors.Samples = 64,
+    coding: detectors.Coding = "few-spike",
+    steps: Steps = None,
+    base: Base = None,
+    spikes: Spikes = None,
+    negative: Negative = None,
+    max_loss: detectors.MaxLoss = 2.0,
+    letterbox: detectors.Letterbox = False,
+    save: detectors.Save = None,
+    json_file: Json = None,
+) -> None:
+    """Measure mean average precision, latency, spikes and energy of a spiking detector beside the original.
+
+    Without --model, --data and --calibration this measures the detector of shapes that comes with snnconv, on pictures
+    that it draws. A code that streams is measured after 1, 2, 4, ... steps and at its end.
+    """
+    if len({bool(model), data is not None, calibration is not None}) > 1:
+        raise ConfigurationError(
+            "--model, --data and --calibration go together; without all three, the detector of shapes is measured"
+        )
+    detectors.check_samples(samples)
+    original = detectors.detector_of(model, names, letterbox)
+    code = detectors.coding_of(coding, steps=steps, base=base, spikes=spikes)
+    unread: dict[str, str] = {}
+    pictures: LabelledPictures
+    if data is None:
+        pictures = draw_shapes(*detectors.HELD_OUT_SHAPES)
+    else:
+        pictures = detectors.labelled_pictures(data, layout, names, annotations, split)
+    if calibration is None:
+        inputs, _ = draw_shapes(samples, detectors.SHAPES[1])
+    else:
+        found, unread = detectors.calibration_pictures(calibration, samples)
+        inputs = original.inputs(found)
+    network = detectors.converted(original, inputs, code, max_loss=max_loss, negative=negative)
+    if save is not None:
+        network.save(save)
+        console.print(f"written: {save}", markup=False)
+    marks = None
+    if network.timing is None:  # decoding boxes after every step would take longer than the steps
+        marks = [2**power for power in range(simulator_for(network).steps.bit_length())]
+    result = evaluate(
+        original.with_network(network),
+        pictures,
+        reference=original,
+        at=marks,
+        progress=lambda pieces: batches_with_progress(console, list(pieces), "measuring"),
+    )
+    for message in unread.values():
+        console.print(f"left out of calibration: {message}", markup=False)
+    console.print(str(result), markup=False)
+    write_json(json_file, result.to_dict())
