@@ -11,9 +11,10 @@ import numpy as np
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array
 from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, overflows, reaches
-from hw_export.rules import Rule, StreamRule, TableRule, rule_of
+from neurons.whole_rule import Rule, StreamRule, TableRule, whole_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+from snnconv.population import Population
 
 Per = Literal["channel", "population"]
 
@@ -147,7 +148,7 @@ def _quantized(
         name: float(max(seen.low.abs().max(), seen.high.abs().max())) / largest_input
         for name, seen in zip(found.inputs, network.input_ranges, strict=True)
     }
-    rules = {node: rule_of(population, windowed, resolution) for node, population in found.populations.items()}
+    rules = {node: _rule(population, windowed, resolution) for node, population in found.populations.items()}
     units = {**steps, **{node: rule.unit for node, rule in rules.items()}}
     for gate, described in found.gates.items():
         units[gate] = units[described.source]
@@ -179,6 +180,13 @@ def _quantized(
             saturated,
         )
     return IntegerNetwork(found, per, tuple(connections), populations, outputs, steps, largest_input)
+
+
+def _rule(population: Population, windowed: bool, resolution: int) -> Rule:
+    try:
+        return whole_rule(population.neuron, windowed, resolution)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{population.name}: {error}") from error
 
 
 def _per_payload(connection: Connection, unit: float) -> Connection:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw_export.maps import Array
-from hw_export.rules import Rule, TableRule
+from neurons.whole_rule import Rule, TableRule
 from snnconv.errors import ConfigurationError
 
 if TYPE_CHECKING:

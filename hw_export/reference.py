@@ -10,7 +10,7 @@ import numpy as np
 from hw_export.explicit import Gate
 from hw_export.integers import IntegerNetwork, IntegerPopulation
 from hw_export.maps import Array, Shape
-from hw_export.rules import StreamRule, TableRule
+from neurons.whole_rule import StreamRule, TableRule
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coding import WholeTable
 from hw_export.integers import IntegerNetwork
 from hw_export.maps import Array, Convolution, LinearMap, Sparse
-from hw_export.rules import TableRule
+from neurons.whole_rule import TableRule
 from snnconv.errors import ConfigurationError
 from snnconv.graph import Graph, Node, Ref
 from snnconv.network import SpikingNetwork
@@ -49,9 +48,8 @@ def _population(integers: IntegerNetwork, node: str) -> Population:
     rule = whole.rule
     if not isinstance(rule, TableRule):
         return changed
-    code = WholeTable(len(rule.payloads), rule.payloads, rule.thresholds, rule.limit, rule.resolution)
-    neuron = replace(population.neuron, code=code)  # type: ignore[type-var]
-    return replace(changed, code=code, neuron=neuron, shift=shift + 0.5)
+    neuron = replace(population.neuron, code=rule.code)  # type: ignore[type-var]
+    return replace(changed, code=rule.code, neuron=neuron, shift=shift + 0.5)
 
 
 class _Writer:

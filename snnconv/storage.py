@@ -283,9 +283,7 @@ def _encoded_fields(kind: str, value: Any) -> Iterator[tuple[str, Any]]:
         content = getattr(value, field.name)
         if isinstance(content, Code):
             yield field.name, {"code": _encode_object("code", content)}
-        elif content is None or isinstance(content, (bool, int, float, str)):
-            yield field.name, content
-        elif _is_table(content):
+        elif content is None or isinstance(content, (bool, int, float, str)) or _is_table(content):
             yield field.name, content
         else:
             raise StorageError(f"{kind} {type(value).__name__}: field {field.name} cannot be stored")

@@ -16,8 +16,8 @@ import snnconv
 from hw_export.explicit import Connection, Gate
 from hw_export.integers import IntegerNetwork, IntegerPopulation
 from hw_export.maps import Array, Convolution, Dense, Sparse
-from hw_export.rules import TableRule
 from hw_export.twin import spiking_network
+from neurons.whole_rule import TableRule
 from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork

@@ -11,7 +11,7 @@ from hw_export.fidelity import Fidelity
 from hw_export.integers import IntegerNetwork
 from hw_export.limits import CORES, Cores, cores_of
 from hw_export.ranges import Reach, reaches
-from hw_export.rules import Rule, StreamRule
+from neurons.whole_rule import Rule, StreamRule
 from snnconv.report import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.

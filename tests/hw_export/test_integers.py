@@ -16,9 +16,9 @@ from hw_export.explicit import explicit
 from hw_export.integers import IntegerNetwork, quantize
 from hw_export.ranges import MEMBRANE_LIMIT, payloads_of, reaches
 from hw_export.reference import IntegerRun, run_reference
-from hw_export.rules import TableRule
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
+from neurons.whole_rule import TableRule
 from snnconv import ConfigurationError, SpikingNetwork
 from tests.exported import CODES, NETWORKS, converted, images, model
 
