@@ -84,8 +84,9 @@ class Assembly:
     def steps(self) -> int:
         """Time steps until the last part has ended its last sample."""
         network = self.network
-        parts = [*network.populations.values(), *network.gates.values(), *network.outputs.values()]
-        return max(self._clock(part.depth).last for part in parts)
+        depths = [part.depth for part in network.populations.values()]
+        depths += [output.depth for output in network.outputs.values()]
+        return self._clock(max(depths)).last
 
     @property
     def channel_size(self) -> int:
@@ -204,7 +205,9 @@ class Assembly:
             bits = 0 if source.unit else _PAYLOAD_BITS
             if len(source.shape) == 3:
                 ones = np.ones((source.shape[0], 1, 1, 1), np.int8)
-                relay = self._convolution(Convolution(ones, (1, 1), (0, 0), (1, 1), source.shape[0]), source.shape, bits)
+                relay = self._convolution(
+                    Convolution(ones, (1, 1), (0, 0), (1, 1), source.shape[0]), source.shape, bits
+                )
             else:
                 relay = self._weighted(Sparse, identity(source.shape[0], np.int8, "csr"), bits)
             self._join(self._delayed(name, steps - 1), relay.s_in)

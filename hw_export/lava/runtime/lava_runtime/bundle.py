@@ -74,11 +74,10 @@ def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> Network:
     for entry in manifest.objects("inputs"):
         inputs[entry.name("name")] = Input(entry.name("name"), entry.shape(), entry.boolean("repeat"))
     for entry in manifest.objects("populations"):
-        part: Population | Gate
         if entry.get("rule") == "maximum":
-            part = gates[entry.name("name")] = read_gate(entry)
+            gates[entry.name("name")] = read_gate(entry)
         else:
-            part = populations[entry.name("name")] = read_population(entry, arrays)
+            populations[entry.name("name")] = read_population(entry, arrays)
     for entry in manifest.objects("outputs"):
         outputs[entry.name("name")] = Output(entry.name("name"), entry.shape(), entry.integer("depth", 1))
     names = [entry.name("name") for key in ("inputs", "populations", "outputs") for entry in manifest.objects(key)]
@@ -97,7 +96,8 @@ def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> Network:
 
 
 def _check_sizes(network: Network, manifest: Fields) -> None:
-    parts = [*network.inputs.values(), *network.populations.values(), *network.gates.values(), *network.outputs.values()]
+    parts: list[Input | Population | Gate | Output] = [*network.inputs.values(), *network.populations.values()]
+    parts += [*network.gates.values(), *network.outputs.values()]
     neurons = 0
     for part in parts:
         size = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import multiprocessing
 import multiprocessing.shared_memory
 import sys
 from typing import Any
@@ -24,7 +23,6 @@ def load_lava() -> str:
 
     Raises ``MissingLavaError`` where lava or a package that it needs is missing.
     """
-    _allow_fork()
     try:
         _import_lava()
     except ImportError as error:
@@ -39,13 +37,6 @@ def load_lava() -> str:
         return "unknown"
 
 
-def _allow_fork() -> None:
-    """Lava sets the start method when it is imported, which fails where one is set already."""
-    method = multiprocessing.get_start_method(allow_none=True)
-    if method not in (None, "fork"):
-        raise MissingLavaError(f"lava needs the start method 'fork', this interpreter uses {method!r}")
-
-
 def _import_lava() -> None:
     original = dataclasses.dataclass
 
@@ -58,7 +49,7 @@ def _import_lava() -> None:
     # From Python 3.11 a default of a field must be hashable; lava's encoders, which it takes as defaults, are not.
     dataclasses.dataclass = hashable
     try:
-        import lava.magma.compiler.var_model
+        import lava.magma.compiler.var_model  # noqa: F401
     finally:
         dataclasses.dataclass = original
     from lava.magma.core.process.ports.ports import ReshapePort

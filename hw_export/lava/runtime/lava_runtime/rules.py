@@ -34,7 +34,7 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Populati
 
 def _values(entry: Fields, key: str, arrays: Mapping[str, np.ndarray], shape: Shape) -> np.ndarray:
     array = entry.array(key, arrays, "int32")
-    if array.ndim != len(shape) or any(size not in (1, full) for size, full in zip(array.shape, shape)):
+    if array.ndim != len(shape) or any(size not in (1, full) for size, full in zip(array.shape, shape, strict=True)):
         raise BundleError(f"{entry.where}.{key} has shape {list(array.shape)}, it must broadcast to {list(shape)}")
     return array
 

@@ -50,7 +50,7 @@ def _convolution(entry: Fields, arrays: Mapping[str, np.ndarray], source: Shape,
         result.append((source[1 + axis] + 2 * padding[axis] - reach) // stride[axis] + 1)
     if tuple(result) != target:
         raise BundleError(f"{entry.where}: the convolution makes {result}, its target has shape {list(target)}")
-    if max(padding) > 1 << 16 or np.prod([size + 2 * p for size, p in zip(source[1:], padding)]) > 1 << 31:
+    if max(padding) > 1 << 16 or (source[1] + 2 * padding[0]) * (source[2] + 2 * padding[1]) * source[0] > 1 << 31:
         raise BundleError(f"{entry.where}.padding is {list(padding)}, which no kernel can need")
     return Convolution(weight, stride, padding, dilation, groups)
 

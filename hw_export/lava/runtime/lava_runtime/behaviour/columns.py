@@ -36,7 +36,7 @@ class Columns:
         kind: type = np.float32 if integers and self.largest_sum < 1 << 24 else np.float64
         if kind not in self.matrices:
             self.matrices[kind] = np.ascontiguousarray(self.matrix, kind)
-        values = payload.astype(kind)
+        values: np.ndarray = payload.astype(kind)
         if any(self.padding):
             values = np.pad(values, ((self.padding[0],) * 2, (self.padding[1],) * 2, (0, 0)))
         weights = self.matrices[kind]

@@ -83,7 +83,7 @@ class _StreamModel(_NeuronModel):
                 self.potential[fired] = 0
             else:
                 np.subtract(self.potential, self.threshold, out=self.potential, where=fired)
-            return fired
+            return np.asarray(fired)
         charge = self.gains * self.threshold.astype(self.exact)
         fired = self.potential >= charge
         payload = np.where(fired, self.gains, 0)
@@ -146,7 +146,8 @@ class _TableModel(_NeuronModel):
         column = step - rule.fire_from
         if not 0 <= column < rule.payloads.size:
             return None
-        charge, sign = self.threshold.astype(self.exact), 1
+        charge = self.threshold.astype(self.exact)
+        sign: np.ndarray | int = 1
         reached = self.potential
         if rule.reciprocal_slope is not None:
             if column == 0:

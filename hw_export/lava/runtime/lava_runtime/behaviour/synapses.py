@@ -83,19 +83,19 @@ class _ConvModel(_SynapseModel):
     num_weight_bits: Any = LavaPyType(np.ndarray, np.int32)
 
     def prepare(self) -> None:
-        geometry = [
+        stride, padding, dilation = (
             tuple(int(item) for item in variable) for variable in (self.stride, self.padding, self.dilation)
-        ]
-        self.columns = Columns(self.weight, *geometry, int(self.groups.item()), self.silence.shape)
+        )
+        groups = int(self.groups.item())
+        self.columns = Columns(self.weight, stride, padding, dilation, groups, self.silence.shape)
 
     def transmit(self, payload: np.ndarray) -> np.ndarray:
         current = self.columns.convolve(payload, self.fixed)
         if not self.fixed:
             return current
-        whole = current.astype(np.int32)
-        if self.columns.largest_sum >= 1 << 23:  # Lava's convolution wraps at 24 bits
-            whole = (current.astype(np.int64) + (1 << 23)) % (1 << 24) - (1 << 23)
-        return whole
+        if self.columns.largest_sum < 1 << 23:
+            return current.astype(np.int32)
+        return (current.astype(np.int64) + (1 << 23)) % (1 << 24) - (1 << 23)  # as Lava's convolution wraps
 
 
 class _DenseModel(_SynapseModel):
@@ -110,11 +110,11 @@ class _DenseModel(_SynapseModel):
 
     def transmit(self, payload: np.ndarray) -> np.ndarray:
         active = np.flatnonzero(payload)
-        rows = self.rows
+        rows: np.ndarray = self.rows
         if active.size * 4 < len(rows):
             rows, payload = rows[active], payload[active]
         if self.fixed and self.reach * float(np.abs(payload).max()) < 1 << 24:
-            current = payload.astype(np.float32) @ rows
+            current: np.ndarray = payload.astype(np.float32) @ rows
         else:
             current = payload.astype(np.float64) @ rows
         return current.astype(np.int64) >> self.shift if self.fixed else np.asarray(current)
