@@ -96,15 +96,18 @@ def launch(
             raise LavaError(
                 f"the disk of {tempfile.gettempdir()} is full: free some space, or let TMPDIR name another folder"
             ) from error
-        raise LavaError(f"the run on Lava could not be started: {error}") from error
+        raise LavaError(f"the run on Lava could not be carried out: {error}") from error
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """An .npz file whose names may be any, which ``numpy.savez`` does not allow."""
     with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
         for name, array in arrays.items():
+            values = np.asarray(array)
+            if values.dtype.kind not in "iu":
+                raise LavaError(f"input {name!r} is {values.dtype}, it must hold integers")
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                np.lib.format.write_array(member, values, allow_pickle=False)
 
 
 def _read(path: Path) -> LavaResult:

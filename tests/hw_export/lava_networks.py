@@ -119,9 +119,8 @@ def gates() -> Builder:
     net.gate("leader", "table", "ranked", (2, 3), (2, 1), ((0, 1), (1, 1)), (2, 1))
     net.gate("again", "leader", "ranked", (2, 2), (1, 2))
     net.output("sum", (3,), 3)
-    for source in ("image",):
-        net.convolution(source, "signed", largest=20)
-        net.convolution(source, "table", largest=20)
+    net.convolution("image", "signed", largest=20)
+    net.convolution("image", "table", largest=20)
     for gate in ("first", "growth", "leader", "again"):
         net.sparse(gate, "sum")
     return net
@@ -137,8 +136,8 @@ def parts() -> Builder:
     net.dense("left", "left neurons")
     net.population("right neurons", (2, 2, 2), 1, stream())
     net.convolution("right", "right neurons")
-    net.population("alone", (3,), 2, {**stream()}, theta=2)
-    net.population("dead end", (2, 1, 1), 3, stream())
+    net.population("alone", (3,), 2, stream(), theta=4)
+    net.population("dead end", (2, 1, 1), 3, stream(negative=negative("graded")))
     net.dense("alone", "dead end")
     net.output("left sum", (2,), 2)
     net.dense("left neurons", "left sum")

@@ -69,7 +69,7 @@ def main() -> int:
         traceback.print_exc()
         return FAILED
     finally:
-        if folder is not None and options.folder is None:
+        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
     return DONE
 
@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--record", action="append", default=[], metavar="NAME", help="keep what a population sends")
     parser.add_argument("--hardware", action="store_true", help="compile synapses for Loihi 2")
     parser.add_argument("--prefix", help="what the names of shared memory start with; end with the parent process")
-    parser.add_argument("--folder", help="where to keep what processes write")
+    parser.add_argument("--folder", help="an empty folder for what processes write; it is removed")
     return parser.parse_args()
 
 

@@ -19,6 +19,7 @@ from lava_runtime.behaviour import gate as gate_models
 from lava_runtime.behaviour import neurons as neuron_models
 from lava_runtime.behaviour import synapses as synapse_models
 from lava_runtime.clock import Clock
+from lava_runtime.errors import RunError
 from lava_runtime.journal import Page
 from lava_runtime.layout import Shape, lava_order, lava_shape, to_lava
 from lava_runtime.network import (
@@ -37,8 +38,11 @@ from lava_runtime.processes.neurons import SignedStreamNeurons, StreamNeurons, T
 
 #: Bits of a payload; 0 stands for a spike without one.
 _PAYLOAD_BITS = 24
-#: Lava's own width of a channel in messages, and how much memory all channels may take before it shrinks.
-_WIDEST_CHANNEL, _CHANNEL_BYTES = 64, 1 << 28
+#: Messages that a channel holds in Lava, and how few suffice.
+_WIDEST_CHANNEL, _NARROWEST_CHANNEL = 64, 2
+#: How much memory all channels may take before they hold fewer messages; never more than half of what is free.
+_CHANNEL_BYTES = 1 << 28
+_SHARED_MEMORY = "/dev/shm"
 
 #: Models by process, in fixed and in floating point.
 _OWN_MODELS: dict[type, tuple[type, type]] = {
@@ -90,8 +94,18 @@ class Assembly:
 
     @property
     def channel_size(self) -> int:
-        """How many messages a channel holds."""
-        return int(max(2, min(_WIDEST_CHANNEL, _CHANNEL_BYTES // max(1, self._channel_bytes))))
+        """How many messages a channel holds; ``RunError`` where shared memory has no room for the least."""
+        room, needed = _CHANNEL_BYTES, max(1, self._channel_bytes)
+        if os.path.isdir(_SHARED_MEMORY):
+            system = os.statvfs(_SHARED_MEMORY)
+            free = system.f_bavail * system.f_frsize
+            if needed * _NARROWEST_CHANNEL > free:
+                raise RunError(
+                    f"{_SHARED_MEMORY} has {free >> 20} MB left, the channels of this network need "
+                    f"{needed * _NARROWEST_CHANNEL >> 20}: make it larger (docker run --shm-size)"
+                )
+            room = min(room, free // 2)
+        return max(_NARROWEST_CHANNEL, min(_WIDEST_CHANNEL, room // needed))
 
     def build(self) -> None:
         """Make every process and connect them."""

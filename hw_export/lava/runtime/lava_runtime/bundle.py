@@ -131,10 +131,11 @@ def _check_gate(network: Network, name: str, inner: tuple[str, ...] = ()) -> Non
         if max(before, after) >= reach:
             raise BundleError(f"gate {name!r} has padding {gate.padding[axis]}, wider than its window of {reach}")
         sizes.append((size + before + after - reach) // gate.stride[axis] + 1)
-        positions = np.arange(max(sizes[-1], 0))[:, None] * gate.stride[axis] - before
-        elements = positions + np.arange(gate.kernel[axis]) * gate.dilation[axis]
-        if not ((elements >= 0) & (elements < size)).any(1).all():
-            raise BundleError(f"gate {name!r} has a window that holds nothing but padding")
+        # windows that begin within the map hold its element there, and none begins behind it
+        for start in range(-before, min(0, size + after - reach + 1), gate.stride[axis]):
+            first = -(start // gate.dilation[axis])
+            if first >= gate.kernel[axis] or start + first * gate.dilation[axis] >= size:
+                raise BundleError(f"gate {name!r} has a window that holds nothing but padding")
     if tuple(sizes) != gate.shape:
         raise BundleError(f"gate {name!r} has shape {gate.shape}, its source and window make {tuple(sizes)}")
 

@@ -57,18 +57,18 @@ class Fields:
             raise self.wrong(key, "one of " + ", ".join(sorted(options)))
         return value
 
-    def integers(self, key: str, least: int, lengths: Collection[int]) -> tuple[int, ...]:
+    def integers(self, key: str, least: int, lengths: Collection[int], most: int = LARGEST) -> tuple[int, ...]:
         value = self.get(key)
         if (
             type(value) is not list
             or len(value) not in lengths
-            or not all(type(item) is int and least <= item <= LARGEST for item in value)
+            or not all(type(item) is int and least <= item <= most for item in value)
         ):
-            raise self.wrong(key, f"a list of {' or '.join(map(str, lengths))} integers from {least}")
+            raise self.wrong(key, f"a list of {' or '.join(map(str, lengths))} integers from {least} to {most}")
         return tuple(value)
 
-    def pair(self, key: str, least: int) -> tuple[int, int]:
-        first, second = self.integers(key, least, (2,))
+    def pair(self, key: str, least: int, most: int = LARGEST) -> tuple[int, int]:
+        first, second = self.integers(key, least, (2,), most)
         return first, second
 
     def shape(self, key: str = "shape") -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import sys
@@ -93,6 +92,6 @@ def _end(runtime: Any) -> None:
     for actor in infrastructure.actors:
         actor.kill()
     for actor in infrastructure.actors:
-        os.waitpid(actor.pid, 0) if actor._popen.returncode is None else None
+        actor._popen.wait()
     infrastructure.actors.clear()
     infrastructure._smm.shutdown()

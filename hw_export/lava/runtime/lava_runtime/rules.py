@@ -11,6 +11,9 @@ from lava_runtime.fields import Fields
 from lava_runtime.layout import Shape
 from lava_runtime.network import Gate, NegativeSide, Population, StreamRule, TableRule
 
+#: Elements of a pooling window, or of its padding, along one axis.
+_WIDEST = 1 << 12
+
 
 def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Population:
     """The population that ``entry`` describes; ``BundleError`` if it describes none."""
@@ -83,9 +86,9 @@ def read_gate(entry: Fields) -> Gate:
         depth=entry.integer("depth"),
         unit=False,  # it may take back what it sent
         source=entry.name("source"),
-        kernel=entry.pair("kernel", 1),
+        kernel=entry.pair("kernel", 1, _WIDEST),
         stride=entry.pair("stride", 1),
-        padding=(sides.pair("height", 0), sides.pair("width", 0)),
+        padding=(sides.pair("height", 0, _WIDEST), sides.pair("width", 0, _WIDEST)),
         dilation=entry.pair("dilation", 1),
         mode=entry.choice("mode", ("accumulated", "ranked")),
     )
