@@ -1,0 +1,1 @@
+"""The program that runs a bundle on Lava: it knows numpy, scipy and lava, and nothing of the converter."""

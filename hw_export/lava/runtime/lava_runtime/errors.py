@@ -1,0 +1,15 @@
+"""Errors of the runtime: each says what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+
+class BundleError(Exception):
+    """A bundle or its inputs are truncated, altered, from a future version, or no such thing."""
+
+
+class MissingLavaError(Exception):
+    """This interpreter has no lava-nc, or lacks a package that it needs."""
+
+
+class RunError(Exception):
+    """A process of the network failed while it was built or while it ran."""

@@ -1,0 +1,94 @@
+"""Rules of populations and gates, read from a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from lava_runtime.errors import BundleError
+from lava_runtime.fields import Fields
+from lava_runtime.layout import Shape
+from lava_runtime.network import Gate, NegativeSide, Population, StreamRule, TableRule
+
+#: Elements of a pooling window, or of its padding, along one axis.
+_WIDEST = 1 << 12
+
+
+def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Population:
+    """The population that ``entry`` describes; ``BundleError`` if it describes none."""
+    shape = entry.shape()
+    threshold = _values(entry, "threshold", arrays, shape)
+    if threshold.min() < 1:
+        raise BundleError(f"{entry.where}.threshold holds {threshold.min()}, thresholds are at least 1")
+    rule = entry.choice("rule", ("stream", "table"))
+    return Population(
+        name=entry.name("name"),
+        shape=shape,
+        depth=entry.integer("depth", 1),
+        unit=entry.boolean("unit"),
+        rule=_stream(entry) if rule == "stream" else _table(entry, arrays, int(threshold.max())),
+        threshold=threshold,
+        initial=_values(entry, "initial", arrays, shape),
+        bias=_values(entry, "bias", arrays, shape),
+        bias_every_step=entry.boolean("bias_every_step"),
+    )
+
+
+def _values(entry: Fields, key: str, arrays: Mapping[str, np.ndarray], shape: Shape) -> np.ndarray:
+    array = entry.array(key, arrays, "int32")
+    if array.ndim != len(shape) or any(size not in (1, full) for size, full in zip(array.shape, shape, strict=True)):
+        raise BundleError(f"{entry.where}.{key} has shape {list(array.shape)}, it must broadcast to {list(shape)}")
+    return array
+
+
+def _stream(entry: Fields) -> StreamRule:
+    gain = entry.integer("gain", 1, 2)
+    negative = None
+    if entry.get("negative") is not None:
+        side = entry.object("negative")
+        negative = NegativeSide(
+            side.choice("kind", ("graded", "imbalanced")),
+            side.integer("reciprocal_slope", 1, 1 << 23),
+            side.boolean("halved"),
+        )
+    return StreamRule(
+        entry.choice("reset", ("subtract", "zero")),
+        gain,
+        entry.optional_integer("largest_gain", 1),
+        negative,
+    )
+
+
+def _table(entry: Fields, arrays: Mapping[str, np.ndarray], threshold: int) -> TableRule:
+    payloads = entry.array("payloads", arrays, "int32")
+    thresholds = entry.array("thresholds", arrays, "int32")
+    if payloads.ndim != 1 or payloads.size == 0:
+        raise BundleError(f"{entry.where}.payloads has shape {list(payloads.shape)}, it must be one row")
+    if thresholds.ndim != 2 or thresholds.shape[0] == 0 or thresholds.shape[1] != payloads.size:
+        raise BundleError(f"{entry.where}.thresholds has shape {list(thresholds.shape)}, not rows of {payloads.size}")
+    slope = entry.optional_integer("reciprocal_slope", 1)
+    largest = max(int(abs(table.astype(np.int64)).max()) for table in (payloads, thresholds))
+    if largest * threshold * (slope or 1) >= 1 << 62:
+        raise BundleError(f"{entry.where}: thresholds times the table exceed 62 bits")
+    return TableRule(entry.integer("fire_from"), payloads, thresholds, entry.optional_integer("limit"), slope)
+
+
+def read_gate(entry: Fields) -> Gate:
+    """The gate that ``entry`` describes; ``BundleError`` if it describes none."""
+    padding = entry.get("padding")
+    if type(padding) is not list or len(padding) != 2:
+        raise entry.wrong("padding", "two pairs of integers")
+    sides = Fields({"height": padding[0], "width": padding[1]}, f"{entry.where}.padding")
+    return Gate(
+        name=entry.name("name"),
+        shape=entry.shape(),
+        depth=entry.integer("depth"),
+        unit=False,  # it may take back what it sent
+        source=entry.name("source"),
+        kernel=entry.pair("kernel", 1, _WIDEST),
+        stride=entry.pair("stride", 1),
+        padding=(sides.pair("height", 0, _WIDEST), sides.pair("width", 0, _WIDEST)),
+        dilation=entry.pair("dilation", 1),
+        mode=entry.choice("mode", ("accumulated", "ranked")),
+    )
