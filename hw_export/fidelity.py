@@ -41,6 +41,6 @@ def fidelity(network: SpikingNetwork, original: SpikingNetwork, inputs: Sequence
     errors = [float((two - one).square().mean() / one.var().clamp(min=1e-30)) for one, two in joined]
     agreement = None
     if len(joined) == 1 and joined[0][0].dim() == 2 and joined[0][0].shape[1] > 1:
-        exact, found = (scores.argmax(1) for scores in joined[0])
-        agreement = 100.0 * float(torch.eq(exact, found).double().mean())
+        decisions = [scores.argmax(1) for scores in joined[0]]
+        agreement = 100.0 * float((decisions[0] == decisions[1]).double().mean())
     return Fidelity(len(joined[0][0]), (sum(errors) / len(errors)) ** 0.5, agreement)

@@ -15,7 +15,9 @@ import numpy as np
 import snnconv
 from hw_export.explicit import Connection, Gate
 from hw_export.integers import IntegerNetwork, IntegerPopulation
+from hw_export.lava.report import runs_built_in
 from hw_export.maps import Array, Convolution, Dense, Sparse
+from hw_export.ranges import reaches
 from hw_export.twin import spiking_network
 from neurons.whole_rule import TableRule
 from snnconv.errors import StorageError
@@ -71,11 +73,13 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         arrays[name] = np.ascontiguousarray(values.astype(dtype))
         return name
 
+    bounds = {reach.node: reach for reach in reaches(integers)}
     stations = []
     for node, shape in integers.explicit.shapes.items():
         entry: dict[str, Any] = {"name": node, "shape": list(shape), "depth": depths[node]}
         if node in integers.populations:
             entry |= _population(integers, node, integers.populations[node], keep)
+            entry["built_in"] = runs_built_in(integers.populations[node], bounds[node])
         else:
             entry |= _gate(integers.explicit.gates[node], integers.network.timing is not None)
         stations.append(entry)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from hw_export.lava.launch import LavaResult, launch
 from torch import Tensor
 
 from hw_export.lava.bundle import read_network
+from hw_export.lava.launch import LavaResult, launch
 from hw_export.maps import Array
-from snnconv.data.batches import Inputs
+from snnconv.data.batches import Inputs, as_inputs
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Run
 
@@ -33,7 +33,8 @@ def run_bundle(
 ) -> tuple[Run, LavaResult]:
     """What a run of the bundle yields, as ``snn.run`` would say it, and as Lava said it; see ``hw_export.lava.run``."""
     network, manifest, arrays = read_network(path)
-    tensors = network.check(tuple(inputs) if isinstance(inputs, (list, tuple)) else inputs)
+    # Inputs are rounded to few bits, so their precision does not matter.
+    tensors = network.check(tuple(tensor.cpu().to(network.like) for tensor in as_inputs(inputs, "input")))
     nodes = list(network.populations) if "rasters" in record else [network.node_of(name) for name in record]
     result = launch(
         path,

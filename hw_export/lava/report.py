@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_export.fidelity import Fidelity
-from hw_export.integers import IntegerNetwork
+from hw_export.integers import IntegerNetwork, IntegerPopulation
 from hw_export.limits import CORES, Cores, cores_of
 from hw_export.ranges import Reach, reaches
-from neurons.whole_rule import Rule, StreamRule
+from neurons.whole_rule import StreamRule
 from snnconv.report import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
 BUILT_IN_LIMIT = 2**17 - 1
+_BUILT_IN_BIAS = 2**15 - 1
 BUILT_IN, SIMULATION = "built-in processes", "simulation only (needs microcode)"
 
 
@@ -90,10 +91,15 @@ def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
     return tuple(found)
 
 
-def runs_built_in(rule: Rule, bound: Reach) -> bool:
-    """Whether Lava's own LIF neuron computes ``rule`` exactly: a reset to zero and potentials that it can hold."""
+def runs_built_in(population: IntegerPopulation, bound: Reach) -> bool:
+    """Whether Lava's own LIF neuron computes it exactly: a reset to zero, and potentials and biases it can hold."""
+    rule = population.rule
     alike = isinstance(rule, StreamRule) and rule.reset == "zero" and rule.gain == 1 and rule.negative is None
-    return alike and not getattr(rule, "halved", True) and bound.size <= BUILT_IN_LIMIT
+    return alike and not getattr(rule, "halved", True) and bound.size <= BUILT_IN_LIMIT and _holds_bias(population)
+
+
+def _holds_bias(population: IntegerPopulation) -> bool:
+    return int(np.abs(population.bias).max()) <= _BUILT_IN_BIAS
 
 
 def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bool, str]:
@@ -101,9 +107,10 @@ def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bo
         return False, "max pooling of spikes"
     if node in integers.outputs:
         return True, "sums are read by the host"
-    rule = integers.populations[node].rule
+    population = integers.populations[node]
+    rule = population.rule
     assert bound is not None
-    if runs_built_in(rule, bound):
+    if runs_built_in(population, bound):
         return True, "LIFReset"
     if not isinstance(rule, StreamRule):
         return False, "window code"
@@ -115,6 +122,8 @@ def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bo
         return False, "reset by subtraction"
     if rule.halved:
         return False, "an initial potential"
+    if not _holds_bias(population):
+        return False, f"biases beyond +-{_BUILT_IN_BIAS}"
     return False, f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw_export.lava.run import MAIN, LavaError, launch
+from hw_export.lava.launch import MAIN, LavaError, launch
 from tests.hw_export.lava_bundles import Builder, negative, stream
 from tests.hw_export.lava_networks import NETWORKS, table
 

@@ -16,8 +16,8 @@ from types import FrameType
 import numpy as np
 import pytest
 
-from hw_export.lava import run
-from hw_export.lava.run import LavaError, launch
+import hw_export.lava.launch as launching
+from hw_export.lava.launch import LavaError, launch
 from tests.hw_export.lava_bundles import Builder, stream
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     token = f"{os.getpid():x}"
-    monkeypatch.setattr(run.secrets, "token_hex", lambda _: token)
+    monkeypatch.setattr(launching.secrets, "token_hex", lambda _: token)
     yield folder
     assert list(folder.iterdir()) == []
     assert processes_of(folder) == []
@@ -64,7 +64,7 @@ def break_neurons(monkeypatch: pytest.MonkeyPatch, folder: Path, statement: str,
     """Let the runtime be one whose neurons execute ``statement`` instead of ``method``."""
     program = f"""
 import os, signal, sys, time
-sys.path.insert(0, {str(run.MAIN.parent)!r})
+sys.path.insert(0, {str(launching.MAIN.parent)!r})
 import main
 from lava_runtime.compatibility import load_lava
 load_lava()
@@ -76,7 +76,7 @@ os._exit(main.main())
 """
     path = folder.parent / "broken.py"
     path.write_text(program)
-    monkeypatch.setattr(run, "MAIN", path)
+    monkeypatch.setattr(launching, "MAIN", path)
 
 
 def attempt(folder: Path, timeout: float = 120.0) -> str:
@@ -138,7 +138,7 @@ def test_the_run_ends_where_its_launcher_is_killed(tmp_path: Path) -> None:
     program = f"""
 import numpy, tempfile
 tempfile.tempdir = {str(tmp_path)!r}
-from hw_export.lava.run import launch
+from hw_export.lava.launch import launch
 launch({str(net.save(tmp_path / "net.npz"))!r}, {{"image": numpy.ones((1000, 3), int)}})
 """
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as launcher:
@@ -159,10 +159,10 @@ launch({str(net.save(tmp_path / "net.npz"))!r}, {{"image": numpy.ones((1000, 3),
 def test_an_interpreter_without_lava_is_told_how_to_get_it(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = scratch.parent / "without.py"
     program.write_text(
-        f"import os, sys\nsys.path.insert(0, {str(run.MAIN.parent)!r})\nsys.modules['lava'] = None\n"
+        f"import os, sys\nsys.path.insert(0, {str(launching.MAIN.parent)!r})\nsys.modules['lava'] = None\n"
         "import main\nos._exit(main.main())\n"
     )
-    monkeypatch.setattr(run, "MAIN", program)
+    monkeypatch.setattr(launching, "MAIN", program)
     message = attempt(scratch)
     assert "pip install --no-deps --ignore-requires-python lava-nc==0.10.0" in message
     assert "pip install numpy scipy networkx asteval" in message
@@ -191,15 +191,15 @@ def test_a_full_disk_is_called_so(scratch: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_write", full)
+        patch.setattr(launching, "_write", full)
         assert "is full" in attempt(scratch)
     program = scratch.parent / "full.py"
     program.write_text(
-        f"import errno, os, sys\nsys.path.insert(0, {str(run.MAIN.parent)!r})\nimport main\n"
+        f"import errno, os, sys\nsys.path.insert(0, {str(launching.MAIN.parent)!r})\nimport main\n"
         "def full(*arguments):\n    raise OSError(errno.ENOSPC, 'full')\nos.posix_fallocate = full\n"
         "os._exit(main.main())\n"
     )
-    monkeypatch.setattr(run, "MAIN", program)
+    monkeypatch.setattr(launching, "MAIN", program)
     assert "the disk is full" in attempt(scratch)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw_export.lava.run import LavaResult, launch
+from hw_export.lava.launch import LavaResult, launch
 from tests.hw_export.lava_networks import NETWORKS
 from tests.hw_export.lava_reference import Reference, simulate
 
@@ -58,7 +58,7 @@ def differences(name: str, result: LavaResult) -> list[str]:
     assert set(result.rasters) == set(result.spikes) == set(reference.rasters)
     wrong = [key for key, values in reference.outputs.items() if not np.array_equal(result.outputs[key], values)]
     wrong += [key for key, values in reference.rasters.items() if not np.array_equal(result.rasters[key], values)]
-    wrong += [key for key, values in reference.rasters.items() if result.spikes[key] != np.count_nonzero(values)]
+    wrong += [key for key, values in reference.rasters.items() if result.spikes[key].sum() != np.count_nonzero(values)]
     return wrong
 
 

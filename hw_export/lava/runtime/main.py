@@ -117,8 +117,8 @@ def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str) -
     seconds = run_guarded(assembly.processes, config, assembly.steps, assembly.channel_size, alive)
     arrays = {f"outputs.{name}": page.open() for name, page in assembly.sums.items()}
     arrays |= {f"rasters.{name}": page.open() for name, page in assembly.rasters.items()}
+    arrays |= {f"spikes.{name}": page.open() for name, page in assembly.spikes.items()}
     report = {
-        "spikes": {name: float(page.open()[0]) for name, page in assembly.spikes.items()},
         "seconds": {"build": built - began, **seconds},
         "steps": assembly.steps,
     }

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
+from lava.proc.lif.models import PyLifResetModelBitAcc, PyLifResetModelFloat
+from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix, identity
@@ -32,12 +34,14 @@ from lava_runtime.network import (
     SparseSynapses,
     StreamRule,
 )
-from lava_runtime.processes.ends import SampleSink, SampleSource, Tie
+from lava_runtime.processes.ends import Journal, SampleSink, SampleSource, Tie
 from lava_runtime.processes.gate import MaximumGate
 from lava_runtime.processes.neurons import SignedStreamNeurons, StreamNeurons, TableNeurons
 
 #: Bits of a payload; 0 stands for a spike without one.
 _PAYLOAD_BITS = 24
+#: A LIF neuron of Lava forgets its current at once with this decay, and holds potentials finer than weights by 2^6.
+_NO_CURRENT_MEMORY, _WEIGHT_EXPONENT = 4095, 6
 #: Messages that a channel holds in Lava, and how few suffice.
 _WIDEST_CHANNEL, _NARROWEST_CHANNEL = 64, 2
 #: How much memory all channels may take before they hold fewer messages; never more than half of what is free.
@@ -49,6 +53,8 @@ _OWN_MODELS: dict[type, tuple[type, type]] = {
     SampleSource: (end_models.SourceFixed, end_models.SourceFloat),
     SampleSink: (end_models.SinkFixed, end_models.SinkFloat),
     Tie: (end_models.TieModel, end_models.TieModel),
+    Journal: (end_models.JournalFixed, end_models.JournalFloat),
+    LIFReset: (PyLifResetModelBitAcc, PyLifResetModelFloat),
     StreamNeurons: (neuron_models.StreamFixed, neuron_models.StreamFloat),
     SignedStreamNeurons: (neuron_models.SignedStreamFixed, neuron_models.SignedStreamFloat),
     TableNeurons: (neuron_models.TableFixed, neuron_models.TableFloat),
@@ -152,13 +158,16 @@ class Assembly:
         return process
 
     def _journal(self, part: Population | Gate) -> dict[str, Page | None]:
-        self.spikes[part.name] = self._page("spikes", part.name, (1,), "float64")
+        self.spikes[part.name] = self._page("spikes", part.name, part.shape, "int64")
         if part.name in self.record:
             shape = (self._count, self.network.steps, *part.shape)
             self.rasters[part.name] = self._page("rasters", part.name, shape, "int32")
         return {"spikes": self.spikes[part.name], "raster": self.rasters.get(part.name)}
 
     def _add_population(self, population: Population) -> None:
+        if population.built_in:
+            self._add_built_in(population)
+            return
         rule, rank = population.rule, len(population.shape)
         kind: type[Any] = TableNeurons
         if isinstance(rule, StreamRule):
@@ -175,6 +184,24 @@ class Assembly:
         )
         self._ports[population.name, 0] = self._add(neurons).s_out
         self._targets[population.name] = neurons.a_in
+
+    def _add_built_in(self, population: Population) -> None:
+        """Lava's own neurons without leak; they fire above their threshold, where ours fire at it."""
+        rank = len(population.shape)
+        neurons = LIFReset(
+            shape=lava_shape(population.shape),
+            du=_NO_CURRENT_MEMORY if self.fixed else 1,
+            dv=0,
+            vth=to_lava(population.threshold, rank) - (1 if self.fixed else 0.5),
+            bias_mant=to_lava(population.bias, rank),
+            bias_exp=_WEIGHT_EXPONENT if self.fixed else 0,
+            reset_interval=self.network.interval,
+            reset_offset=(population.depth + 1) % self.network.interval,
+        )
+        self._ports[population.name, 0] = self._add(neurons).s_out
+        self._targets[population.name] = neurons.a_in
+        journal = Journal(shape=neurons.s_out.shape, clock=self._clock(population.depth), **self._journal(population))
+        self._join(neurons.s_out, self._add(journal).a_in)
 
     def _add_gate(self, gate: Gate) -> None:
         if (gate.name, 0) in self._ports:

@@ -37,7 +37,7 @@ class Page:
 
 
 class Recorder:
-    """Counts what a process sends that is not zero, and keeps all of it if there is a page for it."""
+    """Counts what each neuron sends that is not zero, and keeps all of it if there is a page for it."""
 
     def __init__(self, spikes: Page, raster: Page | None) -> None:
         self.spikes = spikes.open()
@@ -45,8 +45,8 @@ class Recorder:
 
     def note(self, sample: int, step: int, payload: np.ndarray) -> None:
         """Take ``payload``, in the order of the bundle, down."""
-        fired = np.count_nonzero(payload)
-        if fired:
-            self.spikes[0] += fired
+        fired = payload != 0
+        if fired.any():
+            self.spikes += fired
             if self.raster is not None:
                 self.raster[sample, step] = payload

@@ -67,6 +67,8 @@ class Population:
     initial: np.ndarray
     bias: np.ndarray
     bias_every_step: bool
+    #: Lava's own neurons compute it.
+    built_in: bool
 
 
 @dataclass(frozen=True)

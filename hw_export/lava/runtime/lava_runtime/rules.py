@@ -13,6 +13,8 @@ from lava_runtime.network import Gate, NegativeSide, Population, StreamRule, Tab
 
 #: Elements of a pooling window, or of its padding, along one axis.
 _WIDEST = 1 << 12
+#: Of Lava's own neurons, in units of weights.
+_LARGEST_THRESHOLD, _LARGEST_BIAS = (1 << 17) - 1, (1 << 15) - 1
 
 
 def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Population:
@@ -22,7 +24,7 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Populati
     if threshold.min() < 1:
         raise BundleError(f"{entry.where}.threshold holds {threshold.min()}, thresholds are at least 1")
     rule = entry.choice("rule", ("stream", "table"))
-    return Population(
+    population = Population(
         name=entry.name("name"),
         shape=shape,
         depth=entry.integer("depth", 1),
@@ -32,7 +34,21 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Populati
         initial=_values(entry, "initial", arrays, shape),
         bias=_values(entry, "bias", arrays, shape),
         bias_every_step=entry.boolean("bias_every_step"),
+        built_in=entry.get("built_in") is not None and entry.boolean("built_in"),
     )
+    if population.built_in and not _lava_can(population):
+        raise BundleError(
+            f"{entry.where} is said to run on Lava's own neurons, which reset to zero, start from zero, fire spikes "
+            f"of 1 and hold thresholds and biases up to {_LARGEST_THRESHOLD} and {_LARGEST_BIAS}"
+        )
+    return population
+
+
+def _lava_can(population: Population) -> bool:
+    rule = population.rule
+    alike = isinstance(rule, StreamRule) and (rule.reset, rule.gain, rule.negative) == ("zero", 1, None)
+    bounded = population.threshold.max() <= _LARGEST_THRESHOLD and np.abs(population.bias).max() <= _LARGEST_BIAS
+    return bool(alike and bounded and population.bias_every_step and not population.initial.any())
 
 
 def _values(entry: Fields, key: str, arrays: Mapping[str, np.ndarray], shape: Shape) -> np.ndarray:

@@ -13,7 +13,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_runtime.behaviour.base import Arriving, ClockedModel, Sending
-from lava_runtime.processes.ends import SampleSink, SampleSource, Tie
+from lava_runtime.journal import Recorder
+from lava_runtime.processes.ends import Journal, SampleSink, SampleSource, Tie
 
 
 class _SourceModel(ClockedModel):
@@ -51,6 +52,21 @@ class _SinkModel(ClockedModel):
             self.sums[position[0]] += arriving.T
 
 
+class _JournalModel(ClockedModel):
+    a_in: Any
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.recorder = Recorder(proc_params["spikes"], proc_params["raster"])
+
+    def run_spk(self) -> None:
+        """Take down what arrives."""
+        payload = self.a_in.recv()
+        position = self.clock.position(self.time_step)
+        if position is not None:
+            self.recorder.note(*position, payload.T)
+
+
 @implements(proc=SampleSource, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
@@ -77,6 +93,20 @@ class SinkFixed(Arriving.Fixed, _SinkModel):
 @tag("floating_pt")
 class SinkFloat(Arriving.Float, _SinkModel):
     """Sinks in floating point."""
+
+
+@implements(proc=Journal, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class JournalFixed(Arriving.Fixed, _JournalModel):
+    """Journals in fixed point."""
+
+
+@implements(proc=Journal, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class JournalFloat(Arriving.Float, _JournalModel):
+    """Journals in floating point."""
 
 
 @implements(proc=Tie, protocol=LoihiProtocol)

@@ -26,6 +26,14 @@ class SampleSink(AbstractProcess):
         self.a_in = InPort(shape=shape)
 
 
+class Journal(AbstractProcess):
+    """Takes down what neurons of Lava's own send."""
+
+    def __init__(self, *, shape: Shape, **parameters: Any) -> None:
+        super().__init__(shape=shape, **parameters)
+        self.a_in = InPort(shape=shape)
+
+
 class Tie(AbstractProcess):
     """Takes from two parts of a network that nothing else connects, because Lava runs only what is connected."""
 

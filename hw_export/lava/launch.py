@@ -42,13 +42,14 @@ class LavaError(RuntimeError):
 class LavaResult:
     """What a run on Lava yielded.
 
-    ``outputs`` holds sums by output, [N, *shape], int64 or, in floating point, float64; ``spikes`` the number of
-    payloads that are not zero by population or gate; ``rasters`` the payloads of those that were recorded,
-    [N, steps, *shape] int32; ``seconds`` what "build", "compile" and "run" took; ``steps`` the time steps of Lava.
+    ``outputs`` holds sums by output, [N, *shape], int64 or, in floating point, float64; ``spikes`` how
+    often each neuron of a population or gate sent anything, [*shape] int64; ``rasters`` the payloads of those that were
+    recorded, [N, steps, *shape] int32; ``seconds`` what "build", "compile" and "run" took; ``steps`` the time steps of
+    Lava.
     """
 
     outputs: Mapping[str, np.ndarray]
-    spikes: Mapping[str, float]
+    spikes: Mapping[str, np.ndarray]
     rasters: Mapping[str, np.ndarray]
     seconds: Mapping[str, float]
     steps: int
@@ -116,7 +117,7 @@ def _read(path: Path) -> LavaResult:
         arrays = {name: file[name] for name in file.files}
     return LavaResult(
         outputs=_part(arrays, "outputs."),
-        spikes=report["spikes"],
+        spikes=_part(arrays, "spikes."),
         rasters=_part(arrays, "rasters."),
         seconds=report["seconds"],
         steps=report["steps"],
