@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
+
+from torch import Tensor
 
 from coding import Pipeline
 from hw_export.fidelity import fidelity
@@ -14,8 +17,12 @@ from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placement
 from hw_export.ranges import MEMBRANE_LIMIT
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire
+from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+
+#: Samples that fidelity is measured on together.
+_CHUNK = 64
 
 
 def export_network(
@@ -25,21 +32,29 @@ def export_network(
     per: Per,
     input_bits: int,
     reset: Literal["zero"] | None,
+    samples: Tensor | Sequence[Tensor] | None,
 ) -> ExportReport:
     """Quantise ``network``, write its bundle and say what became of it; see ``hw_export.lava.export``."""
     exported = network if reset is None else with_hard_reset(network)
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
     twin = spiking_network(integers)
+    chunks = network.held_out if samples is None else _chunks(network, samples)
     measured = {}
-    if network.held_out:
-        measured["as converted"] = fidelity(network, network, network.held_out)
+    if chunks:
+        measured["as converted"] = fidelity(network, network, chunks)
         if exported is not network:
-            measured["reset to zero"] = fidelity(exported, network, network.held_out)
-        measured["in whole numbers"] = fidelity(twin, network, network.held_out)
+            measured["reset to zero"] = fidelity(exported, network, chunks)
+        measured["in whole numbers"] = fidelity(twin, network, chunks)
     report = ExportReport(placements(integers), notes(integers), measured)
     write_bundle(integers, path)
     return report
+
+
+def _chunks(network: SpikingNetwork, samples: Tensor | Sequence[Tensor]) -> Sequence[Inputs]:
+    tensors = network.check(tuple(each.to(network.like) for each in as_inputs(samples, "samples")))
+    starts = range(0, len(tensors[0]), _CHUNK)
+    return [tuple(tensor[start : start + _CHUNK] for tensor in tensors) for start in starts]
 
 
 def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:

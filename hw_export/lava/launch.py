@@ -20,6 +20,8 @@ from typing import Literal
 
 import numpy as np
 
+from coding.errors import SnnconvError
+
 MAIN = Path(__file__).parent / "runtime" / "main.py"
 INSTALL = (
     "pip install --no-deps --ignore-requires-python lava-nc==0.10.0",
@@ -34,7 +36,7 @@ _LINES = 30
 _NO_LAVA = 3
 
 
-class LavaError(RuntimeError):
+class LavaError(SnnconvError):
     """A run on Lava failed; the message says where and why, with the end of the traceback if there is one."""
 
 

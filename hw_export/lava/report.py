@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,15 @@ class ExportReport:
         return Cores(
             sum(each.cores.fewest for each in self.placements), sum(each.cores.most for each in self.placements)
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, for JSON."""
+        return {
+            "placements": [asdict(each) | {"fit": each.cores.fit} for each in self.placements],
+            "cores": asdict(self.cores) | {"fit": self.cores.fit},
+            "notes": list(self.notes),
+            "fidelity": {label: asdict(found) for label, found in self.fidelity.items()},
+        }
 
     def __str__(self) -> str:
         head = ["population", "neurons", "weights", "synapses", "bits", "cores", "runs on"]
@@ -134,7 +144,7 @@ def notes(integers: IntegerNetwork) -> tuple[str, ...]:
     relays = sum(depths[each.target] - depths[each.source] - 1 for each in explicit.connections)
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
+        f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
         f"{2 * integers.largest_input + 1} values",
     ]
     if relays:

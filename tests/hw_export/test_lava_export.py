@@ -1,0 +1,211 @@
+"""From a converted network to Lava's spikes: the same in every population and step as the integer network's clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves
+from typer.testing import CliRunner
+
+import snnconv
+from coding import Concurrent, Rate
+from hw_export import lava
+from hw_export.cli import app
+from hw_export.integers import quantize
+from hw_export.lava.bundle import read_network
+from hw_export.limits import cores_of
+from neurons import IntegrateFire
+from snnconv import ConfigurationError, InputError, StorageError
+from tests.exported import converted, images, model
+
+COUNT = 3
+
+
+def assert_alike(path: Path, **options: Any) -> snnconv.simulators.Run:
+    """Run the bundle on Lava and compare everything with the clock simulator of the network in it."""
+    x = images(COUNT, seed=5)
+    twin, _, _ = read_network(path)
+    run, expected = (
+        lava.run(path, x.float(), record=["rasters"], **options),
+        twin.run(x.float().double(), simulator="clock", record=["rasters"]),
+    )
+    assert run.spikes == expected.spikes and sum(run.spikes.values()) > 100
+    # Rounding makes the clock's gates pass a few differences that are none in whole numbers.
+    assert run.synops == pytest.approx(expected.synops, rel=1e-3) and run.neurons == expected.neurons
+    assert {name: raster.shape for name, raster in run.rasters.items()} == {
+        name: raster.shape for name, raster in expected.rasters.items()
+    }
+    assert sum(int((run.rasters[name] != raster).sum()) for name, raster in expected.rasters.items()) == 0
+    for one, two in zip(tree_leaves(run.output), tree_leaves(expected.output), strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-9)
+    return run
+
+
+@pytest.mark.parametrize("code", ["rate", "burst", "few-spike", "table-spike"])
+@pytest.mark.parametrize("name", ["residual", "leaky", "pooled"])
+def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str, tmp_path: Path) -> None:
+    lava.export(converted(name, code), tmp_path / "network.npz")
+    assert_alike(tmp_path / "network.npz")
+
+
+@pytest.mark.parametrize("code", ["rate", "few-spike"])
+def test_floating_point_on_lava_gives_the_same_spikes(code: str, tmp_path: Path) -> None:
+    lava.export(converted("residual", code), tmp_path / "network.npz")
+    assert_alike(tmp_path / "network.npz", arithmetic="float")
+
+
+def test_neurons_of_lava_itself_take_over_where_they_compute_the_same(tmp_path: Path) -> None:
+    network = converted("residual", "rate")
+    report = lava.export(network, tmp_path / "network.npz", reset="zero", input_bits=4)
+    populations = {p.name: p for p in report.placements}
+    assert all(populations[p.name].built_in for p in network.populations.values())
+    assert "LIFReset" in str(report)
+    assert {"as converted", "reset to zero", "in whole numbers"} == set(report.fidelity)
+    assert report.fidelity["reset to zero"].error > report.fidelity["as converted"].error
+    assert_alike(tmp_path / "network.npz")
+
+
+def test_a_reset_to_zero_is_for_rate_code_only(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="a reset to zero means something for integrate-and-fire"):
+        lava.export(converted("residual", "few-spike"), tmp_path / "network.npz", reset="zero")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_report_says_what_runs_where_and_what_it_takes(tmp_path: Path) -> None:
+    network = converted("residual", "few-spike")
+    report = lava.export(network, tmp_path / "network.npz")
+    names = [placement.name for placement in report.placements]
+    assert names[: len(network.populations)] == [population.name for population in network.populations.values()]
+    assert not any(p.built_in for p in report.placements[:-1]) and "needs microcode" in str(report)
+    first = report.placements[0]
+    assert (first.neurons, first.weights, first.weight_bits) == (4 * 64, 2 * 4 * 9, 8)
+    fan_in = nn.functional.conv2d(torch.ones(1, 2, 8, 8), torch.ones(4, 2, 3, 3), padding=1).sum()
+    weights = quantize(network).connections[0].map.weights
+    assert first.synapses <= int(fan_in) and (first.synapses == int(fan_in) or (weights == 0).any())
+    assert any("1 relays delay skips" in note for note in report.notes)
+    assert report.cores.fit == "fits" and json.dumps(report.to_dict())
+    assert report.fidelity["in whole numbers"].error < report.fidelity["as converted"].error + 0.05
+
+
+@pytest.mark.parametrize(
+    ("neurons", "weights", "synapses", "fewest", "most", "fit"),
+    [
+        (100, 1000, 1000, 1, 2, "fits"),
+        (8193, 10, 10, 2, 3, "fits"),
+        (10, 10, 200 * 128 * 1024, 1, 201, "may fit"),
+        (129 * 8192, 10, 10, 129, 130, "does not fit"),
+        (10, 130 * 128 * 1024, 130 * 128 * 1024, 130, 131, "does not fit"),
+    ],
+)
+def test_cores_are_an_interval(neurons: int, weights: int, synapses: int, fewest: int, most: int, fit: str) -> None:
+    cores = cores_of(neurons, weights, synapses)
+    assert (cores.fewest, cores.most, cores.fit) == (fewest, most, fit)
+
+
+def test_what_is_lost_is_measured_on_samples_of_ones_own(tmp_path: Path) -> None:
+    network = converted("residual", "few-spike")
+    network.save(tmp_path / "network.snn")
+    loaded = snnconv.load(tmp_path / "network.snn")
+    assert not lava.export(loaded, tmp_path / "network.npz").fidelity
+    report = lava.export(loaded, tmp_path / "network.npz", samples=images(100, seed=8))
+    assert {found.samples for found in report.fidelity.values()} == {100}
+
+
+def test_a_network_that_cannot_be_exported_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "network.npz"
+    lava.export(converted("residual", "rate"), path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="initial potential"):
+        odd = converted("residual", "rate", neuron=lambda code: IntegrateFire(code, initial_potential=0.3))
+        lava.export(odd, path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["network.npz"]
+    with pytest.raises(StorageError, match="cannot be written"):
+        lava.export(converted("residual", "rate"), tmp_path / "nowhere" / "network.npz")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "network.npz"
+    lava.export(converted("residual", "rate"), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "no network", "future"])
+def test_a_file_that_is_no_bundle_is_refused(kind: str, bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    if kind == "text":
+        path.write_text("no bundle")
+    elif kind == "truncated":
+        path.write_bytes(bundle.read_bytes()[:-200])
+    elif kind != "missing":
+        with np.load(bundle) as file:
+            arrays = {name: file[name] for name in file.files}
+        if kind == "future":
+            manifest = json.loads(str(arrays["manifest"])) | {"version": 99}
+            arrays["manifest"] = np.array(json.dumps(manifest))
+        else:
+            arrays["network"] = arrays["network"][:-9]
+        np.savez(path, **arrays)
+    with pytest.raises(StorageError, match="version 99" if kind == "future" else "cannot be read"):
+        lava.run(path, images(1))
+
+
+@pytest.mark.parametrize("x", [images(2)[:, :1], images(2)[0], torch.full((1, 2, 8, 8), torch.nan), images(0)])
+def test_inputs_that_do_not_fit_are_refused(x: torch.Tensor, bundle: Path) -> None:
+    with pytest.raises(InputError):
+        lava.run(bundle, x)
+
+
+def test_inputs_beyond_calibration_are_cut_off_and_said_to_be(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lava.run(bundle, images(1) * 100)
+    assert "leaves the range seen in calibration" in caplog.text
+
+
+def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
+    x = images(20, seed=5)
+    network = snnconv.convert(model("residual"), images(40), coding=Rate(), schedule=Concurrent(16))
+    network.save(tmp_path / "network.snn")
+    np.savez(tmp_path / "samples.npz", inputs=x.numpy(), targets=network.reference(x).argmax(1).numpy())
+    runner, files = CliRunner(), [str(tmp_path / name) for name in ("network.snn", "network.npz", "samples.npz")]
+    told = runner.invoke(
+        app, ["export", files[0], "-o", files[1], "--data", files[2], "--json", str(tmp_path / "e.json")]
+    )
+    assert told.exit_code == 0 and "in whole numbers: output error" in told.output
+    assert json.loads((tmp_path / "e.json").read_text())["cores"]["fit"] == "fits"
+    options = [
+        "--data",
+        files[2],
+        "--samples",
+        "4",
+        "--interpreter",
+        sys.executable,
+        "--json",
+        str(tmp_path / "r.json"),
+    ]
+    told = runner.invoke(app, ["run-lava", files[1], *options])
+    figures = json.loads((tmp_path / "r.json").read_text())
+    assert told.exit_code == 0 and figures["samples"] == 4 and figures["steps"] == 16
+    expected = read_network(tmp_path / "network.npz")[0].run(x[:4], simulator="clock")
+    assert figures["spikes_per_neuron"] == pytest.approx(expected.spikes_per_neuron)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "loihi"], "--target must be lava"),
+        (["--reset", "soft"], "--reset must be zero"),
+        (["--per", "layer"], "per must be one of"),
+    ],
+)
+def test_options_of_the_command_line_are_checked(options: list[str], message: str, tmp_path: Path) -> None:
+    converted("residual", "rate").save(tmp_path / "network.snn")
+    told = CliRunner().invoke(app, ["export", str(tmp_path / "network.snn"), "-o", str(tmp_path / "n.npz"), *options])
+    assert told.exit_code != 0 and message in str(told.exception)
