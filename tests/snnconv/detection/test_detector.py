@@ -26,6 +26,7 @@ from snnconv.detection import (
 )
 from snnconv.detection.boxes import match
 from snnconv.detection.darknet import save_weights
+from snnconv.detection.ground_truth import BoxDataset, LabelledImage
 from snnconv.detection.shapes import SHAPES_CONFIG
 
 PICTURES, TRUTHS = draw_shapes(120, seed=11)
@@ -175,6 +176,9 @@ def test_what_does_not_belong_to_a_detector_is_refused(shapes: Detector, spiking
         evaluate(spiking, (PICTURES[:4], TRUTHS[:3]))
     with pytest.raises(InputError, match="there is no picture"):
         evaluate(spiking, (PICTURES[:0], []))
+    labelled = BoxDataset((LabelledImage(Path("0.png"), (), None),), ("circle", "square"))
+    with pytest.raises(InputError, match="data has 2 classes, the detector 3; both need the same"):
+        evaluate(spiking, labelled)
     for data in (PICTURES[:2], [(PICTURES[:2], TRUTHS[:2])]):
         with pytest.raises(InputError, match="give a labelled data set, or"):
             evaluate(spiking, data)  # type: ignore[arg-type]
