@@ -42,7 +42,8 @@ def write_bundle(integers: IntegerNetwork, path: str | os.PathLike[str]) -> None
 def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str, Any], dict[str, Array]]:
     """The network in the bundle ``path``, the manifest, and how outputs are read; raises ``StorageError``."""
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
+        # Opened here, because numpy leaves a file open that turns out to be no archive.
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             manifest = json.loads(str(file["manifest"]))
             if manifest.get("format") != FORMAT:
                 raise StorageError(f"{path} is no Lava bundle of snnconv")

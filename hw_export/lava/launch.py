@@ -23,10 +23,6 @@ import numpy as np
 from coding.errors import SnnconvError
 
 MAIN = Path(__file__).parent / "runtime" / "main.py"
-INSTALL = (
-    "pip install --no-deps --ignore-requires-python lava-nc==0.10.0",
-    "pip install numpy scipy networkx asteval",
-)
 _SHARED_MEMORY = Path("/dev/shm")
 _LOOK_SECONDS = 0.02
 #: How long to wait for killed processes.
@@ -155,7 +151,7 @@ def _run(command: Sequence[str], folder: Path, timeout: float) -> None:
     if timed_out:
         raise LavaError(_message(f"the run on Lava was stopped: it took more than {timeout:g} s", messages))
     if code == _NO_LAVA:
-        raise LavaError(_message("Lava cannot be imported", messages) + "\nInstall it:\n  " + "\n  ".join(INSTALL))
+        raise LavaError(_message("the interpreter has no Lava", messages))
     if code < 0:
         name = signal.Signals(-code).name
         raise LavaError(_message(f"the run on Lava was killed by {name}; out of memory?", messages))

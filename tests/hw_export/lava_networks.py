@@ -137,6 +137,7 @@ def parts() -> Builder:
     net.population("right neurons", (2, 2, 2), 1, stream())
     net.convolution("right", "right neurons")
     net.population("alone", (3,), 2, stream(), theta=4)
+    net.manifest["populations"][-1] |= {"bias": net.array([3, 2, 1], "int32"), "bias_every_step": True}
     net.population("dead end", (2, 1, 1), 3, stream(negative=negative("graded")))
     net.dense("alone", "dead end")
     net.output("left sum", (2,), 2)

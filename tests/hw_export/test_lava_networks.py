@@ -13,9 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hw_export.lava.launch as launching
 from hw_export.lava.launch import LavaResult, launch
+from tests.hw_export.lava_bundles import Builder
 from tests.hw_export.lava_networks import NETWORKS
 from tests.hw_export.lava_reference import Reference, simulate
+
+sys.path.append(str(launching.MAIN.parent))  # the runtime is a program of its own, its folder no package
+
+from lava_runtime.behaviour.columns import Columns
 
 #: Interpreters to try besides this one, as paths joined by ``os.pathsep``: they must have lava.
 VARIABLE = "SNNCONV_LAVA_PYTHON"
@@ -111,3 +117,43 @@ def test_nothing_is_recorded_unless_asked(tmp_path: Path) -> None:
     result = launch(net.save(tmp_path / "net.npz"), net.samples(2), interpreter=sys.executable, timeout=300)
     assert result.rasters == {}
     assert result.steps == 1 * net.manifest["interval"] + net.manifest["steps"] + 5
+
+
+def test_channels_of_two_messages_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "narrow.py"
+    program.write_text(
+        f"import os, sys\nsys.path.insert(0, {str(launching.MAIN.parent)!r})\nimport main\n"
+        "from lava_runtime.compatibility import load_lava\nload_lava()\n"
+        "from lava_runtime import assembly\nassembly._CHANNEL_BYTES = 0\nos._exit(main.main())\n"
+    )
+    monkeypatch.setattr(launching, "MAIN", program)
+    assert differences("gates", run("gates", tmp_path)) == []
+
+
+def test_convolutions_wrap_where_those_of_lava_do(tmp_path: Path) -> None:
+    net = Builder(steps=2, seed=9)
+    net.input("image", (2, 5, 5))
+    net.output("sum", (3, 5, 5), 1)
+    net.convolution("image", "sum")
+    path, inputs = net.save(tmp_path / "net.npz"), net.samples(2, -(1 << 21), 1 << 21)
+    fast = launch(path, inputs, timeout=300)
+    own = launch(path, inputs, synapses="lava", timeout=300)
+    np.testing.assert_array_equal(fast.outputs["sum"], own.outputs["sum"])
+    exact = simulate(net.manifest, net.arrays, inputs).outputs["sum"]
+    assert (own.outputs["sum"] != exact).any()
+
+
+@pytest.mark.parametrize("largest", [100, 1 << 22])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_products_are_exact_in_the_precision_that_is_chosen(largest: int, groups: int) -> None:
+    random = np.random.default_rng(largest)
+    payload = random.integers(largest - 9, largest, (6, 7, 4))
+    weight = random.integers(-128, 128, (2, 3, 2, 4 // groups))
+    columns = Columns(weight, (1, 2), (1, 0), (2, 1), groups, (4, 3, 2))
+    result = columns.convolve(payload, integers=True)
+    assert result.dtype == (np.float32 if largest == 100 else np.float64)
+    padded, kernel = np.pad(payload, ((1, 1), (0, 0), (0, 0))), weight[:, ::-1, ::-1]
+    for x, y, target in np.ndindex(4, 3, 2):
+        first = target // (2 // groups) * (4 // groups)
+        seen = padded[x : x + 5 : 2, 2 * y : 2 * y + 2, first : first + 4 // groups]
+        assert result[x, y, target] == (seen * kernel[target]).sum()

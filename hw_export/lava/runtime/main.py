@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,16 +26,19 @@ def main() -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # every process of Lava is one thread of work already
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAILED))  # so that what was started ends too
+    from lava_runtime.errors import INSTALL, BundleError, MissingLavaError, RunError
+
+    install = "install what is missing:\n  " + "\n  ".join(INSTALL)
     try:
         import numpy as np
         import scipy.sparse  # noqa: F401
     except ImportError as error:
-        print(f"{sys.executable} has no numpy or scipy: {error}", file=sys.stderr)
+        print(f"{sys.executable} has no numpy or scipy: {error}; {install}", file=sys.stderr)
         return NO_LAVA
     from lava_runtime.archive import write_arrays
     from lava_runtime.bundle import read_bundle, read_inputs
     from lava_runtime.compatibility import load_lava, name_shared_memory
-    from lava_runtime.errors import BundleError, MissingLavaError, RunError
 
     folder = None
     try:
@@ -54,7 +58,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return REFUSED
     except MissingLavaError as error:
-        print(error, file=sys.stderr)
+        print(f"{error}; {install}", file=sys.stderr)
         return NO_LAVA
     except RunError as error:
         print(error, file=sys.stderr)

@@ -12,11 +12,6 @@ import numpy as np
 
 from lava_runtime.errors import MissingLavaError
 
-INSTALL = (
-    "pip install --no-deps --ignore-requires-python lava-nc==0.10.0",
-    "pip install numpy scipy networkx asteval",
-)
-
 
 def load_lava() -> str:
     """Import lava, adapted to this interpreter; its version.
@@ -26,9 +21,7 @@ def load_lava() -> str:
     try:
         _import_lava()
     except ImportError as error:
-        raise MissingLavaError(
-            f"{sys.executable} cannot import lava-nc: {error}; install it there with\n  " + "\n  ".join(INSTALL)
-        ) from error
+        raise MissingLavaError(f"{sys.executable} cannot import lava-nc: {error}") from error
     from importlib.metadata import PackageNotFoundError, version
 
     try:

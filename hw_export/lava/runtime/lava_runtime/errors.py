@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+#: What gives an interpreter lava-nc, whose metadata refuse those after 3.10.
+INSTALL = (
+    "pip install --no-deps --ignore-requires-python lava-nc==0.10.0",
+    "pip install numpy scipy networkx asteval",
+)
+
 
 class BundleError(Exception):
     """A bundle or its inputs are truncated, altered, from a future version, or no such thing."""
