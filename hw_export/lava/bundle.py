@@ -20,7 +20,7 @@ from hw_export.maps import Array, Convolution, Dense, Sparse
 from hw_export.ranges import reaches
 from hw_export.twin import spiking_network
 from neurons.whole_rule import TableRule
-from snnconv.errors import StorageError
+from snnconv.errors import ConfigurationError, StorageError
 from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork
 
@@ -74,6 +74,12 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         arrays[name] = np.ascontiguousarray(values.astype(dtype))
         return name
 
+    for node, shape in {**integers.explicit.inputs, **integers.explicit.shapes}.items():
+        if len(shape) not in (1, 3):
+            raise ConfigurationError(
+                f"{integers.explicit.name(node)} has neurons of shape {list(shape)}; Lava's synapses take vectors and "
+                "maps of channels, height and width, so view it as one of these"
+            )
     bounds = {reach.node: reach for reach in reaches(integers)}
     stations = []
     for node, shape in integers.explicit.shapes.items():

@@ -59,6 +59,7 @@ class Builder:
                 "initial": self.per_neuron(shape, -theta // 2, theta, not every),
                 "bias": self.per_neuron(shape, -theta // 4, theta // 2, every),
                 "bias_every_step": bool(self.random.integers(2)),
+                "built_in": False,
                 **rule,
             }
         )

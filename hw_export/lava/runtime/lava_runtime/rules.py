@@ -34,7 +34,7 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Populati
         initial=_values(entry, "initial", arrays, shape),
         bias=_values(entry, "bias", arrays, shape),
         bias_every_step=entry.boolean("bias_every_step"),
-        built_in=entry.get("built_in") is not None and entry.boolean("built_in"),
+        built_in=entry.boolean("built_in"),
     )
     if population.built_in and not _lava_can(population):
         raise BundleError(
