@@ -13,6 +13,7 @@ from benchmarks import (
     cost,
     detection_codes,
     detection_rate,
+    export,
     few_spike_peer,
     graph,
     hybrid,
@@ -33,6 +34,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "hybrid": hybrid.run,
     "detection_codes": detection_codes.run,
     "detection_rate": detection_rate.run,
+    "int8": export.run_int8,
+    "lava": export.run_lava,
 }
 
 

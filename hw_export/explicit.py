@@ -31,13 +31,13 @@ class Connection:
 
 @dataclass(frozen=True)
 class Gate:
-    """A max pooling over the spikes of one ``source``, in two dimensions; padding never wins."""
+    """A max pooling over the spikes of one ``source``, in two dimensions; padding, before and after, never wins."""
 
     source: str
     shape: Shape
     kernel: tuple[int, int]
     stride: tuple[int, int]
-    padding: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
     dilation: tuple[int, int]
 
 
@@ -154,8 +154,8 @@ def _decoded(regions: Regions) -> set[str]:
 def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
     argument = node.arguments["self"]
     place = f"max pooling {node.name} ({node.source})"
-    if node.op != "max_pool2d" or node.arguments.get("ceil_mode"):
-        raise ConfigurationError(f"{place}: only max_pool2d without ceil_mode can be exported, got {node.op}")
+    if node.op != "max_pool2d":
+        raise ConfigurationError(f"{place}: only max_pool2d can be exported, got {node.op}")
     if not isinstance(argument, Ref) or argument.name not in regions.stations:
         raise ConfigurationError(
             f"{place} pools more than the spikes of one population, which cannot be exported; "
@@ -163,15 +163,17 @@ def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
         )
 
     def pair(key: str) -> tuple[int, int]:
-        value = node.arguments[key] or node.arguments["kernel_size"]
+        value = node.arguments[key] or (node.arguments["kernel_size"] if key == "stride" else 0)
         sizes = [value] if isinstance(value, int) else list(value)
         return (sizes[0], sizes[-1])
 
-    padding = node.arguments["padding"]
-    sizes = [padding] if isinstance(padding, int) else list(padding)
-    shape = regions.sample_shape(node.name)
-    dilation = pair("dilation")
-    return Gate(argument.name, shape, pair("kernel_size"), pair("stride"), (sizes[0], sizes[-1]), dilation)
+    kernel, stride, before, dilation = (pair(key) for key in ("kernel_size", "stride", "padding", "dilation"))
+    shape, size = regions.sample_shape(node.name), regions.sample_shape(argument.name)[1:]
+    padding = []
+    for axis in (0, 1):  # with ceil_mode the last window may hang over the border
+        end = (shape[1 + axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
+        padding.append((before[axis], max(before[axis], end - size[axis] - before[axis])))
+    return Gate(argument.name, shape, kernel, stride, (padding[0], padding[1]), dilation)
 
 
 class _Ends:

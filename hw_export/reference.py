@@ -171,9 +171,8 @@ class _Ranked:
 
 def pooled(gate: Gate, values: Array) -> Array:
     """Largest of ``values [N, C, H, W]`` in every window of ``gate``."""
-    (above, left), (down, right), (vertical, horizontal) = gate.padding, gate.stride, gate.dilation
-    lowest = np.iinfo(np.int64).min
-    padded = np.pad(values, ((0, 0), (0, 0), (above, above), (left, left)), constant_values=lowest)
+    (down, right), (vertical, horizontal) = gate.stride, gate.dilation
+    padded = np.pad(values, ((0, 0), (0, 0), *gate.padding), constant_values=np.iinfo(np.int64).min)
     reach = (vertical * (gate.kernel[0] - 1) + 1, horizontal * (gate.kernel[1] - 1) + 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, (2, 3))
     rows, columns = gate.shape[1:]

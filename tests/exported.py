@@ -44,7 +44,8 @@ class Leaky(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         first = functional.leaky_relu(self.first(x), 0.1)
-        second = functional.leaky_relu(self.second(functional.max_pool2d(first, 2)), 0.125)
+        pooled = functional.max_pool2d(first, 3, stride=2, ceil_mode=True)
+        second = functional.leaky_relu(self.second(pooled), 0.125)
         joined = torch.cat([functional.interpolate(second, scale_factor=2.0), first], 1)
         return {"coarse": self.coarse(second), "fine": self.fine(joined)}
 

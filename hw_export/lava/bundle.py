@@ -160,13 +160,12 @@ def _population(integers: IntegerNetwork, node: str, population: IntegerPopulati
 
 
 def _gate(gate: Gate, windowed: bool) -> Mapping[str, Any]:
-    (above, left) = gate.padding
     return {
         "rule": "maximum",
         "source": gate.source,
         "kernel": list(gate.kernel),
         "stride": list(gate.stride),
-        "padding": [[above, above], [left, left]],
+        "padding": [list(ends) for ends in gate.padding],
         "dilation": list(gate.dilation),
         "mode": "ranked" if windowed else "accumulated",
     }

@@ -15,7 +15,7 @@ from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate,
 from hw_export.explicit import explicit
 from hw_export.integers import IntegerNetwork, quantize
 from hw_export.ranges import MEMBRANE_LIMIT, payloads_of, reaches
-from hw_export.reference import IntegerRun, run_reference
+from hw_export.reference import IntegerRun, pooled, run_reference
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
 from neurons.whole_rule import TableRule
@@ -248,10 +248,7 @@ def test_explicit_maps_compute_the_network_they_were_made_of(name: str, code: st
     for node in (*found.shapes, *found.outputs):
         if node in found.gates:
             gate = found.gates[node]
-            pooled = torch.nn.functional.max_pool2d(
-                torch.from_numpy(values[gate.source]), gate.kernel, gate.stride, gate.padding, gate.dilation
-            )
-            values[node] = pooled.numpy()
+            values[node] = pooled(gate, values[gate.source])
             continue
         current = unshifted[node] + sum(each.map.apply(values[each.source]) for each in found.into(node))
         if node in network.populations:
