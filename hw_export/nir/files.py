@@ -15,6 +15,8 @@ from snnconv.errors import StorageError
 #: Bytes that a file may unpack to.
 LARGEST = 2**33
 _DEPTH = 16
+#: What damaged files make the readers of HDF5 and NIR raise.
+DAMAGE = (OSError, ValueError, TypeError, AttributeError, AssertionError, LookupError, RuntimeError, ArithmeticError)
 
 
 def read(path: str | os.PathLike[str]) -> Any:  # nir.NIRGraph
@@ -25,10 +27,7 @@ def read(path: str | os.PathLike[str]) -> Any:  # nir.NIRGraph
         with h5py.File(place, "r") as file:
             _check_items(file, h5py, place)
         graph = nir.read(place)
-    except StorageError:
-        raise
-    # Whatever a damaged file makes the readers of HDF5 and NIR raise.
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, AssertionError, LookupError, RuntimeError) as error:
+    except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise StorageError(f"{place} cannot be read as a NIR file: {reason}") from error
     return graph
@@ -78,8 +77,8 @@ def ordered(graph: Any, place: str) -> list[str]:
     left = sorted(set(graph.nodes) - set(order))
     if left or any(waiting[name] for name in order):
         raise StorageError(
-            f"{place}: {', '.join(left) or order[0]} cannot be run in one pass from the input: the graph has a cycle, or "
-            "a node that nothing reaches; recurrent graphs are not read"
+            f"{place}: {', '.join(left) or order[0]} cannot be run in one pass from the input: the graph has a "
+            "cycle, or a node that nothing reaches; recurrent graphs are not read"
         )
     for name, node in graph.nodes.items():
         if isinstance(node, nir.Output) and sum(target == name for _, target in graph.edges) != 1:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hw_export.nir.optional import imported
 from hw_export.nir.writing import SNNTORCH_STEP, TIME_CONSTANT
@@ -123,8 +122,9 @@ def _integrate_fire(node: Any, resistance: Any) -> IntegrateFireNode:
             f"metadata of {name} says reset {reset!r}, initial potential {start}, subtracted {subtracted}, which "
             "cannot be run"
         )
-    arrays = (torch.from_numpy(np.asarray(values)) for values in (resistance, node.v_threshold, node.v_reset))
-    return IntegrateFireNode(*arrays, subtracted, start, sample_shape(node, node.output_type["output"]))
+    resistance, threshold, floor = (torch.from_numpy(each) for each in (resistance, node.v_threshold, node.v_reset))
+    shape = sample_shape(node, node.output_type["output"])
+    return IntegrateFireNode(resistance, threshold, floor, subtracted, start, shape)
 
 
 def sample_shape(node: Any, laid: Any) -> tuple[int, ...]:

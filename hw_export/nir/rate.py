@@ -131,8 +131,8 @@ def _check(network: SpikingNetwork, format: str) -> None:
         )
     if len(network.input_shapes[0]) < 2:
         raise ConfigurationError(
-            f"input {next(iter(network.graph.inputs))} has one number a sample, which {format} cannot express; give it an axis "
-            "of size 1"
+            f"input {next(iter(network.graph.inputs))} has one number a sample, which {format} cannot express; "
+            "give it an axis of size 1"
         )
     if any(node.op == "whole_input" for node in network.graph.nodes.values()):
         raise ConfigurationError(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw_export.nir.files import ordered, read
+from hw_export.nir.files import DAMAGE, ordered, read
 from hw_export.nir.modules import node_map, sample_shape
 from hw_export.nir.optional import imported
-from snnconv.errors import ConfigurationError, InputError, StorageError
+from hw_export.nir.writing import VERSION
+from snnconv.data.batches import check_like
+from snnconv.errors import ConfigurationError, StorageError
 
 
 class NIRState(NamedTuple):
@@ -47,16 +52,16 @@ class NIRModule(nn.Module):
 
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
-        if tuple(x.shape[1:]) != self.input_shape:
-            raise InputError(f"input has shape {list(x.shape)}; expected [N, {', '.join(map(str, self.input_shape))}]")
+        like = next(itertools.chain(self.parameters(), self.buffers()))
+        check_like((x,), [(-1, *self.input_shape)], like.dtype, like.device, "input")
         # The program writes into the dictionary that it is given.
         states: dict[str, Any] = dict.fromkeys(self._children)
         if state is not None:
             states |= {child: (state.potentials[name], state.spikes[name]) for name, child in self._nodes.items()}
         current, states = self.program(x, states)
         found = {name: states[child] for name, child in self._nodes.items()}
-        after = NIRState({name: each[0] for name, each in found.items()}, {name: each[1] for name, each in found.items()})
-        return current.reshape(len(x), *self.output_shape), after
+        potentials, spikes = ({name: each[part] for name, each in found.items()} for part in (0, 1))
+        return current.reshape(len(x), *self.output_shape), NIRState(potentials, spikes)
 
     def run(self, x: Tensor, steps: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean output ``[N, ...]`` over ``steps`` and the spikes ``[T, N, ...]`` of every population, by name."""
@@ -82,39 +87,40 @@ def load(source: Any) -> NIRModule:
     to ``v_reset`` and start from 0 unless their metadata says otherwise. Raises ``StorageError`` for a file that is
     truncated, no NIR file, or holds other nodes or cycles.
     """
-    nir, nirtorch = imported("nir", "snnconv[nir]"), imported("nirtorch", "snnconv[nir]")
-    place = "the graph"
-    graph = source
+    place, graph = "the graph", source
     if isinstance(source, (str, os.PathLike)):
         place = os.fspath(source)
-        graph = read(place)
+        graph = read(source)
     order = ordered(graph, place)
-    # Names of ours: those of a file may clash once they are made attributes.
-    names = {name: f"node_{position}" for position, name in enumerate(order)}
     kinds = node_map()
     for name in order:
         if type(graph.nodes[name]) not in kinds:
             raise StorageError(f"{place}: {name} is a {type(graph.nodes[name]).__name__} node, which cannot be read")
-    renamed = nir.NIRGraph(
-        {names[name]: graph.nodes[name] for name in order},
-        [(names[before], names[after]) for before, after in graph.edges],
-        type_check=False,
-    )
-    double = any(
-        getattr(getattr(node, key, None), "dtype", None) == "float64"
-        for node in graph.nodes.values()
-        for key in ("weight", "v_threshold")
-    )
+    if graph.metadata.get("format") == "snnconv" and graph.metadata.get("version") != VERSION:
+        raise StorageError(
+            f"{place} has metadata of version {graph.metadata.get('version')}; this snnconv reads {VERSION}"
+        )
     try:
-        program = nirtorch.nir_to_torch(renamed, kinds, dtype=torch.float64 if double else torch.float32)
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        return _module(graph, order, kinds)
+    except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
+
+
+def _module(graph: Any, order: list[str], kinds: Mapping[type, Callable[[Any], nn.Module]]) -> NIRModule:
+    nir, nirtorch = imported("nir", "snnconv[nir]"), imported("nirtorch", "snnconv[nir]")
+    # Names of ours: those of a file may clash once they are made attributes.
+    names = {name: f"node_{position}" for position, name in enumerate(order)}
+    edges = [(names[before], names[after]) for before, after in graph.edges]
+    renamed = nir.NIRGraph({names[name]: graph.nodes[name] for name in order}, edges, type_check=False)
+    arrays = [getattr(node, key, None) for node in graph.nodes.values() for key in ("weight", "v_threshold")]
+    double = any(array is not None and array.dtype == np.float64 for array in arrays)
+    program = nirtorch.nir_to_torch(renamed, kinds, dtype=torch.float64 if double else torch.float32)
     program.eval().requires_grad_(False)
-    nodes = {
-        str(graph.nodes[name].metadata.get("name", name)): names[name]
-        for name in order
-        if isinstance(graph.nodes[name], (nir.IF, nir.LIF))
-    }
+    nodes: dict[str, str] = {}
+    for name in order:
+        if isinstance(graph.nodes[name], (nir.IF, nir.LIF)):
+            said = str(graph.nodes[name].metadata.get("name", name))
+            nodes[name if said in nodes else said] = names[name]
     (start,) = (node for node in graph.nodes.values() if isinstance(node, nir.Input))
     (end,) = (node for node in graph.nodes.values() if isinstance(node, nir.Output))
     input_shape = tuple(int(size) for size in start.input_type["input"])

@@ -121,9 +121,7 @@ class _Writer:
         self._edges += [(name, node) for name in before]
         self._names[target], self._laid[target] = node, tuple(laid)
 
-    def _bearers(
-        self, target: str, kernels: list[Any], mapped: bool, bias: Array | None, uniform: bool
-    ) -> list[str]:
+    def _bearers(self, target: str, kernels: list[Any], mapped: bool, bias: Array | None, uniform: bool) -> list[str]:
         """Nodes that deliver the currents of ``target``, exactly one of which adds the ``bias``."""
         into = self._found.into(target)
         chosen = next((i for i, kernel in enumerate(kernels) if kernel is None), 0)
