@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from coding import Rate
 from coding.threshold import tie_tolerance
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array, Convolution, LinearMap, Shape, Sparse
@@ -107,7 +106,7 @@ def _check(network: SpikingNetwork, format: str) -> None:
                 f"neurons all run at every step; {_REMEDY}"
             )
         neuron = population.neuron
-        if not isinstance(neuron, IntegrateFire) or not isinstance(neuron.code, Rate):
+        if not isinstance(neuron, IntegrateFire) or neuron.code.name != "rate":
             raise ConfigurationError(
                 f"{population.name}: {type(neuron).__name__} neurons with {population.code.name} code cannot be "
                 f"expressed in {format}, which knows integrate-and-fire neurons with unit spikes; {_REMEDY}, and "

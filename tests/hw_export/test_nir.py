@@ -1,0 +1,349 @@
+"""NIR graphs: what is written, what is refused, and files that are not to be trusted."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import snnconv
+from coding import Burst, Concurrent, Pipeline, Rate
+from hw_export.integers import quantize
+from hw_export.nir import export, load
+from hw_export.nir.rate import strict_threshold
+from hw_export.twin import spiking_network
+from snnconv.errors import ConfigurationError, InputError, StorageError
+from tests.hw_export.nir_networks import MODELS, STEPS, clock, converted
+from tests.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
+
+
+def kinds(graph: Any) -> list[str]:
+    return [type(node).__name__ for node in graph.nodes.values()]
+
+
+def test_a_convolutional_network_keeps_its_layers() -> None:
+    graph = export(converted("digits")[0])
+    layers = ["Input", *["Conv2d", "IF"] * 3, "Affine", "Flatten", "IF", "Affine", "Output"]
+    assert kinds(graph) == layers
+    assert [tuple(node.output_type["output"]) for node in graph.nodes.values() if isinstance(node, nir.IF)] == [
+        (4, 8, 8),
+        (6, 4, 4),
+        (6, 2, 2),
+        (10,),
+    ]
+
+
+def test_a_shortcut_is_a_second_edge_and_its_bias_is_added_once() -> None:
+    network, _ = converted("skip", exact=False)
+    graph = export(network)
+    before = [source for source, target in graph.edges if target == "relu_2"]
+    assert sorted(before) == ["relu_1_to_relu_2", "relu_to_relu_2"]
+    assert sum(bool(graph.nodes[name].bias.any()) for name in before) == 1
+
+
+def test_kernels_are_square_and_without_groups() -> None:
+    graph = export(converted("odd")[0])
+    shapes = {
+        (node.metadata["source"], node.metadata["target"]): node.weight.shape
+        for node in graph.nodes.values()
+        if isinstance(node, nir.Conv2d)
+    }
+    assert shapes == {("x", "relu"): (4, 2, 3, 3), ("relu", "relu_1"): (4, 4, 3, 3)}
+    # A width of 4 over 6 columns leaves no square kernel of the same size; uneven borders leave no bias a channel.
+    assert kinds(graph).count("Affine") == 3
+
+
+def test_metadata_survives_the_file(tmp_path: Path) -> None:
+    network, _ = converted("digits", "subtract")
+    export(network, tmp_path / "a.nir")
+    graph = nir.read(tmp_path / "a.nir")
+    assert graph.metadata == {"format": "snnconv", "version": 1, "code": "rate", "steps": STEPS, "neuron": "IF"}
+    for population in network.populations.values():
+        (said,) = (n.metadata for n in graph.nodes.values() if n.metadata.get("name") == population.name)
+        assert (said["code"], said["reset"], said["subtracted"]) == ("rate", "subtract", 1.0)
+        assert said["initial_potential"] == 0.5
+        np.testing.assert_array_equal(said["scale"].reshape(-1), population.scale)
+        assert tuple(said["shape"]) == population.shape
+    assert graph.nodes["output"].metadata["decoded"] == "mean over steps"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_thresholds_are_exceeded_where_the_clock_fires(dtype: torch.dtype) -> None:
+    network, _ = converted("deep", dtype=dtype)
+    threshold = export(network).nodes["layers_1"].v_threshold
+    assert threshold.dtype == str(dtype).removeprefix("torch.") and np.unique(threshold).size == 1
+    potential = torch.full((3,), float(threshold[0]), dtype=dtype)
+    potential[1] = torch.nextafter(potential[1], torch.ones((), dtype=dtype))
+    potential[2] = 1.0
+    assert Rate(4).fire(potential, 0, None)[0].tolist() == [0.0, 1.0, 1.0]
+    assert float(threshold[0]) == strict_threshold(dtype)
+
+
+def test_a_warning_says_what_only_we_read(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        export(converted("deep", "standard")[0])
+        assert not caplog.records
+        export(converted("deep", "zero")[0])
+        assert "initial potentials (layers.1, layers.3" in caplog.text and "subtraction" not in caplog.text
+        export(converted("deep", "subtract")[0])
+        assert "reset by subtraction (layers.1, layers.3" in caplog.text
+
+
+def test_other_networks_are_refused() -> None:
+    model, x = make("perceptron")
+    cases = [
+        (network_of("leaky relu"), "activation: SignedIntegrateFire neurons"),
+        (network_of("perceptron", neuron="corrective"), "relu: CorrectiveNeuron neurons"),
+        (network_of("max pooling"), "max pooling max_pool2d .*use average pooling"),
+        (snnconv.convert(model, x, coding=Rate(8), schedule=Pipeline()), "relu: rate code in a pipeline"),
+        (snnconv.convert(model, x), "relu: few-spike code in a pipeline"),
+        (snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)), "relu: IntegrateFire .* burst code"),
+        (snnconv.convert(model, x, coding=Rate(8), input="poisson"), "an input that spikes"),
+        (copy.deepcopy(converted("deep")[0]).half(), "float16"),
+        (spiking_network(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to whole numbers"),
+    ]
+    softmax = nn.Sequential(model, nn.Softmax(1))
+    cases.append((snnconv.convert(softmax, x, coding=Rate(8)), "without softmax"))
+    named = prepared(Named)
+    cases.append((snnconv.convert(named, draw(40, 6), coding=Rate(8)), "more than one affine map"))
+    two = prepared(TwoInputs)
+    cases.append((snnconv.convert(two, [((draw(40, 6), draw(40, 3)), None)], coding=Rate(8)), "2 inputs"))
+    one = prepared(GraphConvolution)
+    cases.append((snnconv.convert(one, draw(6, 5), coding=Rate(8)), "one sample a call"))
+    for network, reason in cases:
+        with pytest.raises(ConfigurationError, match=reason):
+            export(network)
+    with pytest.raises(ConfigurationError, match="IF, LIF-snntorch"):
+        export(converted("deep")[0], neuron="LIF")  # type: ignore[arg-type]
+
+
+def test_a_refused_network_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        export(network_of("max pooling"), tmp_path / "a.nir")
+    with pytest.raises(StorageError, match="cannot be written"):
+        export(converted("deep")[0], tmp_path / "missing" / "a.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_the_same_every_time(tmp_path: Path) -> None:
+    for name in ("a.nir", "b.nir"):
+        export(converted("skip")[0], tmp_path / name)
+    assert (tmp_path / "a.nir").read_bytes() == (tmp_path / "b.nir").read_bytes()
+
+
+def test_truncated_files_are_refused(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.nir", tmp_path / "cut.nir"
+    export(converted("deep")[0], whole)
+    content = whole.read_bytes()
+    for size in range(0, len(content), max(1, len(content) // 40)):
+        cut.write_bytes(content[:size])
+        with pytest.raises(StorageError, match=r"cut\.nir"):
+            load(cut)
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "whole.nir", tmp_path / "damaged.nir"
+    export(converted("deep")[0], whole)
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole.read_bytes())
+        for place in generator.integers(0, len(content), 20):
+            content[place] ^= 0xFF
+        damaged.write_bytes(content)
+        try:
+            load(damaged)
+        except StorageError:
+            refused += 1
+    assert refused > 10
+
+
+def test_what_is_no_nir_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nir"
+    for content in (b"", b"not a file", b"\x89HDF\r\n\x1a\n" + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match=r"a\.nir cannot be read"):
+            load(path)
+    with h5py.File(path, "w") as file:
+        file["other"] = 1
+    with pytest.raises(StorageError, match=r"a\.nir cannot be read"):
+        load(path)
+    with pytest.raises(StorageError, match="missing"):
+        load(tmp_path / "missing.nir")
+    with pytest.raises(StorageError, match="holds a Linear"):
+        load(nir.Linear(np.ones((2, 2))))
+
+
+def test_links_out_of_a_file_are_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.nir", tmp_path / "b.nir"
+    export(converted("deep")[0], path)
+    export(converted("deep")[0], other)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/input"]
+        file["node/nodes/input"] = h5py.ExternalLink(str(other), "node/nodes/input")
+    with pytest.raises(StorageError, match="link to another place"):
+        load(path)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/input"]
+        file["node/nodes/input"] = file["node"]
+    with pytest.raises(StorageError, match="deep"):
+        load(path)
+
+
+def test_files_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nir"
+    export(converted("deep")[0], path)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/layers_1/r"]
+        file.create_dataset("node/nodes/layers_1/r", shape=(2**40,), dtype="f4", chunks=(1024,))
+    assert path.stat().st_size < 2**20
+    with pytest.raises(StorageError, match="unpacks to more than 8 GiB"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("reset", "sideways", "sideways"),
+        ("initial_potential", float("nan"), "initial potential nan"),
+        ("subtracted", float("inf"), "subtracted inf"),
+        ("shape", np.array([3, 5]), "have shape"),
+        ("shape", np.array([-16, -1]), "have shape"),
+    ],
+)
+def test_metadata_that_cannot_be_run_is_refused(key: str, value: Any, reason: str) -> None:
+    graph = export(converted("deep", "subtract")[0])
+    graph.nodes["layers_1"].metadata[key] = value
+    with pytest.raises(StorageError, match=reason):
+        load(graph)
+
+
+def test_future_files_are_refused(tmp_path: Path) -> None:
+    graph = export(converted("deep")[0])
+    graph.metadata["version"] = 2
+    with pytest.raises(StorageError, match="version 2"):
+        load(graph)
+
+
+def test_graphs_that_cannot_run_in_one_pass_are_refused() -> None:
+    graph = export(converted("deep")[0])
+    graph.edges.append(("layers_3", "x_to_layers_1"))
+    with pytest.raises(StorageError, match="cycle"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.edges.remove(("layers_1", "layers_1_to_layers_3"))
+    with pytest.raises(StorageError, match="nothing reaches"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["layers_1"].v_threshold[0] = np.nan
+    with pytest.raises(StorageError, match="v_threshold of layers_1"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["layers_1"] = nir.Scale(np.ones(16))
+    with pytest.raises(StorageError, match="layers_1 is a Scale node"):
+        load(graph)
+
+
+def neurons(*shape: int, threshold: float = 1.0, **others: Any) -> nir.IF:
+    return nir.IF(np.ones(shape), np.full(shape, threshold), **others)
+
+
+def test_graphs_of_others_are_read() -> None:
+    weight = draw(4, 2, 3, 3).numpy()
+    nodes = [
+        nir.Input(np.array([2, 6, 6])),
+        nir.Conv2d((6, 6), weight, 1, "same", 1, 1, np.zeros(4)),
+        nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([1, 1])),
+        nir.IF(np.full((4, 4, 4), 0.5), np.full((4, 4, 4), 2.0), np.full((4, 4, 4), -0.25)),
+        nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        nir.Flatten(np.array([4, 2, 2]), start_dim=-3),
+        nir.Linear(draw(3, 16, seed=1).numpy()),
+        nir.Output(np.array([3])),
+    ]
+    x = draw(2, 2, 6, 6)
+    current = F.conv2d(x, torch.from_numpy(weight), padding=1)
+    current = 0.5 * F.avg_pool2d(current, 2, padding=1, divisor_override=1)
+    potential, spikes = torch.zeros_like(current), []
+    for _ in range(12):
+        potential = potential + current
+        fired = potential > 2.0
+        spikes.append(fired.double())
+        potential = torch.where(fired, -0.25, potential)
+    output, found = load(nir.NIRGraph.from_list(nodes)).run(x, 12)
+    (raster,) = found.values()
+    assert torch.equal(raster, torch.stack(spikes)) and raster.any()
+    wanted = F.avg_pool2d(torch.stack(spikes).mean(0), 2).flatten(1) @ torch.from_numpy(nodes[6].weight).T
+    torch.testing.assert_close(output, wanted)
+
+
+def test_lif_nodes_that_leak_are_refused() -> None:
+    ones = np.ones(3)
+    leaky = nir.LIF(ones, ones, 0 * ones, ones)
+    with pytest.raises(StorageError, match="leaks"):
+        load(nir.NIRGraph.from_list(nir.Input(np.array([3])), leaky, nir.Output(np.array([3]))))
+
+
+def test_steps_have_to_be_known() -> None:
+    module = load(nir.NIRGraph.from_list(nir.Input(np.array([3])), neurons(3), nir.Output(np.array([3]))))
+    x = torch.full((1, 3), 0.4, dtype=torch.float64)
+    with pytest.raises(ConfigurationError, match="give steps"):
+        module.run(x)
+    assert module.run(x, 6)[1]["if"].sum(0).tolist() == [[2.0] * 3]
+
+
+def test_other_input_is_refused() -> None:
+    network, x = converted("deep")
+    module = load(export(network))
+    with pytest.raises(InputError, match="shape"):
+        module(x[:, :-1])
+    with pytest.raises(InputError, match="float64"):
+        module(x.double())
+
+
+def test_state_is_explicit() -> None:
+    network, x = converted("odd", "subtract")
+    module = load(export(network))
+    rasters = clock(network, x)[1]
+    state, other = None, None
+    for t in range(6):
+        _, state = module(x, state)
+        _, other = module(-x, other)  # another run in between changes nothing
+        for name, raster in rasters.items():
+            assert torch.equal(state.spikes[name], raster[t])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nir_reads_what_was_written(name: str, tmp_path: Path) -> None:
+    graph = export(converted(name)[0], tmp_path / "a.nir")
+    read = nir.read(tmp_path / "a.nir")
+    assert read.nodes.keys() == graph.nodes.keys() and sorted(read.edges) == sorted(graph.edges)
+    for key, node in graph.nodes.items():
+        for field in ("weight", "bias", "v_threshold", "v_reset", "r"):
+            if hasattr(node, field):
+                np.testing.assert_array_equal(getattr(read.nodes[key], field), getattr(node, field))
+
+
+def test_nothing_optional_is_imported_before_it_is_used() -> None:
+    program = (
+        "import sys, hw_export.nir, hw_export.interop; "
+        "print(*{'h5py', 'nir', 'nirtorch', 'norse', 'snntorch'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == ""
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(ConfigurationError, match=r"nir cannot be imported.*snnconv\[nir\]"):
+        export(converted("deep")[0])
