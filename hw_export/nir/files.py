@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hw_export.nir.optional import imported
 from snnconv.errors import StorageError
+
+if TYPE_CHECKING:
+    import nir
 
 #: Bytes that a file may unpack to.
 LARGEST = 2**33
@@ -19,18 +22,17 @@ _DEPTH = 16
 DAMAGE = (OSError, ValueError, TypeError, AttributeError, AssertionError, LookupError, RuntimeError, ArithmeticError)
 
 
-def read(path: str | os.PathLike[str]) -> Any:  # nir.NIRGraph
+def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
     """The graph in the file ``path``; raises ``StorageError`` for anything that is no sound NIR graph."""
-    nir, h5py = imported("nir", "snnconv[nir]"), imported("h5py", "snnconv[nir]")
+    reader, h5py = imported("nir", "snnconv[nir]"), imported("h5py", "snnconv[nir]")
     place = Path(path)
     try:
         with h5py.File(place, "r") as file:
             _check_items(file, h5py, place)
-        graph = nir.read(place)
+        return reader.read(place)
     except DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise StorageError(f"{place} cannot be read as a NIR file: {reason}") from error
-    return graph
 
 
 def _check_items(file: Any, h5py: Any, place: Path) -> None:
@@ -54,12 +56,12 @@ def _check_items(file: Any, h5py: Any, place: Path) -> None:
                 raise StorageError(f"{place} unpacks to more than {LARGEST >> 30} GiB, which is not read")
 
 
-def ordered(graph: Any, place: str) -> list[str]:
+def ordered(graph: nir.NIRGraph, place: str) -> list[str]:
     """Names of the nodes in order of execution; raises ``StorageError`` unless they can run once, one after another."""
-    nir = imported("nir", "snnconv[nir]")
-    if not isinstance(graph, nir.NIRGraph):
+    kinds = imported("nir", "snnconv[nir]")
+    if not isinstance(graph, kinds.NIRGraph):
         raise StorageError(f"{place} holds a {type(graph).__name__}, not a NIR graph")
-    for kind in (nir.Input, nir.Output):
+    for kind in (kinds.Input, kinds.Output):
         found = [name for name, node in graph.nodes.items() if isinstance(node, kind)]
         if len(found) != 1:
             raise StorageError(f"{place} has {len(found)} {kind.__name__} nodes; one can be read")
@@ -67,7 +69,7 @@ def ordered(graph: Any, place: str) -> list[str]:
     if unknown or len(set(graph.edges)) != len(graph.edges):
         raise StorageError(f"{place} has edges that are there twice, or lead to no node: {', '.join(sorted(unknown))}")
     waiting = Counter(target for _, target in graph.edges)
-    order = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
+    order = [name for name, node in graph.nodes.items() if isinstance(node, kinds.Input)]
     for name in order:
         for source, target in graph.edges:
             if source == name:
@@ -81,7 +83,7 @@ def ordered(graph: Any, place: str) -> list[str]:
             "cycle, or a node that nothing reaches; recurrent graphs are not read"
         )
     for name, node in graph.nodes.items():
-        if isinstance(node, nir.Output) and sum(target == name for _, target in graph.edges) != 1:
+        if isinstance(node, kinds.Output) and sum(target == name for _, target in graph.edges) != 1:
             raise StorageError(f"{place}: output {name} must have one incoming edge")
         for key, value in vars(node).items():
             if isinstance(value, np.ndarray) and not _sound(value):

@@ -109,8 +109,8 @@ def _check(network: SpikingNetwork, format: str) -> None:
         if not isinstance(neuron, IntegrateFire) or neuron.code.name != "rate":
             raise ConfigurationError(
                 f"{population.name}: {type(neuron).__name__} neurons with {population.code.name} code cannot be "
-                f"expressed in {format}, which knows integrate-and-fire neurons with unit spikes; {_REMEDY}, and "
-                "replace signed activations by relu"
+                f"expressed in {format}, which knows integrate-and-fire neurons with unit spikes; {_REMEDY}, "
+                "neuron='integrate-fire', and relu instead of signed activations"
             )
     if network.plan.input.spiking:
         raise ConfigurationError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from hw_export.nir.optional import imported
 from hw_export.nir.writing import VERSION
 from snnconv.data.batches import check_like
 from snnconv.errors import ConfigurationError, StorageError
+
+if TYPE_CHECKING:
+    import nir
 
 
 class NIRState(NamedTuple):
@@ -80,17 +83,16 @@ class NIRModule(nn.Module):
         return total / chosen, {name: torch.stack(each) for name, each in rasters.items()}
 
 
-def load(source: Any) -> NIRModule:
+def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
     """The module of a NIR file, or of a ``nir.NIRGraph``.
 
     Reads Affine, Linear, Conv2d, SumPool2d, AvgPool2d, Flatten, IF, and LIF nodes whose leak vanishes. IF nodes reset
     to ``v_reset`` and start from 0 unless their metadata says otherwise. Raises ``StorageError`` for a file that is
     truncated, no NIR file, or holds other nodes or cycles.
     """
-    place, graph = "the graph", source
-    if isinstance(source, (str, os.PathLike)):
-        place = os.fspath(source)
-        graph = read(source)
+    named = isinstance(source, (str, os.PathLike))
+    place = os.fspath(source) if named else "the graph"
+    graph = read(source) if named else source
     order = ordered(graph, place)
     kinds = node_map()
     for name in order:

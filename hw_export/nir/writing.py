@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import re
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from hw_export.nir.rate import RateNetwork, as_matrix, rate_network, strict_thre
 from snnconv.errors import ConfigurationError
 from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork
+
+if TYPE_CHECKING:
+    import nir
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ VERSION = 1
 
 def export(
     network: SpikingNetwork, path: str | os.PathLike[str] | None = None, *, neuron: Neuron = "IF"
-) -> Any:  # nir.NIRGraph
+) -> nir.NIRGraph:
     """Write ``network`` as a NIR graph, and return the graph.
 
     Populations are IF nodes with threshold 1 and unit spikes; ``neuron="LIF-snntorch"`` writes them as LIF nodes whose
@@ -87,7 +90,7 @@ class _Writer:
         self._names: dict[str, str] = {}
         self._flattened: dict[str, str] = {}
 
-    def graph(self) -> Any:
+    def graph(self) -> nir.NIRGraph:
         """The graph, its types checked by NIR itself."""
         found = self._found
         shape = tuple(found.explicit.inputs[found.input])

@@ -105,6 +105,33 @@ class Spikes(nn.Module):
         return F.relu(self.linear(x))
 
 
+class Straight(nn.Module):
+    """An input that reaches the output past the spikes too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.around = nn.Linear(6, 4)
+        self.first = nn.Linear(6, 9)
+        self.second = nn.Linear(9, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.around(x) + self.second(F.relu(self.first(x)))
+        return scores
+
+
+class Rows(nn.Module):
+    """Samples with two axes, of which the layers transform the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(5, 7)
+        self.second = nn.Linear(7, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.second(F.relu(self.first(x)))
+        return scores
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "digits": (Digits, (1, 8, 8)),
     "skip": (Skip, (2, 6, 6)),
@@ -112,6 +139,8 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "odd": (Odd, (2, 6, 6)),
     "joined": (Joined, (2, 5, 5)),
     "spikes": (Spikes, (6,)),
+    "straight": (Straight, (6,)),
+    "rows": (Rows, (4, 5)),
     "concatenation": (Concatenation, (6,)),
 }
 

@@ -24,7 +24,7 @@ from hw_export.nir import export, load
 from hw_export.nir.rate import strict_threshold
 from hw_export.twin import spiking_network
 from snnconv.errors import ConfigurationError, InputError, StorageError
-from tests.hw_export.nir_networks import MODELS, STEPS, clock, converted
+from tests.hw_export.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
 from tests.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 
@@ -78,6 +78,16 @@ def test_metadata_survives_the_file(tmp_path: Path) -> None:
     assert graph.nodes["output"].metadata["decoded"] == "mean over steps"
 
 
+def test_shifts_are_part_of_the_current() -> None:
+    network, x = copy.deepcopy(converted("skip", "subtract"))
+    before = clock(network, x)[1]
+    for population in network.populations.values():
+        population.shift.fill_(0.125)
+    rasters = clock(network, x)[1]
+    assert any(not torch.equal(rasters[name], before[name]) for name in rasters)
+    assert_same_spikes(load(export(network)).run(x)[1], rasters)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_thresholds_are_exceeded_where_the_clock_fires(dtype: torch.dtype) -> None:
     network, _ = converted("deep", dtype=dtype)
@@ -104,7 +114,7 @@ def test_other_networks_are_refused() -> None:
     model, x = make("perceptron")
     cases = [
         (network_of("leaky relu"), "activation: SignedIntegrateFire neurons"),
-        (network_of("perceptron", neuron="corrective"), "relu: CorrectiveNeuron neurons"),
+        (network_of("perceptron", neuron="corrective"), "relu: CorrectiveIntegrateFire neurons"),
         (network_of("max pooling"), "max pooling max_pool2d .*use average pooling"),
         (snnconv.convert(model, x, coding=Rate(8), schedule=Pipeline()), "relu: rate code in a pipeline"),
         (snnconv.convert(model, x), "relu: few-spike code in a pipeline"),

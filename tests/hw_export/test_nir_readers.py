@@ -21,7 +21,7 @@ from tests.hw_export.nir_networks import MODELS, NEURONS, STEPS, assert_same_spi
 
 pytestmark = pytest.mark.filterwarnings("ignore:nirtorch.load is being deprecated:DeprecationWarning")
 
-BRANCHED = ("skip", "joined", "concatenation")
+BRANCHED = ("skip", "joined", "concatenation", "straight")
 SEQUENTIAL = tuple(name for name in MODELS if name not in BRANCHED)
 
 
@@ -143,6 +143,12 @@ def test_norse_delays_the_branches_it_visits_last(tmp_path: Path) -> None:
         potential[fired] = 0.0
     # It returns what it ran last, which is the shortcut.
     assert returned[0].shape == rasters["relu_2"][0].shape
+
+
+@pytest.mark.parametrize("name", ["skip", "concatenation"])
+def test_norse_differs_where_branches_meet(name: str, tmp_path: Path) -> None:
+    network, x = converted(name)
+    assert differ(run_norse(written(network, tmp_path), x)[0], clock(network, x)[1])
 
 
 @pytest.mark.parametrize("name", MODELS)
