@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,23 +164,39 @@ def to_norse(network: SpikingNetwork) -> StreamNetwork:
     return StreamNetwork(found, dict(neurons))
 
 
+@dataclass(frozen=True)
+class _Spike:
+    """The clock's comparison, with snntorch's default surrogate gradient.
+
+    snntorch itself fires above the threshold only, and in single precision.
+    """
+
+    slack: float
+
+    def __call__(self, above: Tensor) -> Tensor:
+        surrogate = torch.atan(torch.pi * above) / torch.pi
+        return (above >= -self.slack).to(above.dtype) + (surrogate - surrogate.detach())
+
+
 class _LeakyNeurons(Neurons):
     def __init__(self, snntorch: Any, population: RatePopulation, dtype: torch.dtype) -> None:
         super().__init__()
         self.initial_potential = population.initial_potential
-        slack = tie_tolerance(dtype)
-
-        def spike(above: Tensor) -> Tensor:
-            # snntorch fires above the threshold and always in single precision.
-            surrogate = torch.atan(torch.pi * above) / torch.pi
-            return (above >= -slack).to(above.dtype) + (surrogate - surrogate.detach())
-
+        spike = _Spike(tie_tolerance(dtype))
         self.neuron = snntorch.Leaky(beta=1.0, threshold=1.0, spike_grad=spike, reset_mechanism=population.reset)
         self.neuron.to(dtype)
 
     def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
         spikes, after = self.neuron(current, potential)
         return spikes, after
+
+
+def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
+    """A step of norse's integrate-and-fire neuron, but for the reset."""
+    threshold = imported("norse.torch.functional.threshold", "norse").threshold
+    potential = state.v + current
+    spikes = threshold(potential - p.v_th, p.method, p.alpha)
+    return spikes, state._replace(v=potential - spikes)
 
 
 class _NorseNeurons(Neurons):
@@ -192,16 +209,9 @@ class _NorseNeurons(Neurons):
         if population.reset == "zero":
             self.neuron = imported("norse.torch.module.iaf", "norse").IAFCell(parameters)
             return
-        fires = imported("norse.torch.functional.threshold", "norse").threshold
-
-        def step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
-            potential = state.v + current
-            spikes = fires(potential - p.v_th, p.method, p.alpha)
-            return spikes, iaf.IAFFeedForwardState(v=potential - spikes)
-
         cell = imported("norse.torch.module.snn", "norse").SNNCell
         # A state is always given.
-        self.neuron = cell(step, None, parameters)
+        self.neuron = cell(_subtracting_step, None, parameters)
 
     def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
         spikes, state = self.neuron(current, self._state(v=potential))

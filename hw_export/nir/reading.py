@@ -90,9 +90,10 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
     to ``v_reset`` and start from 0 unless their metadata says otherwise. Raises ``StorageError`` for a file that is
     truncated, no NIR file, or holds other nodes or cycles.
     """
-    named = isinstance(source, (str, os.PathLike))
-    place = os.fspath(source) if named else "the graph"
-    graph = read(source) if named else source
+    if isinstance(source, (str, os.PathLike)):
+        place, graph = os.fspath(source), read(source)
+    else:
+        place, graph = "the graph", source
     order = ordered(graph, place)
     kinds = node_map()
     for name in order:

@@ -30,6 +30,7 @@ Neuron = Literal["IF", "LIF-snntorch"]
 SNNTORCH_STEP = 1e-4
 TIME_CONSTANT = 1e8
 VERSION = 1
+_ROUNDING = 1e-12
 
 
 def export(
@@ -112,7 +113,7 @@ class _Writer:
         found, into = self._found, self._found.into(target)
         current = found.current(target)
         kernels = [self._kernel(each) for each in into]
-        uniform = current.ndim == 3 and bool((current == current[:, :1, :1]).all())
+        uniform = current.ndim == 3 and _uniform(current)
         summed = target == found.output and len(into) > 1  # an output node takes one edge
         mapped = uniform and all(kernel is not None for kernel in kernels)
         laid = current.shape if mapped else (current.size,)
@@ -231,6 +232,11 @@ class _Writer:
             name, number = f"{plain}_{number}", number + 1
         self._nodes[name] = node
         return name
+
+
+def _uniform(current: Array) -> bool:
+    """Whether the constant is the same at all positions of a channel, but for rounding."""
+    return bool(np.abs(current - current[:, :1, :1]).max() <= _ROUNDING * np.abs(current).max())
 
 
 def ungrouped(one: Convolution) -> Array:

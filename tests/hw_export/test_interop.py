@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from collections.abc import Callable
 
 import pytest
@@ -67,6 +69,28 @@ def test_gradients_reach_the_weights(maker: Maker) -> None:
     module = maker(network)
     module.run(x, 4)[0].square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+
+
+def test_the_surrogate_is_that_of_snntorch() -> None:
+    from snntorch import surrogate
+
+    network, _ = converted("deep", "subtract", torch.float64)
+    (spike, _) = [m.spike_grad for m in to_snntorch(network).modules() if hasattr(m, "spike_grad")]
+    above = torch.linspace(-2.0, 2.0, 41, dtype=torch.float64, requires_grad=True)
+    ours, theirs = (torch.autograd.grad(f(above).sum(), above)[0] for f in (spike, surrogate.atan()))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+def test_modules_can_be_copied_and_saved(maker: Maker, neuron: str) -> None:
+    network, x = converted("deep", neuron)
+    module = maker(network)
+    stored = io.BytesIO()
+    torch.save(module, stored)
+    stored.seek(0)
+    read = torch.load(stored, weights_only=False)
+    for other in (copy.deepcopy(module), read):
+        assert_same_spikes(other.run(x)[1], module.run(x)[1])
 
 
 def test_scales_give_spikes_their_values(maker: Maker) -> None:

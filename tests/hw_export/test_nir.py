@@ -138,6 +138,19 @@ def test_other_networks_are_refused() -> None:
         export(converted("deep")[0], neuron="LIF")  # type: ignore[arg-type]
 
 
+def test_matrices_are_written_piece_by_piece_and_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = converted("odd", "subtract")
+    wanted = export(network)
+    monkeypatch.setattr("hw_export.nir.rate._AT_ONCE", 1)
+    found = export(network)
+    for name, node in wanted.nodes.items():
+        if isinstance(node, nir.Affine):
+            np.testing.assert_array_equal(found.nodes[name].weight, node.weight)
+    monkeypatch.setattr("hw_export.nir.rate.MATRIX_LIMIT", 100)
+    with pytest.raises(ConfigurationError, match=r"from relu_1 to relu_2 .* 90 x 144 neurons, which is too large"):
+        export(network)
+
+
 def test_a_refused_network_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         export(network_of("max pooling"), tmp_path / "a.nir")
@@ -258,6 +271,10 @@ def test_graphs_that_cannot_run_in_one_pass_are_refused() -> None:
     graph = export(converted("deep")[0])
     graph.nodes["layers_1"].v_threshold[0] = np.nan
     with pytest.raises(StorageError, match="v_threshold of layers_1"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["more"] = nir.Input(np.array([6]))
+    with pytest.raises(StorageError, match="2 Input nodes"):
         load(graph)
     graph = export(converted("deep")[0])
     graph.nodes["layers_1"] = nir.Scale(np.ones(16))
