@@ -1,0 +1,218 @@
+"""Rate-coded networks as modules of snntorch and norse: their neurons, the converted network's synapses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from coding.threshold import tie_tolerance
+from hw_export.explicit import Connection
+from hw_export.maps import Convolution
+from hw_export.nir.optional import imported
+from hw_export.nir.rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
+from snnconv.data.batches import check_like
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+
+
+class StreamState(NamedTuple):
+    """Membrane potentials as the neurons keep them, and the last spikes, ``[N, ...]``, by population."""
+
+    potentials: dict[str, Tensor]
+    spikes: dict[str, Tensor]
+
+
+class Neurons(nn.Module, ABC):
+    """Neurons of another library with threshold 1 and explicit state."""
+
+    initial_potential: float
+
+    @abstractmethod
+    def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and the state of the membrane behind one step."""
+
+
+class StreamNetwork(nn.Module):
+    """A rate-coded network with another library's neurons; all populations run at every step, one after another.
+
+        module = to_snntorch(network)
+        output, rasters = module.run(x, steps=32)  # the mean output, spikes [T, N, ...] by population
+        current, state = module(x, None)           # or one step at a time, with explicit state
+
+    Currents are in units of the target's scale (``scales``), and every threshold is 1.
+    """
+
+    def __init__(self, found: RateNetwork, neurons: dict[str, Neurons]) -> None:
+        super().__init__()
+        self.steps = found.steps
+        self.input_shape = tuple(found.explicit.inputs[found.input])
+        #: What a spike stands for in the original network's units, by population.
+        self.scales = {each.name: torch.from_numpy(each.scale) for each in found.populations.values()}
+        self._input, self._output = found.input, found.output
+        self._names = {node: each.name for node, each in found.populations.items()}
+        self._incoming: dict[str, list[tuple[str, str]]] = {}  # sources and their synapses by target
+        self.neurons, self.synapses = nn.ModuleDict(), nn.ModuleDict()
+        self._keys = {node: f"population_{position}" for position, node in enumerate(neurons)}
+        for node, module in neurons.items():
+            self.neurons[self._keys[node]] = module
+        for target in found.targets:
+            self._incoming[target] = []
+            for connection in found.into(target):
+                key = f"connection_{len(self.synapses)}"
+                self.synapses[key] = Synapses(connection, found)
+                self._incoming[target].append((connection.source, key))
+            constant = torch.from_numpy(np.ascontiguousarray(found.current(target))).to(found.dtype)
+            self.register_buffer(f"current_{len(self._incoming) - 1}", constant)
+
+    def forward(self, x: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
+        """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
+        like = self.get_buffer("current_0")
+        check_like((x,), [(-1, *self.input_shape)], like.dtype, like.device, "input")
+        sent = {self._input: x}
+        potentials, fired = {}, {}
+        current = x
+        for position, (target, incoming) in enumerate(self._incoming.items()):
+            constant = self.get_buffer(f"current_{position}")
+            current = constant.expand(len(x), *constant.shape)
+            for source, key in incoming:
+                current = current + self.synapses[key](sent[source])
+            if target == self._output:
+                break
+            name, neurons = self._names[target], self.neurons[self._keys[target]]
+            assert isinstance(neurons, Neurons)
+            before = torch.full_like(current, neurons.initial_potential) if state is None else state.potentials[name]
+            sent[target], potentials[name] = neurons(current, before)
+            fired[name] = sent[target]
+        return current, StreamState(potentials, fired)
+
+    def run(self, x: Tensor, steps: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean output ``[N, ...]`` over ``steps`` and the spikes ``[T, N, ...]`` of every population, by name."""
+        chosen = self.steps if steps is None else steps
+        if chosen < 1:
+            raise ConfigurationError(f"steps must be at least 1, got {steps!r}")
+        state: StreamState | None = None
+        outputs: list[Tensor] = []
+        rasters: dict[str, list[Tensor]] = {name: [] for name in self._names.values()}
+        for _ in range(chosen):
+            current, state = self(x, state)
+            outputs.append(current)
+            for name, spikes in state.spikes.items():
+                rasters[name].append(spikes)
+        return torch.stack(outputs).mean(0), {name: torch.stack(each) for name, each in rasters.items()}
+
+
+class Synapses(nn.Module):
+    """One connection, as a ``Conv2d`` or a ``Linear`` layer without bias."""
+
+    def __init__(self, connection: Connection, found: RateNetwork) -> None:
+        super().__init__()
+        one = connection.map
+        self.shape, self.flat = one.target_shape, not isinstance(one, Convolution)
+        if isinstance(one, Convolution):
+            weight, channels = one.weight, one.source_shape[0]
+            self.layer: nn.Module = nn.Conv2d(
+                channels,
+                one.target_shape[0],
+                (weight.shape[2], weight.shape[3]),
+                one.stride,
+                one.padding,
+                one.dilation,
+                one.groups,
+                bias=False,
+                device="meta",
+            )
+        else:
+            names = [found.explicit.name(end) for end in (connection.source, connection.target)]
+            weight = as_matrix(one, f"from {names[0]} to {names[1]}")
+            self.layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        self.layer.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weight)).to(found.dtype))
+
+    def forward(self, events: Tensor) -> Tensor:
+        current: Tensor = self.layer(events.flatten(1) if self.flat else events)
+        return current.reshape(len(events), *self.shape)
+
+
+def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
+    """``network`` with ``snntorch.Leaky`` neurons without leak, spike for spike as under the clock.
+
+    ``module.run(x, steps)`` gives output and rasters, ``module(x, state)`` one step. A potential is snntorch's, which
+    takes the reset off at the next step. Gradients are those of snntorch's default surrogate. Raises
+    ``ConfigurationError`` for anything but rate-coded integrate-and-fire neurons under ``Concurrent``.
+    """
+    snntorch = imported("snntorch", "snntorch")
+    found = rate_network(network, "snntorch")
+    neurons = {node: _LeakyNeurons(snntorch, each, found.dtype) for node, each in found.populations.items()}
+    return StreamNetwork(found, dict(neurons))
+
+
+def to_norse(network: SpikingNetwork) -> StreamNetwork:
+    """``network`` with norse's neurons, spike for spike as under the clock.
+
+    Neurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
+    are an ``SNNCell`` with a step of our own. ``module.run(x, steps)`` gives output and rasters, ``module(x, state)``
+    one step. Gradients are those of norse's default surrogate. Raises ``ConfigurationError`` for anything but
+    rate-coded integrate-and-fire neurons under ``Concurrent``.
+    """
+    iaf = imported("norse.torch.functional.iaf", "norse")
+    found = rate_network(network, "norse")
+    neurons = {node: _NorseNeurons(iaf, each, found.dtype) for node, each in found.populations.items()}
+    return StreamNetwork(found, dict(neurons))
+
+
+@dataclass(frozen=True)
+class _Spike:
+    """The clock's comparison, with snntorch's default surrogate gradient.
+
+    snntorch itself fires above the threshold only, and in single precision.
+    """
+
+    slack: float
+
+    def __call__(self, above: Tensor) -> Tensor:
+        surrogate = torch.atan(torch.pi * above) / torch.pi
+        return (above >= -self.slack).to(above.dtype) + (surrogate - surrogate.detach())
+
+
+class _LeakyNeurons(Neurons):
+    def __init__(self, snntorch: Any, population: RatePopulation, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.initial_potential = population.initial_potential
+        spike = _Spike(tie_tolerance(dtype))
+        self.neuron = snntorch.Leaky(beta=1.0, threshold=1.0, spike_grad=spike, reset_mechanism=population.reset)
+        self.neuron.to(dtype)
+
+    def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
+        spikes, after = self.neuron(current, potential)
+        return spikes, after
+
+
+def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
+    """A step of norse's integrate-and-fire neuron, but for the reset."""
+    threshold = imported("norse.torch.functional.threshold", "norse").threshold
+    potential = state.v + current
+    spikes = threshold(potential - p.v_th, p.method, p.alpha)
+    return spikes, state._replace(v=potential - spikes)
+
+
+class _NorseNeurons(Neurons):
+    def __init__(self, iaf: Any, population: RatePopulation, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.initial_potential = population.initial_potential
+        self._state = iaf.IAFFeedForwardState
+        zero, threshold = torch.zeros((), dtype=dtype), torch.tensor(strict_threshold(dtype), dtype=dtype)
+        parameters = iaf.IAFParameters(v_th=threshold, v_reset=zero)
+        if population.reset == "zero":
+            self.neuron = imported("norse.torch.module.iaf", "norse").IAFCell(parameters)
+            return
+        cell = imported("norse.torch.module.snn", "norse").SNNCell
+        # A state is always given.
+        self.neuron = cell(_subtracting_step, None, parameters)
+
+    def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
+        spikes, state = self.neuron(current, self._state(v=potential))
+        return spikes, state.v

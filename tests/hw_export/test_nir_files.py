@@ -1,0 +1,132 @@
+"""NIR files and graphs that are not to be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nir
+import numpy as np
+import pytest
+
+from hw_export.nir import export, load
+from snnconv.errors import StorageError
+from tests.hw_export.nir_networks import converted
+
+
+def test_truncated_files_are_refused(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.nir", tmp_path / "cut.nir"
+    export(converted("deep")[0], whole)
+    content = whole.read_bytes()
+    for size in range(0, len(content), max(1, len(content) // 40)):
+        cut.write_bytes(content[:size])
+        with pytest.raises(StorageError, match=r"cut\.nir"):
+            load(cut)
+
+
+def test_damaged_files_are_refused_or_read(tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "whole.nir", tmp_path / "damaged.nir"
+    export(converted("deep")[0], whole)
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole.read_bytes())
+        for place in generator.integers(0, len(content), 20):
+            content[place] ^= 0xFF
+        damaged.write_bytes(content)
+        try:
+            load(damaged)
+        except StorageError:
+            refused += 1
+    assert refused > 10
+
+
+def test_what_is_no_nir_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nir"
+    for content in (b"", b"not a file", b"\x89HDF\r\n\x1a\n" + bytes(100)):
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match=r"a\.nir cannot be read"):
+            load(path)
+    with h5py.File(path, "w") as file:
+        file["other"] = 1
+    with pytest.raises(StorageError, match=r"a\.nir cannot be read"):
+        load(path)
+    with pytest.raises(StorageError, match="missing"):
+        load(tmp_path / "missing.nir")
+    with pytest.raises(StorageError, match="holds a Linear"):
+        load(nir.Linear(np.ones((2, 2))))
+
+
+def test_links_out_of_a_file_are_not_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.nir", tmp_path / "b.nir"
+    export(converted("deep")[0], path)
+    export(converted("deep")[0], other)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/input"]
+        file["node/nodes/input"] = h5py.ExternalLink(str(other), "node/nodes/input")
+    with pytest.raises(StorageError, match="link to another place"):
+        load(path)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/input"]
+        file["node/nodes/input"] = file["node"]
+    with pytest.raises(StorageError, match="deep"):
+        load(path)
+
+
+def test_files_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.nir"
+    export(converted("deep")[0], path)
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/layers_1/r"]
+        file.create_dataset("node/nodes/layers_1/r", shape=(2**40,), dtype="f4", chunks=(1024,))
+    assert path.stat().st_size < 2**20
+    with pytest.raises(StorageError, match="unpacks to more than 8 GiB"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("reset", "sideways", "sideways"),
+        ("initial_potential", float("nan"), "initial potential nan"),
+        ("subtracted", float("inf"), "subtracted inf"),
+        ("shape", np.array([3, 5]), "have shape"),
+        ("shape", np.array([-16, -1]), "have shape"),
+    ],
+)
+def test_metadata_that_cannot_be_run_is_refused(key: str, value: Any, reason: str) -> None:
+    graph = export(converted("deep", "subtract")[0])
+    graph.nodes["layers_1"].metadata[key] = value
+    with pytest.raises(StorageError, match=reason):
+        load(graph)
+
+
+def test_future_files_are_refused(tmp_path: Path) -> None:
+    graph = export(converted("deep")[0])
+    graph.metadata["version"] = 2
+    with pytest.raises(StorageError, match="version 2"):
+        load(graph)
+
+
+def test_graphs_that_cannot_run_in_one_pass_are_refused() -> None:
+    graph = export(converted("deep")[0])
+    graph.edges.append(("layers_3", "x_to_layers_1"))
+    with pytest.raises(StorageError, match="cycle"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.edges.remove(("layers_1", "layers_1_to_layers_3"))
+    with pytest.raises(StorageError, match="nothing reaches"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["layers_1"].v_threshold[0] = np.nan
+    with pytest.raises(StorageError, match="v_threshold of layers_1"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["more"] = nir.Input(np.array([6]))
+    with pytest.raises(StorageError, match="2 Input nodes"):
+        load(graph)
+    graph = export(converted("deep")[0])
+    graph.nodes["layers_1"] = nir.Scale(np.ones(16))
+    with pytest.raises(StorageError, match="layers_1 is a Scale node"):
+        load(graph)
