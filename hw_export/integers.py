@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array
-from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, overflows, reaches
+from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, reaches
 from neurons.whole_rule import Rule, StreamRule, TableRule, whole_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -23,6 +23,8 @@ LARGEST_WEIGHT = 127
 _LARGEST_THRESHOLD = 2**16 - 1
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
+#: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
+_FINE_SHARE = 0.7
 #: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
 _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
@@ -121,7 +123,7 @@ def quantize(
     found, largest_input = explicit(network), 2 ** (input_bits - 1) - 1
     for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
         integers = _quantized(found, per, largest_input, resolution, {})
-        if not overflows(integers):
+        if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(integers)):
             break
     # Membranes that could leave their limit get smaller thresholds, with weights of fewer bits.
     shares: dict[str, float] = {}
