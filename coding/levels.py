@@ -17,6 +17,8 @@ from coding.threshold import tie_tolerance
 #: Trains that a table may hold; codes with more are encoded step by step.
 MOST_TRAINS = 2**16
 _MOST_CELLS = 2**15
+#: Values that are looked up together on a CPU, so that what is computed on the way stays in its caches.
+_PIECE = 2**16
 _BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
 
 
@@ -97,8 +99,20 @@ class Levels:
     def __call__(self, values: Tensor, counted: bool) -> Quantized:
         """Decoded values for ``values`` of any shape; spikes and updates too if ``counted``."""
         order = memory_order(values)
-        flat = values.detach().permute(order).reshape(-1)
-        bits = flat.view(_BITS[self.dtype][0])
+        bits = values.detach().permute(order).reshape(-1).view(_BITS[self.dtype][0])
+        tables = (self.values, self.spikes, self.updates) if counted else (self.values,)
+        found = [torch.empty(bits.shape, dtype=table.dtype, device=table.device) for table in tables]
+        piece = _PIECE if bits.device.type == "cpu" else max(1, bits.numel())
+        for start in range(0, bits.numel(), piece):
+            train = self._trains(bits[start : start + piece])
+            for table, result in zip(tables, found, strict=True):
+                torch.index_select(table, 0, train, out=result[start : start + piece])
+        shape, back = [values.shape[axis] for axis in order], [order.index(axis) for axis in range(values.dim())]
+        columns = [result.view(shape).permute(back) for result in found]
+        return Quantized(columns[0], *(columns[1:] if counted else (None, None)))
+
+    def _trains(self, bits: Tensor) -> Tensor:
+        """Numbers of the trains of values given by their ``bits``."""
         cells = (bits >> self.shift).sub_(self.lowest_cell - 1).clamp_(0, len(self.carry) - 1)
         train = (
             (bits & ((1 << self.shift) - 1)).add_(self.carry.index_select(0, cells)).bitwise_right_shift_(self.shift)
@@ -109,14 +123,7 @@ class Levels:
             for _ in range(self.corrections):
                 below = bits - self.following.index_select(0, train)
                 train += below.bitwise_right_shift_(sign).add_(1)
-
-        def look_up(table: Tensor) -> Tensor:
-            found = table.index_select(0, train).view([values.shape[axis] for axis in order])
-            return found.permute([order.index(axis) for axis in range(values.dim())])
-
-        if not counted:
-            return Quantized(look_up(self.values), None, None)
-        return Quantized(look_up(self.values), look_up(self.spikes), look_up(self.updates))
+        return train
 
 
 def memory_order(values: Tensor) -> list[int]:
