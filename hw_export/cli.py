@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from torch import Tensor
 
 import snnconv
 from hw_export import lava
@@ -67,7 +68,7 @@ def run_lava(
         "spikes_per_neuron": run.spikes_per_neuron,
         "synops_per_sample": sum(run.synops.values()) / run.samples,
     }
-    if targets is not None:
+    if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
         correct = run.output.argmax(1) == targets[: run.samples]
         figures["accuracy"] = 100.0 * float(correct.double().mean())
     for name, value in figures.items():

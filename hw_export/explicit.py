@@ -102,6 +102,8 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
             "convert with the default input, a constant current"
         )
     graph = network.complete_graph()
+    if any(node.op == "whole_input" for node in graph.nodes.values()):
+        raise ConfigurationError("the network is in whole numbers already: export the one that it was made of")
     graph = type(graph)(
         graph.inputs,
         {name: t.cpu() for name, t in graph.constants.items()},

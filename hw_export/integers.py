@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
 from hw_export.maps import Array
-from hw_export.ranges import MEMBRANE_LIMIT, check_ranges, reaches
+from hw_export.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
 from neurons.whole_rule import Rule, StreamRule, TableRule, whole_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -118,9 +118,19 @@ def quantize(
         raise ConfigurationError(
             "a network that takes one sample a call, such as a graph network, cannot be exported yet"
         )
+    if membrane_limit < 1:
+        raise ConfigurationError(f"membrane_limit must be positive, got {membrane_limit}")
     if network.period != 1:
         raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
     found, largest_input = explicit(network), 2 ** (input_bits - 1) - 1
+    for name in found.outputs:
+        if not found.currents[name].shape:
+            raise ConfigurationError(f"output {name} has no axis beside that of the batch: leave the squeeze out")
+        if name not in network.graph.nodes or name in network.populations:
+            raise ConfigurationError(
+                f"output {name.removesuffix(' decoded')} is the spikes of a population and cannot be exported; let the "
+                "network end in a layer without an activation"
+            )
     for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
         integers = _quantized(found, per, largest_input, resolution, {})
         if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(integers)):
@@ -181,7 +191,25 @@ def _quantized(
             _by_channel(bias),
             saturated,
         )
-    return IntegerNetwork(found, per, tuple(connections), populations, outputs, steps, largest_input)
+    return _without_needless_biases(
+        IntegerNetwork(found, per, tuple(connections), populations, outputs, steps, largest_input)
+    )
+
+
+def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
+    """``integers`` with biases no lower than what keeps a neuron silent whatever excites it.
+
+    Channels that never fire may have biases of thousands of thresholds, which would need the bits of all others.
+    """
+    payloads, populations = payloads_of(integers), dict(integers.populations)
+    for node, population in integers.populations.items():
+        rule = population.rule
+        signed = rule.reciprocal_slope if isinstance(rule, TableRule) else rule.negative
+        if not signed:
+            _, excited = arriving(integers, node, payloads)
+            kept = np.maximum(population.bias, -np.ceil(excited).astype(np.int64))
+            populations[node] = replace(population, bias=_by_channel(kept))
+    return replace(integers, populations=populations)
 
 
 def _rule(population: Population, windowed: bool, resolution: int) -> Rule:

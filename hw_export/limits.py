@@ -35,10 +35,15 @@ class Cores:
         return "fits" if self.most <= CORES else "may fit"
 
 
+def memory_of(neurons: int, weights: int) -> int:
+    """Bytes of ``neurons`` and ``weights``, each stored once."""
+    return neurons * STATE_BYTES + weights
+
+
 def cores_of(neurons: int, weights: int, synapses: int) -> Cores:
     """Cores of a population of ``neurons`` with ``weights`` stored numbers that make ``synapses`` connections."""
     by_neurons = -(-neurons // NEURONS_A_CORE)
-    by_bytes = -(-(neurons * STATE_BYTES + weights) // BYTES_A_CORE)
+    by_bytes = -(-memory_of(neurons, weights) // BYTES_A_CORE)
     # A kernel that every core needs whole leaves no room for more cores; a matrix is split among them.
     fewest = max(by_neurons, by_bytes, -(-min(weights, synapses) // SYNAPSE_BYTES_A_CORE))
     most = max(fewest, by_neurons + -(-synapses // SYNAPSE_BYTES_A_CORE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,49 +79,62 @@ def reaches(integers: IntegerNetwork) -> list[Reach]:
     payloads = payloads_of(integers)
     found = []
     for target in (*integers.populations, *integers.outputs):
-        each_step = target in integers.outputs
-        lowest, highest = 0.0, 0.0
-        bounds: list[tuple[Array, Array]] = []
-        for connection in integers.into(target):
-            if connection.source not in payloads:
-                name = integers.explicit.name(connection.source)
-                raise ConfigurationError(
-                    f"{name}: the payload of its bursts has no bound, so a membrane could overflow; "
-                    "give the code a largest_gain, for instance Burst(largest_gain=16)"
-                )
-            sent = payloads[connection.source]
-            low, high = (sent.smallest, sent.largest) if each_step else (sent.smallest_sum, sent.largest_sum)
-            above, below = connection.map.by_target(_positive), connection.map.by_target(_negative)
-            bounds.append((above * low + below * high, above * high + below * low))
-        lowest, highest = (float(each) for each in _extremes(bounds))
+        lowest, highest = arriving(integers, target, payloads)
         if target in integers.populations:
-            population = integers.populations[target]
-            times = 1 if integers.network.timing is not None else integers.steps
-            lowest += min(0.0, float(population.bias.min()) * times)
-            highest += max(0.0, float(population.bias.max()) * times) + float(population.initial.max())
-            rule = population.rule
-            if isinstance(rule, TableRule):  # the largest threshold is compared with, whatever arrives
-                factor = rule.reciprocal_slope or 1
-                top = factor * float(population.threshold.max()) * max(map(max, rule.thresholds))
-                highest = max(highest, top)
-        found.append(Reach(target, int(lowest), int(highest)))
+            lowest, highest = _of_membrane(integers, target, lowest, highest)
+        found.append(Reach(target, int(lowest.min()), int(highest.max())))
     return found
 
 
-def _extremes(bounds: list[tuple[Array, Array]]) -> tuple[float, float]:
-    if not bounds:
-        return 0.0, 0.0
-    lowest, highest = (np.sum([pair[side] for pair in bounds], axis=0) for side in (0, 1))
-    return min(0.0, float(lowest.min())), max(0.0, float(highest.max()))
+def arriving(integers: IntegerNetwork, target: str, payloads: Mapping[str, Payloads]) -> tuple[Array, Array]:
+    """Bounds of what arrives at each neuron of ``target``, in its shape.
+
+    For the populations of a pipeline it is the sum over a sample, for outputs and in a stream that of one step.
+    """
+    summed = integers.network.timing is not None and target in integers.populations
+    lowest, highest = (np.zeros(integers.explicit.currents[target].shape) for _ in range(2))
+    for connection in integers.into(target):
+        if connection.source not in payloads:
+            name = integers.explicit.name(connection.source)
+            raise ConfigurationError(
+                f"{name}: the payload of its bursts has no bound, so a membrane could overflow; "
+                "give the code a largest_gain, for instance Burst(largest_gain=16)"
+            )
+        sent = payloads[connection.source]
+        low, high = (sent.smallest_sum, sent.largest_sum) if summed else (sent.smallest, sent.largest)
+        ones = np.ones((1, *connection.map.source_shape))
+        excited, inhibited = (connection.map.mapped(part).apply(ones)[0] for part in (_positive, _negative))
+        lowest += excited * low + inhibited * high
+        highest += excited * high + inhibited * low
+    return lowest, highest
 
 
-def _positive(rows: Array) -> Array:
-    found: Array = rows.clip(min=0).sum(1, dtype=np.float64)
+def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: Array) -> tuple[Array, Array]:
+    population = integers.populations[target]
+    rule, bias = population.rule, population.bias
+    start = population.initial.astype(np.float64)
+    if isinstance(rule, TableRule):
+        factor = (rule.reciprocal_slope or 1) * population.threshold
+        # The largest threshold is compared with whatever arrives; a payload above its threshold leaves the other sign.
+        beyond = max(p - t for row in rule.thresholds for p, t in zip(rule.payloads, row, strict=True))
+        over = factor * max(0, beyond)
+        signed = over if rule.reciprocal_slope else 0.0
+        top = factor * max(map(max, rule.thresholds))
+        return start + bias + lowest - over, np.maximum(start + bias + highest + signed, top)
+    steps = integers.steps
+    top = population.threshold * (rule.largest_gain or 1)
+    if rule.negative == "imbalanced":
+        top = top * rule.reciprocal_slope
+    return start + steps * np.minimum(0, bias + lowest), np.maximum(start + steps * np.maximum(0, bias + highest), top)
+
+
+def _positive(weights: Array) -> Array:
+    found: Array = weights.astype(np.float64).clip(min=0)
     return found
 
 
-def _negative(rows: Array) -> Array:
-    found: Array = rows.clip(max=0).sum(1, dtype=np.float64)
+def _negative(weights: Array) -> Array:
+    found: Array = weights.astype(np.float64).clip(max=0)
     return found
 
 

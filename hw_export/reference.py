@@ -15,11 +15,16 @@ from neurons.whole_rule import StreamRule, TableRule
 
 @dataclass(frozen=True)
 class IntegerRun:
-    """Sums that arrived at outputs ``[N, ...]``, numbers of spikes, and recorded payloads ``[N, T, ...]``, by node."""
+    """What a simulation yielded, by node.
+
+    ``sums`` arrived at the outputs, ``[N, ...]``; ``spikes`` are counted over all neurons, ``rasters`` the payloads
+    recorded, ``[N, T, ...]``; ``potentials`` are the lowest and the highest that membranes held before they fired.
+    """
 
     sums: Mapping[str, Array]
     spikes: Mapping[str, int]
     rasters: Mapping[str, Array]
+    potentials: Mapping[str, tuple[int, int]]
 
 
 def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record: Sequence[str] = ()) -> IntegerRun:
@@ -56,7 +61,8 @@ def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record:
                 rasters[node][:, step] = sent[node]
         for node in sums:
             sums[node] += _arriving(integers, node, sent, sums[node].shape)
-    return IntegerRun(sums, spikes, rasters)
+    potentials = {node: (each.lowest, each.highest) for node, each in stations.items() if isinstance(each, _Membrane)}
+    return IntegerRun(sums, spikes, rasters, potentials)
 
 
 def _arriving(integers: IntegerNetwork, target: str, sent: Mapping[str, Array], shape: Shape) -> Array:
@@ -67,16 +73,29 @@ def _arriving(integers: IntegerNetwork, target: str, sent: Mapping[str, Array], 
     return total
 
 
-class _Stream:
+class _Membrane:
+    """Membrane potentials, and how far they went."""
+
+    def __init__(self, start: Array, shape: Shape) -> None:
+        self.potential = np.broadcast_to(start, shape).astype(np.int64)
+        self.lowest, self.highest = int(self.potential.min(initial=0)), int(self.potential.max(initial=0))
+
+    def integrate(self, current: Array) -> None:
+        self.potential += current
+        self.lowest = min(self.lowest, int(self.potential.min(initial=0)))
+        self.highest = max(self.highest, int(self.potential.max(initial=0)))
+
+
+class _Stream(_Membrane):
     def __init__(self, population: IntegerPopulation, rule: StreamRule, shape: Shape) -> None:
+        super().__init__(population.initial, shape)
         self.rule, self.bias, self.threshold = rule, population.bias, population.threshold
-        self.potential = np.broadcast_to(population.initial, shape).astype(np.int64)
         self.gain, self.negative_gain = np.ones(shape, np.int64), np.ones(shape, np.int64)
         self.emitted = np.zeros(shape, np.int64)
 
     def advance(self, current: Array, step: int) -> Array:
         rule = self.rule
-        self.potential += current + self.bias
+        self.integrate(current + self.bias)
         fires = self.potential >= self.gain * self.threshold
         payload = fires * self.gain
         if rule.negative is None:
@@ -106,31 +125,32 @@ class _Stream:
         return found
 
 
-class _Table:
+class _Table(_Membrane):
     def __init__(self, population: IntegerPopulation, rule: TableRule, shape: Shape, start: int) -> None:
+        super().__init__(population.bias + population.initial, shape)
         self.rule, self.threshold, self.start = rule, population.threshold, start
-        self.potential = np.broadcast_to(population.bias + population.initial, shape).astype(np.int64)
         self.fired = np.zeros(shape, np.int64)
+        self.negative = np.zeros(shape, bool)
         self.thresholds = np.array(rule.thresholds, np.int64)
 
     def advance(self, current: Array, step: int) -> Array:
         rule, step = self.rule, step - self.start
-        self.potential += current
+        self.integrate(current)
         if not 0 <= step < len(rule.payloads):
             return np.zeros_like(self.potential)
-        if step == 0:
-            negative = (self.potential < 0) & (rule.reciprocal_slope is not None)
-            self.direction = np.where(negative, -1, 1)
-            self.factor = np.where(negative, rule.reciprocal_slope or 1, 1) * self.threshold
-            self.half = np.where(negative, 1, 0)  # the potential stands half a unit above its number
-        size = self.potential * self.direction - self.half
+        if rule.reciprocal_slope is not None:  # the sign is settled by the first spike
+            self.negative = np.where(self.fired == 0, self.potential < 0, self.negative)
+        direction = np.where(self.negative, -1, 1)
+        factor = np.where(self.negative, rule.reciprocal_slope or 1, 1) * self.threshold
+        # The potential stands half a unit above its number, on the negative side that much nearer to 0.
+        size = self.potential * direction - self.negative
         row = np.minimum(self.fired, len(self.thresholds) - 1)
-        fires = size >= self.factor * self.thresholds[row, step]
+        fires = size >= factor * self.thresholds[row, step]
         if rule.limit is not None:
             fires &= self.fired < rule.limit
         self.fired += fires
-        payload: Array = fires * rule.payloads[step] * self.direction
-        self.potential -= self.factor * payload
+        payload: Array = fires * rule.payloads[step] * direction
+        self.potential -= factor * payload
         return payload
 
 

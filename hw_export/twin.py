@@ -83,8 +83,6 @@ class _Writer:
                 self._output(node, whole)
             else:
                 self._nodes[node.name] = node
-            if f"{node.name} decoded" in integers.outputs:
-                raise ConfigurationError(f"output {node.name} is spikes of a population, which cannot be quantised yet")
         changed = Graph(original.inputs, self._constants, self._nodes, original.output, original.batch_axis)
         return changed.without_dead_nodes()
 

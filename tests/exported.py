@@ -66,6 +66,25 @@ class Pooled(nn.Module):
         return torch.log_softmax(self.last(torch.relu(self.hidden(second.flatten(1)))), 1)
 
 
+class Joint(nn.Module):
+    """Two inputs, of which one reaches the output directly, a module used twice, and a channel that never fires."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Linear(128, 6)
+        self.other = nn.Linear(5, 6)
+        self.hidden = nn.Linear(6, 6)
+        self.last = nn.Linear(6, 3)
+        self.direct = nn.Linear(5, 3, bias=False)
+        with torch.no_grad():
+            self.hidden.bias[2] = -300.0
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        hidden = torch.relu(self.image(x.flatten(1)) + self.other(y))
+        hidden = torch.relu(self.hidden(torch.relu(self.hidden(hidden)) + hidden))
+        return self.last(hidden) + self.direct(y)  # type: ignore[no-any-return]
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"residual": Residual, "leaky": Leaky, "pooled": Pooled}
 CODES: dict[str, Code] = {
     "rate": Rate(24),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork
 
 FORMAT, VERSION = "snnconv-lava", 1
+_MOST_BYTES = 2**31
 #: The array that holds the network itself; the runtime does not look at it.
 NETWORK = "network"
 
@@ -34,13 +36,26 @@ def write_bundle(integers: IntegerNetwork, path: str | os.PathLike[str]) -> None
     manifest, arrays = describe(integers)
     arrays[NETWORK] = np.frombuffer(_saved(spiking_network(integers)), np.uint8)
     manifest["arrays"] = {name: {"shape": list(a.shape), "dtype": a.dtype.name} for name, a in arrays.items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, manifest=np.array(json.dumps(manifest)), **arrays)  # type: ignore[arg-type]
+    text, buffer = json.dumps(manifest), io.BytesIO()
+    arrays["digest"] = np.array(
+        _runtime_module("digest").digest(text, {name: array for name, array in arrays.items() if name != NETWORK})
+    )
+    np.savez_compressed(buffer, manifest=np.array(text), **arrays)  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())
 
 
+def _runtime_module(name: str) -> Any:
+    """A module of the runtime, which is a program of its own and no part of this package."""
+    path = Path(__file__).parent / "runtime" / "lava_runtime" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"lava_runtime_{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str, Any], dict[str, Array]]:
-    """The network in the bundle ``path``, the manifest, and how outputs are read; raises ``StorageError``."""
+    """The network in the bundle ``path``, the manifest, and the arrays it names; raises ``StorageError``."""
     try:
         # Opened here, because numpy leaves a file open that turns out to be no archive.
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -52,9 +67,12 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
                     f"{path} has bundle version {manifest.get('version')}, this snnconv reads {VERSION}: "
                     "export the network again, or update snnconv"
                 )
-            content = file[NETWORK].tobytes()
-            names = [entry[key] for entry in manifest["outputs"] for key in ("step", "offset")]
-            arrays = {name: file[name] for name in names}
+            if max(member.file_size for member in file.zip.infolist()) > _MOST_BYTES:
+                raise StorageError(f"{path} claims arrays of more than {_MOST_BYTES} bytes: it is no bundle of ours")
+            arrays = {name: file[name] for name in file.files if name not in ("manifest", "digest")}
+            content = arrays.pop(NETWORK).tobytes()
+            if str(file["digest"]) != _runtime_module("digest").digest(str(file["manifest"]), arrays):
+                raise StorageError(f"{path} was altered after it was written: its digest does not match")
     except StorageError:
         raise
     except Exception as error:  # a zip, a JSON or an array that is damaged fails in many ways
@@ -62,7 +80,10 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "network.snn")
         saved.write_bytes(content)
-        return snnconv.load(saved), manifest, arrays
+        try:
+            return snnconv.load(saved), manifest, arrays
+        except StorageError as error:
+            raise StorageError(f"{path}: the network in it cannot be read: {error}") from error
 
 
 def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -102,7 +123,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
     outputs = [
         {
             "name": node,
-            "shape": list(output.offset.shape),
+            "shape": list(output.offset.shape) if output.offset.ndim in (1, 3) else [output.offset.size],
             "depth": depths[node],
             "step": keep(f"output.{node}.step", output.step, np.float64),
             "offset": keep(f"output.{node}.offset", output.offset, np.float64),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaResult, launch
 from hw_export.maps import Array
 from snnconv.data.batches import Inputs, as_inputs
+from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Run
 
@@ -32,9 +34,15 @@ def run_bundle(
     timeout: float = 3600.0,
 ) -> tuple[Run, LavaResult]:
     """What a run of the bundle yields, as ``snn.run`` would say it, and as Lava said it; see ``hw_export.lava.run``."""
+    if isinstance(record, str):
+        raise ConfigurationError(f"record must be a sequence of names, for instance record=[{record!r}]")
+    if arithmetic not in ("fixed", "float"):
+        raise ConfigurationError(f"arithmetic must be 'fixed' or 'float', got {arithmetic!r}")
+    if not 0.0 < timeout < math.inf:
+        raise ConfigurationError(f"timeout must be a positive number of seconds, got {timeout!r}")
     network, manifest, arrays = read_network(path)
     # Inputs are rounded to few bits, so their precision does not matter.
-    tensors = network.check(tuple(tensor.cpu().to(network.like) for tensor in as_inputs(inputs, "input")))
+    tensors = network.check(tuple(tensor.detach().cpu().to(network.like) for tensor in as_inputs(inputs, "input")))
     nodes = list(network.populations) if "rasters" in record else [network.node_of(name) for name in record]
     result = launch(
         path,
@@ -71,9 +79,10 @@ def _as_run(
     network.parts.setup.run(environment)
     presentations = 1 if network.timing is not None else steps
     for output in manifest["outputs"]:
-        sums = result.outputs[output["name"]] / presentations
-        step = arrays[output["step"]].reshape(-1, *[1] * (sums.ndim - 2))
-        environment[output["name"]] = torch.from_numpy(sums * step + arrays[output["offset"]])
+        offset = arrays[output["offset"]]
+        sums = result.outputs[output["name"]].reshape(-1, *offset.shape) / presentations
+        step = arrays[output["step"]].reshape(-1, *[1] * (offset.ndim - 1))
+        environment[output["name"]] = torch.from_numpy(sums * step + offset)
     populations, fan_out = network.populations, network.synapses.fan_out
     by_layer = network.synapses.fan_out_by_layer
     counts = {node: torch.from_numpy(result.spikes[node].astype(np.float64)) for node in result.spikes}

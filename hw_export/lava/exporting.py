@@ -9,7 +9,6 @@ from typing import Literal
 
 from torch import Tensor
 
-from coding import Pipeline
 from hw_export.fidelity import fidelity
 from hw_export.integers import Per, quantize
 from hw_export.lava.bundle import write_bundle
@@ -35,6 +34,8 @@ def export_network(
     samples: Tensor | Sequence[Tensor] | None,
 ) -> ExportReport:
     """Quantise ``network``, write its bundle and say what became of it; see ``hw_export.lava.export``."""
+    if reset not in (None, "zero"):
+        raise ConfigurationError(f"reset must be 'zero' or None, got {reset!r}")
     exported = network if reset is None else with_hard_reset(network)
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
@@ -65,7 +66,7 @@ def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
     changed = {}
     for node, population in network.populations.items():
         neuron = population.neuron
-        if isinstance(network.plan.schedule, Pipeline) or not isinstance(neuron, IntegrateFire):
+        if network.timing is not None or not isinstance(neuron, IntegrateFire) or not neuron.unit_payload:
             raise ConfigurationError(
                 f"{population.name}: a reset to zero means something for integrate-and-fire neurons with rate code "
                 f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"

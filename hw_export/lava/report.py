@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.fidelity import Fidelity
 from hw_export.integers import IntegerNetwork, IntegerPopulation
-from hw_export.limits import CORES, Cores, cores_of
+from hw_export.limits import CORES, Cores, cores_of, memory_of
 from hw_export.ranges import Reach, reaches
 from neurons.whole_rule import StreamRule
 from snnconv.report import table
@@ -18,18 +18,24 @@ from snnconv.report import table
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
 BUILT_IN_LIMIT = 2**17 - 1
 _BUILT_IN_BIAS = 2**15 - 1
+#: Weights below this have fewer than 6 bits with their sign.
+_FEW_WEIGHTS = 32
 BUILT_IN, SIMULATION = "built-in processes", "simulation only (needs microcode)"
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A population (or gate) on the machine: where it runs and why, and what it takes."""
+    """A population, gate, output or relay on the machine: where it runs and why, and what it takes.
+
+    ``memory`` is in bytes, with every weight of a kernel stored once.
+    """
 
     name: str
     neurons: int
     weights: int
     synapses: int
     weight_bits: int
+    memory: int
     cores: Cores
     built_in: bool
     reason: str
@@ -60,7 +66,7 @@ class ExportReport:
         }
 
     def __str__(self) -> str:
-        head = ["population", "neurons", "weights", "synapses", "bits", "cores", "runs on"]
+        head = ["population", "neurons", "weights", "synapses", "bits", "KB", "cores", "runs on"]
         rows = [
             [
                 each.name,
@@ -68,6 +74,7 @@ class ExportReport:
                 str(each.weights),
                 str(each.synapses),
                 str(each.weight_bits),
+                f"{each.memory / 1024:.1f}",
                 _interval(each.cores),
                 f"{BUILT_IN if each.built_in else SIMULATION}: {each.reason}",
             ]
@@ -75,6 +82,7 @@ class ExportReport:
         ]
         fit = f"cores: {_interval(self.cores)} of {CORES} on a Loihi 2 chip: {self.cores.fit}"
         measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
+        measured = measured or ["what the network loses was not measured: give samples"]
         return "\n".join([table(head, rows), fit, *(f"- {note}" for note in self.notes), *measured])
 
 
@@ -91,14 +99,35 @@ def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
         maps = [each.map for each in integers.into(node)]
         weights = sum(int(each.weights.size) for each in maps)
         synapses = sum(each.synapses for each in maps)
-        largest = max((int(np.abs(each.weights.astype(np.int64)).max(initial=0)) for each in maps), default=0)
+        largest = _largest_weight(integers, node)
         neurons = int(np.prod(shape))
         built_in, reason = _where(integers, node, bounds.get(node))
         cores = Cores(0, 0) if node in integers.explicit.gates else cores_of(neurons, weights, synapses)
         bits = largest.bit_length() + 1 if largest else 0
         name = integers.explicit.name(node)
-        found.append(Placement(name, neurons, weights, synapses, bits, cores, built_in, reason))
+        memory = 0 if node in integers.explicit.gates else memory_of(neurons, weights)
+        found.append(Placement(name, neurons, weights, synapses, bits, memory, cores, built_in, reason))
+    for source, count in relays(integers).items():
+        shape = integers.explicit.shapes.get(source) or integers.explicit.inputs[source]
+        neurons, weights = count * int(np.prod(shape)), count * shape[0]
+        name, cores = f"relays of {integers.explicit.name(source)}", cores_of(neurons, weights, neurons)
+        memory = memory_of(neurons, weights)
+        found.append(Placement(name, neurons, weights, neurons, 2, memory, cores, True, "identity synapses"))
     return tuple(found)
+
+
+def _largest_weight(integers: IntegerNetwork, target: str) -> int:
+    weights = (each.map.weights.astype(np.int64) for each in integers.into(target))
+    return max((int(np.abs(each).max(initial=0)) for each in weights), default=0)
+
+
+def relays(integers: IntegerNetwork) -> dict[str, int]:
+    """How many relays stand behind each source that has any, one for each step of delay beyond the first."""
+    depths = integers.explicit.depths()
+    found: dict[str, int] = {}
+    for each in integers.connections:
+        found[each.source] = max(found.get(each.source, 0), depths[each.target] - depths[each.source] - 1)
+    return {source: count for source, count in found.items() if count}
 
 
 def runs_built_in(population: IntegerPopulation, bound: Reach) -> bool:
@@ -134,21 +163,27 @@ def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bo
         return False, "an initial potential"
     if not _holds_bias(population):
         return False, f"biases beyond +-{_BUILT_IN_BIAS}"
-    return False, f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
+    far = f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
+    return False, f"{far}; fewer input_bits or steps"
 
 
 def notes(integers: IntegerNetwork) -> tuple[str, ...]:
     """What was rewritten on the way to whole numbers, and why."""
-    explicit = integers.explicit
-    depths = explicit.depths()
-    relays = sum(depths[each.target] - depths[each.source] - 1 for each in explicit.connections)
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
         f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
         f"{2 * integers.largest_input + 1} values",
     ]
-    if relays:
-        found.append(f"{relays} relays delay skips by a step each, since every connection of Lava takes one")
+    delayed = sum(relays(integers).values())
+    if delayed:
+        found.append(f"{delayed} relays delay skips by a step each, since every connection of Lava takes one")
+    for node in integers.populations:
+        largest = _largest_weight(integers, node)
+        if 0 < largest < _FEW_WEIGHTS:
+            found.append(
+                f"{integers.explicit.name(node)}: weights up to {largest} only, so that its membrane cannot overflow "
+                "and its thresholds have 17 bits; fewer input_bits, fewer steps or weaker inputs leave more"
+            )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
         found.append(f"{saturated} weights are larger than 127 thresholds and were cut off")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -159,7 +160,12 @@ class Builder:
         """Write the file; ``changed`` replaces fields of the manifest."""
         described = {n: {"shape": list(a.shape), "dtype": a.dtype.name} for n, a in self.arrays.items()}
         manifest = {**self.manifest, "arrays": described, **changed}
-        np.savez_compressed(path, manifest=np.array(json.dumps(manifest)), **self.arrays)
+        text = json.dumps(manifest)
+        found = hashlib.sha256(text.encode())
+        for name in sorted(self.arrays):
+            array = np.ascontiguousarray(self.arrays[name])
+            found.update(f"{name} {array.dtype.name} {list(array.shape)}".encode() + array.tobytes())
+        np.savez_compressed(path, manifest=np.array(text), digest=np.array(found.hexdigest()), **self.arrays)
         return path
 
     def samples(self, count: int, low: int = -3, high: int = 4) -> dict[str, np.ndarray]:

@@ -18,9 +18,8 @@ from hw_export.ranges import MEMBRANE_LIMIT, payloads_of, reaches
 from hw_export.reference import IntegerRun, pooled, run_reference
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
-from neurons.whole_rule import TableRule
 from snnconv import ConfigurationError, SpikingNetwork
-from tests.exported import CODES, NETWORKS, converted, images, model
+from tests.exported import CODES, NETWORKS, Joint, converted, images, model
 
 SAMPLES = 3
 
@@ -89,9 +88,10 @@ def test_spikes_below_zero_are_kept(code: str, negative: Any) -> None:
     assert differences(integers, spiking_network(integers), found)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["residual", "leaky"])
 @pytest.mark.parametrize("stride", [1, 3])
-def test_early_firing_is_kept(stride: int) -> None:
-    network = snnconv.convert(model("residual"), images(40), coding=OneSpike(8), schedule=Pipeline(stride=stride))
+def test_early_firing_is_kept(stride: int, name: str) -> None:
+    network = snnconv.convert(model(name), images(40), coding=OneSpike(8), schedule=Pipeline(stride=stride))
     integers = quantize(network)
     different, spikes = differences(integers, spiking_network(integers), reference(integers))
     assert spikes > 50 and different == 0
@@ -154,6 +154,8 @@ def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
         assert (
             payloads[node].smallest <= found.rasters[node].min() and found.rasters[node].max() <= payloads[node].largest
         )
+        lowest, highest = found.potentials[node]
+        assert bounds[node].lowest <= lowest and highest <= bounds[node].highest
         sums = found.rasters[node].sum(1)
         assert payloads[node].smallest_sum <= sums.min() and sums.max() <= payloads[node].largest_sum
 
@@ -166,7 +168,12 @@ def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
     weight = connection.map.weights.astype(np.int64)
     tops = np.abs(weight).sum((1, 2, 3)) * integers.largest_input
     assert reach.highest <= tops.max() + max(0, population.bias.max())
-    assert reach.highest >= tops.max() or isinstance(population.rule, TableRule)
+    x = np.sign(weight[tops.argmax()])[None, :, ::1, ::1]
+    picture = np.zeros((1, 2, 8, 8), np.int64)
+    picture[:, :, 3:6, 3:6] = x * integers.largest_input
+    found = run_reference(integers, {next(iter(integers.input_steps)): picture})
+    bias = np.broadcast_to(population.bias, (4, 8, 8)).reshape(4, -1)[tops.argmax(), 0]
+    assert found.potentials[reach.node][1] == tops.max() + bias <= reach.highest
 
 
 def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
@@ -274,3 +281,66 @@ def test_signed_neurons_that_favour_no_sign_meet_thresholds_on_both_sides_alike(
         network._populations[node] = replace(population, neuron=replace(population.neuron, initial_potential=0.0))
     integers = quantize(network)
     assert differences(integers, spiking_network(integers), reference(integers))[0] == 0
+
+
+@pytest.mark.parametrize("code", [Rate(), FewSpike(6)], ids=str)
+def test_the_worst_case_of_a_matrix_is_that_of_one_neuron(code: Any) -> None:
+    layers = torch.nn.Sequential(
+        torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 96), torch.nn.Unflatten(1, (2, 8, 6))
+    )
+    layers = torch.nn.Sequential(layers, torch.nn.ReLU(), torch.nn.Conv2d(2, 1, 1)).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    schedule = Concurrent(16) if isinstance(code, Rate) else Pipeline()
+    integers = quantize(snnconv.convert(layers, x, coding=code, schedule=schedule))
+    node = list(integers.populations)[1]
+    (connection,) = integers.into(node)
+    weights = connection.map.weights.astype(np.int64)
+    sent = payloads_of(integers)[connection.source]
+    bias = np.broadcast_to(integers.populations[node].bias, (2, 8, 6)).reshape(-1)
+    windowed = integers.network.timing is not None
+    each = weights.clip(min=0).sum(1) * (sent.largest_sum if windowed else sent.largest) + bias
+    start = np.broadcast_to(integers.populations[node].initial, (2, 8, 6)).reshape(-1)
+    reach = next(reach for reach in reaches(integers) if reach.node == node)
+    assert reach.highest == (start + each if windowed else start + 16 * each.clip(min=0)).max()
+
+
+@pytest.mark.parametrize("code", [Rate(), Burst(largest_gain=4), FewSpike(6)], ids=str)
+def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
+    torch.manual_seed(0)
+    joint = Joint().double()
+    generator = torch.Generator().manual_seed(1)
+    x, y = images(40), torch.randn(40, 5, dtype=torch.float64, generator=generator)
+    schedule = Pipeline() if isinstance(code, FewSpike) else Concurrent(16)
+    network = snnconv.convert(joint, ((x, y), torch.zeros(40)), coding=code, schedule=schedule)
+    integers = quantize(network)
+    twin, few = spiking_network(integers), (x[:4], y[:4])
+    values = {
+        name: integers.quantized_input(name, tensor.numpy())
+        for name, tensor in zip(integers.input_steps, few, strict=True)
+    }
+    found = run_reference(integers, values, list(integers.populations))
+    run = twin.run(few, simulator="clock", record=["rasters"])
+    assert {node: found.spikes[node] for node in integers.populations} == {
+        node: int(run.spikes[population.name]) for node, population in twin.populations.items()
+    }
+    # The channel that never fires costs the others nothing: its bias needs no more than keeps it silent.
+    inner = [each for each in integers.connections if each.source in integers.populations]
+    assert min(int(np.abs(each.map.weights.astype(int)).max()) for each in inner) >= 64
+    error = (twin(x, y) - network(x, y)).square().mean().sqrt()
+    assert error < 0.1 * network.reference(x, y).std()
+
+
+def test_a_network_in_whole_numbers_is_not_quantized_again() -> None:
+    with pytest.raises(ConfigurationError, match="in whole numbers already"):
+        quantize(spiking_network(quantize(converted("residual", "few-spike"))))
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [(torch.nn.ReLU(), "is the spikes of a population"), (torch.nn.Flatten(0), "no axis beside that of the batch")],
+)
+def test_outputs_that_cannot_be_read_are_refused(end: torch.nn.Module, message: str) -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 1), end).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ConfigurationError, match=message):
+        quantize(snnconv.convert(layers, x, coding=FewSpike(6)))

@@ -21,6 +21,7 @@ from hw_export import lava
 from hw_export.cli import app
 from hw_export.integers import quantize
 from hw_export.lava.bundle import read_network
+from hw_export.lava.launch import LavaError, launch
 from hw_export.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
@@ -209,3 +210,70 @@ def test_options_of_the_command_line_are_checked(options: list[str], message: st
     converted("residual", "rate").save(tmp_path / "network.snn")
     told = CliRunner().invoke(app, ["export", str(tmp_path / "network.snn"), "-o", str(tmp_path / "n.npz"), *options])
     assert told.exit_code != 0 and message in str(told.exception)
+
+
+def test_a_bundle_that_was_altered_is_refused(bundle: Path, tmp_path: Path) -> None:
+    with np.load(bundle) as file:
+        arrays = {name: file[name] for name in file.files}
+    weight = next(name for name, array in arrays.items() if array.dtype == np.int8)
+    np.savez(tmp_path / "weights.npz", **{**arrays, weight: -arrays[weight]})
+    manifest = json.loads(str(arrays["manifest"]))
+    manifest["inputs"][0]["step"] *= 2
+    np.savez(tmp_path / "manifest.npz", **{**arrays, "manifest": np.array(json.dumps(manifest))})
+    inputs = {manifest["inputs"][0]["name"]: np.zeros((1, 2, 8, 8), np.int32)}
+    for name in ("weights.npz", "manifest.npz"):
+        with pytest.raises(StorageError, match="was altered"):
+            lava.run(tmp_path / name, images(1))
+        with pytest.raises(LavaError, match="was altered"):  # the runtime looks for itself
+            launch(tmp_path / name, inputs)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "nonsense", ""])
+def test_other_resets_are_refused(reset: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="reset must be"):
+        lava.export(converted("residual", "rate"), tmp_path / "network.npz", reset=reset)
+
+
+def test_a_reset_to_zero_is_refused_for_bursts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="with burst code"):
+        lava.export(converted("residual", "burst"), tmp_path / "network.npz", reset="zero")
+
+
+def test_outputs_of_any_rank_come_back_in_their_shape(tmp_path: Path) -> None:
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(128, 6), nn.ReLU(), nn.Linear(6, 12), nn.Unflatten(1, (3, 4)))
+    network = snnconv.convert(layers.double(), images(40), coding=Rate(), schedule=Concurrent(8))
+    lava.export(network, tmp_path / "network.npz")
+    run = lava.run(tmp_path / "network.npz", images(2))
+    expected = read_network(tmp_path / "network.npz")[0].run(images(2))
+    assert run.output.shape == (2, 3, 4)
+    torch.testing.assert_close(run.output, expected.output, rtol=0, atol=1e-9)
+
+
+def test_relays_are_shared_by_source_and_counted(tmp_path: Path) -> None:
+    class Skips(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = torch.relu(self.layers[0](x))
+            second = torch.relu(self.layers[1](first))
+            third = torch.relu(self.layers[2](second) + first)
+            return self.layers[3](third) + first  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    x = torch.randn(30, 6, dtype=torch.float64)
+    network = snnconv.convert(Skips().double(), x, coding=Rate(), schedule=Concurrent(8))
+    report = lava.export(network, tmp_path / "network.npz")
+    relays = [placement for placement in report.placements if placement.name.startswith("relays of")]
+    assert [(each.neurons, each.synapses) for each in relays] == [(12, 12)]
+    run = lava.run(tmp_path / "network.npz", x[:3])
+    assert run.spikes == read_network(tmp_path / "network.npz")[0].run(x[:3]).spikes
+
+
+@pytest.mark.parametrize(
+    "options", [{"record": "relu"}, {"timeout": 0.0}, {"timeout": float("nan")}, {"arithmetic": "fixd"}], ids=str
+)
+def test_options_of_a_run_are_checked(options: Any, bundle: Path) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        lava.run(bundle, images(1), **options)

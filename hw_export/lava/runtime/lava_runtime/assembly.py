@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import Dense
-from lava.proc.lif.models import PyLifResetModelBitAcc, PyLifResetModelFloat
 from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
@@ -54,7 +53,6 @@ _OWN_MODELS: dict[type, tuple[type, type]] = {
     SampleSink: (end_models.SinkFixed, end_models.SinkFloat),
     Tie: (end_models.TieModel, end_models.TieModel),
     Journal: (end_models.JournalFixed, end_models.JournalFloat),
-    LIFReset: (PyLifResetModelBitAcc, PyLifResetModelFloat),
     StreamNeurons: (neuron_models.StreamFixed, neuron_models.StreamFloat),
     SignedStreamNeurons: (neuron_models.SignedStreamFixed, neuron_models.SignedStreamFloat),
     TableNeurons: (neuron_models.TableFixed, neuron_models.TableFloat),
@@ -152,7 +150,7 @@ class Assembly:
         self._groups[process] = {process}
         models = _OWN_MODELS.get(type(process))
         if models is None and self.fast:
-            models = _FAST_MODELS[type(process)]
+            models = _FAST_MODELS.get(type(process))
         if models is not None:
             self.models[process] = models[0 if self.fixed else 1]
         return process

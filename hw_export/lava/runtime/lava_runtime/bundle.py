@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lava_runtime.archive import read_arrays
+from lava_runtime.digest import digest
 from lava_runtime.errors import BundleError
 from lava_runtime.fields import Fields
 from lava_runtime.network import Gate, Input, Network, Output, Population
@@ -16,6 +17,8 @@ from lava_runtime.rules import read_gate, read_population
 from lava_runtime.synapses import read_connection
 
 FORMAT, VERSION = "snnconv-lava", 1
+#: The array for who reads the results; it has a checksum of its own.
+_NOT_RUN = "network"
 #: A process of the operating system each.
 _MOST_PROCESSES = 10_000
 #: Lava moves every payload of every step through memory: more cannot be meant.
@@ -32,7 +35,7 @@ def read_bundle(path: str) -> Network:
     manifest = _manifest(path, read_arrays(path, ("manifest",)))
     declared = manifest.object("arrays")
     arrays = read_arrays(path)
-    del arrays["manifest"]
+    text, expected = str(arrays.pop("manifest")), str(arrays.pop("digest", ""))
     if set(arrays) != set(declared.value):
         difference = sorted(set(arrays) ^ set(declared.value))
         raise BundleError(f"{path}: the manifest and the file differ in the arrays {', '.join(difference[:5])}")
@@ -41,9 +44,12 @@ def read_bundle(path: str) -> Network:
         if entry.get("shape") != list(array.shape) or entry.get("dtype") != array.dtype.name:
             raise BundleError(f"{entry.where} does not describe array {name!r}: {array.dtype.name} {array.shape}")
     try:
-        return _network(manifest, arrays)
+        network = _network(manifest, arrays)
     except RecursionError as error:
         raise BundleError(f"{path}: gates follow on gates too deeply") from error
+    if expected != digest(text, {name: array for name, array in arrays.items() if name != _NOT_RUN}):
+        raise BundleError(f"{path} was altered after it was written: its digest does not match")
+    return network
 
 
 def _manifest(path: str, arrays: Mapping[str, np.ndarray]) -> Fields:

@@ -152,6 +152,8 @@ class _TableModel(_NeuronModel):
         if rule.reciprocal_slope is not None:
             if column == 0:
                 self.negative = self.potential < 0
+            else:  # the sign is settled by the first spike
+                self.negative = np.where(self.spikes == 0, self.potential < 0, self.negative)
             charge = np.where(self.negative, rule.reciprocal_slope, 1) * charge
             sign = np.where(self.negative, -1, 1)
             reached = np.where(self.negative, -self.potential - 1, self.potential)
