@@ -177,12 +177,13 @@ def notes(integers: IntegerNetwork) -> tuple[str, ...]:
     delayed = sum(relays(integers).values())
     if delayed:
         found.append(f"{delayed} relays delay skips by a step each, since every connection of Lava takes one")
-    for node in integers.populations:
-        largest = _largest_weight(integers, node)
+    for each in integers.connections:
+        largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
         if 0 < largest < _FEW_WEIGHTS:
+            source, target = (integers.explicit.name(node) for node in (each.source, each.target))
             found.append(
-                f"{integers.explicit.name(node)}: weights up to {largest} only, so that its membrane cannot overflow "
-                "and its thresholds have 17 bits; fewer input_bits, fewer steps or weaker inputs leave more"
+                f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
+                "thresholds have 17 bits, or other sources need a larger step; fewer input_bits or steps may leave more"
             )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
