@@ -26,7 +26,7 @@ SETTINGS: dict[str, Code | str] = {
     "OneSpike T=48": OneSpike(48),
     "TableSpike T=32": TableSpike(32),
     "TableSpike T=48": TableSpike(48),
-    "auto, max_loss 4": "auto",
+    "auto, max_loss 3": "auto",
 }
 HEAD = (
     "code",
@@ -69,7 +69,7 @@ def convert(task: DetectionTask, code: Code | str) -> snnconv.SpikingNetwork:
         task.detector.network,
         task.calibration,
         coding=code,
-        max_loss=4.0,
+        max_loss=3.0,
         minimize="spikes",
         judge=DetectionJudge(task.detector.heads),
     )
