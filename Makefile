@@ -18,8 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/snnconv demo
 
+# Two processes of one thread each: the tests are many small computations.
 test: lint
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
 lint: setup
 	@$(BIN)/ruff check --quiet
