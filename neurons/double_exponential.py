@@ -73,9 +73,7 @@ class DoubleExponential:
         return torch.tensor(values, dtype=torch.float64)
 
     def initial(self, like: Tensor) -> SynapseState:
-        return SynapseState(
-            torch.zeros_like(like, requires_grad=False), torch.zeros_like(like, requires_grad=False)
-        )
+        return SynapseState(torch.zeros_like(like, requires_grad=False), torch.zeros_like(like, requires_grad=False))
 
     def step(
         self, current: Tensor, state: SynapseState, t: int, gain: Tensor | float = 1.0

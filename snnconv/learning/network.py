@@ -81,5 +81,3 @@ class LayeredNetwork(nn.Module):
                 f"input spikes are {events.dtype} on {events.device}, the network is {weight.dtype} on {weight.device}; "
                 "move or convert one of them with .to()"
             )
-
-

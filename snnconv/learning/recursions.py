@@ -59,9 +59,7 @@ class PotentialGradients(NamedTuple):
     time: Tensor | None
 
 
-def propagate_back(
-    neuron: DoubleExponential, gradient: Tensor, events: Tensor, *, times: bool
-) -> PotentialGradients:
+def propagate_back(neuron: DoubleExponential, gradient: Tensor, events: Tensor, *, times: bool) -> PotentialGradients:
     """Follow ``gradient`` (G, ``[T, N, n]``) backward in time through decays and resets.
 
     ``D[t] = G[t] + a_v (1 - S[t]) D[t+1]`` and ``GI[t] = g D[t] + a_i (1 - S[t]) GI[t+1]``; with ``times`` also
