@@ -65,8 +65,8 @@ def read_events(path: str | os.PathLike[str], size: tuple[int, int] = NMNIST_SIZ
         raise InputError(f"{file} is empty; a recording has at least one event of {_EVENT_BYTES} bytes")
     if len(content) % _EVENT_BYTES:
         raise InputError(
-            f"{file} has {len(content)} bytes, which is no multiple of {_EVENT_BYTES}: it is truncated, or no recording "
-            "in the layout of N-MNIST"
+            f"{file} has {len(content)} bytes, which is no multiple of {_EVENT_BYTES}: it is truncated, or no "
+            "recording in the layout of N-MNIST"
         )
     rows = torch.from_numpy(np.frombuffer(content, dtype=np.uint8).reshape(-1, _EVENT_BYTES).astype(np.int64))
     x, y, third, fourth, fifth = rows.unbind(1)

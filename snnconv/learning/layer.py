@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +17,8 @@ from snnconv.learning.rule import GradientRule
 class Spikes(NamedTuple):
     """Spikes of a layer, ``[T, N, n]``; a loss may depend on their existence, on their times, or on both.
 
-    ``events`` is 1 where a spike is, else 0. ``times`` is t where a spike is at step t, else 0: a gradient by it is that
-    by the spike's time.
+    ``events`` is 1 where a spike is, else 0. ``times`` is t where a spike is at step t, else 0: a gradient by it is
+    that by the spike's time.
     """
 
     events: Tensor
@@ -44,7 +45,8 @@ def run_layer(
 
     Backward gives the gradients of ``rule`` (Kim, Kim and Kim 2020) for weight, bias, and the spikes below.
     """
-    return LayerSpikes(*_Layer.apply(spikes.events, spikes.times, weight, bias, neuron, rule))
+    apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _Layer.apply
+    return LayerSpikes(*apply(spikes.events, spikes.times, weight, bias, neuron, rule))
 
 
 def spike_times(events: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class SpikeLoss(Protocol):
 
 
 def first_spikes(events: Tensor) -> Tensor:
-    """Step of the first spike of every neuron, ``[N, n]`` int64, for ``events`` ``[T, N, n]``; T where there is none."""
+    """Step of every neuron's first spike, ``[N, n]`` int64, for ``events`` ``[T, N, n]``; T where there is none."""
     fired, step = events.detach().max(0)
     return torch.where(fired > 0, step, len(events))
 
@@ -31,10 +31,11 @@ def first_spikes(events: Tensor) -> Tensor:
 class LatencyLoss:
     """Cross entropy of how early each output fires first (Kim, Kim and Kim 2020, section 4).
 
-    A logit is ``sharpness`` times the steps from an output's first spike to the end of the simulation, which is the step
-    at which every output of every sample has fired; 0 for a silent output. ``silent_penalty`` times the share of samples
-    whose target never fired is added, with a gradient that raises the target's potential at every step. ``targets`` are
-    classes ``[N]``. Raises ``ConfigurationError`` for a number out of range, ``InputError`` for other targets.
+    A logit is ``sharpness`` times the steps from an output's first spike to the end of the simulation, which is the
+    step at which every output of every sample has fired; 0 for a silent output. ``silent_penalty`` times the share of
+    samples whose target never fired is added, with a gradient that raises the target's potential at every step. A
+    target that fires at all leaves nothing to activation gradients. ``targets`` are classes ``[N]``. Raises
+    ``ConfigurationError`` for a number out of range, ``InputError`` for other targets.
     """
 
     sharpness: float = 1.0 / 6.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,7 @@ class LayeredNetwork(nn.Module):
             raise ConfigurationError(f"sizes must be two or more numbers of at least 1, got {list(sizes)}")
         self.sizes, self.neuron, self.rule = tuple(sizes), neuron, rule
         self.layers = nn.ModuleList(
-            nn.Linear(inputs, outputs, bias=bias) for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Linear(inputs, outputs, bias=bias) for inputs, outputs in itertools.pairwise(sizes)
         )
         with torch.no_grad():
             for layer in self.linear:
@@ -78,6 +79,6 @@ class LayeredNetwork(nn.Module):
             )
         if events.dtype != weight.dtype or events.device != weight.device:
             raise InputError(
-                f"input spikes are {events.dtype} on {events.device}, the network is {weight.dtype} on {weight.device}; "
-                "move or convert one of them with .to()"
+                f"input spikes are {events.dtype} on {events.device}, the network is {weight.dtype} on "
+                f"{weight.device}; move or convert one of them with .to()"
             )

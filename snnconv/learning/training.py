@@ -124,7 +124,7 @@ def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256,
     """
     _check_samples(samples, network, "samples")
     tally = Tally()
-    for number, positions in enumerate(torch.arange(len(samples.labels)).split(batch)):
+    for number, positions in enumerate(torch.split(torch.arange(len(samples.labels)), batch)):
         events = samples.batch(positions, generator_of(seed, _MEASURING, number))
         layers = network(events.to(network.linear[0].weight.device))
         tally.add(layers, samples.labels[positions].to(events.device))
