@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -156,10 +157,8 @@ def test_an_interrupted_training_comes_to_the_same_weights(tmp_path: Path, step:
     samples = small_samples(encoder=RateEncoder(30, 0.4))
     whole, log = trained(samples, **options)
     resumed_from = min(step // 3, len(log.epochs))
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         trained(samples, checkpoint=path, progress=stopped_at(step), **options)
-    except KeyboardInterrupt:
-        pass
     network, resumed = trained(samples, checkpoint=path, **options)
     assert resumed.resumed == resumed_from and resumed.epochs == log.epochs
     assert same(network, whole)
