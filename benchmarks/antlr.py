@@ -47,7 +47,7 @@ class Setting:
     loss: SpikeLoss
 
 
-_LATENCY = LatencyLoss(1.0 / 3.0, 2.0)
+_LATENCY = LatencyLoss(silent_penalty=1.0)
 SETTINGS = (
     Setting("activation, count", GradientRule("activation"), CountLoss(3.0)),
     Setting("timing, latency", GradientRule("timing", silent_push=100.0), _LATENCY),
@@ -91,7 +91,7 @@ def _samples(images: Tensor, labels: Tensor, steps: int) -> EncodedSamples:
 def _network(sizes: list[int], neuron: DoubleExponential, rule: GradientRule, seed: int) -> LayeredNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return LayeredNetwork(sizes, neuron=neuron, rule=rule, weight_offset=3.0)
+        return LayeredNetwork(sizes, neuron=neuron, rule=rule, weight_offset=1.0)
 
 
 def _trained(
@@ -105,7 +105,7 @@ def _trained(
         epochs=6,
         batch=32,
         loss=setting.loss,
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=2e-3),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
         scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8),
         seed=seed,
     )

@@ -28,23 +28,26 @@ def respond(
 ) -> Response:
     """What neurons do with ``drive`` ``[T, N, n]``, the weighted input spikes, and ``bias`` ``[n]``; 6.2, equation 1.
 
-    ``drive`` and ``state`` (by default that before step 0) are consumed. The bias enters the potential, not the
+    ``state`` is by default that before step 0. The bias enters the potential, not the
     current.
     """
-    current, voltage = neuron.initial(drive[0]) if state is None else state
+    before = neuron.initial(drive[0]) if state is None else state
+    states = torch.stack([before.current, before.potential])
+    current, voltage = states.unbind()
+    decays = drive.new_tensor([neuron.current_decay, neuron.potential_decay]).view(2, *[1] * (drive.dim() - 1))
     events, potential = torch.empty_like(drive), torch.empty_like(drive)
     threshold = 1.0 - tie_tolerance(drive.dtype)
     constant = None if bias is None else neuron.gain * bias
+    # The operations on small tensors cost their number, so current and potential decay and reset together.
     for arriving, fired, reached in zip(drive.unbind(), events.unbind(), potential.unbind(), strict=True):
-        current.mul_(neuron.current_decay).add_(arriving)
-        torch.mul(voltage, neuron.potential_decay, out=reached)
-        reached.add_(current, alpha=neuron.gain)
+        states.mul_(decays)
+        current.add_(arriving)
+        voltage.add_(current, alpha=neuron.gain)
         if constant is not None:
-            reached.add_(constant)
-        torch.ge(reached, threshold, out=fired)
-        # Kept where no spike was fired; times the complement, so that no mask has to be made.
-        torch.sub(reached, fired * reached, out=voltage)
-        current.addcmul_(current, fired, value=-1.0)
+            voltage.add_(constant)
+        reached.copy_(voltage)
+        torch.ge(voltage, threshold, out=fired)
+        states.addcmul_(states, fired, value=-1.0)
     return Response(events, potential, SynapseState(current, voltage))
 
 
