@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ from snnconv.learning import (
 
 SEEDS = 3
 #: Images of the small form.
-TRAIN, TEST = 3000, 1000
+TRAIN, TEST = 1500, 1000
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class Setting:
     name: str
     rule: GradientRule
     loss: SpikeLoss
+
+
+class _Found(NamedTuple):
+    """What one training has come to."""
+
+    log: LearningLog
+    measures: Measures
+    minutes: float
 
 
 _LATENCY = LatencyLoss(silent_penalty=1.0)
@@ -74,13 +82,15 @@ def run(images: int | None = None, steps: int = 100) -> None:
     """Publish the table ``antlr``: means over seeds; ``images`` limits the test images."""
     test = _samples(*mnist_test(images or TEST, UNIT_1), steps)
     training = _samples(*mnist_train(TRAIN, UNIT_1), steps)
+    title = f"MNIST, 784-200-10, {steps} steps"
+    found: dict[str, list[_Found]] = {setting.name: [] for setting in SETTINGS}
     table: list[list[Any]] = []
-    title = f"MNIST, 784-200-10, {steps} steps, {SEEDS} seeds"
-    for setting in SETTINGS:
-        found = [_trained(setting, training, test, seed) for seed in range(SEEDS)]
-        table.append(_row(setting, len(training.labels), found))
-        note(f"{setting.name}: {table[-1][4]} % by first spike, {table[-1][6]} % by count")
-        keep("antlr", title, HEAD, table)
+    for seed in range(SEEDS):
+        for setting in SETTINGS:
+            found[setting.name].append(_trained(setting, training, test, seed))
+            table = [_row(name, len(training.labels), runs) for name, runs in found.items() if runs]
+            note(f"{setting.name}, seed {seed}: {found[setting.name][-1].measures}")
+            keep("antlr", title, HEAD, table)
     publish("antlr", title, HEAD, table)
 
 
@@ -94,9 +104,7 @@ def _network(sizes: list[int], neuron: DoubleExponential, rule: GradientRule, se
         return LayeredNetwork(sizes, neuron=neuron, rule=rule, weight_offset=1.0)
 
 
-def _trained(
-    setting: Setting, training: EncodedSamples, test: EncodedSamples, seed: int
-) -> tuple[LearningLog, Measures, float]:
+def _trained(setting: Setting, training: EncodedSamples, test: EncodedSamples, seed: int) -> _Found:
     start = time.monotonic()
     network = _network([784, 200, 10], DoubleExponential(0.97, 0.97), setting.rule, seed)
     log = train(
@@ -109,27 +117,28 @@ def _trained(
         scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8),
         seed=seed,
     )
-    return log, measure(network, test), (time.monotonic() - start) / 60.0
+    return _Found(log, measure(network, test), (time.monotonic() - start) / 60.0)
 
 
-def _row(setting: Setting, trained: int, found: list[tuple[LearningLog, Measures, float]]) -> list[Any]:
+def _row(name: str, trained: int, found: list[_Found]) -> list[Any]:
     def mean(value: Callable[[Measures], float]) -> float:
-        return round(fmean(value(measures) for _, measures, _ in found), 2)
+        return round(fmean(value(run.measures) for run in found), 2)
 
+    first = [run.measures.by_first for run in found]
     return [
-        setting.name,
+        name,
         len(found),
         trained,
-        found[0][1].samples,
+        found[0].measures.samples,
         mean(lambda measures: measures.by_first),
-        round(stdev(measures.by_first for _, measures, _ in found), 2),
+        round(stdev(first), 2) if len(first) > 1 else None,
         mean(lambda measures: measures.by_count),
         mean(lambda measures: measures.spikes),
         mean(lambda measures: measures.necessary_spikes),
         mean(lambda measures: measures.latency),
         mean(lambda measures: measures.silent),
-        round(100.0 * fmean(log.epochs[-1].clamped for log, _, _ in found), 2),
-        round(fmean(minutes for _, _, minutes in found), 2),
+        round(100.0 * fmean(run.log.epochs[-1].clamped for run in found), 2),
+        round(fmean(run.minutes for run in found), 2),
     ]
 
 
@@ -137,6 +146,7 @@ def main() -> None:
     """Train the published network as far as the options say, and keep what it has come to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.antlr", description=__doc__)
     parser.add_argument("--images", type=int, default=50_000, help="training images; 10,000 more are for validation")
+    parser.add_argument("--judged", type=int, default=10_000, help="images of validation, and of the test")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam; a tenth every 10 epochs")
@@ -144,7 +154,7 @@ def main() -> None:
     options = parser.parse_args()
     images, labels = mnist_train(None, UNIT_1)
     training = _samples(images[: options.images], labels[: options.images], options.steps)
-    validation = _samples(images[50_000:], labels[50_000:], options.steps)
+    validation = _samples(images[-options.judged :], labels[-options.judged :], options.steps)
     network = _network([784, 800, 10], DoubleExponential(), GradientRule(), 0).to(options.device)
     FOLDER.mkdir(exist_ok=True)
     name = f"antlr-{options.images}-{options.steps}-{options.epochs}-{options.rate}"
@@ -166,7 +176,7 @@ def main() -> None:
         checkpoint=FOLDER / f"{name}.checkpoint",
         progress=progress,
     )
-    found = measure(network, _samples(*mnist_test(None, UNIT_1), options.steps))
+    found = measure(network, _samples(*mnist_test(options.judged, UNIT_1), options.steps))
     head = ("network", "epochs", "training images", "by first %", "by count %", "spikes", "necessary spikes", "latency")
     row = [
         "784-800-10",

@@ -66,9 +66,10 @@ class _Layer(torch.autograd.Function):
         neuron: DoubleExponential,
         rule: GradientRule,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        response = respond(neuron, _weighted(events, weight), bias)
+        active = _active(events)
+        response = respond(neuron, _weighted(events, active, weight), bias)
         ctx.neuron, ctx.rule = neuron, rule
-        ctx.save_for_backward(events, weight, response.events, response.potential)
+        ctx.save_for_backward(events, active, weight, response.events, response.potential)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(response.potential)
         return response.events, spike_times(response.events), response.potential
@@ -78,18 +79,18 @@ class _Layer(torch.autograd.Function):
     def backward(
         ctx: Any, of_events: Tensor | None, of_times: Tensor | None, _: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        below, weight, events, potential = ctx.saved_tensors
+        below, active, weight, events, potential = ctx.saved_tensors
         neuron, rule = ctx.neuron, ctx.rule
         gradient = rule.potential_gradient(events, potential, of_events, of_times)
         # Nothing flows back in time from behind the last step that carries a gradient.
-        carrying = gradient.flatten(1).any(1).nonzero()
+        carrying = _active(gradient).nonzero()
         last = int(carrying[-1]) + 1 if len(carrying) else 1
         lower = ctx.needs_input_grad[0]
         flow = propagate_back(neuron, gradient[:last], events[:last], times=lower and rule.of_timing)
         of_weight = of_bias = below_events = below_times = None
         if ctx.needs_input_grad[2]:
-            active = below[:last].flatten(1).any(1)
-            of_weight = flow.current[active].flatten(0, 1).T @ below[:last][active].flatten(0, 1)
+            firing = active[:last]
+            of_weight = flow.current[firing].flatten(0, 1).T @ below[:last][firing].flatten(0, 1)
             if rule.silent_push:
                 silent = (~events.any(0)).to(weight.dtype).mean(0)
                 of_weight.sub_((rule.silent_push / weight.shape[1] * silent).unsqueeze(1))
@@ -102,9 +103,14 @@ class _Layer(torch.autograd.Function):
         return below_events, below_times, of_weight, of_bias, None, None
 
 
-def _weighted(events: Tensor, weight: Tensor) -> Tensor:
-    """``events @ weight.T``, computed for the steps that have spikes: encoded images are silent most of the time."""
-    active = events.flatten(1).any(1)
+def _active(values: Tensor) -> Tensor:
+    """Steps ``[T]`` of ``values`` ``[T, N, n]`` with anything but zeros; torch's ``any`` takes ten times as long."""
+    lowest, highest = values.flatten(1).aminmax(dim=1)
+    return (lowest != 0) | (highest != 0)
+
+
+def _weighted(events: Tensor, active: Tensor, weight: Tensor) -> Tensor:
+    """``events @ weight.T``, computed for the ``active`` steps: encoded images are silent most of the time."""
     if bool(active.all()):
         return events @ weight.T
     drive = weight.new_zeros(*events.shape[:2], weight.shape[0])

@@ -111,6 +111,7 @@ def train(
         records.append(record)
         _advance(plan, record)
         file.write(network, best, steps, as_json(records))
+    next(numbers, None)  # a progress bar ends when it is asked for more
     if best:
         network.load_state_dict(best)
     return LearningLog(tuple(records), resumed)
