@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -20,7 +22,7 @@ def spiking_network(network: LayeredNetwork, input: InputCode, steps: int) -> Sp
     """The ``SpikingNetwork`` with the synapses and neurons of ``network``, for values ``[N, inputs]`` in [0, 1].
 
     ``input`` is a code of spikes, such as ``coding.LatencyInput``; ``steps`` is the length of the simulation. All
-    populations have scale 1, the output's among them: the decoded output ``[N, classes]`` is the share of steps in
+    populations, ``hidden_1`` to ``output``, have scale 1: the decoded output ``[N, classes]`` is the share of steps in
     which each output fired, so its largest is the decision by count. ``run`` and ``evaluate`` with
     ``stop=snnconv.FirstSpike()`` decide by the first spike, and count the spikes until then. What stands beside it as
     the original network, the same layers with ReLU, was never trained. Later training of ``network`` does not change
@@ -37,13 +39,14 @@ def spiking_network(network: LayeredNetwork, input: InputCode, steps: int) -> Sp
             "train LayeredNetwork(..., bias=False)"
         )
     weight = network.linear[0].weight
-    modules: list[nn.Module] = []
-    for layer in network.linear:
+    modules: dict[str, nn.Module] = {}
+    for number, layer in enumerate(network.linear, 1):
         copied = nn.Linear(layer.in_features, layer.out_features, bias=False, dtype=weight.dtype)
         copied.load_state_dict(layer.state_dict())
-        modules += [copied, nn.ReLU()]
+        modules[f"synapses_{number}"] = copied
+        modules["output" if number == len(network.linear) else f"hidden_{number}"] = nn.ReLU()
     example = (torch.zeros(2, network.sizes[0], dtype=weight.dtype),)
-    graph = prepared(capture(nn.Sequential(*modules), example), example)
+    graph = prepared(capture(nn.Sequential(OrderedDict(modules)), example), example)
     code = CODES["rate"](steps)
     one, zero = torch.ones(1, dtype=weight.dtype), torch.zeros(1, dtype=weight.dtype)
     populations = {

@@ -56,6 +56,7 @@ def test_evaluation_agrees_with_what_learning_measures(tmp_path: Path) -> None:
     again = snnconv.load(tmp_path / "learned.snn")
     assert torch.equal(again(images), spiking(images))
     assert spiking.report() == again.report()
+    assert [population.name for population in again.populations.values()] == ["hidden_1", "hidden_2", "output"]
     assert snnconv.spike_statistics(spiking, images)
 
 
