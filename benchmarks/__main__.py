@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import (
+    antlr,
     codes,
     comparison,
     cost,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "detection_rate": detection_rate.run,
     "int8": export.run_int8,
     "lava": export.run_lava,
+    "antlr": antlr.run,
 }
 
 

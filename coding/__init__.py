@@ -6,6 +6,7 @@ from coding.code import Quantized as Quantized
 from coding.errors import ConfigurationError as ConfigurationError
 from coding.errors import SnnconvError as SnnconvError
 from coding.input import InputCode as InputCode
+from coding.input import LatencyInput as LatencyInput
 from coding.input import PoissonInput as PoissonInput
 from coding.input import RealInput as RealInput
 from coding.input import SpikeInput as SpikeInput

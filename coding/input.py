@@ -67,6 +67,30 @@ class PoissonInput(InputCode):
 
 
 @dataclass(frozen=True)
+class LatencyInput(InputCode):
+    """One spike an element, at step int(``last`` (1 - value)), the larger the earlier; none for 0 (Kim et al. 2020).
+
+    It is fired once, whatever the number of steps, so it serves networks whose neurons remember. Raises
+    ``ConfigurationError`` for a ``last`` that is no whole number of at least 0.
+    """
+
+    last: int = 24
+
+    name: ClassVar[str] = "latency"
+    spiking: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.last, bool) or not isinstance(self.last, int) or self.last < 0:
+            raise ConfigurationError(f"LatencyInput: last must be a whole number of at least 0, got {self.last!r}")
+
+    def initial(self, values: Tensor) -> State:
+        return torch.where(values > 0.0, self.last * (1.0 - values), torch.inf).floor_()
+
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+        return (state == t).to(values.dtype), state
+
+
+@dataclass(frozen=True)
 class SpikeInput(InputCode):
     """Every input element is a neuron with a hidden population's ``code``, loaded with its value every ``every`` steps.
 

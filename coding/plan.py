@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from coding.burst import Burst
 from coding.code import Code
 from coding.errors import ConfigurationError
-from coding.input import InputCode, PoissonInput, RealInput, SpikeInput
+from coding.input import InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
 from coding.rate import Rate
 from coding.schedule import Concurrent, Pipeline, Schedule
 from coding.table_spike import TableSpike
@@ -20,7 +20,9 @@ from coding.window import TTFS, FewSpike, OneSpike, Phase
 CODES: dict[str, type[Code]] = {
     code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, WholeTable)
 }
-INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (RealInput, PoissonInput, SpikeInput)}
+#: Input codes of which a name says all.
+_PLAIN_INPUTS = (RealInput, PoissonInput, LatencyInput)
+INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (*_PLAIN_INPUTS, SpikeInput)}
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,10 @@ def as_input(value: object) -> InputCode:
     """The input code that a user means by an input code, a code, or a name; raises ``ConfigurationError``."""
     if isinstance(value, InputCode):
         return value
-    if value in (RealInput.name, PoissonInput.name):
-        return RealInput() if value == RealInput.name else PoissonInput()
+    for code in _PLAIN_INPUTS:
+        if value == code.name:
+            return code()
     if isinstance(value, Code) or (isinstance(value, str) and value in CODES):
         return SpikeInput(as_code(value))
-    known = sorted([RealInput.name, PoissonInput.name, *CODES])
+    known = sorted([*(code.name for code in _PLAIN_INPUTS), *CODES])
     raise ConfigurationError(f"unknown input code {value!r}; known input codes: {', '.join(known)}")

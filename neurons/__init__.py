@@ -3,6 +3,7 @@
 from neurons.adapters import NorseNeuron as NorseNeuron
 from neurons.adapters import SnntorchNeuron as SnntorchNeuron
 from neurons.corrective import CorrectiveIntegrateFire as CorrectiveIntegrateFire
+from neurons.double_exponential import DoubleExponential as DoubleExponential
 from neurons.integrate_fire import IntegrateFire as IntegrateFire
 from neurons.neuron import Neuron as Neuron
 from neurons.neuron import UpdateCost as UpdateCost

@@ -6,6 +6,7 @@ from typing import Literal
 
 from coding.code import Code
 from neurons.corrective import CorrectiveIntegrateFire
+from neurons.double_exponential import DoubleExponential
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
 from neurons.signed import SignedIntegrateFire
@@ -19,6 +20,7 @@ NEURONS: dict[str, type] = {
     "signed": SignedIntegrateFire,
     "signed-window": SignedWindow,
     "corrective": CorrectiveIntegrateFire,
+    "double-exponential": DoubleExponential,
 }
 
 

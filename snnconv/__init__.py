@@ -13,6 +13,7 @@ from snnconv.network import SpikingNetwork as SpikingNetwork
 from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
 from snnconv.simulators import Confidence as Confidence
+from snnconv.simulators import FirstSpike as FirstSpike
 from snnconv.simulators.run import Run as Run
 from snnconv.statistics import SpikeStatistics as SpikeStatistics
 from snnconv.statistics import spike_statistics as spike_statistics

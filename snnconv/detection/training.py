@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -19,6 +17,7 @@ from snnconv.detection.darknet import DarknetNetwork
 from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
 from snnconv.errors import ConfigurationError, ModelError
+from snnconv.seeding import order_of_epoch, seeded
 from snnconv.sweep_file import weights_digest
 
 #: Part of the steps in which the learning rate rises, and what is left of it in the last step.
@@ -92,10 +91,10 @@ def train_detector(
         network.train()
         for step in progress(range(resumed * batches, epochs * batches)):
             epoch, number = divmod(step, batches)
-            positions = _order(len(samples), seed, epoch).tensor_split(batches)[number].tolist()
+            positions = order_of_epoch(len(samples), seed, epoch).tensor_split(batches)[number].tolist()
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _rate(step, epochs * batches)
-            with _seeded(device, seed, epoch, number):
+            with seeded(device, seed, epoch, number):
                 images, objects = augmentation(*samples.batch(positions))
                 loss = _step(network, optimizer, images.to(device), objects.to(device))
             if loss is None:
@@ -130,22 +129,6 @@ def _rate(step: int, steps: int) -> float:
         return (step + 1) / warm
     fall = 0.5 * (1.0 + math.cos(math.pi * (step - warm + 1) / max(1, steps - warm)))
     return _LAST_RATE + (1.0 - _LAST_RATE) * fall
-
-
-def _order(count: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(_derived(seed, epoch, -1)))
-
-
-@contextmanager
-def _seeded(device: torch.device, seed: int, epoch: int, number: int) -> Iterator[None]:
-    """Random numbers in this context depend on the step of training alone; those of the caller go on as before."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_derived(seed, epoch, number))
-        yield
-
-
-def _derived(seed: int, epoch: int, number: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch, number + 1]).generate_state(1, np.uint64)[0])
 
 
 def _step(network: DarknetNetwork, optimizer: AdamW, images: Tensor, objects: Objects) -> float | None:

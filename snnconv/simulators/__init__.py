@@ -8,4 +8,5 @@ from snnconv.simulators.simulate import simulator_for as simulator_for
 from snnconv.simulators.simulator import Simulator as Simulator
 from snnconv.simulators.simulator import Stop as Stop
 from snnconv.simulators.stopping import Confidence as Confidence
+from snnconv.simulators.stopping import FirstSpike as FirstSpike
 from snnconv.simulators.window import Window as Window

@@ -12,6 +12,20 @@ from snnconv.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
+class FirstSpike:
+    """Stop a sample once a neuron of the output has fired: a decision by the first spike.
+
+    The output must be one tensor ``[N, classes]`` of spikes, that of a network whose output is a population.
+    """
+
+    def __call__(self, output: Any, steps: int) -> Tensor:
+        """Which samples may stop after ``steps`` time steps, ``[N]`` of bool."""
+        if not isinstance(output, Tensor) or output.dim() != 2:
+            raise ConfigurationError("FirstSpike needs an output of spikes [N, classes]")
+        return (output != 0).any(1)
+
+
+@dataclass(frozen=True)
 class Confidence:
     """Stop a sample once its most probable class reaches ``probability`` under a softmax of the decoded output.
 

@@ -1,0 +1,192 @@
+"""Learning from spikes on MNIST: the three gradient rules beside each other, and the published network.
+
+``python -m benchmarks antlr`` trains a small form with every rule from three seeds. ``python -m benchmarks.antlr``
+trains 784-800-10 over 300 steps with ANTLR; it goes on where an earlier call with the same options stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from benchmarks.datasets import UNIT_1, mnist_test, mnist_train
+from benchmarks.results import FOLDER, keep, note, publish
+from neurons.double_exponential import DoubleExponential
+from snnconv.learning import (
+    CountLoss,
+    EncodedSamples,
+    GradientRule,
+    LatencyEncoder,
+    LatencyLoss,
+    LayeredNetwork,
+    LearningLog,
+    Measures,
+    SpikeLoss,
+    measure,
+    train,
+)
+
+SEEDS = 3
+#: Images of the small form.
+TRAIN, TEST = 1500, 1000
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A rule with the loss that it is published with: activation has no use for latencies, nor timing for counts."""
+
+    name: str
+    rule: GradientRule
+    loss: SpikeLoss
+
+
+class _Found(NamedTuple):
+    """What one training has come to."""
+
+    log: LearningLog
+    measures: Measures
+    minutes: float
+
+
+_LATENCY = LatencyLoss(silent_penalty=1.0)
+SETTINGS = (
+    Setting("activation, count", GradientRule("activation"), CountLoss(3.0)),
+    Setting("timing, latency", GradientRule("timing", silent_push=100.0), _LATENCY),
+    Setting("ANTLR, latency", GradientRule("antlr"), _LATENCY),
+)
+HEAD = (
+    "rule",
+    "seeds",
+    "training images",
+    "test images",
+    "by first %",
+    "deviation",
+    "by count %",
+    "spikes",
+    "necessary spikes",
+    "first spike at",
+    "silent %",
+    "clamped %",
+    "minutes",
+)
+
+
+def run(images: int | None = None, steps: int = 100) -> None:
+    """Publish the table ``antlr``: means over seeds; ``images`` limits the test images."""
+    test = _samples(*mnist_test(images or TEST, UNIT_1), steps)
+    training = _samples(*mnist_train(TRAIN, UNIT_1), steps)
+    title = f"MNIST, 784-200-10, {steps} steps"
+    found: dict[str, list[_Found]] = {setting.name: [] for setting in SETTINGS}
+    table: list[list[Any]] = []
+    for seed in range(SEEDS):
+        for setting in SETTINGS:
+            found[setting.name].append(_trained(setting, training, test, seed))
+            table = [_row(name, len(training.labels), runs) for name, runs in found.items() if runs]
+            note(f"{setting.name}, seed {seed}: {found[setting.name][-1].measures}")
+            keep("antlr", title, HEAD, table)
+    publish("antlr", title, HEAD, table)
+
+
+def _samples(images: Tensor, labels: Tensor, steps: int) -> EncodedSamples:
+    return EncodedSamples(images.flatten(1), labels, LatencyEncoder(steps))
+
+
+def _network(sizes: list[int], neuron: DoubleExponential, rule: GradientRule, seed: int) -> LayeredNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LayeredNetwork(sizes, neuron=neuron, rule=rule, weight_offset=1.0)
+
+
+def _trained(setting: Setting, training: EncodedSamples, test: EncodedSamples, seed: int) -> _Found:
+    start = time.monotonic()
+    network = _network([784, 200, 10], DoubleExponential(0.97, 0.97), setting.rule, seed)
+    log = train(
+        network,
+        training,
+        epochs=6,
+        batch=32,
+        loss=setting.loss,
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8),
+        seed=seed,
+    )
+    return _Found(log, measure(network, test), (time.monotonic() - start) / 60.0)
+
+
+def _row(name: str, trained: int, found: list[_Found]) -> list[Any]:
+    def mean(value: Callable[[Measures], float]) -> float:
+        return round(fmean(value(run.measures) for run in found), 2)
+
+    first = [run.measures.by_first for run in found]
+    return [
+        name,
+        len(found),
+        trained,
+        found[0].measures.samples,
+        mean(lambda measures: measures.by_first),
+        round(stdev(first), 2) if len(first) > 1 else None,
+        mean(lambda measures: measures.by_count),
+        mean(lambda measures: measures.spikes),
+        mean(lambda measures: measures.necessary_spikes),
+        mean(lambda measures: measures.latency),
+        mean(lambda measures: measures.silent),
+        round(100.0 * fmean(run.log.epochs[-1].clamped for run in found), 2),
+        round(fmean(run.minutes for run in found), 2),
+    ]
+
+
+def main() -> None:
+    """Train the published network as far as the options say, and keep what it has come to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.antlr", description=__doc__)
+    parser.add_argument("--images", type=int, default=50_000, help="training images; 10,000 more are for validation")
+    parser.add_argument("--judged", type=int, default=10_000, help="images of validation, and of the test")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam; a tenth every 10 epochs")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    images, labels = mnist_train(None, UNIT_1)
+    training = _samples(images[: options.images], labels[: options.images], options.steps)
+    validation = _samples(images[-options.judged :], labels[-options.judged :], options.steps)
+    network = _network([784, 800, 10], DoubleExponential(), GradientRule(), 0).to(options.device)
+    FOLDER.mkdir(exist_ok=True)
+    name = f"antlr-{options.images}-{options.steps}-{options.epochs}-{options.rate}"
+    start = time.monotonic()
+
+    def progress(steps: range) -> Iterator[int]:
+        for step in steps:
+            if step % 100 == 0:
+                note(f"step {step} of {steps.stop}, {(time.monotonic() - start) / 60.0:.1f} minutes")
+            yield step
+
+    log = train(
+        network,
+        training,
+        epochs=options.epochs,
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=options.rate),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 10, 0.1),
+        validation=validation,
+        checkpoint=FOLDER / f"{name}.checkpoint",
+        progress=progress,
+    )
+    found = measure(network, _samples(*mnist_test(options.judged, UNIT_1), options.steps))
+    head = ("network", "epochs", "training images", "by first %", "by count %", "spikes", "necessary spikes", "latency")
+    row = [
+        "784-800-10",
+        len(log.epochs),
+        options.images,
+        *(round(value, 2) for value in (found.by_first, found.by_count, found.spikes, found.necessary_spikes)),
+        round(found.latency, 2),
+    ]
+    publish(name, f"ANTLR on MNIST, {options.steps} steps", head, [row])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The file of a learning run: weights, state of any optimiser, and the records of its epochs, read without pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from snnconv.errors import ConfigurationError, StorageError
+from snnconv.files import write_whole
+
+FORMAT, VERSION = "snnconv learning", 1
+#: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
+_WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
+
+Records = list[dict[str, Any]]
+
+
+class LearningFile:
+    """Where a run of learning stands, in one safetensors file that is written whole or not at all.
+
+    ``run`` says by name what two runs must have in common to have the same result. The learning rates of a scheduler
+    are not kept: they follow from the records. ``path=None`` is a file that is never written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
+        self.path = None if path is None else Path(path)
+        self.run = dict(run)
+
+    def write(self, network: nn.Module, best: Mapping[str, Tensor], optimizer: Optimizer, records: Records) -> None:
+        """Keep what the run has come to. Raises ``StorageError``, and ``ConfigurationError`` for an odd optimiser."""
+        if self.path is None:
+            return
+        tensors = {_WEIGHT + name: tensor for name, tensor in network.state_dict().items()}
+        tensors |= {_BEST + name: tensor for name, tensor in best.items()}
+        scalars: dict[str, Any] = {}
+        for number, state in optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                (tensors if isinstance(value, Tensor) else scalars)[f"{_STATE}{number}.{name}"] = value
+        try:
+            metadata = {
+                "format": FORMAT,
+                "version": str(VERSION),
+                "run": json.dumps(self.run),
+                "records": json.dumps(records),
+                "optimizer": json.dumps(scalars),
+            }
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{type(optimizer).__name__} keeps what a checkpoint cannot hold ({error}); take another optimiser, or "
+                "train without checkpoint"
+            ) from error
+        write_whole(self.path, safetensors.torch.save(_laid_out(tensors), metadata))
+
+    def write_failure(self, tensors: Mapping[str, Tensor]) -> Path | None:
+        """Keep a batch that a step cannot be made from beside the checkpoint, and say where."""
+        if self.path is None:
+            return None
+        path = self.path.with_name(self.path.name + ".failed")
+        write_whole(path, safetensors.torch.save(_laid_out(tensors), {"format": f"{FORMAT}, a batch that failed"}))
+        return path
+
+    def read(self, network: nn.Module, optimizer: Optimizer) -> tuple[Records, dict[str, Tensor]]:
+        """Put network and optimiser where the file says; the records so far, none without a file, and best weights.
+
+        Raises ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another
+        run.
+        """
+        if self.path is None or not self.path.exists():
+            return [], {}
+        try:
+            with safetensors.safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                records, scalars = self._checked(metadata)
+                if not records:  # the network is at its start, where the run was when the file was written
+                    return [], {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except (OSError, safetensors.SafetensorError) as error:
+            raise self.broken(error) from error
+        weights = network.state_dict()
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        best = {name: tensors.pop(_BEST + name) for name in weights if _BEST + name in tensors}
+        found = {name: tensors.pop(_WEIGHT + name) for name in weights if _WEIGHT + name in tensors}
+        for kept in (found, best) if best else (found,):
+            self._check_weights(kept, weights)
+        state = self._state({**tensors, **scalars}, parameters)
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                tensor.copy_(found[name])
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
+
+    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any]]:
+        if metadata.get("format") != FORMAT:
+            raise self.broken("it is a safetensors file, but not one of learning")
+        if metadata.get("version") != str(VERSION):
+            raise StorageError(
+                f"{self.path} has format version {metadata.get('version')}, this snnconv reads {VERSION}: use the "
+                "snnconv that wrote it, or delete it"
+            )
+        try:
+            run, records, scalars = (json.loads(metadata[name]) for name in ("run", "records", "optimizer"))
+        except (KeyError, ValueError, RecursionError) as error:
+            raise self.broken(error) from error
+        listed = isinstance(records, list) and all(isinstance(record, dict) for record in records)
+        if not isinstance(run, dict) or not listed or not isinstance(scalars, dict):
+            raise self.broken("it lacks its run or its records")
+        differing = [name for name, text in self.run.items() if run.get(name) != text]
+        if differing:
+            raise StorageError(
+                f"{self.path} is of learning with another {' and another '.join(differing)}, and cannot go on as this "
+                "one; take another path, or delete the file"
+            )
+        return records, scalars
+
+    def _check_weights(self, found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+        for name, wanted in weights.items():
+            if name not in found:
+                raise self.broken(f"it lacks {name}")
+            if found[name].shape != wanted.shape or found[name].dtype != wanted.dtype or not _finite(found[name]):
+                raise self.broken(f"{name} has another shape or type, or is not finite")
+
+    def _state(self, values: Mapping[str, Any], parameters: list[Tensor]) -> dict[int, dict[str, Any]]:
+        """What the optimiser keeps of every parameter; tensors are single numbers or have the parameter's shape."""
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in values.items():
+            start, number, name = (*key.split(".", 2), "", "")[:3]
+            if start + "." != _STATE or not name or not number.isdecimal() or int(number) >= len(parameters):
+                raise self.broken(f"it has {key}")
+            shape = parameters[int(number)].shape
+            if isinstance(value, Tensor) and (value.shape not in (shape, torch.Size([])) or not _finite(value)):
+                raise self.broken(f"{key} has another shape, or is not finite")
+            if not isinstance(value, (Tensor, bool, int, float, type(None))):
+                raise self.broken(f"{key} is no number")
+            state.setdefault(int(number), {})[name] = value
+        return state
+
+    def broken(self, why: object) -> StorageError:
+        """The error of a file that cannot be used."""
+        return StorageError(f"{self.path} is no checkpoint: {why}; delete it or take another path, and train again")
+
+
+def _laid_out(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # Cloned, because tensors of one storage cannot be saved.
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _finite(values: Tensor) -> bool:
+    return bool(values.isfinite().all())
+
+
+def is_number(value: object) -> bool:
+    """Whether a record's value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,75 @@
+"""What every epoch of learning leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from snnconv.learning.checkpoint import LearningFile, Records, is_number
+from snnconv.learning.measures import Change, Measures
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch, counted from 0.
+
+    ``loss`` is the mean over samples, ``training`` what batches were before their step, ``validation`` what the
+    validation samples are after the epoch, if there are any. ``clamped`` is the share of spikes at which the rise of
+    the potential is clamped, and ``change`` what the epoch did to trains, both on the probe. ``dead_batches`` had no
+    output spike. ``learning_rates`` are those of the optimiser's groups.
+    """
+
+    epoch: int
+    loss: float
+    training: Measures
+    validation: Measures | None
+    clamped: float
+    change: Change
+    dead_batches: int
+    learning_rates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LearningLog:
+    """The records of all epochs, and how many of these were read from a checkpoint."""
+
+    epochs: tuple[EpochRecord, ...]
+    resumed: int
+
+
+def as_json(records: Sequence[EpochRecord]) -> Records:
+    """Records as what JSON can hold."""
+    return [asdict(record) for record in records]
+
+
+def records_from(found: Records, file: LearningFile) -> list[EpochRecord]:
+    """The records of a checkpoint; raises ``StorageError`` for what are none."""
+    return [_record(record, number, file) for number, record in enumerate(found)]
+
+
+def _record(found: dict[str, Any], number: int, file: LearningFile) -> EpochRecord:
+    try:
+        judged = found["validation"]
+        rates = found["learning_rates"]
+        record = EpochRecord(
+            **{
+                **found,
+                "training": _numbers(Measures, found["training"]),
+                "validation": None if judged is None else _numbers(Measures, judged),
+                "change": _numbers(Change, found["change"]),
+                "learning_rates": tuple(rates),
+            }
+        )
+        plain = (record.epoch, record.loss, record.clamped, record.dead_batches, *rates)
+        if record.epoch != number or not all(map(is_number, plain)):
+            raise ValueError("a number is missing")
+    except (KeyError, TypeError, ValueError) as error:
+        raise file.broken(f"the record of epoch {number + 1} is none ({error})") from error
+    return record
+
+
+def _numbers(kind: type[Any], values: dict[str, Any]) -> Any:
+    if set(values) != {field.name for field in fields(kind)} or not all(map(is_number, values.values())):
+        raise ValueError(f"{kind.__name__} has other or no numbers")
+    return kind(**values)

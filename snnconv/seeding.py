@@ -1,0 +1,32 @@
+"""Random numbers of training: each step has its own, so that an interrupted run goes on as if it had not stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def order_of_epoch(count: int, seed: int, epoch: int) -> Tensor:
+    """The order ``[count]`` in which an epoch sees its samples."""
+    return torch.randperm(count, generator=generator_of(seed, epoch, -1))
+
+
+def generator_of(seed: int, epoch: int, number: int) -> torch.Generator:
+    """A generator that depends on the seed, the epoch and the batch alone."""
+    return torch.Generator().manual_seed(_derived(seed, epoch, number))
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int, epoch: int, number: int) -> Iterator[None]:
+    """Random numbers in this context depend on the step of training alone; those of the caller go on as before."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(_derived(seed, epoch, number))
+        yield
+
+
+def _derived(seed: int, epoch: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch, number + 1]).generate_state(1, np.uint64)[0])

@@ -1,0 +1,53 @@
+"""The whole path on real data: digits learned from latencies, and run as a SpikingNetwork."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import snnconv
+from coding import LatencyInput
+from neurons import DoubleExponential
+from snnconv.data import load_digits
+from snnconv.learning import (
+    EncodedSamples,
+    LatencyEncoder,
+    LatencyLoss,
+    LayeredNetwork,
+    measure,
+    spiking_network,
+    train,
+)
+
+
+@pytest.mark.slow
+def test_digits_are_learned_from_first_spikes() -> None:
+    """Less than half a minute on one core; what matters is a silent penalty that outweighs late logits."""
+    digits, encoder = load_digits(), LatencyEncoder(60, 24)
+    training, test = (
+        EncodedSamples(images.flatten(1), labels, encoder) for images, labels in (digits.train, digits.test)
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = LayeredNetwork([64, 100, 10], neuron=DoubleExponential(0.95, 0.95), bias=False, weight_offset=3.0)
+    log = train(
+        network,
+        training,
+        epochs=20,
+        batch=32,
+        loss=LatencyLoss(1.0 / 3.0, silent_penalty=2.0),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=5e-3),
+        scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.88),
+    )
+    found = measure(network, test)
+    assert found.by_first >= 95.0
+    # Spikes become fewer while it learns, and the first output spike comes before the last pixel.
+    assert log.epochs[-1].training.spikes < log.epochs[0].training.spikes
+    assert found.latency < 24.0 and found.necessary_spikes < found.spikes
+
+    spiking = spiking_network(network, LatencyInput(24), 60)
+    images, labels = digits.test[0].flatten(1), digits.test[1]
+    evaluation = snnconv.evaluate(spiking, (images, labels), stop=snnconv.FirstSpike())
+    # Of outputs that fire first in the same step, learning prefers the one with the highest potential.
+    assert evaluation.accuracy == pytest.approx(found.by_first, abs=2.5)
+    assert sum(evaluation.spikes.values()) == pytest.approx(found.necessary_spikes, rel=1e-3)
