@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
 from snnconv.graph import Graph, Ref
+from snnconv.input_range import InputRange
 from snnconv.interpreter import Handler
+from snnconv.learning.tuning_loss import Response
 from snnconv.learning.window_gradient import Rule, tuned_window
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
-from snnconv.simulators.observers import Observer
-from snnconv.simulators.window import Window, WindowChunk
+from snnconv.simulators.window import Window, WindowChunk, has_closed_form
 
 #: Arguments that hold the weights and biases of affine operators, by the operators that have trained ones.
 _TRAINED = {"weight", "bias"}
@@ -33,7 +35,7 @@ def copy_of(network: SpikingNetwork) -> SpikingNetwork:
         populations,
         network.plan,
         network.input_shapes,
-        network.input_ranges,
+        [InputRange(*(end.clone() for end in seen)) for seen in network.input_ranges],
         network.densities,
         network.held_out,
     )
@@ -57,27 +59,44 @@ def _trained_names(graph: Graph) -> set[str]:
     }
 
 
-def tuned_output(network: SpikingNetwork, inputs: Inputs, rule: Rule) -> Any:
-    """The decoded output for ``inputs``, what ``network(*inputs)`` gives, with gradients by ``rule``."""
-    output, _ = _TunedWindow(network, rule).run_chunk(inputs, 0, [])
-    return output
+def check_tunable(network: SpikingNetwork) -> None:
+    """Raise ``ConfigurationError`` unless every window of ``network`` has a closed form, and samples are independent."""
+    if not has_closed_form(network):
+        raise ConfigurationError(
+            "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "
+            f"this network runs under {network.plan.schedule}: convert with a window code and schedule=Pipeline()"
+        )
+    if network.batch_axis is None:
+        raise ConfigurationError(
+            "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
+            "train on"
+        )
+
+
+def tuned_output(network: SpikingNetwork, inputs: Inputs, rule: Rule, apart: bool = False) -> Response:
+    """The response to ``inputs``, its output what ``network(*inputs)`` gives, with gradients by ``rule``.
+
+    ``apart`` keeps every gradient between a population and its sources.
+    """
+    chunk = _TunedChunk(_TunedWindow(network), inputs, rule, apart)
+    output, _ = chunk.run()
+    return Response(output, chunk.decoded)
 
 
 class _TunedWindow(Window):
-    """The window simulator with populations that pass gradients on."""
+    """The window simulator, without the seed that it draws for itself."""
 
-    def __init__(self, network: SpikingNetwork, rule: Rule) -> None:
-        super().__init__(network)
-        self.rule = rule
-
-    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
-        return _TunedChunk(self, inputs, first, observers).run()
+    def __init__(self, network: SpikingNetwork) -> None:
+        super().__init__(network, seed=0)
 
 
 class _TunedChunk(WindowChunk):
-    def __init__(self, simulator: _TunedWindow, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        super().__init__(simulator, inputs, first, observers)
-        self.rule = simulator.rule
+    """A batch whose populations pass gradients on."""
+
+    def __init__(self, simulator: Window, inputs: Inputs, rule: Rule, apart: bool) -> None:
+        super().__init__(simulator, inputs, 0, [])
+        self.rule, self.apart = rule, apart
+        self.decoded: dict[str, Tensor] = {}
 
     def population(self, node: str, population: Population) -> Handler:
         pooled = node in self.parts.pooled
@@ -85,8 +104,9 @@ class _TunedChunk(WindowChunk):
 
         def settle(arguments: Mapping[str, Any]) -> Tensor:
             current: Tensor = arguments["self"]
-            if pooled:  # what a max pooling behind it chooses by
+            if pooled:  # a max pooling behind it chooses by potentials and spikes
                 observed({**arguments, "self": current.detach()})
-            return tuned_window(population, current, self.rule)
+            self.decoded[node] = tuned_window(population, current, self.rule)
+            return self.decoded[node].detach() if self.apart else self.decoded[node]
 
         return settle
