@@ -60,7 +60,7 @@ def _trained_names(graph: Graph) -> set[str]:
 
 
 def check_tunable(network: SpikingNetwork) -> None:
-    """Raise ``ConfigurationError`` unless every window of ``network`` has a closed form, and samples are independent."""
+    """Raise ``ConfigurationError`` unless all windows of ``network`` have a closed form and a call takes a batch."""
     if not has_closed_form(network):
         raise ConfigurationError(
             "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "

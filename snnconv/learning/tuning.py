@@ -69,18 +69,18 @@ def tune(
     ``snnconv.learning.window_gradient``). Weights, biases, scales and shifts are trained; the parameters of codes and
     other constants stay. ``network`` is not changed.
 
-    ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its "outputs",
-    by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or "populations", nothing
-    but what each population would say in the original, layer by layer with no gradient from one to the next, for which
-    few samples do. With the others this counts too, times ``population_weight``. The original is the graph of
-    ``network`` with activations instead of neurons; of ``data`` only "labels" needs targets.
+    ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its
+    "outputs", by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or
+    "populations", nothing but what each population would say in the original, layer by layer with no gradient from one
+    to the next. With the others this counts too, times ``population_weight``. The original is the graph of ``network``
+    with activations instead of neurons; of ``data`` only "labels" needs targets.
 
     AdamW without decay; the learning rate rises over the first twentieth of all steps and falls along a cosine. Every
     epoch sees all samples once, changed by ``augmentation`` (a function of a batch of the first input that draws from
-    torch's own generator, such as ``ShiftAndFlip``). A part ``held_out`` of the samples is only measured: the network of
-    the epoch with the least loss there is returned, at worst the given one; with ``patience``, tuning ends after so many
-    epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is passed the numbers of
-    the steps to come.
+    torch's own generator, such as ``ShiftAndFlip``). A part ``held_out`` of the samples is only measured: the network
+    of the epoch with the least loss there is returned, at worst the given one; with ``patience``, tuning ends after so
+    many epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is passed the numbers
+    of the steps to come.
 
     After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
     to the same network, bit for bit on a CPU.
@@ -114,7 +114,7 @@ def tune(
     def held_out_loss() -> float:
         total = 0.0
         with torch.no_grad():
-            for positions in samples.measured.split(batch):
+            for positions in torch.split(samples.measured, batch):
                 total += float(loss_of(*samples.batch(positions))) * len(positions)
         return total / len(samples.measured)
 

@@ -30,7 +30,7 @@ def tuned_window(population: Population, current: Tensor, rule: Rule) -> Tensor:
     A value beyond the largest train has no gradient by v in either. The output is scale q(v), hence its derivative by
     the scale is q - v dq/dv (Esser et al. 2020): the rounding error inside the range, the largest value beyond it.
     """
-    found: Tensor = _Window.apply(current, population.scale, population.shift, population, rule)  # type: ignore[no-untyped-call]
+    found: Tensor = _Window.apply(current, population.scale, population.shift, population, rule)
     return found
 
 

@@ -16,7 +16,6 @@ from coding import Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate, Schedul
 from snnconv import ConfigurationError, InputError, ModelError, SpikingNetwork, StorageError, tune
 from snnconv.learning import ShiftAndFlip, TuningLog
 
-
 ONE_SPIKE = OneSpike(4)
 
 
@@ -71,31 +70,44 @@ def log_of(network: SpikingNetwork) -> TuningLog:
 
 
 @pytest.mark.parametrize("rule", ["activation", "timing"])
-@pytest.mark.parametrize("targets", ["decisions", "outputs", "labels", "populations"])
+@pytest.mark.parametrize("targets", ["decisions", "outputs", "populations"])
 def test_tuning_comes_nearer_to_the_original_on_unseen_samples(rule: Any, targets: Any) -> None:
-    network, data = converted(), images(200, 1)
+    network = converted()
     before = tensors(network)
-    tuned = tune(
-        network,
-        (data, model()(data).argmax(1)),
-        rule=rule,
-        targets=targets,
-        epochs=6,
-        batch=20,
-        learning_rate=3e-3,
-    )
-    assert error(tuned, model()) < 0.9 * error(network, model())
+    tuned = tune(network, images(200, 1), rule=rule, targets=targets, epochs=6, batch=20, learning_rate=1e-3)
+    assert error(tuned, model()) < 0.8 * error(network, model())
     log = log_of(tuned)
+    assert len(log.losses) == 6 and log.resumed == 0
     assert log.held_out_losses[log.best_epoch - 1] == min(log.held_out_losses) < log.initial_loss
     assert all(torch.equal(one, other) for one, other in zip(before, tensors(network), strict=True))
     assert not any(tensor.requires_grad for tensor in tuned.buffers())
     assert [p.code for p in tuned.populations.values()] == [p.code for p in network.populations.values()]
 
 
+def test_labels_make_a_task_of_their_own() -> None:
+    """Classes that the original does not know are learned through spikes."""
+    network, data, unseen = converted(), images(200, 1), images(200, 2)
+    tuned = tune(
+        network,
+        (data, _side(data)),
+        targets="labels",
+        epochs=10,
+        batch=20,
+        learning_rate=1e-2,
+        population_weight=0.0,
+    )
+    accuracies = [float((one(unseen).argmax(1) == _side(unseen)).double().mean()) for one in (network, tuned)]
+    assert accuracies[1] > accuracies[0] + 0.2
+
+
+def _side(data: Tensor) -> Tensor:
+    return (data[:, 0].mean((1, 2)) > data[:, 1].mean((1, 2))).long()
+
+
 @pytest.mark.parametrize("code", [FewSpike(3, spikes=2), TableSpike(4), Rate(4)])
 def test_other_window_codes_can_be_tuned(code: Code) -> None:
     network = converted(code, schedule=Pipeline())
-    tuned = tune(network, images(200, 1), targets="outputs", epochs=4, batch=20, learning_rate=3e-3)
+    tuned = tune(network, images(200, 1), targets="outputs", epochs=8, batch=20, learning_rate=1e-3)
     assert error(tuned, model()) < error(network, model())
 
 
@@ -109,14 +121,13 @@ def test_a_tuned_network_can_be_saved_and_runs_on_the_clock(tmp_path: Path) -> N
 
 
 def test_the_same_seed_gives_the_same_network_and_another_does_not() -> None:
-    network, data = converted(), images(60, 1)
-    options: dict[str, Any] = {"learning_rate": 3e-3, "augmentation": ShiftAndFlip(1)}
-    torch.manual_seed(1)
-    first = tune(network, data, **options)
+    network, data = converted(), images(200, 1)
+    options: dict[str, Any] = {"learning_rate": 1e-3, "batch": 20, "augmentation": ShiftAndFlip(1)}
     state = torch.random.get_rng_state()
-    torch.manual_seed(1)
+    first = tune(network, data, **options)
     assert torch.equal(state, torch.random.get_rng_state())  # nothing was drawn from the caller's generator
     torch.manual_seed(2)
+    assert log_of(first).best_epoch > 0
     assert same(first, tune(network, data, **options))
     assert not same(first, tune(network, data, seed=1, **options))
 
@@ -124,7 +135,7 @@ def test_the_same_seed_gives_the_same_network_and_another_does_not() -> None:
 @pytest.mark.parametrize("stop", [1, 7, 10])
 def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, stop: int) -> None:
     network, data = converted(), images(60, 1)
-    options: dict[str, Any] = {"learning_rate": 3e-3, "batch": 18, "epochs": 4, "augmentation": ShiftAndFlip(1)}
+    options: dict[str, Any] = {"learning_rate": 1e-3, "batch": 18, "epochs": 4, "augmentation": ShiftAndFlip(1)}
     whole = tune(network, data, **options)
 
     def interrupted(steps: range) -> Any:

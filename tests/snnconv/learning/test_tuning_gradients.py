@@ -108,7 +108,7 @@ def test_activation_gradients_are_those_of_a_clipped_ramp() -> None:
 def test_timing_gradients_move_spikes_and_do_not_create_them() -> None:
     population = neurons(scale=2.0)
     current = 2.0 * torch.tensor([[-1.0], [0.05], [0.7], [1.4], [1.6]], dtype=torch.float64)
-    decoded, to_current, *_ = gradients(population, current, "timing")
+    _, to_current, *_ = gradients(population, current, "timing")
     expected = [0.0, 0.0, 0.75 / 0.7, 1.5 / 1.4, 0.0]
     torch.testing.assert_close(to_current.flatten(), torch.tensor(expected, dtype=torch.float64))
     # Inside the range the scale moves spikes as much as it weighs them; beyond it, it only weighs them.
@@ -167,7 +167,7 @@ def test_populations_apart_get_no_gradient_from_those_behind_them() -> None:
     for tensor in weights.values():
         tensor.requires_grad_()
     found = tuned_output(network, (images(9),), "activation", apart=True)
-    first, second = found.populations.values()
+    _, second = found.populations.values()
     with_respect = torch.autograd.grad(second.sum(), list(weights.values()), allow_unused=True)
     reached = [name for name, gradient in zip(weights, with_respect, strict=True) if gradient is not None]
     assert reached == ["second.weight", "second.bias"]
