@@ -59,8 +59,11 @@ def _trained_names(graph: Graph) -> set[str]:
     }
 
 
-def check_tunable(network: SpikingNetwork) -> None:
-    """Raise ``ConfigurationError`` unless all windows of ``network`` have a closed form and a call takes a batch."""
+def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
+    """Raise ``ConfigurationError`` unless ``rule`` has a meaning for ``network``.
+
+    All windows need a closed form, a call takes a batch, and time must mean something to a rule that goes by it.
+    """
     if not has_closed_form(network):
         raise ConfigurationError(
             "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "
@@ -71,6 +74,12 @@ def check_tunable(network: SpikingNetwork) -> None:
             "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
             "train on"
         )
+    for population in network.populations.values():
+        if rule == "timing" and population.code.unit_payload:
+            raise ConfigurationError(
+                f"{population.name}: a spike of {population.code.name} code is worth the same whenever it is fired, so "
+                "that moving it changes nothing; use rule='activation'"
+            )
 
 
 def tuned_output(network: SpikingNetwork, inputs: Inputs, rule: Rule, apart: bool = False) -> Response:

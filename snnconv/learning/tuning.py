@@ -90,7 +90,7 @@ def tune(
     ``ModelError`` with epoch and batch, counted from 1, where the loss is not finite.
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
-    check_tunable(network)
+    check_tunable(network, rule)
     samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels")
     run = {
         "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",

@@ -25,12 +25,13 @@ def tuned_window(population: Population, current: Tensor, rule: Rule) -> Tensor:
       between zero and the last threshold get a gradient too, so that spikes are created and removed.
     * "timing": dq/dv = q / v, as far as a train can carry the value. Payloads fall exponentially with time, so a
       potential that grows by a factor moves its spikes earlier by the logarithm of the factor, and what they carry
-      grows by the factor. Silent neurons have no spike to move, and no gradient.
+      grows by the factor; where levels are a free table this holds as far as they fall exponentially. Silent neurons
+      have no spike to move, and no gradient.
 
     A value beyond the largest train has no gradient by v in either. The output is scale q(v), hence its derivative by
     the scale is q - v dq/dv (Esser et al. 2020): the rounding error inside the range, the largest value beyond it.
     """
-    found: Tensor = _Window.apply(current, population.scale, population.shift, population, rule)
+    found: Tensor = _Window.apply(current, population.scale, population.shift, population, rule)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -45,7 +46,7 @@ class _Window(torch.autograd.Function):
         return decoded
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         current, scale, shift, decoded = context.saved_tensors
         population, rule = context.population, context.rule
         dims = current.dim()

@@ -251,8 +251,39 @@ def test_networks_without_a_closed_form_are_refused(code: Code, schedule: Schedu
         tune(converted(code, schedule), images(20, 1))
 
 
+def test_moving_spikes_of_rate_code_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="worth the same whenever it is fired"):
+        tune(converted(Rate(4), Pipeline()), images(20, 1), rule="timing")
+
+
+def test_networks_without_a_batch_axis_are_refused() -> None:
+    nodes = torch.randn(6, 5)
+    layers = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    network = snnconv.convert(Mixing(layers), nodes, coding=OneSpike(4))
+    assert network.batch_axis is None
+    with pytest.raises(ConfigurationError, match="batch axis"):
+        tune(network, nodes)
+
+
+class Mixing(nn.Module):
+    """A network that spreads values over its first axis."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.register_buffer("mixture", torch.ones(6, 6) / 6)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        mixed: Tensor = self.layers(self.mixture @ nodes)
+        return mixed
+
+
 def test_a_loss_that_is_not_finite_names_the_batch() -> None:
-    data = images(60, 1)
-    data[:] = data * 1e19
-    with pytest.raises(ModelError, match="not finite"):
-        tune(converted(), data, targets="outputs")
+    with pytest.raises(ModelError, match="before tuning is not finite"):
+        tune(converted(), images(60, 1) * 1e19, targets="outputs")
+    with pytest.raises(ModelError, match="not finite in epoch 1, batch 1"):
+        tune(converted(), images(60, 1), augmentation=_overflowing)
+
+
+def _overflowing(values: Tensor) -> Tensor:
+    return values * 1e30
