@@ -22,7 +22,7 @@ from snnconv.learning import ShiftAndFlip
 #: Training images, of which a tenth is held out.
 TRAINING_IMAGES = 10_000
 SETTINGS = (Setting("OneSpike T=8", OneSpike(8)), Setting("FewSpike T=4 k=2", FewSpike(4, spikes=2)))
-EPOCHS = 1
+EPOCHS = 2
 OPTIONS: dict[str, Any] = {
     "learning_rate": 6e-4,
     "population_weight": 10.0,
