@@ -20,6 +20,7 @@ from benchmarks import (
     hybrid,
     max_pooling,
     rate,
+    tuning,
     window_cost,
 )
 
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "int8": export.run_int8,
     "lava": export.run_lava,
     "antlr": antlr.run,
+    "tuning": tuning.run,
 }
 
 
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--images", type=int, help="only the first N test images")
     parser.add_argument("--steps", type=int, help=f"time steps of a stream: {_takers('steps')}")
+    parser.add_argument("--epochs", type=int, help=f"epochs of training: {_takers('epochs')}")
     parser.add_argument("--rows", nargs="+", metavar="PATTERN", help=f"only rows of these names: {_takers('rows')}")
     arguments = vars(parser.parse_args())
     names = arguments.pop("names") or list(BENCHMARKS)

@@ -9,6 +9,8 @@ from snnconv.errors import StorageError as StorageError
 from snnconv.errors import UnsupportedModelError as UnsupportedModelError
 from snnconv.evaluation import Evaluation as Evaluation
 from snnconv.evaluation import evaluate as evaluate
+from snnconv.learning.tuning import TuningLog as TuningLog
+from snnconv.learning.tuning import tune as tune
 from snnconv.network import SpikingNetwork as SpikingNetwork
 from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight

@@ -29,6 +29,7 @@ from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
 
 if TYPE_CHECKING:
+    from snnconv.learning.tuning import TuningLog
     from snnconv.search import SearchLog
 
 
@@ -55,6 +56,8 @@ class SpikingNetwork(nn.Module):
         self.input_shapes = tuple(tuple(shape) for shape in input_shapes)
         #: What a search for codes tried, if one was made; never saved.
         self.search_log: SearchLog | None = None
+        #: What tuning came to, if the network was tuned; never saved.
+        self.tuning_log: TuningLog | None = None
         #: Share of non-zero values of every source of events (inputs, populations, gates) on calibration data.
         self.densities = dict(densities)
         #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.

@@ -1,4 +1,4 @@
-"""Learning with activation- and timing-based gradients (ANTLR; Kim, Kim and Kim 2020)."""
+"""Learning through spikes: gradients of activations and timing (ANTLR, Kim, Kim and Kim 2020), and tuning."""
 
 from snnconv.learning.encoders import Encoder as Encoder
 from snnconv.learning.encoders import LatencyEncoder as LatencyEncoder
@@ -24,6 +24,9 @@ from snnconv.learning.rule import GradientRule as GradientRule
 from snnconv.learning.samples import EncodedSamples as EncodedSamples
 from snnconv.learning.samples import EventSamples as EventSamples
 from snnconv.learning.samples import SpikeSamples as SpikeSamples
+from snnconv.learning.shift_and_flip import ShiftAndFlip as ShiftAndFlip
 from snnconv.learning.spiking import spiking_network as spiking_network
 from snnconv.learning.training import measure as measure
 from snnconv.learning.training import train as train
+from snnconv.learning.tuning import TuningLog as TuningLog
+from snnconv.learning.tuning import tune as tune

@@ -72,10 +72,12 @@ class Window(Simulator):
             )
 
     def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
-        return _WindowChunk(self, inputs, first, observers).run()
+        return WindowChunk(self, inputs, first, observers).run()
 
 
-class _WindowChunk(Chunk):
+class WindowChunk(Chunk):
+    """Samples whose populations settle their whole windows at once."""
+
     def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         super().__init__(simulator, inputs, first, observers)
         self.counted = any(observer.counts for observer in observers)

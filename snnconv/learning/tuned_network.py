@@ -1,0 +1,121 @@
+"""A converted network under tuning: which of its tensors are trained, and its forward pass with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
+from snnconv.graph import Graph, Ref
+from snnconv.input_range import InputRange
+from snnconv.interpreter import Handler
+from snnconv.learning.tuning_loss import Response
+from snnconv.learning.window_gradient import Rule, tuned_window
+from snnconv.network import SpikingNetwork
+from snnconv.population import Population
+from snnconv.simulators.window import Window, WindowChunk, has_closed_form
+
+#: Arguments that hold the weights and biases of affine operators, by the operators that have trained ones.
+_TRAINED = {"weight", "bias"}
+
+
+def copy_of(network: SpikingNetwork) -> SpikingNetwork:
+    """A network with the same graph, populations and plan, and tensors of its own."""
+    populations = {
+        node: replace(population, scale=population.scale.clone(), shift=population.shift.clone())
+        for node, population in network.populations.items()
+    }
+    graph = replace(network.graph, constants={name: tensor.clone() for name, tensor in network.constants.items()})
+    return SpikingNetwork(
+        graph,
+        populations,
+        network.plan,
+        network.input_shapes,
+        [InputRange(*(end.clone() for end in seen)) for seen in network.input_ranges],
+        network.densities,
+        network.held_out,
+    )
+
+
+def weights_of(network: SpikingNetwork) -> dict[str, Tensor]:
+    """The weights and biases of the network's affine operators by name; other constants stay as they are."""
+    return {
+        name: tensor
+        for name, tensor in network.constants.items()
+        if name in _trained_names(network.graph) and tensor.is_floating_point()
+    }
+
+
+def _trained_names(graph: Graph) -> set[str]:
+    return {
+        value.name
+        for node in graph.nodes.values()
+        for key, value in node.arguments.items()
+        if key in _TRAINED and isinstance(value, Ref)
+    }
+
+
+def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
+    """Raise ``ConfigurationError`` unless ``rule`` has a meaning for ``network``.
+
+    All windows need a closed form, a call takes a batch, and time must mean something to a rule that goes by it.
+    """
+    if not has_closed_form(network):
+        raise ConfigurationError(
+            "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "
+            f"this network runs under {network.plan.schedule}: convert with a window code and schedule=Pipeline()"
+        )
+    if network.batch_axis is None:
+        raise ConfigurationError(
+            "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
+            "train on"
+        )
+    for population in network.populations.values():
+        if rule == "timing" and population.code.unit_payload:
+            raise ConfigurationError(
+                f"{population.name}: a spike of {population.code.name} code is worth the same whenever it is fired, so "
+                "that moving it changes nothing; use rule='activation'"
+            )
+
+
+def tuned_output(network: SpikingNetwork, inputs: Inputs, rule: Rule, apart: bool = False) -> Response:
+    """The response to ``inputs``, its output what ``network(*inputs)`` gives, with gradients by ``rule``.
+
+    ``apart`` keeps every gradient between a population and its sources.
+    """
+    chunk = _TunedChunk(_TunedWindow(network), inputs, rule, apart)
+    output, _ = chunk.run()
+    return Response(output, chunk.decoded)
+
+
+class _TunedWindow(Window):
+    """The window simulator, without the seed that it draws for itself."""
+
+    def __init__(self, network: SpikingNetwork) -> None:
+        super().__init__(network, seed=0)
+
+
+class _TunedChunk(WindowChunk):
+    """A batch whose populations pass gradients on."""
+
+    def __init__(self, simulator: Window, inputs: Inputs, rule: Rule, apart: bool) -> None:
+        super().__init__(simulator, inputs, 0, [])
+        self.rule, self.apart = rule, apart
+        self.decoded: dict[str, Tensor] = {}
+
+    def population(self, node: str, population: Population) -> Handler:
+        pooled = node in self.parts.pooled
+        observed = super().population(node, population)
+
+        def settle(arguments: Mapping[str, Any]) -> Tensor:
+            current: Tensor = arguments["self"]
+            if pooled:  # a max pooling behind it chooses by potentials and spikes
+                observed({**arguments, "self": current.detach()})
+            self.decoded[node] = tuned_window(population, current, self.rule)
+            return self.decoded[node].detach() if self.apart else self.decoded[node]
+
+        return settle

@@ -1,0 +1,272 @@
+"""tune(): the weights, scales and shifts of a converted network trained through its own spikes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from snnconv.detection.checkpoint import Checkpoint
+from snnconv.errors import ConfigurationError, ModelError
+from snnconv.learning.tuned_network import check_tunable, copy_of, tuned_output, weights_of
+from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, tuning_loss
+from snnconv.learning.tuning_samples import TuningSamples
+from snnconv.learning.window_gradient import RULES, Rule
+from snnconv.network import SpikingNetwork
+from snnconv.sweep_file import graph_digest, option_text
+
+#: Part of the steps in which the learning rate rises: the first gradients know little about their own size.
+_WARM_UP = 0.05
+#: Longest gradient of a step; longer ones are shortened.
+_LONGEST_GRADIENT = 1.0
+#: No scale falls below this part of what it was.
+_LEAST_SCALE = 1e-3
+
+
+@dataclass(frozen=True)
+class TuningLog:
+    """How a tuning went: mean losses of every epoch, on training and on held-out samples.
+
+    ``initial_loss`` is that of the network given, on held-out samples. ``best_epoch`` counts from 1; 0 says that no
+    epoch came to less than it. ``resumed`` epochs were read from a checkpoint.
+    """
+
+    losses: tuple[float, ...]
+    held_out_losses: tuple[float, ...]
+    initial_loss: float
+    best_epoch: int
+    resumed: int
+
+
+def tune(
+    network: SpikingNetwork,
+    data: Any,
+    *,
+    rule: Rule = "activation",
+    targets: Targets = "decisions",
+    epochs: int = 3,
+    batch: int = 50,
+    learning_rate: float = 1e-4,
+    population_weight: float = 1.0,
+    augmentation: Callable[[Tensor], Tensor] | None = None,
+    held_out: float = 0.1,
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> SpikingNetwork:
+    """A network that spikes like ``network`` under the same codes, trained to come nearer to what it was made from.
+
+    Forward every population fires its window, so that the loss is that of the spiking network; backward ``rule`` says
+    what a window's derivative is: "activation" creates and removes spikes, "timing" moves those that there are (see
+    ``snnconv.learning.window_gradient``). Weights, biases, scales and shifts are trained; the parameters of codes and
+    other constants stay. ``network`` is not changed.
+
+    ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its
+    "outputs", by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or
+    "populations", nothing but what each population would say in the original, layer by layer with no gradient from one
+    to the next. With the others this counts too, times ``population_weight``. The original is the graph of ``network``
+    with activations instead of neurons; of ``data`` only "labels" needs targets.
+
+    AdamW without decay; the learning rate rises over the first twentieth of all steps and falls along a cosine. Every
+    epoch sees all samples once, changed by ``augmentation`` (a function of a batch of the first input that draws from
+    torch's own generator, such as ``ShiftAndFlip``). A part ``held_out`` of the samples is only measured: the network
+    of the epoch with the least loss there is returned, at worst the given one; with ``patience``, tuning ends after so
+    many epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is passed the numbers
+    of the steps to come.
+
+    After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
+    to the same network, bit for bit on a CPU.
+
+    Raises ``ConfigurationError`` for options out of range and networks without a closed form, ``InputError`` for data
+    that does not suit network or targets, ``StorageError`` for a checkpoint that cannot be used or written,
+    ``ModelError`` with epoch and batch, counted from 1, where the loss is not finite.
+    """
+    _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
+    check_tunable(network, rule)
+    samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels")
+    run = {
+        "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",
+        "data": samples.digest(),
+        "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate {learning_rate!r}, "
+        f"population weight {population_weight!r}, {option_text('augmentation', augmentation)}, "
+        f"held out {held_out!r}, patience {patience}, seed {seed}",
+    }
+
+    tuned = copy_of(network)
+    state = _State(tuned, epochs)
+    optimizer = AdamW(state.trained, lr=learning_rate, weight_decay=0.0)
+    file = Checkpoint(checkpoint, run)
+
+    def loss_of(inputs: tuple[Tensor, ...], labels: Tensor | None) -> Tensor:
+        with torch.no_grad():
+            original = original_of(network, inputs)
+        found = tuned_output(tuned, inputs, rule, apart=targets == "populations")
+        return tuning_loss(found, original, labels, targets, population_weight)
+
+    def held_out_loss() -> float:
+        total = 0.0
+        with torch.no_grad():
+            for positions in torch.split(samples.measured, batch):
+                total += float(loss_of(*samples.batch(positions))) * len(positions)
+        return total / len(samples.measured)
+
+    initial = held_out_loss()
+    if not math.isfinite(initial):
+        raise ModelError("the loss of the network before tuning is not finite; look for weights that are not finite")
+    losses = file.read(state, optimizer)
+    resumed = len(losses)
+    if not resumed:
+        # Before the first epoch, so that a path that cannot be written costs none.
+        file.write(state, optimizer, losses)
+    batches = math.ceil(len(samples.trained) / batch)
+    total = 0.0
+    for step in progress(range(resumed * batches, epochs * batches)):
+        epoch, number = divmod(step, batches)
+        if number == 0 and _ended(losses, initial, patience):
+            break
+        positions = samples.order(epoch).tensor_split(batches)[number]
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * _rate(step, epochs * batches)
+        inputs, labels = samples.batch(positions)
+        if augmentation is not None:
+            inputs = (_changed(augmentation, inputs[0], seed, epoch, number), *inputs[1:])
+        loss = loss_of(inputs, labels)
+        if not math.isfinite(loss.item()):
+            raise ModelError(
+                f"the loss is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which is "
+                f"{learning_rate}, or look at the samples {positions.tolist()}"
+            )
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(state.trained, _LONGEST_GRADIENT)
+        optimizer.step()
+        state.keep_scales_positive()
+        total += loss.item() * len(positions)
+        if number == batches - 1:
+            state.losses[epoch] = total / len(samples.trained)
+            total = 0.0
+            losses.append(held_out_loss())
+            if not math.isfinite(losses[-1]):
+                raise ModelError(
+                    f"the held-out loss is not finite after epoch {epoch + 1}; lower learning_rate, which is "
+                    f"{learning_rate}"
+                )
+            if _best(losses, initial) == len(losses):
+                state.remember()
+            file.write(state, optimizer, losses)
+    state.recall()
+    tuned.requires_grad_(False)
+    for tensor in state.trained:
+        tensor.requires_grad_(False).grad = None
+    training = tuple(state.losses[: len(losses)].tolist())
+    tuned.tuning_log = TuningLog(training, tuple(losses), initial, _best(losses, initial), resumed)
+    return tuned
+
+
+class _State(nn.Module):
+    """The trained tensors of a network and their best values so far, named for a checkpoint."""
+
+    losses: Tensor
+
+    def __init__(self, network: SpikingNetwork, epochs: int) -> None:
+        super().__init__()
+        populations = network.populations.values()
+        self.scales = [population.scale for population in populations]
+        self.trained = [*weights_of(network).values(), *self.scales, *(population.shift for population in populations)]
+        self._least = [scale.clone() * _LEAST_SCALE for scale in self.scales]
+        self.best = [tensor.clone() for tensor in self.trained]
+        for position, (tensor, best) in enumerate(zip(self.trained, self.best, strict=True)):
+            self.register_buffer(f"trained_{position}", tensor.requires_grad_())
+            self.register_buffer(f"best_{position}", best)
+        self.register_buffer("losses", torch.zeros(epochs, dtype=torch.float64))
+
+    def keep_scales_positive(self) -> None:
+        with torch.no_grad():
+            for scale, least in zip(self.scales, self._least, strict=True):
+                scale.clamp_(min=least)
+
+    def remember(self) -> None:
+        with torch.no_grad():
+            for best, tensor in zip(self.best, self.trained, strict=True):
+                best.copy_(tensor)
+
+    def recall(self) -> None:
+        with torch.no_grad():
+            for best, tensor in zip(self.best, self.trained, strict=True):
+                tensor.copy_(best)
+
+
+def _check_options(
+    rule: str,
+    targets: str,
+    epochs: int,
+    batch: int,
+    learning_rate: float,
+    population_weight: float,
+    held_out: float,
+    patience: int | None,
+    seed: int,
+) -> None:
+    if rule not in RULES:
+        raise ConfigurationError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
+    if targets not in TARGETS:
+        raise ConfigurationError(f"targets must be one of {', '.join(TARGETS)}, got {targets!r}")
+    if min(epochs, batch, 1 if patience is None else patience) < 1 or seed < 0:
+        raise ConfigurationError(
+            f"epochs {epochs}, batch {batch}, patience {patience}, seed {seed}: the first three must be 1 or more, "
+            "the seed 0 or more"
+        )
+    if not (math.isfinite(learning_rate) and learning_rate > 0.0 and 0.0 < held_out < 1.0):
+        raise ConfigurationError(
+            f"learning_rate {learning_rate}, held_out {held_out}: the first must be positive, the second lie between "
+            "0 and 1"
+        )
+    if not (math.isfinite(population_weight) and population_weight >= 0.0):
+        raise ConfigurationError(f"population_weight must be 0 or more, got {population_weight}")
+
+
+def _populations_text(network: SpikingNetwork) -> str:
+    digits = [
+        f"{population.name} {population.code} {population.scale.tolist()} {population.shift.tolist()}"
+        for population in network.populations.values()
+    ]
+    return f"{network.plan} {'; '.join(digits)}"
+
+
+def _best(losses: list[float], initial: float) -> int:
+    """The epoch with the least loss, counted from 1; 0 where none has less than ``initial``."""
+    every = [initial, *losses]
+    return every.index(min(every))
+
+
+def _ended(losses: list[float], initial: float, patience: int | None) -> bool:
+    return patience is not None and len(losses) - _best(losses, initial) >= patience
+
+
+def _rate(step: int, steps: int) -> float:
+    """The learning rate in a step, relative to the highest."""
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm + 1) / max(1, steps - warm + 1)))
+
+
+def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int, epoch: int, number: int) -> Tensor:
+    """``values`` changed by draws that depend on the step alone; those of the caller go on as before."""
+    with torch.random.fork_rng(devices=[values.device] if values.device.type == "cuda" else []):
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch, number]).generate_state(1, np.uint64)[0]))
+        changed = augmentation(values)
+    if changed.shape != values.shape or changed.dtype != values.dtype:
+        raise ConfigurationError(
+            f"augmentation made {changed.dtype} {list(changed.shape)} of {values.dtype} {list(values.shape)}; it must "
+            "keep both"
+        )
+    return changed

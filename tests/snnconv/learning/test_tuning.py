@@ -1,0 +1,289 @@
+"""Tuning: that it comes nearer to the original, resumes bit for bit, and says what is wrong."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate, Schedule, TableSpike
+from snnconv import ConfigurationError, InputError, ModelError, SpikingNetwork, StorageError, tune
+from snnconv.learning import ShiftAndFlip, TuningLog
+from snnconv.learning.tuned_network import copy_of
+
+ONE_SPIKE = OneSpike(4)
+
+
+class Small(nn.Module):
+    """Two convolutions, a sum of paths and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.last = nn.Linear(6, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        before = torch.relu(self.first(images))
+        after: Tensor = self.last(torch.relu(self.second(before) + before).mean((2, 3)))
+        return 4.0 * after
+
+
+def model() -> nn.Module:
+    torch.manual_seed(3)
+    return Small().eval()
+
+
+def images(count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 2, 1, 1, generator=generator) + torch.rand(count, 2, 6, 6, generator=generator)
+
+
+@cache
+def converted(code: Code = ONE_SPIKE, schedule: Schedule | None = None) -> SpikingNetwork:
+    """A network that no test changes."""
+    return snnconv.convert(model(), images(60, 0), coding=code, schedule=schedule)
+
+
+def disturbed() -> SpikingNetwork:
+    """A network that every epoch makes better: its neurons hear a current that the original's do not."""
+    network = copy_of(converted())
+    for population in network.populations.values():
+        population.shift.add_(0.3 * population.scale)
+    return network
+
+
+def error(network: SpikingNetwork, original: nn.Module) -> float:
+    """Mean squared error of the output on samples that nothing was fitted to."""
+    unseen = images(300, 2)
+    with torch.no_grad():
+        return float((network(unseen) - original(unseen)).square().mean())
+
+
+def tensors(network: SpikingNetwork) -> list[Tensor]:
+    return [tensor.clone() for _, tensor in sorted(network.state_dict().items())]
+
+
+def same(first: SpikingNetwork, second: SpikingNetwork) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(tensors(first), tensors(second), strict=True))
+
+
+def log_of(network: SpikingNetwork) -> TuningLog:
+    assert network.tuning_log is not None
+    return network.tuning_log
+
+
+@pytest.mark.parametrize("rule", ["activation", "timing"])
+@pytest.mark.parametrize("targets", ["decisions", "outputs", "populations"])
+def test_tuning_comes_nearer_to_the_original_on_unseen_samples(rule: Any, targets: Any) -> None:
+    network = converted()
+    before = tensors(network)
+    tuned = tune(network, images(200, 1), rule=rule, targets=targets, epochs=6, batch=20, learning_rate=1e-3)
+    assert error(tuned, model()) < 0.8 * error(network, model())
+    log = log_of(tuned)
+    assert len(log.losses) == 6 and log.resumed == 0
+    assert log.held_out_losses[log.best_epoch - 1] == min(log.held_out_losses) < log.initial_loss
+    assert all(torch.equal(one, other) for one, other in zip(before, tensors(network), strict=True))
+    assert not any(tensor.requires_grad for tensor in tuned.buffers())
+    assert [p.code for p in tuned.populations.values()] == [p.code for p in network.populations.values()]
+
+
+def test_labels_make_a_task_of_their_own() -> None:
+    """Classes that the original does not know are learned through spikes."""
+    network, data, unseen = converted(), images(200, 1), images(200, 2)
+    tuned = tune(
+        network,
+        (data, _side(data)),
+        targets="labels",
+        epochs=10,
+        batch=20,
+        learning_rate=1e-2,
+        population_weight=0.0,
+    )
+    accuracies = [float((one(unseen).argmax(1) == _side(unseen)).double().mean()) for one in (network, tuned)]
+    assert accuracies[1] > accuracies[0] + 0.2
+
+
+def _side(data: Tensor) -> Tensor:
+    return (data[:, 0].mean((1, 2)) > data[:, 1].mean((1, 2))).long()
+
+
+@pytest.mark.parametrize("code", [FewSpike(3, spikes=2), TableSpike(4), Rate(4)])
+def test_other_window_codes_can_be_tuned(code: Code) -> None:
+    network = converted(code, schedule=Pipeline())
+    tuned = tune(network, images(200, 1), targets="outputs", epochs=8, batch=20, learning_rate=1e-3)
+    assert error(tuned, model()) < error(network, model())
+
+
+def test_a_tuned_network_can_be_saved_and_runs_on_the_clock(tmp_path: Path) -> None:
+    tuned = tune(converted(), images(60, 1), learning_rate=3e-3)
+    tuned.save(tmp_path / "tuned.snn")
+    loaded, unseen = snnconv.load(tmp_path / "tuned.snn"), images(20, 2)
+    assert torch.equal(loaded(unseen), tuned(unseen))
+    clock = tuned.double().run(unseen.double(), simulator="clock").output
+    torch.testing.assert_close(clock, tuned(unseen.double()))
+
+
+def test_the_same_seed_gives_the_same_network_and_another_does_not() -> None:
+    network, data = disturbed(), images(60, 1)
+    options: dict[str, Any] = {"learning_rate": 1e-3, "augmentation": ShiftAndFlip(1)}
+    state = torch.random.get_rng_state()
+    first = tune(network, data, **options)
+    assert torch.equal(state, torch.random.get_rng_state())  # nothing was drawn from the caller's generator
+    torch.manual_seed(2)
+    assert log_of(first).best_epoch > 0
+    assert same(first, tune(network, data, **options))
+    assert not same(first, tune(network, data, seed=1, **options))
+
+
+@pytest.mark.parametrize("stop", [1, 7, 10])
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, stop: int) -> None:
+    network, data = disturbed(), images(60, 1)
+    options: dict[str, Any] = {"learning_rate": 1e-3, "batch": 18, "epochs": 4, "augmentation": ShiftAndFlip(1)}
+    whole = tune(network, data, **options)
+
+    def interrupted(steps: range) -> Any:
+        for step in steps:
+            if step == stop:
+                raise KeyboardInterrupt
+            yield step
+
+    path = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        tune(network, data, checkpoint=path, progress=interrupted, **options)
+    resumed = tune(network, data, checkpoint=path, **options)
+    assert same(whole, resumed)
+    assert log_of(resumed).resumed == stop // 3
+    assert log_of(resumed).losses == log_of(whole).losses and log_of(whole).best_epoch > 0
+    assert log_of(resumed).held_out_losses == log_of(whole).held_out_losses
+    again = tune(network, data, checkpoint=path, **options)
+    assert same(whole, again) and log_of(again).resumed == 4
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    network, data, path = converted(), images(60, 1), tmp_path / "run"
+    tune(network, data, epochs=1, checkpoint=path)
+    with pytest.raises(StorageError, match="another setting"):
+        tune(network, data, epochs=2, checkpoint=path)
+    with pytest.raises(StorageError, match="another data"):
+        tune(network, images(60, 4), epochs=1, checkpoint=path)
+    with pytest.raises(StorageError, match="another network"):
+        tune(converted(OneSpike(5)), data, epochs=1, checkpoint=path)
+
+
+def test_the_given_network_comes_back_where_no_epoch_is_better() -> None:
+    network = converted(OneSpike(12))
+    tuned = tune(network, images(60, 1), targets="outputs", epochs=6, learning_rate=1.0, patience=2)
+    log = log_of(tuned)
+    assert log.best_epoch == 0 and len(log.held_out_losses) == 2  # patience ran out
+    assert same(network, tuned)
+
+
+def test_labels_that_are_left_out_do_not_count() -> None:
+    network, data = converted(), images(40, 1)
+    labels = torch.full((40,), -100)
+    with pytest.raises(InputError, match="every target is -100"):
+        tune(network, (data, labels), targets="labels")
+    labels[::2] = 1
+    assert math.isfinite(log_of(tune(network, (data, labels), targets="labels", epochs=1)).losses[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"rule": "antlr"}, "rule must be one of activation, timing"),
+        ({"targets": "teacher"}, "targets must be one of"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"batch": 0}, "batch 0"),
+        ({"patience": 0}, "patience 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate nan"),
+        ({"held_out": 1.0}, "held_out 1.0"),
+        ({"population_weight": -1.0}, "population_weight must be 0 or more"),
+        ({"augmentation": lambda values: values[:1]}, "cannot be told"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        tune(converted(), images(20, 1), **options)
+
+
+def first_of(values: Tensor) -> Tensor:
+    return values[:1]
+
+
+def test_an_augmentation_that_changes_the_shape_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="augmentation made"):
+        tune(converted(), images(20, 1), augmentation=first_of)
+    with pytest.raises(InputError, match=r"takes images \[N, C, H, W\]"):
+        ShiftAndFlip()(torch.zeros(3, 4))
+    with pytest.raises(ConfigurationError, match="shift is -1"):
+        ShiftAndFlip(-1)
+
+
+@pytest.mark.parametrize(
+    ("data", "targets", "what"),
+    [
+        (torch.zeros(4, 3, 6, 6), "decisions", "input 0 has shape"),
+        (torch.zeros(1, 2, 6, 6), "decisions", "there is one sample"),
+        (torch.full((4, 2, 6, 6), math.nan), "decisions", "NaN"),
+        ([], "decisions", "not one batch"),
+        (torch.zeros(4, 2, 6, 6), "labels", "without targets"),
+        ((torch.zeros(4, 2, 6, 6), torch.tensor([0, 1, 2, 4])), "labels", "between 0 and 4"),
+        ((torch.zeros(4, 2, 6, 6), torch.tensor([0, 1, 2])), "labels", r"shape \[3\]"),
+        ((torch.zeros(4, 2, 6, 6), torch.zeros(4)), "labels", "class indices"),
+    ],
+)
+def test_data_that_does_not_suit_is_refused(data: Any, targets: Any, what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        tune(converted(), data, targets=targets)
+
+
+@pytest.mark.parametrize(("code", "schedule"), [(Rate(4), Concurrent(4)), (OneSpike(4), Pipeline(stride=2))])
+def test_networks_without_a_closed_form_are_refused(code: Code, schedule: Schedule) -> None:
+    with pytest.raises(ConfigurationError, match="needs a pipeline whose populations wait"):
+        tune(converted(code, schedule), images(20, 1))
+
+
+def test_moving_spikes_of_rate_code_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="worth the same whenever it is fired"):
+        tune(converted(Rate(4), Pipeline()), images(20, 1), rule="timing")
+
+
+def test_networks_without_a_batch_axis_are_refused() -> None:
+    nodes = torch.randn(6, 5)
+    layers = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    network = snnconv.convert(Mixing(layers), nodes, coding=OneSpike(4))
+    assert network.batch_axis is None
+    with pytest.raises(ConfigurationError, match="batch axis"):
+        tune(network, nodes)
+
+
+class Mixing(nn.Module):
+    """A network that spreads values over its first axis."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.register_buffer("mixture", torch.ones(6, 6) / 6)
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        mixed: Tensor = self.layers(self.mixture @ nodes)
+        return mixed
+
+
+def test_a_loss_that_is_not_finite_names_the_batch() -> None:
+    with pytest.raises(ModelError, match="before tuning is not finite"):
+        tune(converted(), images(60, 1) * 1e19, targets="outputs")
+    with pytest.raises(ModelError, match="not finite in epoch 1, batch 1"):
+        tune(converted(), images(60, 1), augmentation=_overflowing)
+
+
+def _overflowing(values: Tensor) -> Tensor:
+    return values * 1e30
