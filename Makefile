@@ -20,7 +20,7 @@ demo: setup
 
 # Two processes of one thread each: the tests are many small computations.
 test: lint
-	@OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
 lint: setup
 	@$(BIN)/ruff check --quiet

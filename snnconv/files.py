@@ -15,9 +15,9 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     Raises ``StorageError`` where the file cannot be written.
     """
     target = Path(path)
-    if target.exists() and not target.is_file():
-        raise StorageError(f"{target} cannot be written: it is no regular file")
     try:
+        if target.exists() and not target.is_file():
+            raise StorageError(f"{target} cannot be written: it is no regular file")
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:

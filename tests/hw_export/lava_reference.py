@@ -148,7 +148,7 @@ class _Cell:
         j = step - rule["fire_from"]
         if not 0 <= j < len(self.payloads):
             return 0
-        if r is not None and j == 0:
+        if r is not None and self.spikes == 0:  # the first spike settles the sign
             self.is_negative = self.v < 0
         q, m, sign = (r, ~self.v, -1) if self.is_negative else (1, self.v, 1)
         row = self.thresholds[min(self.spikes, len(self.thresholds) - 1)]
