@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class ExplicitNetwork:
 
     def name(self, node: str) -> str:
         """What reports call ``node``."""
-        return self.populations[node].name if node in self.populations else node
+        return self.network.name_of(node)
 
     def depths(self) -> dict[str, int]:
         """Connections on the longest way from an input, by node; a gate is as deep as its source."""
@@ -104,13 +104,7 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     graph = network.complete_graph()
     if any(node.op == "whole_input" for node in graph.nodes.values()):
         raise ConfigurationError("the network is in whole numbers already: export the one that it was made of")
-    graph = type(graph)(
-        graph.inputs,
-        {name: t.cpu() for name, t in graph.constants.items()},
-        graph.nodes,
-        graph.output,
-        graph.batch_axis,
-    )
+    graph = replace(graph, constants={name: tensor.cpu() for name, tensor in graph.constants.items()})
     shapes = {
         name: tuple(1 if size == -1 else size for size in shape)
         for name, shape in zip(graph.inputs, network.input_shapes, strict=True)
@@ -125,7 +119,7 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
         for target in ends.behind(source):
             if target in gates:
                 continue
-            between = f"from {ends.name(source)} to {ends.name(target)}"
+            between = f"from {network.name_of(source)} to {network.name_of(target)}"
             found = linear_map(ends.response(source, target), ends.shape(source), ends.shape(target), between)
             connections.append(Connection(source, target, found))
     for name in outputs:  # an output that is a population's own spikes
@@ -186,9 +180,6 @@ class _Ends:
         self._batched = network.batch_axis == 0
         self._populations = network.populations
         self._outputs = _decoded(regions)
-
-    def name(self, node: str) -> str:
-        return self._populations[node].name if node in self._populations else node
 
     def shape(self, node: str) -> Shape:
         return tuple(self._regions.sample_shape(node))

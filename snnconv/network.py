@@ -135,6 +135,10 @@ class SpikingNetwork(nn.Module):
         known = ", ".join(population.name for population in self._populations.values())
         raise ConfigurationError(f"there is no population {name!r}; populations: {known}")
 
+    def name_of(self, node: str) -> str:
+        """What reports call ``node``: a population by its name, everything else by that of its node."""
+        return self._populations[node].name if node in self._populations else node
+
     def check(self, inputs: Any, what: str = "input") -> Inputs:
         """``inputs`` as a tuple of tensors; raises ``InputError`` unless they fit the network."""
         tensors = as_inputs(inputs, what)

@@ -99,13 +99,8 @@ def _as_run(
         samples=samples,
         spikes={population.name: float(counts[node].sum()) for node, population in populations.items()},
         input_spikes=0.0,
-        synops={_name(network, node): float((counts[node] * fan_out[node]).sum()) for node in counts},
-        synops_by_layer={_name(network, node): float((counts[node] * by_layer[node]).sum()) for node in counts},
+        synops={network.name_of(node): float((counts[node] * fan_out[node]).sum()) for node in counts},
+        synops_by_layer={network.name_of(node): float((counts[node] * by_layer[node]).sum()) for node in counts},
         neurons={population.name: population.neurons for population in populations.values()},
         rasters=rasters,
     )
-
-
-def _name(network: SpikingNetwork, node: str) -> str:
-    populations = network.populations
-    return populations[node].name if node in populations else node

@@ -132,13 +132,28 @@ def relays(integers: IntegerNetwork) -> dict[str, int]:
 
 def runs_built_in(population: IntegerPopulation, bound: Reach) -> bool:
     """Whether Lava's own LIF neuron computes it exactly: a reset to zero, and potentials and biases it can hold."""
+    return _obstacle(population, bound) is None
+
+
+def _obstacle(population: IntegerPopulation, bound: Reach) -> str | None:
+    """What keeps a population from Lava's own neurons; ``None`` if nothing does."""
     rule = population.rule
-    alike = isinstance(rule, StreamRule) and rule.reset == "zero" and rule.gain == 1 and rule.negative is None
-    return alike and not getattr(rule, "halved", True) and bound.size <= BUILT_IN_LIMIT and _holds_bias(population)
-
-
-def _holds_bias(population: IntegerPopulation) -> bool:
-    return int(np.abs(population.bias).max()) <= _BUILT_IN_BIAS
+    if not isinstance(rule, StreamRule):
+        return "window code"
+    if rule.negative is not None:
+        return "spikes below zero"
+    if rule.gain > 1:
+        return "burst code"
+    if rule.reset != "zero":
+        return "reset by subtraction"
+    if rule.halved:
+        return "an initial potential"
+    if int(np.abs(population.bias).max()) > _BUILT_IN_BIAS:
+        return f"biases beyond +-{_BUILT_IN_BIAS}"
+    if bound.size > BUILT_IN_LIMIT:
+        far = f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
+        return f"{far}; fewer input_bits or steps"
+    return None
 
 
 def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bool, str]:
@@ -146,25 +161,9 @@ def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bo
         return False, "max pooling of spikes"
     if node in integers.outputs:
         return True, "sums are read by the host"
-    population = integers.populations[node]
-    rule = population.rule
     assert bound is not None
-    if runs_built_in(population, bound):
-        return True, "LIFReset"
-    if not isinstance(rule, StreamRule):
-        return False, "window code"
-    if rule.negative is not None:
-        return False, "spikes below zero"
-    if rule.gain > 1:
-        return False, "burst code"
-    if rule.reset != "zero":
-        return False, "reset by subtraction"
-    if rule.halved:
-        return False, "an initial potential"
-    if not _holds_bias(population):
-        return False, f"biases beyond +-{_BUILT_IN_BIAS}"
-    far = f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{BUILT_IN_LIMIT}"
-    return False, f"{far}; fewer input_bits or steps"
+    obstacle = _obstacle(integers.populations[node], bound)
+    return obstacle is None, obstacle or "LIFReset"
 
 
 def notes(integers: IntegerNetwork) -> tuple[str, ...]:

@@ -17,11 +17,6 @@ def to_lava(array: np.ndarray, rank: int) -> np.ndarray:
     return np.ascontiguousarray(_reversed(array, rank))
 
 
-def from_lava(array: np.ndarray) -> np.ndarray:
-    """One sample in the order of the bundle; its own inverse, so a view."""
-    return array.T
-
-
 def lava_order(shape: Shape) -> np.ndarray:
     """For every neuron in Lava's order, where it stands in the bundle's order."""
     neurons = int(np.prod(shape, dtype=np.int64))
