@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
-from hw_export.maps import Array
+from hw_export.maps import Array, whole_units
 from hw_export.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
 from neurons.whole_rule import Rule, StreamRule, TableRule, whole_rule
 from snnconv.errors import ConfigurationError
@@ -96,8 +96,7 @@ class IntegerNetwork:
 
     def quantized_input(self, name: str, values: Array) -> Array:
         """``values`` of the input ``name`` as the whole numbers that the network takes."""
-        units = np.rint(np.asarray(values, dtype=np.float64) / self.input_steps[name])
-        return np.clip(units, -self.largest_input, self.largest_input).astype(np.int64)
+        return whole_units(values, self.input_steps[name], self.largest_input)
 
 
 def quantize(

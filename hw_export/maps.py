@@ -16,6 +16,12 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
+def whole_units(values: Array, step: float, largest: int) -> Array:
+    """``values`` divided by ``step``, rounded and cut off at ``largest``: an input as a machine takes it."""
+    units = np.rint(np.asarray(values, dtype=np.float64) / step)
+    return np.clip(units, -largest, largest).astype(np.int64)
+
+
 class LinearMap(ABC):
     """A linear map from a source's values to a target's currents; shapes are those of one sample."""
 

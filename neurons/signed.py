@@ -22,6 +22,14 @@ class SignedState(NamedTuple):
     negative_memory: Memory
 
 
+def check_negative_side(negative_slope: float, negative: str) -> None:
+    """Raise ``ConfigurationError`` for a slope below zero or a way of firing there that signed neurons have not."""
+    if not 0.0 < negative_slope <= 1.0:
+        raise ConfigurationError(f"negative_slope must lie in (0, 1], got {negative_slope!r}")
+    if negative not in ("graded", "imbalanced"):
+        raise ConfigurationError(f"negative must be 'graded' or 'imbalanced', got {negative!r}")
+
+
 @dataclass(frozen=True)
 class SignedIntegrateFire:
     """Integrate-and-fire neuron with positive and negative spikes, which realises leaky ReLU (Spiking-YOLO, eq. 8).
@@ -41,10 +49,7 @@ class SignedIntegrateFire:
     unit_payload = False
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.negative_slope <= 1.0:
-            raise ConfigurationError(f"negative_slope must lie in (0, 1], got {self.negative_slope!r}")
-        if self.negative not in ("graded", "imbalanced"):
-            raise ConfigurationError(f"negative must be 'graded' or 'imbalanced', got {self.negative!r}")
+        check_negative_side(self.negative_slope, self.negative)
 
     @property
     def update_cost(self) -> UpdateCost:

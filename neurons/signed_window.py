@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 from coding.code import Code, Memory, Quantized
-from coding.errors import ConfigurationError
 from neurons.neuron import UpdateCost, integrate
+from neurons.signed import check_negative_side
 
 
 class SignedWindowState(NamedTuple):
@@ -39,10 +39,7 @@ class SignedWindow:
     unit_payload = False
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.negative_slope <= 1.0:
-            raise ConfigurationError(f"negative_slope must lie in (0, 1], got {self.negative_slope!r}")
-        if self.negative not in ("graded", "imbalanced"):
-            raise ConfigurationError(f"negative must be 'graded' or 'imbalanced', got {self.negative!r}")
+        check_negative_side(self.negative_slope, self.negative)
 
     @property
     def update_cost(self) -> UpdateCost:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaResult, launch
-from hw_export.maps import Array
+from hw_export.maps import Array, whole_units
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -60,10 +60,10 @@ def _whole(tensors: Inputs, manifest: Mapping[str, Any]) -> dict[str, Array]:
     """The inputs in whole numbers, as the machine takes them."""
     largest, found = manifest["largest_input"], {}
     for tensor, described in zip(tensors, manifest["inputs"], strict=True):
-        units = np.rint(tensor.double().numpy() / described["step"])
-        if np.abs(units).max(initial=0) > largest:
+        values = tensor.double().numpy()
+        if np.abs(values).max(initial=0.0) > (largest + 0.5) * described["step"]:
             _logger.warning("input %s leaves the range seen in calibration: it is cut off", described["name"])
-        found[described["name"]] = np.clip(units, -largest, largest).astype(np.int32)
+        found[described["name"]] = whole_units(values, described["step"], largest)
     return found
 
 
