@@ -64,12 +64,17 @@ def test_a_simulation_leaves_the_snntorch_module_as_it_was(options: dict[str, An
     assert all(torch.equal(module.state_dict()[key], state[key]) for key in state)
 
 
-def test_a_simulation_leaves_the_default_tensors_that_norse_cells_share_as_they_were() -> None:
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_simulation_leaves_the_default_tensors_that_norse_cells_share_as_they_were(
+    learned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from norse.torch import IAFCell
     from norse.torch.functional.iaf import IAFParameters
 
     cell = IAFCell()
     shared = IAFParameters()
+    # Any use of norse elsewhere may have changed it before.
+    monkeypatch.setattr(shared.v_reset, "requires_grad", learned)
     tensors = {name: value for name, value in shared._asdict().items() if isinstance(value, Tensor)}
     before = {name: (value.item(), value.requires_grad) for name, value in tensors.items()}
     snn = snnconv.convert(network(), samples(), coding=Rate(4), neuron=NorseNeuron(cell))
