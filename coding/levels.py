@@ -111,6 +111,15 @@ class Levels:
         columns = [result.view(shape).permute(back) for result in found]
         return Quantized(columns[0], *(columns[1:] if counted else (None, None)))
 
+    def trains(self, values: Tensor) -> Tensor:
+        """Numbers of the trains of ``values`` of any shape, flat and in the order of their axes."""
+        return self._trains(values.detach().reshape(-1).view(_BITS[self.dtype][0]))
+
+    def inside(self) -> Tensor:
+        """A value of every train, well away from its ends."""
+        lowest = torch.cat([self.values.new_zeros(1), self.following[:-1].view(self.dtype)])
+        return torch.cat([lowest[:1], (lowest[1:-1] + lowest[2:]) / 2, 2.0 * lowest[-1:]])
+
     def _trains(self, bits: Tensor) -> Tensor:
         """Numbers of the trains of values given by their ``bits``."""
         cells = (bits >> self.shift).sub_(self.lowest_cell - 1).clamp_(0, len(self.carry) - 1)

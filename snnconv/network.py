@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from coding import CodingPlan, Pipeline, Timing
+from coding import Code, CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
@@ -138,6 +138,14 @@ class SpikingNetwork(nn.Module):
     def name_of(self, node: str) -> str:
         """What reports call ``node``: a population by its name, everything else by that of its node."""
         return self._populations[node].name if node in self._populations else node
+
+    def recode(self, node: str, code: Code) -> None:
+        """Give the population at ``node`` another ``code`` of as many steps."""
+        population = self._populations[node]
+        assert code.steps == population.code.steps and code.period == population.code.period
+        if code != population.code:
+            neuron = replace(population.neuron, code=code)  # type: ignore[type-var]
+            self._populations[node] = replace(population, code=code, neuron=neuron)
 
     def check(self, inputs: Any, what: str = "input") -> Inputs:
         """``inputs`` as a tuple of tensors; raises ``InputError`` unless they fit the network."""

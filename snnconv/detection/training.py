@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.detection.augmentation import Augmentation
-from snnconv.detection.checkpoint import Checkpoint
 from snnconv.detection.darknet import DarknetNetwork
 from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
@@ -79,11 +79,11 @@ def train_detector(
     }
     file = Checkpoint(checkpoint, run)
     optimizer = _optimizer(network, learning_rate)
-    losses = file.read(network, optimizer)
+    losses, _ = file.read(network, optimizer, _losses)
     resumed = len(losses)
     if not resumed:
         # Before the first epoch, so that a path that cannot be written costs none.
-        file.write(network, optimizer, losses)
+        file.write(network, {}, optimizer, [{"loss": loss} for loss in losses])
     batches = math.ceil(len(samples) / batch)
     device = next(network.parameters()).device
     total = 0.0
@@ -106,11 +106,15 @@ def train_detector(
             if number == batches - 1:
                 losses.append(total / len(samples))
                 total = 0.0
-                file.write(network, optimizer, losses)
+                file.write(network, {}, optimizer, [{"loss": loss} for loss in losses])
     finally:
         network.eval()
     network.seen += len(losses) * len(samples)
     return TrainingLog(tuple(losses), resumed)
+
+
+def _losses(records: Records, file: Checkpoint) -> list[float]:
+    return [loss for (loss,) in numbers_of(records, file, "loss")]
 
 
 def _optimizer(network: nn.Module, learning_rate: float) -> AdamW:

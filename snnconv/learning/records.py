@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from snnconv.learning.checkpoint import LearningFile, Records, is_number
+from snnconv.checkpoint import Checkpoint, Records, is_number
 from snnconv.learning.measures import Change, Measures
 
 
@@ -43,12 +43,12 @@ def as_json(records: Sequence[EpochRecord]) -> Records:
     return [asdict(record) for record in records]
 
 
-def records_from(found: Records, file: LearningFile) -> list[EpochRecord]:
+def records_from(found: Records, file: Checkpoint) -> list[EpochRecord]:
     """The records of a checkpoint; raises ``StorageError`` for what are none."""
     return [_record(record, number, file) for number, record in enumerate(found)]
 
 
-def _record(found: dict[str, Any], number: int, file: LearningFile) -> EpochRecord:
+def _record(found: dict[str, Any], number: int, file: Checkpoint) -> EpochRecord:
     try:
         judged = found["validation"]
         rates = found["learning_rates"]

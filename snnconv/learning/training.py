@@ -15,8 +15,8 @@ from torch.nn import Parameter
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from snnconv.checkpoint import Checkpoint
 from snnconv.errors import ConfigurationError, InputError, ModelError
-from snnconv.learning.checkpoint import LearningFile
 from snnconv.learning.layer import LayerSpikes
 from snnconv.learning.losses import LatencyLoss, SpikeLoss
 from snnconv.learning.measures import Change, Measures, Tally, change, clamped_share
@@ -86,9 +86,8 @@ def train(
         "data": f"{samples.digest()} {None if validation is None else validation.digest()}",
         "setting": setting,
     }
-    file = LearningFile(checkpoint, run)
-    found, best = file.read(network, steps)
-    records = records_from(found, file)
+    file = Checkpoint(checkpoint, run)
+    records, best = file.read(network, steps, records_from)
     resumed = len(records)
     _replay(plan, records)
     if not resumed:
@@ -142,7 +141,7 @@ class _Course:
         loss: SpikeLoss,
         optimizer: Optimizer,
         clip: float,
-        file: LearningFile,
+        file: Checkpoint,
         seed: int,
     ) -> None:
         self.network, self.samples, self.loss, self.optimizer = network, samples, loss, optimizer
@@ -191,8 +190,7 @@ class _Course:
         if all(bool(tensor.isfinite().all()) for tensor in checked):
             return
         weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        path = self.file.write_failure({"events": events, "targets": targets, **weights})
-        kept = "pass checkpoint to have the batch kept" if path is None else f"the batch and the weights are in {path}"
+        kept = self.file.kept_failure({"events": events, "targets": targets, **weights})
         raise ModelError(
             f"loss, potentials or gradients are not finite in {where}; lower the learning rate, or look for weights "
             f"that are not finite at the start; {kept}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.graph import Graph, Ref
 from snnconv.input_range import InputRange
 from snnconv.interpreter import Handler
 from snnconv.learning.tuning_loss import Response
@@ -19,8 +19,8 @@ from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.simulators.window import Window, WindowChunk, has_closed_form
 
-#: Arguments that hold the weights and biases of affine operators, by the operators that have trained ones.
-_TRAINED = {"weight", "bias"}
+#: No code has parameters that want a gradient.
+NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 def copy_of(network: SpikingNetwork) -> SpikingNetwork:
@@ -41,24 +41,6 @@ def copy_of(network: SpikingNetwork) -> SpikingNetwork:
     )
 
 
-def weights_of(network: SpikingNetwork) -> dict[str, Tensor]:
-    """The weights and biases of the network's affine operators by name; other constants stay as they are."""
-    return {
-        name: tensor
-        for name, tensor in network.constants.items()
-        if name in _trained_names(network.graph) and tensor.is_floating_point()
-    }
-
-
-def _trained_names(graph: Graph) -> set[str]:
-    return {
-        value.name
-        for node in graph.nodes.values()
-        for key, value in node.arguments.items()
-        if key in _TRAINED and isinstance(value, Ref)
-    }
-
-
 def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
     """Raise ``ConfigurationError`` unless ``rule`` has a meaning for ``network``.
 
@@ -75,19 +57,27 @@ def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
             "train on"
         )
     for population in network.populations.values():
-        if rule == "timing" and population.code.unit_payload:
+        if rule != "activation" and population.code.unit_payload:
             raise ConfigurationError(
                 f"{population.name}: a spike of {population.code.name} code is worth the same whenever it is fired, so "
                 "that moving it changes nothing; use rule='activation'"
             )
 
 
-def tuned_output(network: SpikingNetwork, inputs: Inputs, rule: Rule, apart: bool = False) -> Response:
+def tuned_output(
+    network: SpikingNetwork,
+    inputs: Inputs,
+    rule: Rule,
+    *,
+    payloads: Mapping[str, Tensor] = NO_PAYLOADS,
+    apart: bool = False,
+) -> Response:
     """The response to ``inputs``, its output what ``network(*inputs)`` gives, with gradients by ``rule``.
 
-    ``apart`` keeps every gradient between a population and its sources.
+    ``payloads`` are, by node, the parameters of codes that want a gradient. ``apart`` keeps every gradient between a
+    population and its sources.
     """
-    chunk = _TunedChunk(_TunedWindow(network), inputs, rule, apart)
+    chunk = _TunedChunk(_TunedWindow(network), inputs, rule, payloads, apart)
     output, _ = chunk.run()
     return Response(output, chunk.decoded)
 
@@ -102,9 +92,11 @@ class _TunedWindow(Window):
 class _TunedChunk(WindowChunk):
     """A batch whose populations pass gradients on."""
 
-    def __init__(self, simulator: Window, inputs: Inputs, rule: Rule, apart: bool) -> None:
+    def __init__(
+        self, simulator: Window, inputs: Inputs, rule: Rule, payloads: Mapping[str, Tensor], apart: bool
+    ) -> None:
         super().__init__(simulator, inputs, 0, [])
-        self.rule, self.apart = rule, apart
+        self.rule, self.payloads, self.apart = rule, payloads, apart
         self.decoded: dict[str, Tensor] = {}
 
     def population(self, node: str, population: Population) -> Handler:
@@ -115,7 +107,7 @@ class _TunedChunk(WindowChunk):
             current: Tensor = arguments["self"]
             if pooled:  # a max pooling behind it chooses by potentials and spikes
                 observed({**arguments, "self": current.detach()})
-            self.decoded[node] = tuned_window(population, current, self.rule)
+            self.decoded[node] = tuned_window(population, current, self.rule, self.payloads.get(node))
             return self.decoded[node].detach() if self.apart else self.decoded[node]
 
         return settle

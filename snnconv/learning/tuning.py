@@ -1,4 +1,4 @@
-"""tune(): the weights, scales and shifts of a converted network trained through its own spikes."""
+"""tune(): weights, scales, shifts and codes of a converted network, trained through its own spikes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from snnconv.detection.checkpoint import Checkpoint
+from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.errors import ConfigurationError, ModelError
-from snnconv.learning.tuned_network import check_tunable, copy_of, tuned_output, weights_of
+from snnconv.learning.trained_tensors import TrainedTensors
+from snnconv.learning.tuned_network import check_tunable, copy_of, tuned_output
 from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, tuning_loss
 from snnconv.learning.tuning_samples import TuningSamples
 from snnconv.learning.window_gradient import RULES, Rule
 from snnconv.network import SpikingNetwork
+from snnconv.seeding import seeded
 from snnconv.sweep_file import graph_digest, option_text
 
 #: Part of the steps in which the learning rate rises: the first gradients know little about their own size.
 _WARM_UP = 0.05
 #: Longest gradient of a step; longer ones are shortened.
 _LONGEST_GRADIENT = 1.0
-#: No scale falls below this part of what it was.
-_LEAST_SCALE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,10 @@ def tune(
     """A network that spikes like ``network`` under the same codes, trained to come nearer to what it was made from.
 
     Forward every population fires its window, so that the loss is that of the spiking network; backward ``rule`` says
-    what a window's derivative is: "activation" creates and removes spikes, "timing" moves those that there are (see
-    ``snnconv.learning.window_gradient``). Weights, biases, scales and shifts are trained; the parameters of codes and
-    other constants stay. ``network`` is not changed.
+    what a window's derivative is: "activation" creates and removes spikes, "timing" moves those that there are, "antlr"
+    takes each where it has something to say (see ``snnconv.learning.window_gradient``). Weights, biases, scales and
+    shifts are trained, and of codes the parameters that were left to conversion: bases, tau and delay, levels. Those
+    given as numbers stay, as other constants do. ``network`` is not changed.
 
     ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its
     "outputs", by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or
@@ -101,14 +101,14 @@ def tune(
     }
 
     tuned = copy_of(network)
-    state = _State(tuned, epochs)
-    optimizer = AdamW(state.trained, lr=learning_rate, weight_decay=0.0)
+    trained = TrainedTensors(tuned)
+    optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
     file = Checkpoint(checkpoint, run)
 
     def loss_of(inputs: tuple[Tensor, ...], labels: Tensor | None) -> Tensor:
         with torch.no_grad():
             original = original_of(network, inputs)
-        found = tuned_output(tuned, inputs, rule, apart=targets == "populations")
+        found = tuned_output(tuned, inputs, rule, payloads=trained.payloads, apart=targets == "populations")
         return tuning_loss(found, original, labels, targets, population_weight)
 
     def held_out_loss() -> float:
@@ -121,16 +121,18 @@ def tune(
     initial = held_out_loss()
     if not math.isfinite(initial):
         raise ModelError("the loss of the network before tuning is not finite; look for weights that are not finite")
-    losses = file.read(state, optimizer)
-    resumed = len(losses)
+    records, best = file.read(trained, optimizer, _epochs)
+    resumed = len(records)
+    best = best or _values(trained)
+    trained.settle()
     if not resumed:
         # Before the first epoch, so that a path that cannot be written costs none.
-        file.write(state, optimizer, losses)
+        file.write(trained, best, optimizer, [])
     batches = math.ceil(len(samples.trained) / batch)
     total = 0.0
     for step in progress(range(resumed * batches, epochs * batches)):
         epoch, number = divmod(step, batches)
-        if number == 0 and _ended(losses, initial, patience):
+        if number == 0 and _ended(records, initial, patience):
             break
         positions = samples.order(epoch).tensor_split(batches)[number]
         for group in optimizer.param_groups:
@@ -139,69 +141,50 @@ def tune(
         if augmentation is not None:
             inputs = (_changed(augmentation, inputs[0], seed, epoch, number), *inputs[1:])
         loss = loss_of(inputs, labels)
-        if not math.isfinite(loss.item()):
-            raise ModelError(
-                f"the loss is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which is "
-                f"{learning_rate}, or look at the samples {positions.tolist()}"
-            )
         optimizer.zero_grad()
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(state.trained, _LONGEST_GRADIENT)
+        steepness = nn.utils.clip_grad_norm_(trained.tensors, _LONGEST_GRADIENT)
+        if not (math.isfinite(loss.item()) and math.isfinite(float(steepness))):
+            failed = {f"inputs {place}": tensor for place, tensor in enumerate(inputs)}
+            raise ModelError(
+                f"loss or gradient is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which "
+                f"is {learning_rate}, or look at the samples {positions.tolist()}; "
+                f"{file.kept_failure(failed | trained.state_dict())}"
+            )
         optimizer.step()
-        state.keep_scales_positive()
+        trained.settle()
         total += loss.item() * len(positions)
         if number == batches - 1:
-            state.losses[epoch] = total / len(samples.trained)
+            records.append(_Epoch(total / len(samples.trained), held_out_loss()))
             total = 0.0
-            losses.append(held_out_loss())
-            if not math.isfinite(losses[-1]):
+            if not math.isfinite(records[-1].held_out):
                 raise ModelError(
                     f"the held-out loss is not finite after epoch {epoch + 1}; lower learning_rate, which is "
                     f"{learning_rate}"
                 )
-            if _best(losses, initial) == len(losses):
-                state.remember()
-            file.write(state, optimizer, losses)
-    state.recall()
-    tuned.requires_grad_(False)
-    for tensor in state.trained:
-        tensor.requires_grad_(False).grad = None
-    training = tuple(state.losses[: len(losses)].tolist())
-    tuned.tuning_log = TuningLog(training, tuple(losses), initial, _best(losses, initial), resumed)
+            if _best(records, initial) == len(records):
+                best = _values(trained)
+            file.write(trained, best, optimizer, [record._asdict() for record in records])
+    trained.recall(best)
+    trained.release()
+    losses, held_out_losses = zip(*records, strict=True) if records else ((), ())
+    tuned.tuning_log = TuningLog(losses, held_out_losses, initial, _best(records, initial), resumed)
     return tuned
 
 
-class _State(nn.Module):
-    """The trained tensors of a network and their best values so far, named for a checkpoint."""
+class _Epoch(NamedTuple):
+    """Mean losses of an epoch, on training and on held-out samples."""
 
-    losses: Tensor
+    loss: float
+    held_out: float
 
-    def __init__(self, network: SpikingNetwork, epochs: int) -> None:
-        super().__init__()
-        populations = network.populations.values()
-        self.scales = [population.scale for population in populations]
-        self.trained = [*weights_of(network).values(), *self.scales, *(population.shift for population in populations)]
-        self._least = [scale.clone() * _LEAST_SCALE for scale in self.scales]
-        self.best = [tensor.clone() for tensor in self.trained]
-        for position, (tensor, best) in enumerate(zip(self.trained, self.best, strict=True)):
-            self.register_buffer(f"trained_{position}", tensor.requires_grad_())
-            self.register_buffer(f"best_{position}", best)
-        self.register_buffer("losses", torch.zeros(epochs, dtype=torch.float64))
 
-    def keep_scales_positive(self) -> None:
-        with torch.no_grad():
-            for scale, least in zip(self.scales, self._least, strict=True):
-                scale.clamp_(min=least)
+def _epochs(records: Records, file: Checkpoint) -> list[_Epoch]:
+    return [_Epoch(*numbers) for numbers in numbers_of(records, file, *_Epoch._fields)]
 
-    def remember(self) -> None:
-        with torch.no_grad():
-            for best, tensor in zip(self.best, self.trained, strict=True):
-                best.copy_(tensor)
 
-    def recall(self) -> None:
-        with torch.no_grad():
-            for best, tensor in zip(self.best, self.trained, strict=True):
-                tensor.copy_(best)
+def _values(trained: TrainedTensors) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in trained.state_dict().items()}
 
 
 def _check_options(
@@ -241,14 +224,14 @@ def _populations_text(network: SpikingNetwork) -> str:
     return f"{network.plan} {'; '.join(digits)}"
 
 
-def _best(losses: list[float], initial: float) -> int:
-    """The epoch with the least loss, counted from 1; 0 where none has less than ``initial``."""
-    every = [initial, *losses]
+def _best(records: list[_Epoch], initial: float) -> int:
+    """The epoch with the least held-out loss, counted from 1; 0 where none has less than ``initial``."""
+    every = [initial, *(record.held_out for record in records)]
     return every.index(min(every))
 
 
-def _ended(losses: list[float], initial: float, patience: int | None) -> bool:
-    return patience is not None and len(losses) - _best(losses, initial) >= patience
+def _ended(records: list[_Epoch], initial: float, patience: int | None) -> bool:
+    return patience is not None and len(records) - _best(records, initial) >= patience
 
 
 def _rate(step: int, steps: int) -> float:
@@ -261,8 +244,7 @@ def _rate(step: int, steps: int) -> float:
 
 def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int, epoch: int, number: int) -> Tensor:
     """``values`` changed by draws that depend on the step alone; those of the caller go on as before."""
-    with torch.random.fork_rng(devices=[values.device] if values.device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence([seed, epoch, number]).generate_state(1, np.uint64)[0]))
+    with seeded(values.device, seed, epoch, number):
         changed = augmentation(values)
     if changed.shape != values.shape or changed.dtype != values.dtype:
         raise ConfigurationError(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches
 from snnconv.errors import InputError
 from snnconv.network import SpikingNetwork
+from snnconv.seeding import order_of_epoch
 from snnconv.sweep_file import data_digest
 from snnconv.tally import class_scores
+
+#: In place of an epoch's number, for the order that held-out samples are taken from.
+_DIVIDING = 2**31
 
 
 class TuningSamples:
@@ -30,13 +33,13 @@ class TuningSamples:
             raise InputError("data: there is one sample; tuning needs two or more, since some are held out")
         self.labels = _labels([targets for _, targets in parts], network, self.inputs) if labelled else None
         self._seed = seed
-        order = self._permuted(count, -1)
+        order = order_of_epoch(count, seed, _DIVIDING)
         measured = min(count - 1, max(1, round(held_out * count)))
         self.measured, self.trained = order[:measured].sort().values, order[measured:].sort().values
 
     def order(self, epoch: int) -> Tensor:
         """The positions to train on, in the order of an epoch."""
-        return self.trained[self._permuted(len(self.trained), epoch)]
+        return self.trained[order_of_epoch(len(self.trained), self._seed, epoch)]
 
     def batch(self, positions: Tensor) -> tuple[Inputs, Tensor | None]:
         """Inputs and labels, if there are any, of the samples at ``positions``."""
@@ -46,10 +49,6 @@ class TuningSamples:
     def digest(self) -> str:
         """What tells these samples from others."""
         return data_digest([(self.inputs, self.labels)], "data")
-
-    def _permuted(self, count: int, epoch: int) -> Tensor:
-        derived = np.random.SeedSequence([self._seed, epoch + 1]).generate_state(1, np.uint64)[0]
-        return torch.randperm(count, generator=torch.Generator().manual_seed(int(derived)))
 
 
 def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs) -> Tensor:

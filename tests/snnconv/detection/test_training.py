@@ -174,7 +174,7 @@ def test_broken_checkpoints_are_refused(config: Path, data: Data, tmp_path: Path
             b"",
             b"text",
             written(tensors, format="other"),
-            written(tensors, losses="[NaN]"),
+            written(tensors, records='[{"loss": NaN}]'),
         ],
         "no checkpoint: it lacks": [written({key: tensors[key] for key in tensors if key != last})],
         "another shape or type, or is not finite": [
@@ -183,7 +183,8 @@ def test_broken_checkpoints_are_refused(config: Path, data: Data, tmp_path: Path
             written({**tensors, last: tensors[last].double()}),
         ],
         "format version 9": [written(tensors, version="9")],
-        "lacks its run or its losses": [written(tensors, run="3"), written(tensors, losses="[true]")],
+        "lacks its run or its records": [written(tensors, run="3"), written(tensors, records="[true]")],
+        "epoch 1 lacks a number": [written(tensors, records='[{"loss": true}]')],
     }
     for message, contents in cases.items():
         for broken in contents:

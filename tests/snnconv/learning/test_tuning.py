@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate, Schedule, TableSpike
+from coding import TTFS, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
 from snnconv import ConfigurationError, InputError, ModelError, SpikingNetwork, StorageError, tune
 from snnconv.learning import ShiftAndFlip, TuningLog
-from snnconv.learning.tuned_network import copy_of
+from snnconv.learning.trained_tensors import TrainedTensors
+from snnconv.learning.tuned_network import copy_of, tuned_output
+from snnconv.learning.window_gradient import RULES
 
 ONE_SPIKE = OneSpike(4)
 
@@ -50,9 +53,9 @@ def converted(code: Code = ONE_SPIKE, schedule: Schedule | None = None) -> Spiki
     return snnconv.convert(model(), images(60, 0), coding=code, schedule=schedule)
 
 
-def disturbed() -> SpikingNetwork:
+def disturbed(code: Code = ONE_SPIKE) -> SpikingNetwork:
     """A network that every epoch makes better: its neurons hear a current that the original's do not."""
-    network = copy_of(converted())
+    network = copy_of(converted(code))
     for population in network.populations.values():
         population.shift.add_(0.3 * population.scale)
     return network
@@ -78,7 +81,7 @@ def log_of(network: SpikingNetwork) -> TuningLog:
     return network.tuning_log
 
 
-@pytest.mark.parametrize("rule", ["activation", "timing"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("targets", ["decisions", "outputs", "populations"])
 def test_tuning_comes_nearer_to_the_original_on_unseen_samples(rule: Any, targets: Any) -> None:
     network = converted()
@@ -90,7 +93,48 @@ def test_tuning_comes_nearer_to_the_original_on_unseen_samples(rule: Any, target
     assert log.held_out_losses[log.best_epoch - 1] == min(log.held_out_losses) < log.initial_loss
     assert all(torch.equal(one, other) for one, other in zip(before, tensors(network), strict=True))
     assert not any(tensor.requires_grad for tensor in tuned.buffers())
-    assert [p.code for p in tuned.populations.values()] == [p.code for p in network.populations.values()]
+    assert [p.code for p in network.populations.values()] == [p.code for p in converted().populations.values()]
+
+
+FREE = [OneSpike(5), FewSpike(4, spikes=2), TableSpike(5), TTFS(12, tau="fit"), TTFS(12, tau="gradient")]
+
+
+@pytest.mark.parametrize("code", FREE)
+@pytest.mark.parametrize("rule", RULES)
+def test_parameters_that_conversion_fitted_are_tuned(code: Code, rule: Any) -> None:
+    network = disturbed(code)
+    tuned = tune(network, images(60, 1), rule=rule, targets="outputs", epochs=2, batch=20, learning_rate=1e-3)
+    assert log_of(tuned).best_epoch > 0
+    for before, after in zip(network.populations.values(), tuned.populations.values(), strict=True):
+        assert type(after.code) is type(before.code) and after.code.steps == code.steps
+        assert after.code != before.code and after.neuron.code is after.code  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("code", [OneSpike(5, base=1.5), Phase(5), TTFS(12), Rate(5)])
+def test_parameters_given_as_numbers_stay(code: Code) -> None:
+    tuned = tune(converted(code, schedule=Pipeline()), images(60, 1), epochs=1, learning_rate=3e-3)
+    assert {population.code for population in tuned.populations.values()} == {code}
+
+
+def test_better_bases_alone_come_nearer_to_the_original() -> None:
+    """Neurons with a base that is wrong for their values: nothing else is trained."""
+    network = copy_of(converted(OneSpike(8)))
+    for node, population in network.populations.items():
+        assert isinstance(population.code, OneSpike)
+        network.recode(node, population.code.with_base(2.0))
+    before = error(network, model())
+    trained = TrainedTensors(network)
+    optimizer = torch.optim.Adam(trained.payloads.values(), lr=0.03)
+    data = images(100, 1)
+    with torch.no_grad():
+        exact = model()(data)
+    for _ in range(40):
+        loss = (tuned_output(network, (data,), "activation", payloads=trained.payloads).output - exact).square().mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        trained.settle()
+    assert error(network, model()) < 0.7 * before
 
 
 def test_labels_make_a_task_of_their_own() -> None:
@@ -196,7 +240,7 @@ def test_labels_that_are_left_out_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"rule": "antlr"}, "rule must be one of activation, timing"),
+        ({"rule": "stdp"}, "rule must be one of activation, timing, antlr"),
         ({"targets": "teacher"}, "targets must be one of"),
         ({"epochs": 0}, "epochs 0"),
         ({"batch": 0}, "batch 0"),
@@ -251,9 +295,10 @@ def test_networks_without_a_closed_form_are_refused(code: Code, schedule: Schedu
         tune(converted(code, schedule), images(20, 1))
 
 
-def test_moving_spikes_of_rate_code_is_refused() -> None:
+@pytest.mark.parametrize("rule", ["timing", "antlr"])
+def test_moving_spikes_of_rate_code_is_refused(rule: Any) -> None:
     with pytest.raises(ConfigurationError, match="worth the same whenever it is fired"):
-        tune(converted(Rate(4), Pipeline()), images(20, 1), rule="timing")
+        tune(converted(Rate(4), Pipeline()), images(20, 1), rule=rule)
 
 
 def test_networks_without_a_batch_axis_are_refused() -> None:
@@ -283,6 +328,14 @@ def test_a_loss_that_is_not_finite_names_the_batch() -> None:
         tune(converted(), images(60, 1) * 1e19, targets="outputs")
     with pytest.raises(ModelError, match="not finite in epoch 1, batch 1"):
         tune(converted(), images(60, 1), augmentation=_overflowing)
+
+
+def test_the_batch_of_a_loss_that_is_not_finite_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    with pytest.raises(ModelError, match=r"the batch and the weights are in .*run\.failed"):
+        tune(converted(), images(60, 1), augmentation=_overflowing, batch=20, checkpoint=path)
+    kept = safetensors.torch.load_file(tmp_path / "run.failed")
+    assert kept["inputs 0"].shape == (18, 2, 6, 6) and torch.equal(kept["weight first/weight"], model().first.weight)  # type: ignore[arg-type]
 
 
 def _overflowing(values: Tensor) -> Tensor:

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import Code, FewSpike, OneSpike, Phase, Pipeline, TableSpike
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, TableSpike
+from coding.payloads import payload_parameters, with_payload_parameters
+from coding.window import WindowCode
 from snnconv import SpikingNetwork
-from snnconv.learning.tuned_network import copy_of, tuned_output, weights_of
+from snnconv.learning.trained_tensors import TrainedTensors, weights_of
+from snnconv.learning.tuned_network import copy_of, tuned_output
 from snnconv.learning.window_gradient import RULES, Rule, tuned_window
 from snnconv.population import Population
 
@@ -115,6 +118,47 @@ def test_timing_gradients_move_spikes_and_do_not_create_them() -> None:
     for value, scale in [(0.7, 0.0), (1.6, 1.5)]:
         _, _, to_scale, _ = gradients(population, torch.full((1, 1), 2.0 * value).double(), "timing")
         assert to_scale.item() == pytest.approx(scale, abs=1e-12)
+
+
+def test_antlr_moves_the_spikes_that_there_are_and_creates_others() -> None:
+    population = neurons(scale=2.0)
+    current = 2.0 * torch.tensor([[-1.0], [0.05], [0.7], [1.4], [1.6]], dtype=torch.float64)
+    of_antlr, of_timing, of_activation = (
+        gradients(population, current, rule)[1].flatten().tolist() for rule in ("antlr", "timing", "activation")
+    )
+    assert of_antlr == [of_timing[0], of_activation[1], *of_timing[2:]]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+@pytest.mark.parametrize("negative", ["graded", "imbalanced"])
+@pytest.mark.parametrize("code", [OneSpike(5), FewSpike(5, spikes=2), TableSpike(4), TTFS(9, tau="fit", delay=0.7)])
+def test_code_parameters_get_the_slope_of_finite_differences(
+    code: Code, slope: float, negative: Any, rule: Rule
+) -> None:
+    network = copy_of(converted(code, slope, negative=negative)).double()
+    trained = TrainedTensors(network)
+    (node, *_), distance = network.populations, 1e-7
+    population = network.populations[node]
+    current = 3.0 * torch.randn(40, *population.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    parameters = trained.payloads[node]
+    tuned_window(population, current, rule, parameters).sum().backward()
+    assert parameters.grad is not None and len(parameters) == len(payload_parameters(code_of(population)))
+    for place, slope_found in enumerate(parameters.grad.tolist()):
+        ends = []
+        for sign in (1.0, -1.0):
+            with torch.no_grad():
+                moved = parameters.clone()
+                moved[place] += sign * distance
+                network.recode(node, with_payload_parameters(code_of(population), moved.tolist()))
+                ends.append(tuned_window(network.populations[node], current, rule))
+        # A change so small moves no spike.
+        assert slope_found == pytest.approx(float((ends[0] - ends[1]).sum() / (2 * distance)), rel=1e-4, abs=1e-3)
+
+
+def code_of(population: Population) -> WindowCode:
+    assert isinstance(population.code, WindowCode)
+    return population.code
 
 
 def test_timing_gradients_are_the_slope_of_firing_in_continuous_time() -> None:

@@ -1,13 +1,13 @@
-"""The file of a learning run: weights, state of any optimiser, and the records of its epochs, read without pickle."""
+"""The file of a training run: weights, state of any optimiser, and the records of its epochs, read without pickle."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -18,18 +18,20 @@ from torch.optim import Optimizer
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.files import write_whole
 
-FORMAT, VERSION = "snnconv learning", 1
+FORMAT, VERSION = "snnconv training", 2
 #: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
 _WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
 
 Records = list[dict[str, Any]]
+Record = TypeVar("Record")
 
 
-class LearningFile:
-    """Where a run of learning stands, in one safetensors file that is written whole or not at all.
+class Checkpoint:
+    """Where a run of training stands, in one safetensors file that is written whole or not at all.
 
-    ``run`` says by name what two runs must have in common to have the same result. The learning rates of a scheduler
-    are not kept: they follow from the records. ``path=None`` is a file that is never written.
+    ``run`` says by name what two runs must have in common to have the same result. The state of random numbers and the
+    learning rates of a scheduler are not kept: each step of training seeds its own, and rates follow from the records.
+    ``path=None`` is a file that is never written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
@@ -53,6 +55,7 @@ class LearningFile:
                 "run": json.dumps(self.run),
                 "records": json.dumps(records),
                 "optimizer": json.dumps(scalars),
+                "tensors": json.dumps(sorted(tensors)),
             }
         except TypeError as error:
             raise ConfigurationError(
@@ -61,26 +64,31 @@ class LearningFile:
             ) from error
         write_whole(self.path, safetensors.torch.save(_laid_out(tensors), metadata))
 
-    def write_failure(self, tensors: Mapping[str, Tensor]) -> Path | None:
-        """Keep a batch that a step cannot be made from beside the checkpoint, and say where."""
+    def kept_failure(self, tensors: Mapping[str, Tensor]) -> str:
+        """Keep a batch that a step cannot be made from, and the weights, beside the checkpoint, and say so."""
         if self.path is None:
-            return None
+            return "pass checkpoint to have the batch kept"
         path = self.path.with_name(self.path.name + ".failed")
         write_whole(path, safetensors.torch.save(_laid_out(tensors), {"format": f"{FORMAT}, a batch that failed"}))
-        return path
+        return f"the batch and the weights are in {path}"
 
-    def read(self, network: nn.Module, optimizer: Optimizer) -> tuple[Records, dict[str, Tensor]]:
+    def read(
+        self, network: nn.Module, optimizer: Optimizer, parse: Callable[[Records, Checkpoint], list[Record]]
+    ) -> tuple[list[Record], dict[str, Tensor]]:
         """Put network and optimiser where the file says; the records so far, none without a file, and best weights.
 
-        Raises ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another
-        run.
+        ``parse`` makes records of what the file holds, and raises ``broken`` for what are none. Raises
+        ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another run.
         """
         if self.path is None or not self.path.exists():
             return [], {}
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                records, scalars = self._checked(metadata)
+                found_records, scalars, names = self._checked(metadata)
+                records = parse(found_records, self)
+                for name in sorted(names ^ set(file.keys())):
+                    raise self.broken(f"it {'lacks' if name in names else 'has'} {name}")
                 if not records:  # the network is at its start, where the run was when the file was written
                     return [], {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -99,9 +107,9 @@ class LearningFile:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
 
-    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any]]:
+    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], set[str]]:
         if metadata.get("format") != FORMAT:
-            raise self.broken("it is a safetensors file, but not one of learning")
+            raise self.broken("it is a safetensors file, but not one of training")
         if metadata.get("version") != str(VERSION):
             raise StorageError(
                 f"{self.path} has format version {metadata.get('version')}, this snnconv reads {VERSION}: use the "
@@ -109,7 +117,8 @@ class LearningFile:
             )
         try:
             run, records, scalars = (json.loads(metadata[name]) for name in ("run", "records", "optimizer"))
-        except (KeyError, ValueError, RecursionError) as error:
+            names = set(json.loads(metadata["tensors"]))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise self.broken(error) from error
         listed = isinstance(records, list) and all(isinstance(record, dict) for record in records)
         if not isinstance(run, dict) or not listed or not isinstance(scalars, dict):
@@ -117,10 +126,10 @@ class LearningFile:
         differing = [name for name, text in self.run.items() if run.get(name) != text]
         if differing:
             raise StorageError(
-                f"{self.path} is of learning with another {' and another '.join(differing)}, and cannot go on as this "
-                "one; take another path, or delete the file"
+                f"{self.path} is of a training with another {' and another '.join(differing)}, and cannot go on as "
+                "this one; take another path, or delete the file"
             )
-        return records, scalars
+        return records, scalars, names
 
     def _check_weights(self, found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
         for name, wanted in weights.items():
@@ -136,9 +145,11 @@ class LearningFile:
             start, number, name = (*key.split(".", 2), "", "")[:3]
             if start + "." != _STATE or not name or not number.isdecimal() or int(number) >= len(parameters):
                 raise self.broken(f"it has {key}")
-            shape = parameters[int(number)].shape
-            if isinstance(value, Tensor) and (value.shape not in (shape, torch.Size([])) or not _finite(value)):
-                raise self.broken(f"{key} has another shape, or is not finite")
+            wanted = parameters[int(number)]
+            if isinstance(value, Tensor):
+                alike = value.shape == torch.Size([]) or (value.shape == wanted.shape and value.dtype == wanted.dtype)
+                if not (alike and _finite(value)):
+                    raise self.broken(f"{key} has another shape or type, or is not finite")
             if not isinstance(value, (Tensor, bool, int, float, type(None))):
                 raise self.broken(f"{key} is no number")
             state.setdefault(int(number), {})[name] = value
@@ -161,3 +172,11 @@ def _finite(values: Tensor) -> bool:
 def is_number(value: object) -> bool:
     """Whether a record's value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def numbers_of(records: Records, file: Checkpoint, *names: str) -> list[tuple[float, ...]]:
+    """The numbers called ``names`` of every record; raises ``StorageError`` for a record that lacks one."""
+    for number, record in enumerate(records):
+        if not all(is_number(record.get(name)) for name in names):
+            raise file.broken(f"the record of epoch {number + 1} lacks a number")
+    return [tuple(float(record[name]) for name in names) for record in records]
