@@ -116,7 +116,9 @@ class _Translator:
             signature.inputs_to_lifted_tensor_constants,
         ):
             if node.name in table:
-                self.values[node.name] = self._constant(table[node.name])
+                self.values[node.name] = constant = self._constant(table[node.name])
+                if node.name in signature.inputs_to_parameters:
+                    self.graph.parameters |= {constant.name}
                 return
         if node.name in self.bound:
             name = f"argument.{node.name}"  # no node's name has a dot, and a weight's may be the argument's

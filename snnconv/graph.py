@@ -72,7 +72,8 @@ class Graph:
 
     ``inputs`` are the names of the signal inputs, ``constants`` the parameters and buffers by name, ``nodes`` the
     operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
-    ``batch_axis`` is 0, or ``None`` for a network that takes one sample a call.
+    ``batch_axis`` is 0, or ``None`` for a network that takes one sample a call. ``parameters`` are the names of the
+    constants that a training of the original would change.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -80,6 +81,7 @@ class Graph:
     nodes: dict[str, Node]
     output: Argument
     batch_axis: int | None = 0
+    parameters: frozenset[str] = frozenset()
 
     def consumers(self) -> dict[str, list[str]]:
         """For every node, input and constant, the nodes that use its result (``"output"`` stands for the output)."""
@@ -119,6 +121,7 @@ class Graph:
             self,
             nodes={node.name: node for node in reversed(kept)},
             constants={name: tensor for name, tensor in self.constants.items() if name in needed},
+            parameters=self.parameters & needed,
         )
 
 

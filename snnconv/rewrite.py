@@ -46,7 +46,7 @@ def with_shapes(graph: Graph, example: Sequence[Tensor]) -> Graph:
 def fold_constants(graph: Graph) -> Graph:
     """Compute once what depends on parameters alone."""
     depends = set(graph.inputs)
-    constants, nodes = dict(graph.constants), {}
+    constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
     for node in graph.nodes.values():
         if node.op in SHAPE_ONLY or any(name in depends for name in node.refs()):
             depends.add(node.name)
@@ -56,12 +56,14 @@ def fold_constants(graph: Graph) -> Graph:
                 single = Graph({}, constants, {node.name: node}, Ref(node.name))
                 value, _ = evaluate_graph(single, ())
                 constants[node.name] = canonical(value, node.name) if isinstance(value, Tensor) else value
-    return replace(graph, constants=constants, nodes=nodes).without_dead_nodes()
+                if not parameters.isdisjoint(node.refs()):
+                    parameters.add(node.name)
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
 
 
 def batch_norm_as_affine(graph: Graph) -> Graph:
     """Batch normalisation at inference is a scale and a shift a channel (computed in double precision)."""
-    constants, nodes = dict(graph.constants), {}
+    constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
     for node in graph.nodes.values():
         if node.op == "batch_norm":
 
@@ -78,16 +80,17 @@ def batch_norm_as_affine(graph: Graph) -> Graph:
             dtype = graph.constants[node.arguments["running_mean"].name].dtype
             names = {"scale": f"{node.name}.scale", "shift": f"{node.name}.shift"}
             constants[names["scale"]], constants[names["shift"]] = scale.to(dtype), shift.to(dtype)
+            parameters.update(names.values())
             arguments = {"input": node.arguments["input"], **{key: Ref(name) for key, name in names.items()}}
             node = replace(node, op="channel_affine", arguments=arguments)
         nodes[node.name] = node
-    return replace(graph, constants=constants, nodes=nodes).without_dead_nodes()
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
 
 
 def fold_affine_into_weights(graph: Graph) -> Graph:
     """Fold a channel-wise affine map into the convolution before it, if that has one call site and one consumer."""
     users = graph.consumers()
-    constants, nodes = dict(graph.constants), dict(graph.nodes)
+    constants, nodes, parameters = dict(graph.constants), dict(graph.nodes), set(graph.parameters)
     for node in graph.nodes.values():
         producer = nodes.get(node.arguments["input"].name) if node.op == "channel_affine" else None
         if producer is None or not _takes_affine(producer) or users[producer.name] != [node.name]:
@@ -101,12 +104,13 @@ def fold_affine_into_weights(graph: Graph) -> Graph:
         shape = (-1,) + (1,) * (weight.dim() - 1)
         bias = shift if bias_ref is None else shift + constants[bias_ref.name].double() * scale
         bias_name = f"{node.name}.bias"
+        parameters.add(bias_name)
         constants[weight_name] = (weight.double() * scale.view(shape)).to(weight.dtype)
         constants[bias_name] = bias.to(weight.dtype)
         del nodes[producer.name]
         folded = {**producer.arguments, "bias": Ref(bias_name)}
         nodes[node.name] = replace(producer, name=node.name, arguments=folded)
-    return replace(graph, constants=constants, nodes=nodes).without_dead_nodes()
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
 
 
 def _takes_affine(node: Node) -> bool:

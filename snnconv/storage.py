@@ -31,7 +31,7 @@ from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_p
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
 
-FORMAT, VERSION = "snnconv", 2
+FORMAT, VERSION = "snnconv", 3
 _REGISTRIES: dict[str, Mapping[str, type]] = {
     "code": CODES,
     "input": INPUT_CODES,
@@ -89,7 +89,7 @@ def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
         raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
     if int(version) < VERSION:
-        raise StorageError(f"{source} has format version {version}, before codes had windows: convert the model again")
+        raise StorageError(f"{source} has format version {version}, of an earlier snnconv: convert the model again")
     if int(version) > VERSION:
         raise StorageError(
             f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
@@ -121,6 +121,7 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
         ],
         "output": _encode(graph.output),
         "batch_axis": graph.batch_axis,
+        "parameters": sorted(graph.parameters),
         "populations": [
             {
                 "name": population.name,
@@ -171,7 +172,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     missing = set(refs_in(output)) - known
     if missing:
         raise StorageError(f"the output uses unknown values {sorted(missing)}")
-    graph = Graph(inputs, constants, nodes, output, batch_axis)
+    parameters = frozenset(str(name) for name in manifest["parameters"])
+    if not parameters <= constants.keys():
+        raise StorageError(f"parameters {sorted(parameters - constants.keys())} are missing")
+    graph = Graph(inputs, constants, nodes, output, batch_axis, parameters)
     populations = {}
     for entry in manifest["populations"]:
         node = nodes[entry["node"]]

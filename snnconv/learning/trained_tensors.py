@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from coding.levels import levels_of
 from coding.payloads import payload_parameters, with_payload_parameters
 from coding.window import WindowCode
-from snnconv.graph import Graph, Ref
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 
-#: Arguments that hold the weights and biases of affine operators, by the operators that have trained ones.
-_TRAINED = {"weight", "bias"}
 #: No scale falls below this part of what it was.
 _LEAST_SCALE = 1e-3
 
@@ -76,21 +73,8 @@ class TrainedTensors(nn.Module):
 
 
 def weights_of(network: SpikingNetwork) -> dict[str, Tensor]:
-    """The weights and biases of the network's affine operators by name; other constants stay as they are."""
-    return {
-        name: tensor
-        for name, tensor in network.constants.items()
-        if name in _trained_names(network.graph) and tensor.is_floating_point()
-    }
-
-
-def _trained_names(graph: Graph) -> set[str]:
-    return {
-        value.name
-        for node in graph.nodes.values()
-        for key, value in node.arguments.items()
-        if key in _TRAINED and isinstance(value, Ref)
-    }
+    """What was a parameter of the original, by name; batch norms are part of it. Buffers and other constants stay."""
+    return {name: tensor for name, tensor in network.constants.items() if name in network.graph.parameters}
 
 
 def _is_free(network: SpikingNetwork, node: str) -> bool:

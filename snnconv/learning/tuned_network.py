@@ -7,17 +7,19 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
-from snnconv.errors import ConfigurationError
+from snnconv.errors import ConfigurationError, InputError
 from snnconv.input_range import InputRange
 from snnconv.interpreter import Handler
-from snnconv.learning.tuning_loss import Response
+from snnconv.learning.tuning_loss import Response, Targets
 from snnconv.learning.window_gradient import Rule, tuned_window
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.simulators.window import Window, WindowChunk, has_closed_form
+from snnconv.tally import class_scores
 
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
@@ -41,11 +43,19 @@ def copy_of(network: SpikingNetwork) -> SpikingNetwork:
     )
 
 
-def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
-    """Raise ``ConfigurationError`` unless ``rule`` has a meaning for ``network``.
+def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None:
+    """Raise ``ConfigurationError`` unless ``rule`` and ``targets`` have a meaning for ``network``.
 
-    All windows need a closed form, a call takes a batch, and time must mean something to a rule that goes by it.
+    All windows need a closed form, a call takes a batch, there are weights, time must mean something to a rule that
+    goes by it, and classes to targets that are.
     """
+    if not isinstance(network, SpikingNetwork):
+        raise ConfigurationError(
+            f"tune takes a converted network, got {type(network).__name__}: call snnconv.convert(model, samples, "
+            "coding=...) first"
+        )
+    if torch.is_inference_mode_enabled():
+        raise ConfigurationError("tuning needs gradients, and torch.inference_mode() forbids them: leave it first")
     if not has_closed_form(network):
         raise ConfigurationError(
             "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "
@@ -56,12 +66,31 @@ def check_tunable(network: SpikingNetwork, rule: Rule) -> None:
             "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
             "train on"
         )
+    if not network.graph.parameters:
+        raise ConfigurationError(
+            "tuning trains what were parameters of the original, and it had none: make its weights nn.Parameter"
+        )
+    if targets in ("decisions", "labels"):
+        _check_classes(network, targets)
     for population in network.populations.values():
         if rule != "activation" and population.code.unit_payload:
             raise ConfigurationError(
                 f"{population.name}: a spike of {population.code.name} code is worth the same whenever it is fired, so "
                 "that moving it changes nothing; use rule='activation'"
             )
+
+
+def _check_classes(network: SpikingNetwork, targets: Targets) -> None:
+    shapes = [(1, *shape[1:]) for shape in network.input_shapes]
+    with torch.no_grad():
+        output = network.reference(*(network.like.new_zeros(shape) for shape in shapes))
+    try:
+        class_scores(output)
+    except InputError as error:
+        raise ConfigurationError(
+            f"targets={targets!r} needs class scores along axis 1 of the output, which this network has not; tune with "
+            "targets='outputs'"
+        ) from error
 
 
 def tuned_output(

@@ -16,7 +16,7 @@ from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.trained_tensors import TrainedTensors
 from snnconv.learning.tuned_network import check_tunable, copy_of, tuned_output
-from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, tuning_loss
+from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
 from snnconv.learning.tuning_samples import TuningSamples
 from snnconv.learning.window_gradient import RULES, Rule
 from snnconv.network import SpikingNetwork
@@ -44,6 +44,7 @@ class TuningLog:
     resumed: int
 
 
+@torch.enable_grad()
 def tune(
     network: SpikingNetwork,
     data: Any,
@@ -65,9 +66,10 @@ def tune(
 
     Forward every population fires its window, so that the loss is that of the spiking network; backward ``rule`` says
     what a window's derivative is: "activation" creates and removes spikes, "timing" moves those that there are, "antlr"
-    takes each where it has something to say (see ``snnconv.learning.window_gradient``). Weights, biases, scales and
-    shifts are trained, and of codes the parameters that were left to conversion: bases, tau and delay, levels. Those
-    given as numbers stay, as other constants do. ``network`` is not changed.
+    takes each where it has something to say (see ``snnconv.learning.window_gradient``). The parameters of
+    the original are trained (with batch norms folded into them), scales and shifts, and of codes what was left to
+    conversion: bases, tau and delay, levels. What was given as a number stays, and so do buffers and constants.
+    ``network`` is not changed.
 
     ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its
     "outputs", by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or
@@ -83,14 +85,14 @@ def tune(
     of the steps to come.
 
     After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
-    to the same network, bit for bit on a CPU.
+    to the same network, bit for bit on a CPU. ``data`` must come in the same order then: no shuffling DataLoader.
 
     Raises ``ConfigurationError`` for options out of range and networks without a closed form, ``InputError`` for data
     that does not suit network or targets, ``StorageError`` for a checkpoint that cannot be used or written,
     ``ModelError`` with epoch and batch, counted from 1, where the loss is not finite.
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
-    check_tunable(network, rule)
+    check_tunable(network, rule, targets)
     samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels")
     run = {
         "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",
@@ -109,12 +111,16 @@ def tune(
         with torch.no_grad():
             original = original_of(network, inputs)
         found = tuned_output(tuned, inputs, rule, payloads=trained.payloads, apart=targets == "populations")
-        return tuning_loss(found, original, labels, targets, population_weight)
+        return tuning_loss(found, original, labels, targets, population_weight, sizes)
+
+    measured = torch.split(samples.measured, batch)
+    with torch.no_grad():
+        sizes = response_sizes(network, (samples.batch(positions)[0] for positions in measured))
 
     def held_out_loss() -> float:
         total = 0.0
         with torch.no_grad():
-            for positions in torch.split(samples.measured, batch):
+            for positions in measured:
                 total += float(loss_of(*samples.batch(positions))) * len(positions)
         return total / len(samples.measured)
 
@@ -202,10 +208,12 @@ def _check_options(
         raise ConfigurationError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     if targets not in TARGETS:
         raise ConfigurationError(f"targets must be one of {', '.join(TARGETS)}, got {targets!r}")
-    if min(epochs, batch, 1 if patience is None else patience) < 1 or seed < 0:
+    counts = [each for each in (epochs, batch, patience, seed) if each is not None]
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in counts)
+    if not whole or min(epochs, batch, 1 if patience is None else patience) < 1 or seed < 0:
         raise ConfigurationError(
             f"epochs {epochs}, batch {batch}, patience {patience}, seed {seed}: the first three must be 1 or more, "
-            "the seed 0 or more"
+            "the seed 0 or more, and all whole numbers"
         )
     if not (math.isfinite(learning_rate) and learning_rate > 0.0 and 0.0 < held_out < 1.0):
         raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -37,16 +37,38 @@ def original_of(network: SpikingNetwork, inputs: Inputs) -> Response:
     return Response(output, {node: environment[node] for node in nodes})
 
 
+def response_sizes(network: SpikingNetwork, batches: Iterable[Inputs]) -> dict[str, float]:
+    """Mean squares of the original's populations, by node, over ``batches``.
+
+    A population that is all but silent there counts as if a hundredth of its scale were its root mean square.
+    """
+    totals, count = dict.fromkeys(network.populations, 0.0), 0
+    for inputs in batches:
+        count += len(inputs[0])
+        for node, exact in original_of(network, inputs).populations.items():
+            totals[node] += float(exact.square().mean()) * len(inputs[0])
+    least = {node: float((0.01 * population.scale).square().mean()) for node, population in network.populations.items()}
+    return {node: max(total / count, least[node]) for node, total in totals.items()}
+
+
 def tuning_loss(
-    found: Response, original: Response, labels: Tensor | None, targets: Targets, population_weight: float
+    found: Response,
+    original: Response,
+    labels: Tensor | None,
+    targets: Targets,
+    population_weight: float,
+    sizes: Mapping[str, float],
 ) -> Tensor:
-    """The loss of a batch: that of the output, and the relative squared error summed over all populations.
+    """The loss of a batch: that of the output, and mean squared errors relative to ``sizes`` summed over populations.
 
     "decisions": divergence of the class probabilities at a temperature of 4, times its square. "outputs" and
-    "populations": relative squared error. "labels": cross entropy.
+    "populations": squared error relative to the output's mean square. "labels": cross entropy.
     """
     apart = torch.stack(
-        [relative_error(found.populations[node], exact) for node, exact in original.populations.items()]
+        [
+            (found.populations[node] - exact).square().mean() / sizes[node]
+            for node, exact in original.populations.items()
+        ]
     )
     if targets == "populations":
         return apart.sum() + _output_error(found.output, original.output)
@@ -63,14 +85,14 @@ def tuning_loss(
     return output + population_weight * apart.sum()
 
 
-def relative_error(found: Tensor, exact: Tensor) -> Tensor:
-    """Mean squared difference divided by the mean square of ``exact``."""
-    return (found - exact).square().mean() / exact.square().mean().clamp(min=1e-12)
-
-
 def _output_error(found: Any, exact: Any) -> Tensor:
     pairs = zip(tree_leaves(found), tree_leaves(exact), strict=True)
-    return torch.stack([relative_error(one, other) for one, other in pairs if isinstance(one, Tensor)]).sum()
+    errors = [
+        (one - other).square().mean() / other.square().mean().clamp(min=1e-12)
+        for one, other in pairs
+        if isinstance(one, Tensor)
+    ]
+    return torch.stack(errors).sum()
 
 
 def _known(labels: Tensor | None) -> Tensor:

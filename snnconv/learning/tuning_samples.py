@@ -29,11 +29,17 @@ class TuningSamples:
         parts = [(network.check(inputs, "data"), targets) for inputs, targets in batches(data, "data")]
         self.inputs: Inputs = tuple(torch.cat(column) for column in zip(*(inputs for inputs, _ in parts), strict=True))
         count = len(self.inputs[0])
-        if count < 2:
-            raise InputError("data: there is one sample; tuning needs two or more, since some are held out")
         self.labels = _labels([targets for _, targets in parts], network, self.inputs) if labelled else None
         self._seed = seed
         order = order_of_epoch(count, seed, _DIVIDING)
+        if self.labels is not None:
+            told = (self.labels != IGNORED_TARGET).view(len(self.labels), -1).any(1).to(order.device)
+            order = order[told[order]]
+        count = len(order)
+        if count < 2:
+            raise InputError(
+                f"data: there are {count} samples to tune on; it takes two or more, since some are held out"
+            )
         measured = min(count - 1, max(1, round(held_out * count)))
         self.measured, self.trained = order[:measured].sort().values, order[measured:].sort().values
 

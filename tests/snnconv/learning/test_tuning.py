@@ -16,7 +16,7 @@ import snnconv
 from coding import TTFS, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
 from snnconv import ConfigurationError, InputError, ModelError, SpikingNetwork, StorageError, tune
 from snnconv.learning import ShiftAndFlip, TuningLog
-from snnconv.learning.trained_tensors import TrainedTensors
+from snnconv.learning.trained_tensors import TrainedTensors, weights_of
 from snnconv.learning.tuned_network import copy_of, tuned_output
 from snnconv.learning.window_gradient import RULES
 
@@ -54,8 +54,12 @@ def converted(code: Code = ONE_SPIKE, schedule: Schedule | None = None) -> Spiki
 
 
 def disturbed(code: Code = ONE_SPIKE) -> SpikingNetwork:
+    return disturbed_copy(converted(code))
+
+
+def disturbed_copy(network: SpikingNetwork) -> SpikingNetwork:
     """A network that every epoch makes better: its neurons hear a current that the original's do not."""
-    network = copy_of(converted(code))
+    network = copy_of(network)
     for population in network.populations.values():
         population.shift.add_(0.3 * population.scale)
     return network
@@ -86,10 +90,10 @@ def log_of(network: SpikingNetwork) -> TuningLog:
 def test_tuning_comes_nearer_to_the_original_on_unseen_samples(rule: Any, targets: Any) -> None:
     network = converted()
     before = tensors(network)
-    tuned = tune(network, images(200, 1), rule=rule, targets=targets, epochs=6, batch=20, learning_rate=1e-3)
+    tuned = tune(network, images(200, 1), rule=rule, targets=targets, epochs=8, batch=20, learning_rate=1e-3)
     assert error(tuned, model()) < 0.8 * error(network, model())
     log = log_of(tuned)
-    assert len(log.losses) == 6 and log.resumed == 0
+    assert len(log.losses) == 8 and log.resumed == 0
     assert log.held_out_losses[log.best_epoch - 1] == min(log.held_out_losses) < log.initial_loss
     assert all(torch.equal(one, other) for one, other in zip(before, tensors(network), strict=True))
     assert not any(tensor.requires_grad for tensor in tuned.buffers())
@@ -234,7 +238,9 @@ def test_labels_that_are_left_out_do_not_count() -> None:
     with pytest.raises(InputError, match="every target is -100"):
         tune(network, (data, labels), targets="labels")
     labels[::2] = 1
-    assert math.isfinite(log_of(tune(network, (data, labels), targets="labels", epochs=1)).losses[0])
+    network = disturbed()
+    tuned = tune(network, (data, labels), targets="labels", epochs=2, batch=3)
+    assert all(map(math.isfinite, (*log_of(tuned).losses, *log_of(tuned).held_out_losses)))
 
 
 @pytest.mark.parametrize(
@@ -244,6 +250,7 @@ def test_labels_that_are_left_out_do_not_count() -> None:
         ({"targets": "teacher"}, "targets must be one of"),
         ({"epochs": 0}, "epochs 0"),
         ({"batch": 0}, "batch 0"),
+        ({"batch": 10.0}, "batch 10.0"),
         ({"patience": 0}, "patience 0"),
         ({"seed": -1}, "seed -1"),
         ({"learning_rate": 0.0}, "learning_rate 0.0"),
@@ -275,7 +282,7 @@ def test_an_augmentation_that_changes_the_shape_is_refused() -> None:
     ("data", "targets", "what"),
     [
         (torch.zeros(4, 3, 6, 6), "decisions", "input 0 has shape"),
-        (torch.zeros(1, 2, 6, 6), "decisions", "there is one sample"),
+        (torch.zeros(1, 2, 6, 6), "decisions", "there are 1 samples"),
         (torch.full((4, 2, 6, 6), math.nan), "decisions", "NaN"),
         ([], "decisions", "not one batch"),
         (torch.zeros(4, 2, 6, 6), "labels", "without targets"),
@@ -308,6 +315,76 @@ def test_networks_without_a_batch_axis_are_refused() -> None:
     assert network.batch_axis is None
     with pytest.raises(ConfigurationError, match="batch axis"):
         tune(network, nodes)
+
+
+class Bare(nn.Module):
+    """Products with matrices that are parameters of its own, a batch norm behind a sum, and a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.offset = nn.Parameter(torch.randn(6, 5)), nn.Parameter(torch.randn(5))
+        self.last = nn.Parameter(torch.randn(5, 4))
+        self.normal = nn.BatchNorm1d(5)
+        self.register_buffer("mixture", torch.eye(5) + 0.1)
+
+    def forward(self, values: Tensor) -> Tensor:
+        hidden = self.normal(values @ self.first + self.offset)
+        scores: Tensor = (torch.relu(hidden) @ self.mixture) @ self.last
+        return scores
+
+
+def test_whatever_was_a_parameter_is_trained_and_nothing_else() -> None:
+    data = torch.randn(60, 6, generator=torch.Generator().manual_seed(0))
+    network = snnconv.convert(Bare().eval(), data, coding=OneSpike(6))
+    weights, constants = weights_of(network), network.constants
+    assert "mixture" in constants and "mixture" not in weights and {"first", "offset", "last"} <= weights.keys()
+    assert len(weights) == len(constants) - 1  # the batch norm's two belong to the weights
+    tuned = tune(disturbed_copy(network), data, targets="outputs", epochs=3, batch=10, learning_rate=1e-3)
+    assert log_of(tuned).best_epoch > 0
+    for name, tensor in tuned.constants.items():
+        assert torch.equal(tensor, constants[name]) is (name == "mixture")
+
+
+def test_a_network_without_parameters_is_refused() -> None:
+    class Fixed(nn.Module):
+        def forward(self, values: Tensor) -> Tensor:
+            return torch.relu(values - 0.5) * 2.0
+
+    network = snnconv.convert(Fixed().eval(), torch.randn(20, 4), coding=OneSpike(4))
+    with pytest.raises(ConfigurationError, match=r"make its weights nn\.Parameter"):
+        tune(network, torch.randn(20, 4), targets="outputs")
+
+
+def test_what_is_no_converted_network_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"tune takes a converted network, got Small: call snnconv.convert"):
+        tune(model(), images(20, 1))  # type: ignore[arg-type]
+
+
+def test_gradients_are_asked_for_where_the_caller_has_switched_them_off() -> None:
+    with torch.no_grad():
+        assert log_of(tune(disturbed(), images(60, 1), epochs=2, learning_rate=1e-3)).best_epoch > 0
+        assert not torch.is_grad_enabled()
+    with torch.inference_mode(), pytest.raises(ConfigurationError, match="inference_mode"):
+        tune(converted(), images(60, 1))
+
+
+def test_targets_that_need_classes_are_refused_where_there_are_none() -> None:
+    one = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)).eval()
+    network = snnconv.convert(one, torch.randn(30, 3), coding=OneSpike(4))
+    with pytest.raises(ConfigurationError, match="tune with targets='outputs'"):
+        tune(network, torch.randn(30, 3))
+    tune(network, torch.randn(30, 3), targets="outputs", epochs=1)
+
+
+def test_a_population_that_is_silent_in_a_batch_does_not_explode_the_loss() -> None:
+    layers = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    with torch.no_grad():
+        layers[0].bias.fill_(-2.0)  # type: ignore[operator]
+    data = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    network = snnconv.convert(layers, data, coding=OneSpike(4))
+    log = log_of(tune(network, data, targets="outputs", epochs=1, batch=1, learning_rate=1e-5))
+    assert log.losses[0] < 10.0 * log.initial_loss
 
 
 class Mixing(nn.Module):
