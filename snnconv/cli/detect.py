@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from snnconv.cli import detectors
-from snnconv.cli.options import Base, Negative, Spikes, Steps, folder, write_json
+from snnconv.cli.options import Base, Negative, Percentile, Spikes, Steps, folder, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
@@ -39,6 +39,7 @@ def detect(
     base: Base = None,
     spikes: Spikes = None,
     negative: Negative = None,
+    percentile: Percentile = None,
     max_loss: detectors.MaxLoss = 2.0,
     score: Annotated[float, typer.Option(help="Least score of a detection.")] = 0.25,
     letterbox: detectors.Letterbox = False,
@@ -62,7 +63,9 @@ def detect(
     unread: dict[str, str] = {}
     if calibration is not None:
         chosen, unread = detectors.calibration_pictures(calibration, samples)
-    network = detectors.converted(original, original.inputs(chosen), code, max_loss=max_loss, negative=negative)
+    network = detectors.converted(
+        original, original.inputs(chosen), code, max_loss=max_loss, negative=negative, percentile=percentile
+    )
     if save is not None:
         network.save(save)
     spiking = original.with_network(network)

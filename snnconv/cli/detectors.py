@@ -10,7 +10,7 @@ import typer
 
 import snnconv
 from coding import CODES
-from snnconv.cli.options import code_of
+from snnconv.cli.options import code_of, percentile_of
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
 from snnconv.detection.images import SUFFIXES
@@ -57,13 +57,19 @@ def coding_of(name: str, *, steps: int | None, base: str | None, spikes: int | N
 
 
 def converted(
-    detector: Detector, calibration: Any, coding: Any, *, max_loss: float, negative: str | None
+    detector: Detector, calibration: Any, coding: Any, *, max_loss: float, negative: str | None, percentile: str | None
 ) -> SpikingNetwork:
     """The spiking network of ``detector``; "auto" searches for codes that still find what it finds."""
     judge = DetectionJudge(detector.heads)
     chosen: Any = negative  # convert refuses what it does not know
     return snnconv.convert(
-        detector.network, calibration, coding=coding, negative=chosen, max_loss=max_loss, judge=judge
+        detector.network,
+        calibration,
+        coding=coding,
+        negative=chosen,
+        percentile=percentile_of(percentile),
+        max_loss=max_loss,
+        judge=judge,
     )
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from snnconv.cli import detectors
-from snnconv.cli.options import Base, Json, Negative, Spikes, Steps, write_json
+from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
@@ -33,6 +33,7 @@ def evaluate_detector(
     base: Base = None,
     spikes: Spikes = None,
     negative: Negative = None,
+    percentile: Percentile = None,
     max_loss: detectors.MaxLoss = 2.0,
     letterbox: detectors.Letterbox = False,
     save: detectors.Save = None,
@@ -61,7 +62,7 @@ def evaluate_detector(
     else:
         found, unread = detectors.calibration_pictures(calibration, samples)
         inputs = original.inputs(found)
-    network = detectors.converted(original, inputs, code, max_loss=max_loss, negative=negative)
+    network = detectors.converted(original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile)
     if save is not None:
         network.save(save)
         console.print(f"written: {save}", markup=False)

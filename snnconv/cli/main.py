@@ -17,7 +17,7 @@ from snnconv.cli.demo import run_demo
 from snnconv.cli.detect import detect
 from snnconv.cli.evaluate_detector import evaluate_detector
 from snnconv.cli.models import load_model
-from snnconv.cli.options import Base, Json, Negative, Spikes, Steps, code_of, number_or, write_json
+from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, code_of, percentile_of, write_json
 from snnconv.cli.progress import batches_with_progress
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
@@ -79,13 +79,16 @@ def convert(
     negative: Negative = None,
     input_code: Annotated[str, typer.Option("--input", help="Input: real, poisson, or the name of a code.")] = "real",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
-    percentile: Annotated[str, typer.Option(help="Percentile of the activations (100: maximum), or mse.")] = "",
+    percentile: Percentile = None,
 ) -> None:
     """Convert a model and write the spiking network to one file."""
     code = code_of(coding, steps=steps, base=base, spikes=spikes)
-    options: dict[str, Any] = {"normalization": normalization, "neuron": neuron, "negative": negative}
-    if percentile:
-        options["percentile"] = number_or("--percentile", percentile, "mse")
+    options: dict[str, Any] = {
+        "normalization": normalization,
+        "neuron": neuron,
+        "negative": negative,
+        "percentile": percentile_of(percentile),
+    }
     if stride is not None:
         options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)

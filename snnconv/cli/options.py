@@ -22,6 +22,9 @@ Negative = Annotated[
         help=f"Spikes below zero: {' or '.join(get_args(neurons.Negative))}; the default depends on the code."
     ),
 ]
+Percentile = Annotated[
+    str | None, typer.Option(help="Percentile of the activations that scales are (100: maximum), or mse.")
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
 
 
@@ -37,6 +40,11 @@ def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | Non
             raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
     chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
     return CODES[name](**chosen)
+
+
+def percentile_of(text: str | None) -> Any:
+    """What convert() takes for the option ``--percentile``; ``None`` is the schedule's own default."""
+    return None if text is None else number_or("--percentile", text, "mse")
 
 
 def number_or(option: str, text: str, word: str) -> float | str:

@@ -91,6 +91,7 @@ def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
         (["0.png", "--calibration", ".", "--samples", "0"], "--samples must be at least 1, got 0"),
         (["0.png", "--score", "1.5"], "--score must lie in"),
         (["0.png", "--coding", "few"], "unknown code 'few'"),
+        (["0.png", "--percentile", "0"], "percentile must be 'mse' or lie in (0, 100], got 0.0"),
         (["0.png", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
         (["0.png", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
         (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),

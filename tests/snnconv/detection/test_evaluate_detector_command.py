@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -91,9 +92,16 @@ def test_it_measures_on_data_of_every_layout(folder: Path, layout: str) -> None:
 
 
 def test_a_stream_is_measured_after_doubling_steps(folder: Path) -> None:
-    run("--samples", "20", "--coding", "rate", "--steps", "12", "--negative", "imbalanced", "--json", "figures.json")
+    options = ("--samples", "20", "--coding", "rate", "--steps", "12", "--negative", "imbalanced")
+    run(*options, "--json", "figures.json", "--save", "default.snn")
     figures = json.loads((folder / "figures.json").read_text())
     assert list(figures["precision_by_step"]) == ["1", "2", "4", "8", "12"]
+    run(*options, "--percentile", "100", "--save", "maximum.snn")
+    scales = [
+        torch.cat([population.scale for population in snnconv.load(folder / name).populations.values()])
+        for name in ("default.snn", "maximum.snn")
+    ]
+    assert bool((scales[0] <= scales[1]).all()) and bool((scales[0] < scales[1]).any())
 
 
 @pytest.mark.parametrize(
@@ -108,6 +116,7 @@ def test_a_stream_is_measured_after_doubling_steps(folder: Path) -> None:
         ([*MODEL, "--data", ".", "--calibration", "nowhere", "--names", "names.txt"], "nowhere is no folder"),
         ([*MODEL, "--data", ".", "--calibration", "images", "--names", "few.txt"], "3 classes apart and there are 4"),
         (["--samples", "0"], "--samples must be at least 1, got 0"),
+        (["--samples", "5", "--percentile", "most"], "--percentile must be a number or mse, got 'most'"),
         (["--samples", "5", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
         (["--coding", "auto", "--spikes", "2"], "leave them out"),
         (["--samples", "5", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
