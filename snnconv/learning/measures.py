@@ -72,9 +72,8 @@ class Tally:
         """The means over all batches added."""
         samples, *sums = self.sums
         first, count, spikes, necessary, latency, silent = (value / samples for value in sums)
-        if not self.labelled:
-            first = count = math.nan
-        return Measures(samples, 100.0 * first, 100.0 * count, spikes, necessary, latency, 100.0 * silent)
+        by_first, by_count = (100.0 * first, 100.0 * count) if self.labelled else (math.nan, math.nan)
+        return Measures(samples, by_first, by_count, spikes, necessary, latency, 100.0 * silent)
 
 
 def decide_by_first(events: Tensor, potential: Tensor) -> Tensor:

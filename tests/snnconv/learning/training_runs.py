@@ -40,7 +40,9 @@ def small_network(seed: int = 0, rule: GradientRule | None = None, **options: An
 
 def trained(samples: SpikeSamples | None = None, **options: Any) -> tuple[LayeredNetwork, LearningLog]:
     network = small_network()
-    return network, train(network, samples or small_samples(), **{"epochs": 4, "batch": 8, **options})
+    return network, train(
+        network, small_samples() if samples is None else samples, **{"epochs": 4, "batch": 8, **options}
+    )
 
 
 def same(a: LayeredNetwork, b: LayeredNetwork) -> bool:
