@@ -35,8 +35,8 @@ from snnconv.learning import (
 )
 
 SEEDS = 3
-#: Images of the small form.
-TRAIN, TEST = 1500, 1000
+#: Images of the small form, and of the whole training set.
+TRAIN, TEST, WHOLE = 1500, 1000, 60_000
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam; a tenth every 10 epochs")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    images, labels = mnist_train(None, UNIT_1)
-    if min(options.images, options.judged) < 1 or options.images + options.judged > len(labels):
+    if min(options.images, options.judged) < 1 or options.images + options.judged > WHOLE:
         parser.error(
-            f"--images {options.images} and --judged {options.judged} must be 1 or more, and {len(labels)} together at "
+            f"--images {options.images} and --judged {options.judged} must be 1 or more, and {WHOLE} together at "
             "most: no image may serve both training and validation"
         )
+    images, labels = mnist_train(None, UNIT_1)
     training = _samples(images[: options.images], labels[: options.images], options.steps)
     validation = _samples(images[-options.judged :], labels[-options.judged :], options.steps)
     network = _network([784, 800, 10], DoubleExponential(), GradientRule(), 0).to(options.device)
