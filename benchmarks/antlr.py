@@ -1,7 +1,8 @@
 """Learning from spikes on MNIST: the three gradient rules beside each other, and the published network.
 
 ``python -m benchmarks antlr`` trains a small form with every rule from three seeds. ``python -m benchmarks.antlr``
-trains 784-800-10 over 300 steps with ANTLR; it goes on where an earlier call with the same options stopped.
+trains 784-800-10 over 300 steps with ANTLR; it goes on where an earlier call with the same options stopped, more epochs
+behind the last if there are to be more.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from snnconv.learning import (
 )
 
 SEEDS = 3
-#: Images of the small form.
-TRAIN, TEST = 1500, 1000
+#: Images of the small form, and of the whole training set.
+TRAIN, TEST, WHOLE = 1500, 1000, 60_000
 
 
 @dataclass(frozen=True)
@@ -145,19 +146,27 @@ def _row(name: str, trained: int, found: list[_Found]) -> list[Any]:
 def main() -> None:
     """Train the published network as far as the options say, and keep what it has come to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.antlr", description=__doc__)
-    parser.add_argument("--images", type=int, default=50_000, help="training images; 10,000 more are for validation")
-    parser.add_argument("--judged", type=int, default=10_000, help="images of validation, and of the test")
+    parser.add_argument("--images", type=int, default=50_000, help="training images, the first of the training set")
+    parser.add_argument(
+        "--judged", type=int, default=10_000, help="images of validation, the last of the training set, and of the test"
+    )
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam; a tenth every 10 epochs")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
+    if min(options.images, options.judged) < 1 or options.images + options.judged > WHOLE:
+        parser.error(
+            f"--images {options.images} and --judged {options.judged} must be 1 or more, and {WHOLE} together at "
+            "most: no image may serve both training and validation"
+        )
     images, labels = mnist_train(None, UNIT_1)
     training = _samples(images[: options.images], labels[: options.images], options.steps)
     validation = _samples(images[-options.judged :], labels[-options.judged :], options.steps)
     network = _network([784, 800, 10], DoubleExponential(), GradientRule(), 0).to(options.device)
     FOLDER.mkdir(exist_ok=True)
-    name = f"antlr-{options.images}-{options.steps}-{options.epochs}-{options.rate}"
+    # Without the number of epochs, so that a run can be extended.
+    name = f"antlr-{options.images}-{options.judged}-{options.steps}-{options.rate}"
     start = time.monotonic()
 
     def progress(steps: range) -> Iterator[int]:
@@ -176,14 +185,27 @@ def main() -> None:
         checkpoint=FOLDER / f"{name}.checkpoint",
         progress=progress,
     )
+    # Those of a resumed run are not all in this call.
+    minutes = None if log.resumed else round((time.monotonic() - start) / 60.0, 1)
     found = measure(network, _samples(*mnist_test(options.judged, UNIT_1), options.steps))
-    head = ("network", "epochs", "training images", "by first %", "by count %", "spikes", "necessary spikes", "latency")
+    head = (
+        "network",
+        "epochs",
+        "training images",
+        "by first %",
+        "by count %",
+        "spikes",
+        "necessary spikes",
+        "first spike at",
+        "minutes",
+    )
     row = [
         "784-800-10",
         len(log.epochs),
         options.images,
         *(round(value, 2) for value in (found.by_first, found.by_count, found.spikes, found.necessary_spikes)),
         round(found.latency, 2),
+        minutes,
     ]
     publish(name, f"ANTLR on MNIST, {options.steps} steps", head, [row])
 

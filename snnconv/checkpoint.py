@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.files import write_whole
 
-FORMAT, VERSION = "snnconv training", 2
+FORMAT, VERSION = "snnconv training", 3
 #: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
 _WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
 
@@ -29,9 +29,10 @@ Record = TypeVar("Record")
 class Checkpoint:
     """Where a run of training stands, in one safetensors file that is written whole or not at all.
 
-    ``run`` says by name what two runs must have in common to have the same result. The state of random numbers and the
-    learning rates of a scheduler are not kept: each step of training seeds its own, and rates follow from the records.
-    ``path=None`` is a file that is never written.
+    ``run`` says by name what two runs must have in common to have the same result; the weights that a run starts from
+    are in the file and need not be part of it. The state of random numbers and the learning rates of a scheduler are
+    not kept: each step of training seeds its own, and rates follow from the records. ``path=None`` is a file that is
+    never written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
@@ -55,7 +56,7 @@ class Checkpoint:
                 "run": json.dumps(self.run),
                 "records": json.dumps(records),
                 "optimizer": json.dumps(scalars),
-                "tensors": json.dumps(sorted(tensors)),
+                "tensors": json.dumps({name: _form(tensor) for name, tensor in sorted(tensors.items())}),
             }
         except TypeError as error:
             raise ConfigurationError(
@@ -77,6 +78,8 @@ class Checkpoint:
     ) -> tuple[list[Record], dict[str, Tensor]]:
         """Put network and optimiser where the file says; the records so far, none without a file, and best weights.
 
+        Without records the file still holds the weights that the run started from, and the network gets those.
+
         ``parse`` makes records of what the file holds, and raises ``broken`` for what are none. Raises
         ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another run.
         """
@@ -85,17 +88,18 @@ class Checkpoint:
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                found_records, scalars, names = self._checked(metadata)
+                found_records, scalars, forms = self._checked(metadata)
                 records = parse(found_records, self)
-                for name in sorted(names ^ set(file.keys())):
-                    raise self.broken(f"it {'lacks' if name in names else 'has'} {name}")
-                if not records:  # the network is at its start, where the run was when the file was written
-                    return [], {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+                for name in sorted(set(forms) ^ set(file.keys())):
+                    raise self.broken(f"it {'lacks' if name in forms else 'has'} {name}")
+                tensors = {name: file.get_tensor(name) for name in forms}
         except (OSError, safetensors.SafetensorError) as error:
             raise self.broken(error) from error
+        for name, tensor in tensors.items():
+            if _form(tensor) != forms[name] or not _finite(tensor):
+                raise self.broken(f"{name} has another shape or type, or is not finite")
         weights = network.state_dict()
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = sum(len(group["params"]) for group in optimizer.param_groups)
         best = {name: tensors.pop(_BEST + name) for name in weights if _BEST + name in tensors}
         found = {name: tensors.pop(_WEIGHT + name) for name in weights if _WEIGHT + name in tensors}
         for kept in (found, best) if best else (found,):
@@ -107,7 +111,7 @@ class Checkpoint:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
 
-    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], set[str]]:
+    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], dict[str, str]]:
         if metadata.get("format") != FORMAT:
             raise self.broken("it is a safetensors file, but not one of training")
         if metadata.get("version") != str(VERSION):
@@ -116,12 +120,12 @@ class Checkpoint:
                 "snnconv that wrote it, or delete it"
             )
         try:
-            run, records, scalars = (json.loads(metadata[name]) for name in ("run", "records", "optimizer"))
-            names = set(json.loads(metadata["tensors"]))
+            names = ("run", "records", "optimizer", "tensors")
+            run, records, scalars, forms = (json.loads(metadata[name]) for name in names)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise self.broken(error) from error
         listed = isinstance(records, list) and all(isinstance(record, dict) for record in records)
-        if not isinstance(run, dict) or not listed or not isinstance(scalars, dict):
+        if not (listed and isinstance(run, dict) and isinstance(scalars, dict) and isinstance(forms, dict)):
             raise self.broken("it lacks its run or its records")
         differing = [name for name, text in self.run.items() if run.get(name) != text]
         if differing:
@@ -129,27 +133,22 @@ class Checkpoint:
                 f"{self.path} is of a training with another {' and another '.join(differing)}, and cannot go on as "
                 "this one; take another path, or delete the file"
             )
-        return records, scalars, names
+        return records, scalars, forms
 
     def _check_weights(self, found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
         for name, wanted in weights.items():
             if name not in found:
                 raise self.broken(f"it lacks {name}")
-            if found[name].shape != wanted.shape or found[name].dtype != wanted.dtype or not _finite(found[name]):
-                raise self.broken(f"{name} has another shape or type, or is not finite")
+            if _form(found[name]) != _form(wanted):
+                raise self.broken(f"{name} is {_form(found[name])}, the network's is {_form(wanted)}")
 
-    def _state(self, values: Mapping[str, Any], parameters: list[Tensor]) -> dict[int, dict[str, Any]]:
-        """What the optimiser keeps of every parameter; tensors are single numbers or have the parameter's shape."""
+    def _state(self, values: Mapping[str, Any], parameters: int) -> dict[int, dict[str, Any]]:
+        """What the optimiser keeps of every parameter: tensors of shapes of its own choice, and numbers."""
         state: dict[int, dict[str, Any]] = {}
         for key, value in values.items():
             start, number, name = (*key.split(".", 2), "", "")[:3]
-            if start + "." != _STATE or not name or not number.isdecimal() or int(number) >= len(parameters):
+            if start + "." != _STATE or not name or not number.isdecimal() or int(number) >= parameters:
                 raise self.broken(f"it has {key}")
-            wanted = parameters[int(number)]
-            if isinstance(value, Tensor):
-                alike = value.shape == torch.Size([]) or (value.shape == wanted.shape and value.dtype == wanted.dtype)
-                if not (alike and _finite(value)):
-                    raise self.broken(f"{key} has another shape or type, or is not finite")
             if not isinstance(value, (Tensor, bool, int, float, type(None))):
                 raise self.broken(f"{key} is no number")
             state.setdefault(int(number), {})[name] = value
@@ -163,6 +162,10 @@ class Checkpoint:
 def _laid_out(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     # Cloned, because tensors of one storage cannot be saved.
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"
 
 
 def _finite(values: Tensor) -> bool:

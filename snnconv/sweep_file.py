@@ -139,29 +139,31 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def option_text(name: str, value: Any) -> str:
-    """An option of ``convert`` as text that is equal for equal options.
+def option_text(name: str, value: Any, file: str = "path") -> str:
+    """An option as text that is equal for equal options, in another process too.
 
-    Raises ``ConfigurationError`` for what cannot be told from another, such as a lambda or a neuron around a module.
+    ``file`` is the argument that has a run kept and resumed. Raises ``ConfigurationError`` for what cannot be told from
+    another, such as a lambda or a neuron around a module.
     """
     if value is None or isinstance(value, (str, int, float)):
         return repr(value)
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [f"{field.name}={option_text(name, getattr(value, field.name))}" for field in fields(value)]
+        parts = [f"{field.name}={option_text(name, getattr(value, field.name), file)}" for field in fields(value)]
         return f"{type(value).__module__}.{type(value).__qualname__}({', '.join(parts)})"
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key!r}: {option_text(name, item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {option_text(name, item, file)}" for key, item in value.items()) + "}"
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(option_text(name, item) for item in value) + "]"
+        return "[" + ", ".join(option_text(name, item, file) for item in value) + "]"
     if isinstance(value, functools.partial):
-        return f"partial({', '.join(option_text(name, part) for part in (value.func, value.args, value.keywords))})"
+        parts = [option_text(name, part, file) for part in (value.func, value.args, value.keywords)]
+        return f"partial({', '.join(parts)})"
     qualified = getattr(value, "__qualname__", "<")
     owner = getattr(value, "__self__", None)  # of a method its object, whose state the name does not tell
     if callable(value) and "<" not in qualified and (owner is None or isinstance(owner, (type, ModuleType))):
         return f"{value.__module__}.{qualified}"
     raise ConfigurationError(
-        f"{name}={value!r} cannot be told from another when a sweep is resumed: use a name, a dataclass of plain "
-        "values, a function of a module or a functools.partial of one, or leave path out"
+        f"{name}={value!r} cannot be told from another when a run is resumed: use a name, a dataclass of plain "
+        f"values, a function of a module or a functools.partial of one, or leave {file} out"
     )
 
 

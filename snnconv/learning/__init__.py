@@ -24,6 +24,7 @@ from snnconv.learning.rule import GradientRule as GradientRule
 from snnconv.learning.samples import EncodedSamples as EncodedSamples
 from snnconv.learning.samples import EventSamples as EventSamples
 from snnconv.learning.samples import SpikeSamples as SpikeSamples
+from snnconv.learning.samples import TrainSamples as TrainSamples
 from snnconv.learning.shift_and_flip import ShiftAndFlip as ShiftAndFlip
 from snnconv.learning.spiking import spiking_network as spiking_network
 from snnconv.learning.training import measure as measure

@@ -60,15 +60,19 @@ class RateEncoder:
     last: int | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not 0.0 < self.largest <= 1.0 or not 1 <= (self.last or self.steps) <= self.steps:
+        if self.steps < 1 or not 0.0 < self.largest <= 1.0 or not 1 <= self._firing <= self.steps:
             raise ConfigurationError(
                 "RateEncoder: steps must be 1 or more, largest in (0, 1] and last in 1 to steps, got "
                 f"{self.steps!r}, {self.largest!r} and {self.last!r}"
             )
 
+    @property
+    def _firing(self) -> int:
+        return self.steps if self.last is None else self.last
+
     def __call__(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         check_unit(values)
-        firing = self.last or self.steps
+        firing = self._firing
         # Drawn where the generator is, so that the same seed means the same spikes on every device.
         draws = torch.rand(firing, *values.shape, generator=generator, dtype=values.dtype)
         events = values.new_zeros(self.steps, *values.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,10 +43,10 @@ class LatencyLoss:
     silent_penalty: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.sharpness > 0.0 and self.silent_penalty >= 0.0):
+        if not (0.0 < self.sharpness < math.inf and 0.0 <= self.silent_penalty < math.inf):
             raise ConfigurationError(
-                f"LatencyLoss: sharpness must be positive and silent_penalty 0 or more, got {self.sharpness!r} and "
-                f"{self.silent_penalty!r}"
+                f"LatencyLoss: sharpness must be positive and silent_penalty 0 or more, both finite, got "
+                f"{self.sharpness!r} and {self.silent_penalty!r}"
             )
 
     def __call__(self, spikes: Spikes, targets: Tensor) -> Tensor:
@@ -75,8 +76,10 @@ class CountLoss:
     others: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.target < 0.0 or self.others < 0.0:
-            raise ConfigurationError(f"CountLoss: counts must be 0 or more, got {self.target!r} and {self.others!r}")
+        if not (0.0 <= self.target < math.inf and 0.0 <= self.others < math.inf):
+            raise ConfigurationError(
+                f"CountLoss: counts must be finite and 0 or more, got {self.target!r} and {self.others!r}"
+            )
 
     def __call__(self, spikes: Spikes, targets: Tensor) -> Tensor:
         check_classes(targets, spikes.events)
@@ -90,8 +93,8 @@ class SpikeTrainLoss:
     """Squared distance of filtered trains, over steps and samples (Kim, Kim and Kim 2020, section 4).
 
     Both trains pass kappa[k] = ``decay``**k, ``extension`` steps beyond the end. ``targets`` are trains
-    ``[T, N, n]`` of 0 and 1. Moving a spike is charged by the central difference of kappa. Raises
-    ``ConfigurationError`` for a decay outside (0, 1), ``InputError`` for targets of another shape.
+    ``[T, N, n]`` of 0 and 1, as ``TrainSamples`` has them. Moving a spike is charged by the central difference of
+    kappa. Raises ``ConfigurationError`` for a decay outside (0, 1), ``InputError`` for targets of another shape.
     """
 
     decay: float = 0.9
@@ -107,15 +110,19 @@ class SpikeTrainLoss:
     def __call__(self, spikes: Spikes, targets: Tensor) -> Tensor:
         events = spikes.events
         if targets.shape != events.shape:
-            raise InputError(f"targets are trains {list(targets.shape)}, the output has {list(events.shape)}")
+            raise InputError(
+                f"targets are {targets.dtype} {list(targets.shape)}; SpikeTrainLoss needs the trains wanted of the "
+                f"output, {list(events.shape)}, as TrainSamples has them"
+            )
         steps, horizon = len(events), len(events) + self.extension
-        kernel = self.decay ** torch.arange(horizon, dtype=events.dtype, device=events.device)
+        # One entry more than the filters take: the central difference looks one step ahead.
+        kernel = self.decay ** torch.arange(horizon + 1, dtype=events.dtype, device=events.device)
         # filters[t, u]: what a spike at step t adds to the filtered train at step u.
         lag = torch.arange(horizon, device=events.device) - torch.arange(steps, device=events.device).unsqueeze(1)
         filters = torch.where(lag >= 0, kernel[lag.clamp(min=0)], 0.0)
         difference = torch.einsum("tu,tni->uni", filters, events - targets.to(events.dtype))
         loss = difference.square().sum() / (steps * events.shape[1])
-        later = torch.where(lag >= -1, kernel[(lag + 1).clamp(0, horizon - 1)], 0.0)
+        later = torch.where(lag >= -1, kernel[(lag + 1).clamp(min=0)], 0.0)
         earlier = torch.where(lag >= 1, kernel[(lag - 1).clamp(min=0)], 0.0)
         by_time = torch.einsum("tu,uni->tni", (later - earlier) / 2.0, difference.detach())
         by_time *= -2.0 / (steps * events.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Measures:
     ``by_count`` for the one that fires most (of several, the one of them that fires first). A sample without an output
     spike has no decision, is wrong, and has the whole simulation as its latency. ``spikes`` are those of all layers,
     outputs included and inputs not; ``necessary_spikes`` those up to and including the step of the first output spike.
+    Accuracies of samples without labels are NaN.
     """
 
     samples: int
@@ -37,9 +39,13 @@ class Tally:
 
     def __init__(self) -> None:
         self.sums = [0] * 7
+        self.labelled = True
 
-    def add(self, layers: Sequence[LayerSpikes], labels: Tensor) -> None:
-        """Count the spikes of all layers of one batch, the last being the output, under ``labels`` ``[N]``."""
+    def add(self, layers: Sequence[LayerSpikes], labels: Tensor | None) -> None:
+        """Count the spikes of all layers of one batch, the last being the output, under ``labels`` ``[N]``, if any."""
+        if labels is None:
+            self.labelled = False
+            labels = torch.full(layers[-1].events.shape[1:2], -1, device=layers[-1].events.device)
         output = layers[-1]
         steps = len(output.events)
         first = first_spikes(output.events)
@@ -66,7 +72,8 @@ class Tally:
         """The means over all batches added."""
         samples, *sums = self.sums
         first, count, spikes, necessary, latency, silent = (value / samples for value in sums)
-        return Measures(samples, 100.0 * first, 100.0 * count, spikes, necessary, latency, 100.0 * silent)
+        by_first, by_count = (100.0 * first, 100.0 * count) if self.labelled else (math.nan, math.nan)
+        return Measures(samples, by_first, by_count, spikes, necessary, latency, 100.0 * silent)
 
 
 def decide_by_first(events: Tensor, potential: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from snnconv.checkpoint import Checkpoint, Records, is_number
 from snnconv.learning.measures import Change, Measures
+
+_ACCURACIES = ("by_first", "by_count")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ def _record(found: dict[str, Any], number: int, file: Checkpoint) -> EpochRecord
 
 
 def _numbers(kind: type[Any], values: dict[str, Any]) -> Any:
-    if set(values) != {field.name for field in fields(kind)} or not all(map(is_number, values.values())):
+    # Accuracies without labels are not a number; all are the same object, so that equal records compare equal.
+    values = {name: math.nan if name in _ACCURACIES and value != value else value for name, value in values.items()}
+    finite = all(is_number(value) or value is math.nan for value in values.values())
+    if set(values) != {field.name for field in fields(kind)} or not finite:
         raise ValueError(f"{kind.__name__} has other or no numbers")
     return kind(**values)

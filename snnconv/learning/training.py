@@ -7,7 +7,6 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,16 +14,25 @@ from torch.nn import Parameter
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from snnconv.checkpoint import Checkpoint
-from snnconv.errors import ConfigurationError, InputError, ModelError
+from snnconv.checkpoint import Checkpoint, Records
+from snnconv.errors import ConfigurationError, ModelError, StorageError
+from snnconv.learning.checks import (
+    check_options,
+    check_samples,
+    check_trainable,
+    check_validation,
+    limit_of,
+    made_optimizer,
+    made_schedule,
+)
 from snnconv.learning.layer import LayerSpikes
 from snnconv.learning.losses import LatencyLoss, SpikeLoss
 from snnconv.learning.measures import Change, Measures, Tally, change, clamped_share
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.records import EpochRecord, LearningLog, as_json, records_from
 from snnconv.learning.samples import SpikeSamples
+from snnconv.learning.setting import run_text
 from snnconv.seeding import generator_of, order_of_epoch
-from snnconv.sweep_file import weights_digest
 
 _LOGGER = logging.getLogger(__name__)
 _LOSS = LatencyLoss()
@@ -36,6 +44,7 @@ def _adam(parameters: Iterable[Parameter]) -> Optimizer:
     return Adam(parameters, lr=1e-3)
 
 
+@torch.enable_grad()
 def train(
     network: LayeredNetwork,
     samples: SpikeSamples,
@@ -45,7 +54,7 @@ def train(
     loss: SpikeLoss = _LOSS,
     optimizer: Callable[[Iterable[Parameter]], Optimizer] = _adam,
     scheduler: Callable[[Optimizer], LRScheduler] | None = None,
-    clip: float = 1.0,
+    clip: float | None = 1.0,
     validation: SpikeSamples | None = None,
     patience: int | None = None,
     probe: int = 32,
@@ -56,51 +65,57 @@ def train(
     """Change the weights of ``network``, on its device, so that its outputs fire as ``loss`` asks for ``samples``.
 
     Every epoch sees all samples once, in batches of about ``batch``; elements of gradients are clipped to
-    [-``clip``, ``clip``]. ``optimizer`` makes a torch optimiser (Adam with 1e-3 by default), and ``scheduler`` a
-    schedule of it that advances once an epoch. With ``validation`` the network ends with the weights of the epoch that
-    decides best by first spikes there, the first of several; ``patience`` epochs without a better one end training.
-    Records compare the trains of the first ``probe`` samples before and after an epoch. ``progress`` is passed the
-    numbers of the steps to come.
+    [-``clip``, ``clip``], not at all with ``None``. ``optimizer`` makes a torch optimiser (Adam with 1e-3 by default),
+    and ``scheduler`` a schedule of it that advances once an epoch. With ``validation`` the network ends with the
+    weights of the epoch that decides best by first spikes there, the first of several; ``patience`` epochs without a
+    better one end training. Records compare the trains of the first ``probe`` samples before and after an epoch.
+    ``progress`` is passed the numbers of the steps to come.
 
-    After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there and comes
-    to the same weights, bit for bit on a CPU, as without an interruption.
+    After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there, with
+    the weights in the file, and comes to the same ones, bit for bit on a CPU, as without an interruption. Everything
+    but the weights at the start and ``epochs`` must be as it was; more ``epochs`` than before go on behind the last.
 
     A batch without an output spike is counted in the records. Raises ``ConfigurationError`` for options out of range,
     ``InputError`` for samples that do not fit the network, ``StorageError`` for a checkpoint that cannot be used or
     written, ``ModelError`` where loss, potentials or gradients are not finite (the batch is kept in the file
-    ``checkpoint`` + ".failed"), and for a network that no output spike or gradient is left of.
+    ``checkpoint`` + ".failed"), and where no batch of an epoch has a gradient, though the loss is not 0.
     """
-    _check_options(epochs, batch, probe, seed, clip, patience, validation)
-    _check_samples(samples, network, "samples")
+    check_options(epochs, batch, probe, seed, clip, patience, validation)
+    check_samples(samples, network, "samples")
     if validation is not None:
-        _check_samples(validation, network, "validation")
-    parameters = list(network.parameters())
-    steps = optimizer(parameters)
-    plan = None if scheduler is None else scheduler(steps)
-    setting = (
-        f"epochs {epochs}, batch {batch}, {loss!r}, {_shown(steps)}, {_schedule(plan)}, clip {clip!r}, patience "
-        f"{patience}, probe {probe}, seed {seed}"
-    )
-    run = {
-        "network": f"{weights_digest(network)} {network!r}",
-        "data": f"{samples.digest()} {None if validation is None else validation.digest()}",
-        "setting": setting,
-    }
+        check_validation(validation, network)
+    check_trainable(network)
+    steps = made_optimizer(optimizer, network)
+    plan = made_schedule(scheduler, steps)
+    limit = limit_of(clip)
+    run = {}
+    if checkpoint is not None:
+        numbers = {"batch": batch, "patience": patience, "probe": probe, "seed": seed}
+        run = run_text(network, samples, validation, loss, steps, plan, limit, **numbers)
     file = Checkpoint(checkpoint, run)
-    records, best = file.read(network, steps, records_from)
+
+    def parse(found: Records, file: Checkpoint) -> list[EpochRecord]:
+        if len(found) > epochs:
+            raise StorageError(
+                f"{file.path} holds {len(found)} epochs, more than the {epochs} of epochs={epochs}; ask for "
+                f"{len(found)} or more, or take another path"
+            )
+        return records_from(found, file)
+
+    records, best = file.read(network, steps, parse)
     resumed = len(records)
     _replay(plan, records)
     if not resumed:
         # Before the first epoch, so that a path that cannot be written costs none.
         file.write(network, best, steps, [])
-    course = _Course(network, samples, loss, steps, clip, file, seed)
-    batches = math.ceil(len(samples.labels) / batch)
+    course = _Course(network, samples, loss, steps, limit, file, seed)
+    batches = math.ceil(len(samples) / batch)
     watch = _Probe(network, samples, probe, seed)
-    numbers = iter(progress(range(resumed * batches, epochs * batches)))
+    bar = iter(progress(range(resumed * batches, epochs * batches)))
     for epoch in range(resumed, epochs):
         if _ended(records, patience):
             break
-        mean, dead, measures = course.epoch(epoch, batches, numbers)
+        mean, dead, measures = course.epoch(epoch, batches, bar)
         changed, clamped = watch.compare()
         judged = None if validation is None else measure(network, validation)
         rates = tuple(float(group["lr"]) for group in steps.param_groups)
@@ -110,7 +125,7 @@ def train(
         records.append(record)
         _advance(plan, record)
         file.write(network, best, steps, as_json(records))
-    next(numbers, None)  # a progress bar ends when it is asked for more
+    next(bar, None)  # a progress bar ends when it is asked for more
     if best:
         network.load_state_dict(best)
     return LearningLog(tuple(records), resumed)
@@ -120,14 +135,16 @@ def train(
 def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256, seed: int = 0) -> Measures:
     """Decisions and spikes of ``network`` on ``samples``, over all their steps.
 
-    Draws of an encoder depend on ``seed``. Raises ``InputError`` for samples that do not fit the network.
+    Draws of an encoder depend on ``seed``. Raises ``ConfigurationError`` for numbers out of range, ``InputError`` for
+    samples that do not fit the network.
     """
-    _check_samples(samples, network, "samples")
+    if batch < 1 or seed < 0:
+        raise ConfigurationError(f"batch {batch}, seed {seed}: the first must be 1 or more, the seed 0 or more")
+    check_samples(samples, network, "samples")
     tally = Tally()
-    for number, positions in enumerate(torch.split(torch.arange(len(samples.labels)), batch)):
-        events = samples.batch(positions, generator_of(seed, _MEASURING, number))
-        layers = network(events.to(network.linear[0].weight.device))
-        tally.add(layers, samples.labels[positions].to(events.device))
+    for number, positions in enumerate(torch.split(torch.arange(len(samples)), batch)):
+        events = samples.batch(positions, generator_of(seed, _MEASURING, number)).to(_device(network))
+        tally.add(network(events), _labels(samples, positions, network))
     return tally.measures()
 
 
@@ -140,46 +157,53 @@ class _Course:
         samples: SpikeSamples,
         loss: SpikeLoss,
         optimizer: Optimizer,
-        clip: float,
+        clip: float | None,
         file: Checkpoint,
         seed: int,
     ) -> None:
         self.network, self.samples, self.loss, self.optimizer = network, samples, loss, optimizer
         self.clip, self.file, self.seed = clip, file, seed
+        self.trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def epoch(self, epoch: int, batches: int, numbers: Iterator[int]) -> tuple[float, int, Measures]:
         """Mean loss, batches without an output spike, and measures of all batches before their step."""
-        labels = self.samples.labels
-        tally, total, dead, stuck = Tally(), 0.0, 0, 0
-        for number, positions in enumerate(order_of_epoch(len(labels), self.seed, epoch).tensor_split(batches)):
+        network, count, device = self.network, len(self.samples), _device(self.network)
+        tally, total, dead, reached = Tally(), 0.0, 0, 0
+        for number, positions in enumerate(order_of_epoch(count, self.seed, epoch).tensor_split(batches)):
             next(numbers, None)
-            events = self.samples.batch(positions, generator_of(self.seed, epoch, number))
-            events, targets = events.to(self.device), labels[positions].to(self.device)
-            layers = self.network(events)
+            events = self.samples.batch(positions, generator_of(self.seed, epoch, number)).to(device)
+            targets = self.samples.targets(positions).to(device)
+            layers = network(events)
             value = self.loss(layers[-1].spikes, targets)
-            self.optimizer.zero_grad()
+            network.zero_grad()
             torch.autograd.backward(value)
-            where = f"epoch {epoch + 1}, batch {number + 1}"
-            self._check_finite(where, value, layers, events, targets)
-            torch.nn.utils.clip_grad_value_(self.network.parameters(), self.clip)
-            silent = not bool(layers[-1].events.any())
-            dead += silent
-            stuck += silent and not any(bool(p.grad.any()) for p in self.network.parameters() if p.grad is not None)
+            self._check_finite(f"epoch {epoch + 1}, batch {number + 1}", value, layers, events, targets)
+            if self.clip is not None:
+                torch.nn.utils.clip_grad_value_(self.trained, self.clip)
+            dead += not bool(layers[-1].events.any())
+            reached += any(bool(p.grad.any()) for p in self.trained if p.grad is not None)
             self.optimizer.step()
-            tally.add(layers, targets)
+            tally.add(layers, _labels(self.samples, positions, network))
             total += float(value.detach()) * len(positions)
-        if stuck == batches:
-            raise ModelError(
-                f"no output neuron fired in epoch {epoch + 1} and no gradient is left that could wake one; use "
-                "rule='antlr', GradientRule(silent_push=100.0) or a larger weight_offset of LayeredNetwork"
-            )
+        if not reached and total > 0.0:
+            raise ModelError(self._unreached(epoch, total / count, dead == batches))
         if dead:
             _LOGGER.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
-        return total / len(labels), dead, tally.measures()
+        return total / count, dead, tally.measures()
 
-    @property
-    def device(self) -> torch.device:
-        return self.network.linear[0].weight.device
+    def _unreached(self, epoch: int, loss: float, silent: bool) -> str:
+        if silent:
+            return (
+                f"no output neuron fired in epoch {epoch + 1} and no gradient is left that could wake one; use "
+                "rule='antlr', GradientRule(silent_push=100.0) or a larger weight_offset of LayeredNetwork, and see "
+                "that the input has spikes"
+            )
+        return (
+            f"every gradient is zero in epoch {epoch + 1}, though the loss is {loss:.3g}: nothing is left to learn for "
+            f"rule {self.network.rule.rule!r} under {self.loss!r}. 'timing' needs a loss on times (LatencyLoss, "
+            "SpikeTrainLoss), 'activation' one on the existence of spikes (CountLoss, SpikeTrainLoss); 'antlr' takes "
+            "both"
+        )
 
     def _check_finite(
         self, where: str, value: Tensor, layers: list[LayerSpikes], events: Tensor, targets: Tensor
@@ -201,9 +225,9 @@ class _Probe:
     """A fixed batch whose trains are compared from epoch to epoch."""
 
     def __init__(self, network: LayeredNetwork, samples: SpikeSamples, size: int, seed: int) -> None:
-        positions = torch.arange(min(size, len(samples.labels)))
+        positions = torch.arange(min(size, len(samples)))
         self.network = network
-        self.events = samples.batch(positions, generator_of(seed, _MEASURING, 0)).to(network.linear[0].weight.device)
+        self.events = samples.batch(positions, generator_of(seed, _MEASURING, 0)).to(_device(network))
         self.before, _ = self._run()
 
     def compare(self) -> tuple[Change, float]:
@@ -245,33 +269,9 @@ def _replay(plan: LRScheduler | None, records: list[EpochRecord]) -> None:
             _advance(plan, record)
 
 
-def _shown(optimizer: Optimizer) -> str:
-    groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
-    return f"{type(optimizer).__name__} {groups}"
+def _device(network: LayeredNetwork) -> torch.device:
+    return network.linear[0].weight.device
 
 
-def _schedule(plan: LRScheduler | None) -> str:
-    if plan is None:
-        return "no schedule"
-    state: dict[str, Any] = {key: value for key, value in plan.state_dict().items() if not callable(value)}
-    return f"{type(plan).__name__} {state}"
-
-
-def _check_options(
-    epochs: int, batch: int, probe: int, seed: int, clip: float, patience: int | None, validation: object
-) -> None:
-    if min(epochs, batch, probe) < 1 or seed < 0 or not (math.isfinite(clip) and clip > 0.0):
-        raise ConfigurationError(
-            f"epochs {epochs}, batch {batch}, probe {probe}, clip {clip}, seed {seed}: the first three must be 1 or "
-            "more, clip positive, the seed 0 or more"
-        )
-    if patience is not None and (patience < 1 or validation is None):
-        raise ConfigurationError(f"patience {patience!r} must be 1 or more, and needs validation samples")
-
-
-def _check_samples(samples: SpikeSamples, network: LayeredNetwork, what: str) -> None:
-    if samples.inputs != network.sizes[0]:
-        raise InputError(f"{what} have {samples.inputs} input neurons, the network {network.sizes[0]}")
-    largest = int(samples.labels.max())
-    if largest >= network.classes:
-        raise InputError(f"{what}: a label is {largest}; the network has classes 0 to {network.classes - 1}")
+def _labels(samples: SpikeSamples, positions: Tensor, network: LayeredNetwork) -> Tensor | None:
+    return None if samples.labels is None else samples.labels[positions].to(_device(network))

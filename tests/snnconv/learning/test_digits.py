@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import snnconv
+from benchmarks import antlr
 from coding import LatencyInput
 from neurons import DoubleExponential
 from snnconv.data import load_digits
@@ -18,6 +19,16 @@ from snnconv.learning import (
     spiking_network,
     train,
 )
+
+
+@pytest.mark.parametrize("numbers", [["--images", "50001"], ["--judged", "20000"], ["--images", "0"]])
+def test_the_benchmark_never_validates_on_what_it_trains_on(
+    numbers: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["antlr", *numbers])
+    with pytest.raises(SystemExit):
+        antlr.main()
+    assert "no image may serve both training and validation" in capsys.readouterr().err
 
 
 @pytest.mark.slow
