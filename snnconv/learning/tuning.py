@@ -94,14 +94,16 @@ def tune(
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
     check_tunable(network, rule, targets)
     samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels")
-    run = {
-        "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",
-        "data": samples.digest(),
-        "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate {learning_rate!r}, "
-        f"population weight {population_weight!r}, {option_text('augmentation', augmentation)}, "
-        f"held out {held_out!r}, patience {patience}, seed {seed}",
-    }
-
+    run = {}
+    if checkpoint is not None:
+        run = {
+            "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",
+            "data": samples.digest(),
+            "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate "
+            f"{learning_rate!r}, population weight {population_weight!r}, "
+            f"{option_text('augmentation', augmentation, 'checkpoint')}, held out {held_out!r}, patience {patience}, "
+            f"seed {seed}",
+        }
     tuned = copy_of(network)
     trained = TrainedTensors(tuned)
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)

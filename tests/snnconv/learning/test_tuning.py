@@ -257,7 +257,7 @@ def test_labels_that_are_left_out_do_not_count() -> None:
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"held_out": 1.0}, "held_out 1.0"),
         ({"population_weight": -1.0}, "population_weight must be 0 or more"),
-        ({"augmentation": lambda values: values[:1]}, "cannot be told"),
+        ({"augmentation": lambda values: values[:1], "checkpoint": "run"}, "leave checkpoint out"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], what: str) -> None:
