@@ -18,6 +18,7 @@ from benchmarks import (
     few_spike_peer,
     graph,
     hybrid,
+    learning_cost,
     max_pooling,
     rate,
     tuning,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "lava": export.run_lava,
     "antlr": antlr.run,
     "tuning": tuning.run,
+    "learning_cost": learning_cost.run,
 }
 
 
