@@ -27,6 +27,7 @@ from snnconv.learning import (
     decide_by_first,
     measure,
     spiking_network,
+    train,
 )
 
 STEPS, LAST = 40, 12
@@ -133,6 +134,28 @@ def test_it_decides_as_learning_does_sample_by_sample(seed: int, bias: bool, tmp
         assert torch.equal(spiking.decide(run.outputs[steps - 1]), torch.where(so_far.any(0).any(1), expected, -1))
     found = measure(network, EncodedSamples(digits, by_count, ENCODER))
     assert snnconv.evaluate(spiking, (digits, by_count)).accuracy == pytest.approx(found.by_count)
+
+
+def test_trained_biases_and_counts_decide_alike() -> None:
+    """Counts of one: nearly all outputs that fire do it once, and what breaks ties decides."""
+    digits = load_digits()
+    training, test = (
+        EncodedSamples(images.flatten(1), labels, ENCODER) for images, labels in (digits.train, digits.test)
+    )
+    network = learned(torch.float32, bias=True, sizes=(64, 30, 10))
+    before = [layer.bias.clone() for layer in network.linear]
+    train(network, training, epochs=4, batch=32, optimizer=lambda p: torch.optim.Adam(p, lr=5e-3), seed=0)
+    assert all((layer.bias != old).any() for layer, old in zip(network.linear, before, strict=True))
+    found, spiking = measure(network, test), spiking_network(network, test)
+    images, labels = digits.test[0].flatten(1), digits.test[1]
+    layers = network(ENCODER(images))
+    check_spikes(spiking, images, layers)
+    counts = layers[-1].events.detach().sum(0)
+    assert (counts.sort(1).values[:, -1] == counts.sort(1).values[:, -2]).float().mean() > 0.2
+    assert found.by_count > 60.0
+    assert snnconv.evaluate(spiking, (images, labels)).accuracy == pytest.approx(found.by_count)
+    until = snnconv.evaluate(spiking, (images, labels), stop=snnconv.FirstSpike())
+    assert until.accuracy == pytest.approx(found.by_first)
 
 
 def test_a_silent_sample_is_wrong_whatever_its_target() -> None:
