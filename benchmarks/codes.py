@@ -169,6 +169,7 @@ def _row(
     setting: Setting, task: Task, result: snnconv.Evaluation, differences: tuple[float, float] | None
 ) -> list[Any]:
     assert result.reference_accuracy is not None and result.accuracy is not None
+    assert result.agreement is not None
     accuracy, spikes = differences or (None, None)
     return [
         setting.name,

@@ -84,7 +84,7 @@ def _row(setting: Setting, found: list[tuple[snnconv.Evaluation, snnconv.Evaluat
         round(fmean(losses), 2),
         round(stdev(losses), 2),
         round(max(losses), 2),
-        round(fmean(window.agreement for window in windows), 2),
+        round(fmean(window.agreement or 0.0 for window in windows), 2),
         round(fmean(window.spikes_per_neuron for window in windows), 3),
         max(((clock.accuracy or 0.0) - (window.accuracy or 0.0) for window, clock in found), key=abs),
         max((clock.spikes_per_neuron - window.spikes_per_neuron for window, clock in found), key=abs),

@@ -60,6 +60,7 @@ def _row(
 ) -> list[Any]:
     result = measure(network, task.model, task.test, setting.name, "window")
     assert result.reference_accuracy is not None and result.accuracy is not None
+    assert result.agreement is not None
     note(f"{setting.name}, {epochs} epochs: {result.accuracy:.2f} % of {result.reference_accuracy:.2f} %")
     return [
         setting.name,

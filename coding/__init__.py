@@ -4,7 +4,10 @@ from coding.burst import Burst as Burst
 from coding.code import Code as Code
 from coding.code import Quantized as Quantized
 from coding.errors import ConfigurationError as ConfigurationError
+from coding.errors import InputError as InputError
 from coding.errors import SnnconvError as SnnconvError
+from coding.input import BernoulliInput as BernoulliInput
+from coding.input import EventInput as EventInput
 from coding.input import InputCode as InputCode
 from coding.input import LatencyInput as LatencyInput
 from coding.input import PoissonInput as PoissonInput

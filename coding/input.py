@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coding.code import Code
-from coding.errors import ConfigurationError
+from coding.errors import ConfigurationError, InputError
 
 #: A nest of tensors whose first axis is the batch, or ``None``.
 State = Any
@@ -23,6 +23,8 @@ class InputCode(ABC):
     name: ClassVar[str]
     #: Payloads are spikes; otherwise the input is an analog current and costs multiplications.
     spiking: ClassVar[bool]
+    #: What it takes are values; otherwise spikes over time, which no network of values can be converted for.
+    of_values: ClassVar[bool] = True
 
     @property
     def code(self) -> Code | None:
@@ -33,6 +35,15 @@ class InputCode(ABC):
     def period(self) -> int:
         """Time steps over which a value is presented once."""
         return 1
+
+    @property
+    def least_steps(self) -> int:
+        """The shortest simulation in which nothing of a value's presentation is missing."""
+        return self.period
+
+    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the payload of one step for values of ``shape``."""
+        return shape
 
     def initial(self, values: Tensor) -> State:
         """The state before step 0."""
@@ -67,6 +78,38 @@ class PoissonInput(InputCode):
 
 
 @dataclass(frozen=True)
+class BernoulliInput(InputCode):
+    """At each of the first ``last`` steps a unit spike with probability ``largest`` times the value, then silence.
+
+    ``last=None`` is all steps. It serves networks that learned from such trains, not those that decode values. Raises
+    ``ConfigurationError`` for a ``largest`` outside (0, 1] and a ``last`` that is no whole number of at least 1.
+    """
+
+    largest: float = 0.2
+    last: int | None = None
+
+    name: ClassVar[str] = "bernoulli"
+    spiking: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.largest <= 1.0:
+            raise ConfigurationError(f"BernoulliInput: largest must lie in (0, 1], got {self.largest!r}")
+        last = 1 if self.last is None else self.last
+        if isinstance(last, bool) or not isinstance(last, int) or last < 1:
+            raise ConfigurationError(f"BernoulliInput: last must be a whole number of at least 1, got {self.last!r}")
+
+    @property
+    def least_steps(self) -> int:
+        return 1 if self.last is None else self.last
+
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+        if self.last is not None and t >= self.last:
+            return torch.zeros_like(values), None
+        draws = torch.rand(values.shape, generator=generator, dtype=values.dtype, device=values.device)
+        return (draws < self.largest * values).to(values.dtype), None
+
+
+@dataclass(frozen=True)
 class LatencyInput(InputCode):
     """One spike an element, at step int(``last`` (1 - value)), the larger the earlier; none for 0 (Kim et al. 2020).
 
@@ -83,11 +126,38 @@ class LatencyInput(InputCode):
         if isinstance(self.last, bool) or not isinstance(self.last, int) or self.last < 0:
             raise ConfigurationError(f"LatencyInput: last must be a whole number of at least 0, got {self.last!r}")
 
+    @property
+    def least_steps(self) -> int:
+        return self.last + 1
+
     def initial(self, values: Tensor) -> State:
         return torch.where(values > 0.0, self.last * (1.0 - values), torch.inf).floor_()
 
     def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
         return (state == t).to(values.dtype), state
+
+
+@dataclass(frozen=True)
+class EventInput(InputCode):
+    """Input that already is spikes: 0 and 1 over time, ``[N, T, ...]``, samples first; silent from step T on.
+
+    Raises ``InputError`` for other numbers.
+    """
+
+    name: ClassVar[str] = "events"
+    spiking: ClassVar[bool] = True
+    of_values: ClassVar[bool] = False
+
+    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *shape[2:])
+
+    def initial(self, values: Tensor) -> State:
+        if not bool(((values == 0.0) | (values == 1.0)).all()):
+            raise InputError("the input holds numbers other than 0 and 1; give the spikes of every step, [N, T, ...]")
+        return None
+
+    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+        return values[:, t] if t < values.shape[1] else torch.zeros_like(values[:, 0]), None
 
 
 @dataclass(frozen=True)

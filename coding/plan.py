@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from coding.burst import Burst
 from coding.code import Code
 from coding.errors import ConfigurationError
-from coding.input import InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
+from coding.input import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
 from coding.rate import Rate
 from coding.schedule import Concurrent, Pipeline, Schedule
 from coding.table_spike import TableSpike
@@ -22,7 +22,9 @@ CODES: dict[str, type[Code]] = {
 }
 #: Input codes of which a name says all.
 _PLAIN_INPUTS = (RealInput, PoissonInput, LatencyInput)
-INPUT_CODES: dict[str, type[InputCode]] = {code.name: code for code in (*_PLAIN_INPUTS, SpikeInput)}
+INPUT_CODES: dict[str, type[InputCode]] = {
+    code.name: code for code in (*_PLAIN_INPUTS, SpikeInput, BernoulliInput, EventInput)
+}
 
 
 @dataclass(frozen=True)

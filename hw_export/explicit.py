@@ -90,16 +90,29 @@ class ExplicitNetwork:
         return "\n".join(rows)
 
 
+def check_converted(network: SpikingNetwork) -> None:
+    """Raise ``ConfigurationError`` for a network that learned through its own spikes, which no export knows."""
+    if network.learned:
+        names = sorted({type(population.neuron).__name__ for population in network.populations.values()})
+        raise ConfigurationError(
+            f"a network that learned through its own spikes cannot be exported: Lava, NIR, snntorch and norse get "
+            f"integrate-and-fire neurons only, and its neurons are {' and '.join(names)}; train a network of ReLU and "
+            "convert it with snnconv.convert"
+        )
+
+
 def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     """Make the affine maps of ``network`` explicit.
 
-    Raises ``ConfigurationError`` for what has no such form: a spiking input, a max pooling over anything but the spikes
+    Raises ``ConfigurationError`` for what has no such form: a network that learned through its own spikes, a
+    spiking input, a max pooling over anything but the spikes
     of one population, and a map that is neither a convolution nor small enough for a matrix.
     """
+    check_converted(network)
     if network.plan.input.spiking:
         raise ConfigurationError(
-            "a network whose input spikes cannot be exported: its spikes are drawn outside the network; "
-            "convert with the default input, a constant current"
+            f"a network whose input spikes cannot be exported: spikes of {network.plan.input.name} input are made "
+            "outside the network; convert with the default input, a constant current"
         )
     graph = network.complete_graph()
     if any(node.op == "whole_input" for node in graph.nodes.values()):

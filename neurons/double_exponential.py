@@ -26,9 +26,9 @@ class DoubleExponential:
     """Leaky neuron whose response to one spike is a difference of exponentials (Kim, Kim and Kim 2020, section 2).
 
     With input z[t], the current is I[t] = ``current_decay`` (1 - S[t-1]) I[t-1] + z[t] and the potential is
-    V[t] = ``potential_decay`` (1 - S[t-1]) V[t-1] + ``scale`` I[t]; a spike S[t] is fired where V[t] reaches 1, and
-    erases both. ``scale=None`` is the scale with which the response to one unit spike peaks at 1. Raises
-    ``ConfigurationError`` for a decay outside [0, 1) or a scale that is not positive.
+    V[t] = ``potential_decay`` (1 - S[t-1]) V[t-1] + ``scale`` (I[t] + b); a spike S[t] is fired where V[t] reaches 1,
+    and erases both. The bias b is the population's shift. ``scale=None`` is the scale with which the response to
+    one unit spike peaks at 1. Raises ``ConfigurationError`` for a decay outside [0, 1) or a scale that is not positive.
     """
 
     current_decay: float = 0.99
@@ -78,8 +78,26 @@ class DoubleExponential:
     def step(
         self, current: Tensor, state: SynapseState, t: int, gain: Tensor | float = 1.0
     ) -> tuple[Tensor, SynapseState]:
+        return self.biased_step(current, state, t, gain, None)
+
+    def biased_step(
+        self, current: Tensor, state: SynapseState, t: int, gain: Tensor | float, bias: Tensor | None
+    ) -> tuple[Tensor, SynapseState]:
+        reached = self.integrated(current, state, gain, bias)
+        spikes = reaches(reached.potential, 1.0, out=current)
+        return spikes, erased(reached, spikes != 0)
+
+    def integrated(
+        self, current: Tensor, state: SynapseState, gain: Tensor | float, bias: Tensor | None
+    ) -> SynapseState:
+        """Current and potential before the reset; ``state`` is consumed."""
         synaptic = integrate(state.current.mul_(self.current_decay), current, gain)
         potential = state.potential.mul_(self.potential_decay).add_(synaptic, alpha=self.gain)
-        spikes = reaches(potential, 1.0, out=current)
-        fired = spikes != 0
-        return spikes, SynapseState(synaptic.masked_fill_(fired, 0.0), potential.masked_fill_(fired, 0.0))
+        if bias is not None:
+            potential.add_(self.gain * bias)
+        return SynapseState(synaptic, potential)
+
+
+def erased(state: SynapseState, fired: Tensor) -> SynapseState:
+    """``state``, which is consumed, after the reset where ``fired``."""
+    return SynapseState(state.current.masked_fill_(fired, 0.0), state.potential.masked_fill_(fired, 0.0))

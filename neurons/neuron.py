@@ -70,6 +70,29 @@ class WindowNeuron(Neuron, Protocol):
         ...
 
 
+@runtime_checkable
+class BiasedNeuron(Neuron, Protocol):
+    """A neuron whose potential takes its population's shift; every other gets the shift as a current."""
+
+    def biased_step(
+        self, current: Tensor, state: State, t: int, gain: Tensor | float, bias: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """``step`` with ``bias`` (normalised, broadcastable) for the potential."""
+        ...
+
+
+@runtime_checkable
+class ScoringNeuron(Neuron, Protocol):
+    """A neuron of the output that decodes to a score of its class, not to the sum of its payloads."""
+
+    def score(self, counts: Tensor, state: State, steps: int) -> Tensor:
+        """Scores ``[N, classes]``, the largest of which decides, after ``counts`` spikes in ``steps`` steps.
+
+        A neuron that has not fired has the score 0, which decides for nothing.
+        """
+        ...
+
+
 def integrate(potential: Tensor, current: Tensor, gain: Tensor | float) -> Tensor:
     """Add ``gain * current`` to ``potential`` in place, in one pass over memory."""
     if isinstance(gain, Tensor):

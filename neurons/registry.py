@@ -6,6 +6,7 @@ from typing import Literal
 
 from coding.code import Code
 from neurons.corrective import CorrectiveIntegrateFire
+from neurons.deciding import DoubleExponentialOutput
 from neurons.double_exponential import DoubleExponential
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
@@ -21,6 +22,7 @@ NEURONS: dict[str, type] = {
     "signed-window": SignedWindow,
     "corrective": CorrectiveIntegrateFire,
     "double-exponential": DoubleExponential,
+    "double-exponential-output": DoubleExponentialOutput,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coding.errors import ConfigurationError as ConfigurationError
+from coding.errors import InputError as InputError
 from coding.errors import SnnconvError as SnnconvError
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ class UnsupportedModelError(SnnconvError):
 
 class ModelError(SnnconvError):
     """The model's weights, device or precision cannot be used."""
-
-
-class InputError(SnnconvError, ValueError):
-    """Calibration data, test data or an input of the network has a wrong shape, type, device or value."""
 
 
 class StorageError(SnnconvError):

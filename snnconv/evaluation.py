@@ -18,7 +18,7 @@ from snnconv.network import SpikingNetwork
 from snnconv.report import table
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.observers import SpikeCounter
-from snnconv.tally import Tally, decisions
+from snnconv.tally import UNDECIDED, Tally, decisions
 from snnconv.tracing import evaluation_mode
 
 #: Samples that are measured together.
@@ -30,15 +30,15 @@ class Evaluation(Measures):
     """Decisions of a spiking network on a data set, beside the original network, and what they cost.
 
     Accuracies and agreement (share of samples for which both decide alike) are percentages; accuracies are ``None``
-    without targets. ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are
-    ``None`` for a pipeline, which has no output before its last step. ``judged`` counts the decisions that have a
-    target.
+    without targets, ``reference_accuracy`` and agreement where there is no original network.
+    ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are ``None`` for a
+    pipeline, which has no output before its last step. ``judged`` counts the decisions that have a target.
     """
 
     judged: int
     accuracy: float | None
     reference_accuracy: float | None
-    agreement: float
+    agreement: float | None
     accuracy_by_step: list[float] | None
     agreement_by_step: list[float] | None
 
@@ -60,8 +60,11 @@ class Evaluation(Measures):
     def latency(self, loss: float = 0.5) -> int | None:
         """Time steps from which on the loss stays within ``loss`` percentage points; ``None`` if it never does.
 
-        Without targets the share of samples decided otherwise than by the original counts as the loss.
+        Without targets the share of samples decided otherwise than by the original counts as the loss. ``None`` also
+        where there is no original network to lose against.
         """
+        if self.agreement is None:
+            return None
         if self.agreement_by_step is None:
             lost = 100.0 - self.agreement if self.loss is None else self.loss
             return self.steps if lost <= loss + 1e-9 else None
@@ -91,27 +94,35 @@ class Evaluation(Measures):
 
     def _rows(self) -> list[list[str]]:
         """Steps, accuracy, agreement, spikes per neuron: for doubling numbers of steps, or at the end of a pipeline."""
-        accuracy = "-" if self.accuracy is None else f"{self.accuracy:.2f}"
-        last = [str(self.steps), accuracy, f"{self.agreement:.2f}", f"{self.spikes_per_neuron:.3f}"]
-        if self.agreement_by_step is None or self.spikes_by_step is None:
+        last = [str(self.steps), _text(self.accuracy), _text(self.agreement), f"{self.spikes_per_neuron:.3f}"]
+        if self.spikes_by_step is None:
             return [last]
+        silent = [None] * self.steps
+        accuracies, agreements = self.accuracy_by_step or silent, self.agreement_by_step or silent
         rows = []
         for step in (2**power for power in range(20) if 2**power < self.steps):
-            accuracy = "-" if self.accuracy_by_step is None else f"{self.accuracy_by_step[step - 1]:.2f}"
             spikes = self.spikes_by_step[step - 1] / self.neurons
-            rows.append([str(step), accuracy, f"{self.agreement_by_step[step - 1]:.2f}", f"{spikes:.3f}"])
+            rows.append([str(step), _text(accuracies[step - 1]), _text(agreements[step - 1]), f"{spikes:.3f}"])
         return [*rows, last]
 
     def __str__(self) -> str:
-        reference = "-" if self.reference_accuracy is None else f"{self.reference_accuracy:.2f}"
+        rows = table(["steps", "accuracy %", "agreement %", "spikes per neuron"], self._rows())
+        if self.agreement is None:
+            origin = f"no original network; {self.activity.reference_macs:.4g} MACs without spikes"
+            return "\n".join([rows, f"{origin}; {self.samples} samples", *self.cost_text("without spikes")])
+        reference = _text(self.reference_accuracy)
         lines = [
-            table(["steps", "accuracy %", "agreement %", "spikes per neuron"], self._rows()),
+            rows,
             f"original network: {reference} %, {self.activity.reference_macs:.4g} MACs; {self.samples} samples",
             "latency in steps: "
             + ", ".join(f"loss <= {loss}: {self.latency(loss) or 'not reached'}" for loss in (0.3, 0.5, 1.0, 2.5)),
             *self.cost_text(),
         ]
         return "\n".join(lines)
+
+
+def _text(percentage: float | None) -> str:
+    return "-" if percentage is None else f"{percentage:.2f}"
 
 
 def evaluate(
@@ -132,24 +143,26 @@ def evaluate(
     ``data`` is (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
     samples. A target of -100 leaves its sample out of the accuracies. Class scores lie along axis 1 of the first
     output. ``reference`` is the original model, called with the ``constants`` that ``convert`` was given; without it
-    the captured graph stands in. ``simulator``, ``steps`` and ``stop`` are those of ``run``. ``rate_reference`` is the
+    the captured graph stands in. A network that learned through its own spikes has no original, and is wrong where no
+    output neuron fires. ``simulator``, ``steps`` and ``stop`` are those of ``run``. ``rate_reference`` is the
     evaluation of a rate-coded run, for energy E1. ``progress`` wraps the iteration over batches, as
     ``rich.progress.track`` does. Raises ``InputError`` for data that does not fit and ``ConfigurationError`` for
     constants that do not.
     """
     reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=network.timing is None)
-    tally = Tally()
+    tally = Tally(network.decide)
     lengths = 0
     for batch in batches(data, "data") if progress is None else progress(batches(data, "data")):
         for inputs, targets in _pieces(network, *batch):
             inputs = network.check(inputs, "data")
-            tally.batch(decisions(_reference_output(network, reference, inputs)), targets)
+            tally.batch(_reference_decisions(network, reference, inputs), targets)
             chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
             _, taken = chosen.run(inputs, [counter, tally])
             seed += 1
             lengths += int(taken.sum())
-    return _evaluation(network, counter, tally, chosen.steps, lengths, rate_reference)
+    compared = reference is not None or not network.learned
+    return _evaluation(network, counter, tally, chosen.steps, lengths, rate_reference, compared)
 
 
 def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> Iterator[tuple[Inputs, Tensor | None]]:
@@ -162,12 +175,14 @@ def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> 
         yield tuple(tensor[cut] for tensor in inputs), None if targets is None else targets[cut]
 
 
-def _reference_output(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Any:
+def _reference_decisions(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Tensor:
     if reference is None:
-        return network.reference(*inputs)
+        if network.learned:
+            return torch.full(inputs[0].shape[:1], UNDECIDED, device=inputs[0].device)
+        return decisions(network.reference(*inputs))
     check_call(reference, inputs, "reference")
     with torch.no_grad(), evaluation_mode(reference):
-        return reference(*inputs)
+        return decisions(reference(*inputs))
 
 
 def _evaluation(
@@ -177,6 +192,7 @@ def _evaluation(
     steps: int,
     lengths: int,
     rate_reference: Measures | None,
+    compared: bool,
 ) -> Evaluation:
     # Where every sample stopped early, the rest of the time stays as it was.
     by_step = tally.by_step()
@@ -184,13 +200,13 @@ def _evaluation(
     streams = network.timing is None
     judged = bool(tally.has_targets) and tally.judged > 0
     accuracies = [100.0 * correct / tally.judged for correct, _ in by_step] if judged else None
-    agreements = [100.0 * agreeing / tally.decided for _, agreeing in by_step]
+    agreements = [100.0 * agreeing / tally.decided for _, agreeing in by_step] if compared else None
     return Evaluation(
         **measures(network, counter, steps, lengths, rate_reference),
         judged=tally.judged,
         accuracy=None if accuracies is None else accuracies[-1],
-        reference_accuracy=100.0 * tally.reference_correct / tally.judged if judged else None,
-        agreement=agreements[-1],
+        reference_accuracy=100.0 * tally.reference_correct / tally.judged if judged and compared else None,
+        agreement=None if agreements is None else agreements[-1],
         accuracy_by_step=accuracies if streams else None,
         agreement_by_step=agreements if streams else None,
     )

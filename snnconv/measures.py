@@ -35,16 +35,16 @@ class Measures:
     activity: Activity
     energy: Energy
 
-    def cost_text(self) -> list[str]:
-        """Lines on synaptic operations and energy."""
+    def cost_text(self, beside: str = "original") -> list[str]:
+        """Lines on synaptic operations and energy, ``beside`` that of the same network with activations."""
         bound = " (upper bound)" if self.synops_are_bound else ""
         e = self.energy
         lines = [
             f"synaptic operations per sample: {self.synops:.4g}{bound}, "
             f"counted layer by layer {self.synops_by_layer:.4g}; "
             f"MACs of the analog input {self.activity.input_macs:.4g}",
-            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, original {e.e2_reference:.3g} J",
-            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, original {e.e3_reference:.3g} J",
+            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, {beside} {e.e2_reference:.3g} J",
+            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, {beside} {e.e3_reference:.3g} J",
         ]
         if e.e1 is not None:
             chips = ", ".join(f"{chip} {value:.3f}" for chip, value in e.e1.items())

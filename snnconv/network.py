@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from coding import Code, CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
+from neurons import ScoringNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.errors import ConfigurationError
 from snnconv.gates import check_gates
-from snnconv.graph import Graph
+from snnconv.graph import Graph, Ref
 from snnconv.input_range import InputRange
 from snnconv.interpreter import evaluate_graph, laid_out
 from snnconv.operators import OPERATORS
@@ -27,6 +28,7 @@ from snnconv.report import network_report
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
+from snnconv.tally import decisions, spike_decisions
 
 if TYPE_CHECKING:
     from snnconv.learning.tuning import TuningLog
@@ -127,6 +129,21 @@ class SpikingNetwork(nn.Module):
         """A tensor on the network's device and in its precision."""
         return next(iter(self._scales.by_name().values()))
 
+    @property
+    def learned(self) -> bool:
+        """Whether it learned through its own spikes: its output neurons decide, and there is no original network."""
+        output = self.graph.output
+        population = self._populations.get(output.name) if isinstance(output, Ref) else None
+        return population is not None and isinstance(population.neuron, ScoringNeuron)
+
+    def decide(self, output: Any) -> Tensor:
+        """The class that each sample (or position) of a decoded ``output`` is assigned to: the largest score.
+
+        In a network that learned through its own spikes -1 for a sample in which no output neuron fired. Raises
+        ``InputError`` for an output without class scores along axis 1.
+        """
+        return spike_decisions(output) if self.learned else decisions(output)
+
     def node_of(self, name: str) -> str:
         """Node of the population that reports call ``name``; raises ``ConfigurationError`` with the names there are."""
         for node, population in self._populations.items():
@@ -184,7 +201,7 @@ class SpikingNetwork(nn.Module):
         """Fan-out of every source of events, and the original network's multiply-accumulates; counted once."""
         constants = {name: tensor.cpu() for name, tensor in self.constants.items()}
         shapes = {
-            name: tuple(1 if size == -1 else size for size in shape)
+            name: tuple(1 if size == -1 else size for size in self.plan.input.step_shape(shape))
             for name, shape in zip(self.graph.inputs, self.input_shapes, strict=True)
         }
         return count_synapses(replace(self.graph, constants=constants), self._populations, shapes)
@@ -194,10 +211,22 @@ class SpikingNetwork(nn.Module):
         return replace(self.graph, constants=self.constants)
 
     def reference(self, *inputs: Tensor) -> Any:
-        """Output of the original network: the same graph with its activations instead of neurons."""
+        """Output of the original network: the same graph with its activations instead of neurons.
+
+        Raises ``ConfigurationError`` for a network that learned through its own spikes.
+        """
+        self.check_original("its reference output")
         with torch.no_grad():
             output, _ = evaluate_graph(self.complete_graph(), self.check(inputs))
         return output
+
+    def check_original(self, purpose: str) -> None:
+        """Raise ``ConfigurationError`` where there is no original network that ``purpose`` needs."""
+        if self.learned:
+            raise ConfigurationError(
+                f"{purpose}: the network learned through its own spikes, so there is no original network to compare it "
+                "with; evaluate measures it against targets"
+            )
 
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch.utils._pytree import tree_leaves
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import InputError
 from snnconv.simulators.observers import Observer, Samples
+
+#: What is decided where no output neuron fired.
+UNDECIDED = -1
 
 
 def class_scores(output: Any) -> Tensor:
@@ -30,12 +34,22 @@ def decisions(output: Any) -> Tensor:
     return class_scores(output).argmax(1)
 
 
+def spike_decisions(output: Any) -> Tensor:
+    """``decisions`` by scores of spikes, which are 0 for a silent neuron; ``UNDECIDED`` where all are silent."""
+    scores = class_scores(output)
+    return torch.where(scores.amax(1) > 0, scores.argmax(1), UNDECIDED)
+
+
 class Tally(Observer):
-    """Correct and agreeing decisions after every step; a sample that stopped keeps its last decision."""
+    """Correct and agreeing decisions after every step; a sample that stopped keeps its last decision.
+
+    ``decide`` says what a decoded output decides; ``UNDECIDED`` is never right.
+    """
 
     wants_output = True
 
-    def __init__(self) -> None:
+    def __init__(self, decide: Callable[[Any], Tensor] = decisions) -> None:
+        self.decide = decide
         self.judged = self.decided = self.reference_correct = 0
         self.has_targets: bool | None = None
         # Per step: decisions of running samples, and decisions that are final from this step on.
@@ -70,8 +84,8 @@ class Tally(Observer):
     def _count(self, table: list[list[int]], t: int, output: Any, samples: Samples) -> None:
         while len(table) <= t:
             table.append([0, 0])
-        decided = decisions(output)
-        table[t][0] += int((decided == self._targets[samples]).sum())
+        decided = self.decide(output)
+        table[t][0] += int(((decided == self._targets[samples]) & (decided != UNDECIDED)).sum())
         table[t][1] += int((decided == self._reference[samples]).sum())
 
     def by_step(self) -> list[tuple[int, int]]:

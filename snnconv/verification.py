@@ -66,8 +66,9 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
     """Compare every population with the activation it stands for, on data that was not used for calibration.
 
     ``data`` is what ``evaluate`` takes; by default the calibration samples that ``convert`` held out. Raises
-    ``InputError`` where there are none.
+    ``InputError`` where there are none, ``ConfigurationError`` for a network that learned through its own spikes.
     """
+    network.check_original("verify")
     if data is None and not network.held_out:
         raise InputError("verify has no held-out samples (they are not saved with a network): pass data")
     like = network.like  # the network may have been moved since it was converted

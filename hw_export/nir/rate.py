@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from coding.threshold import tie_tolerance
-from hw_export.explicit import Connection, ExplicitNetwork, explicit
+from hw_export.explicit import Connection, ExplicitNetwork, check_converted, explicit
 from hw_export.maps import Array, Convolution, LinearMap, Shape, Sparse
 from hw_export.probing import MATRIX_LIMIT
 from neurons import IntegrateFire
@@ -94,6 +94,7 @@ def rate_network(network: SpikingNetwork, format: str) -> RateNetwork:
 
 
 def _check(network: SpikingNetwork, format: str) -> None:
+    check_converted(network)
     if network.batch_axis is None:
         raise ConfigurationError(
             f"a network that takes one sample a call, such as a graph network, cannot be expressed in {format}; "
@@ -114,7 +115,7 @@ def _check(network: SpikingNetwork, format: str) -> None:
             )
     if network.plan.input.spiking:
         raise ConfigurationError(
-            f"an input that spikes cannot be expressed in {format}: its spikes are drawn outside the network; convert "
+            f"an input that spikes cannot be expressed in {format}: its spikes are made outside the network; convert "
             "with the default input, a constant current"
         )
     for gate in network.parts.gates:

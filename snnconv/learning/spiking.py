@@ -8,65 +8,74 @@ import torch
 from torch import nn
 
 from coding import CODES, CodingPlan, Concurrent, InputCode
+from neurons.deciding import deciding
 from snnconv.capture import capture
 from snnconv.errors import ConfigurationError
 from snnconv.input_range import InputRange
+from snnconv.learning.encoders import Encoder
+from snnconv.learning.input_codes import input_code
 from snnconv.learning.network import LayeredNetwork
+from snnconv.learning.samples import SpikeSamples
 from snnconv.network import SpikingNetwork
 from snnconv.operators import Activation
 from snnconv.population import Population
 from snnconv.probing import prepared
 
 
-def spiking_network(network: LayeredNetwork, input: InputCode, steps: int) -> SpikingNetwork:
-    """The ``SpikingNetwork`` with the synapses and neurons of ``network``, for values ``[N, inputs]`` in [0, 1].
+def spiking_network(
+    network: LayeredNetwork, input: InputCode | Encoder | SpikeSamples, steps: int | None = None
+) -> SpikingNetwork:
+    """The ``SpikingNetwork`` with the synapses, biases and neurons of ``network``.
 
-    ``input`` is a code of spikes, such as ``coding.LatencyInput``; ``steps`` is the length of the simulation. All
-    populations, ``hidden_1`` to ``output``, have scale 1: the decoded output ``[N, classes]`` is the share of steps in
-    which each output fired, so its largest is the decision by count. ``run`` and ``evaluate`` with
-    ``stop=snnconv.FirstSpike()`` decide by the first spike, and count the spikes until then. What stands beside it as
-    the original network, the same layers with ReLU, was never trained. Later training of ``network`` does not change
-    the result.
+    ``input`` is what it learned from: samples or their encoder, which say the number of ``steps`` too, or an input code
+    of spikes, such as ``coding.LatencyInput``, with the number of steps to simulate. The result takes values
+    ``[N, inputs]`` in [0, 1]; after ``EventSamples`` or with ``coding.EventInput()`` spikes of 0 and 1, samples first
+    ``[N, steps, inputs]``. Latencies and events are the spikes of learning, those of a ``RateEncoder`` are drawn anew.
 
-    Raises ``ConfigurationError`` for an analog input, and for biases: ``LayeredNetwork`` adds them to the potential,
-    a ``SpikingNetwork`` to the current.
+    It decides as ``measure`` does: the decoded output ``[N, classes]`` holds scores, whose whole part is the number of
+    spikes and whose fraction grows the earlier the first of them came, and in one step with the potential. ``run`` and
+    ``evaluate`` with ``stop=snnconv.FirstSpike()`` decide by the first spike, and count the spikes until then. A sample
+    without an output spike has the score 0 everywhere, and ``evaluate`` counts it as wrong. Populations go by
+    ``hidden_1`` to ``output``. There is no original network. Later training of ``network`` does not change the result.
+
+    Raises ``ConfigurationError`` for an input that is analog, has no input code, has spikes behind the last step, or is
+    not of the network's size, and for an output of one class, which leaves nothing to decide.
     """
-    if not input.spiking:
-        raise ConfigurationError(f"{input.name} input has no spikes; use a code of spikes, such as LatencyInput")
-    if any(layer.bias is not None for layer in network.linear):
-        raise ConfigurationError(
-            "the network has biases, which its neurons add to their potential and a SpikingNetwork to their current; "
-            "train LayeredNetwork(..., bias=False)"
-        )
+    code, steps = input_code(input, steps)
+    if network.classes < 2:
+        raise ConfigurationError("the network has one output neuron, which leaves nothing to decide; use two or more")
+    found = getattr(input, "inputs", network.sizes[0])
+    if found != network.sizes[0]:
+        raise ConfigurationError(f"samples have {found} input neurons, the network {network.sizes[0]}")
     weight = network.linear[0].weight
     modules: dict[str, nn.Module] = {}
     for number, layer in enumerate(network.linear, 1):
         copied = nn.Linear(layer.in_features, layer.out_features, bias=False, dtype=weight.dtype)
-        copied.load_state_dict(layer.state_dict())
+        copied.load_state_dict({"weight": layer.weight})
         modules[f"synapses_{number}"] = copied
         modules["output" if number == len(network.linear) else f"hidden_{number}"] = nn.ReLU()
     example = (torch.zeros(2, network.sizes[0], dtype=weight.dtype),)
     graph = prepared(capture(nn.Sequential(OrderedDict(modules)), example), example)
-    code = CODES["rate"](steps)
+    rate = CODES["rate"](steps)
     one, zero = torch.ones(1, dtype=weight.dtype), torch.zeros(1, dtype=weight.dtype)
-    populations = {
-        node.name: Population(
+    activations = [node for node in graph.nodes.values() if node.op == "relu"]
+    populations = {}
+    for node, layer in zip(activations, network.linear, strict=True):
+        bias = None if layer.bias is None else layer.bias.detach().cpu()
+        neuron = network.neuron
+        populations[node.name] = Population(
             name=node.source.module or node.name,
             node=node.name,
             activation=Activation(),
-            code=code,
-            neuron=network.neuron,
-            scale=one.clone(),
-            shift=zero.clone(),
-            channel_axis=None,
+            code=rate,
+            neuron=neuron if layer is not network.linear[-1] else deciding(neuron),
+            scale=one.clone() if bias is None else torch.ones_like(bias),
+            shift=zero.clone() if bias is None else bias.clone(),
+            channel_axis=None if bias is None else 1,
             shape=(node.shape or ())[1:],
             source=node.source,
         )
-        for node in graph.nodes.values()
-        if node.op == "relu"
-    }
-    plan = CodingPlan(code, input, schedule=Concurrent(steps))
+    plan = CodingPlan(rate, code, schedule=Concurrent(steps))
+    shape = (-1, network.sizes[0]) if code.of_values else (-1, steps, network.sizes[0])
     densities = dict.fromkeys([*graph.inputs, *populations], 1.0)
-    return SpikingNetwork(graph, populations, plan, [(-1, network.sizes[0])], [InputRange(zero, one)], densities).to(
-        weight.device
-    )
+    return SpikingNetwork(graph, populations, plan, [shape], [InputRange(zero, one)], densities).to(weight.device)

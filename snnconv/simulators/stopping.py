@@ -15,6 +15,7 @@ from snnconv.errors import ConfigurationError
 class FirstSpike:
     """Stop a sample once a neuron of the output has fired: a decision by the first spike.
 
+    A network that learned through its own spikes decides among several of one step for the highest potential.
     The output must be one tensor ``[N, classes]`` of spikes, that of a network whose output is a population.
     """
 

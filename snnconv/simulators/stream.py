@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from neurons import BiasedNeuron, ScoringNeuron
 from snnconv.data.batches import Inputs
 from snnconv.interpreter import Environment, Handler
 from snnconv.operators.pooling import MaximumOperator
@@ -34,6 +35,12 @@ class StreamChunk(Chunk):
         self.states: dict[str, Any] = {}
         self.accumulated: dict[str, Tensor] = {}  # of the frontier and of the gates
         self.scales: dict[str, tuple[Tensor, Tensor]] = {}
+        neurons = {node: population.neuron for node, population in self.network.populations.items()}
+        self.scoring = {
+            node: neuron
+            for node, neuron in neurons.items()
+            if node in self.parts.frontier and isinstance(neuron, ScoringNeuron)
+        }
         self._prepare()
 
     def run(self) -> tuple[Any, Tensor]:
@@ -95,6 +102,7 @@ class StreamChunk(Chunk):
 
     def population(self, node: str, population: Population) -> Handler:
         neuron, observers = population.neuron, self.observers
+        biased = neuron if isinstance(neuron, BiasedNeuron) else None
         own_current = node in self.parts.own_currents
         shifted = bool(population.shift.any())
 
@@ -106,9 +114,14 @@ class StreamChunk(Chunk):
                 self.states[node] = neuron.initial(current)
             scale, gain = self.scales[node]
             current = current if own_current else current.clone()
-            if self.t % self.period == 0 and shifted:
-                current += population.broadcast(population.shift, current.dim())
-            payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
+            shifting = shifted and self.t % self.period == 0
+            shift = population.broadcast(population.shift, current.dim()) if shifting else None
+            if shift is not None and biased is not None:
+                payload, self.states[node] = biased.biased_step(current, self.states[node], self.t, gain, shift * gain)
+            else:
+                if shift is not None:
+                    current += shift
+                payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
             for observer in observers:
                 observer.payload(node, self.t, payload, self.positions)
             return payload.mul_(scale)
@@ -144,7 +157,11 @@ class StreamChunk(Chunk):
         """The network's output from what has been accumulated so far."""
         environment = dict(self.setup)
         for name in self.parts.frontier:
-            environment[name] = self.accumulated[name] / self.network.presentations(self.t + 1)
+            if name in self.scoring:
+                counts = self.accumulated[name] * self.scales[name][1]
+                environment[name] = self.scoring[name].score(counts, self.states[name], self.t + 1)
+            else:
+                environment[name] = self.accumulated[name] / self.network.presentations(self.t + 1)
         return self.parts.decode(environment)
 
     def _after_step(self, finished: list[tuple[Any, Tensor, int]]) -> bool:
