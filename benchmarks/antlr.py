@@ -36,16 +36,21 @@ from snnconv.learning import (
 
 SEEDS = 3
 #: Images of the small form, and of the whole training set.
-TRAIN, TEST, WHOLE = 1500, 1000, 60_000
+TRAIN, TEST, WHOLE = 3000, 5000, 60_000
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A rule with the loss that it is published with: activation has no use for latencies, nor timing for counts."""
+    """A rule with the published loss: activation has no use for latencies, nor timing for counts.
+
+    ``rate`` is Adam's, the better of 1e-3 and 3e-3 on 2,000 other training images. Of ANTLR's two losses, counts came
+    to an accuracy between that of latencies and that of activation there.
+    """
 
     name: str
     rule: GradientRule
     loss: SpikeLoss
+    rate: float
 
 
 class _Found(NamedTuple):
@@ -56,11 +61,10 @@ class _Found(NamedTuple):
     minutes: float
 
 
-_LATENCY = LatencyLoss(silent_penalty=1.0)
 SETTINGS = (
-    Setting("activation, count", GradientRule("activation"), CountLoss(3.0)),
-    Setting("timing, latency", GradientRule("timing", silent_push=100.0), _LATENCY),
-    Setting("ANTLR, latency", GradientRule("antlr"), _LATENCY),
+    Setting("activation, count", GradientRule("activation"), CountLoss(), 3e-3),
+    Setting("timing, latency", GradientRule("timing", silent_push=100.0), LatencyLoss(), 1e-3),
+    Setting("ANTLR, latency", GradientRule("antlr"), LatencyLoss(), 3e-3),
 )
 HEAD = (
     "rule",
@@ -111,10 +115,10 @@ def _trained(setting: Setting, training: EncodedSamples, test: EncodedSamples, s
     log = train(
         network,
         training,
-        epochs=6,
+        epochs=8,
         batch=32,
         loss=setting.loss,
-        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=setting.rate),
         scheduler=lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8),
         seed=seed,
     )
