@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from snnconv.network import SpikingNetwork
 from snnconv.seeding import seeded
 from snnconv.sweep_file import graph_digest, option_text
 
+_LOGGER = logging.getLogger(__name__)
 #: Part of the steps in which the learning rate rises: the first gradients know little about their own size.
 _WARM_UP = 0.05
 #: Longest gradient of a step; longer ones are shortened.
@@ -173,6 +175,14 @@ def tune(
             if _best(records, initial) == len(records):
                 best = _values(trained)
             file.write(trained, best, optimizer, [record._asdict() for record in records])
+    if _best(records, initial) == 0:
+        _LOGGER.warning(
+            "no epoch came nearer to the original on held-out samples (%.4g before tuning, %.4g at best): the network "
+            "comes back as it was; try another learning_rate than %g, or more samples",
+            initial,
+            min(record.held_out for record in records),
+            learning_rate,
+        )
     trained.recall(best)
     trained.release()
     losses, held_out_losses = zip(*records, strict=True) if records else ((), ())

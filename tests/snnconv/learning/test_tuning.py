@@ -224,12 +224,16 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         tune(converted(OneSpike(5)), data, epochs=1, checkpoint=path)
 
 
-def test_the_given_network_comes_back_where_no_epoch_is_better() -> None:
+def test_the_given_network_comes_back_where_no_epoch_is_better(caplog: pytest.LogCaptureFixture) -> None:
     network = converted(OneSpike(12))
     tuned = tune(network, images(60, 1), targets="outputs", epochs=6, learning_rate=1.0, patience=2)
     log = log_of(tuned)
     assert log.best_epoch == 0 and len(log.held_out_losses) == 2  # patience ran out
     assert same(network, tuned)
+    assert [population.code for population in tuned.populations.values()] == [
+        population.code for population in network.populations.values()
+    ]
+    assert "the network comes back as it was; try another learning_rate than 1" in caplog.text
 
 
 def test_labels_that_are_left_out_do_not_count() -> None:
