@@ -185,7 +185,7 @@ def tune(
         )
     trained.recall(best)
     trained.release()
-    losses, held_out_losses = zip(*records, strict=True) if records else ((), ())
+    losses, held_out_losses = zip(*records, strict=True)
     tuned.tuning_log = TuningLog(losses, held_out_losses, initial, _best(records, initial), resumed)
     return tuned
 
