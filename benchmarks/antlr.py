@@ -85,7 +85,7 @@ HEAD = (
 
 def run(images: int | None = None, steps: int = 100) -> None:
     """Publish the table ``antlr``: means over seeds; ``images`` limits the test images."""
-    test = _samples(*mnist_test(images or TEST, UNIT_1), steps)
+    test = _samples(*mnist_test(TEST if images is None else images, UNIT_1), steps)
     training = _samples(*mnist_train(TRAIN, UNIT_1), steps)
     title = f"MNIST, 784-200-10, {steps} steps"
     found: dict[str, list[_Found]] = {setting.name: [] for setting in SETTINGS}

@@ -23,8 +23,10 @@ class InputCode(ABC):
     name: ClassVar[str]
     #: Payloads are spikes; otherwise the input is an analog current and costs multiplications.
     spiking: ClassVar[bool]
-    #: What it takes are values; otherwise spikes over time, which no network of values can be converted for.
+    #: What it takes are values; otherwise spikes over time.
     of_values: ClassVar[bool] = True
+    #: Payloads add up to the values, which a converted network computes with; others serve networks that learned.
+    carries_values: ClassVar[bool] = True
 
     @property
     def code(self) -> Code | None:
@@ -90,6 +92,7 @@ class BernoulliInput(InputCode):
 
     name: ClassVar[str] = "bernoulli"
     spiking: ClassVar[bool] = True
+    carries_values: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 0.0 < self.largest <= 1.0:
@@ -121,6 +124,7 @@ class LatencyInput(InputCode):
 
     name: ClassVar[str] = "latency"
     spiking: ClassVar[bool] = True
+    carries_values: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if isinstance(self.last, bool) or not isinstance(self.last, int) or self.last < 0:
@@ -147,6 +151,7 @@ class EventInput(InputCode):
     name: ClassVar[str] = "events"
     spiking: ClassVar[bool] = True
     of_values: ClassVar[bool] = False
+    carries_values: ClassVar[bool] = False
 
     def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (shape[0], *shape[2:])

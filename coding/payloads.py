@@ -14,8 +14,8 @@ from coding.levels import levels_of
 from coding.table_spike import TableSpike
 from coding.window import TTFS, BaseCode, WindowCode, fixed
 
-#: Bounds of the logarithms that decays, time constants and gaps are kept as: all codes take what lies between.
-_LEAST, _MOST = math.log(1.1e-6), math.log(4.0)
+#: Bounds of the logarithms of what a payload falls by in a step: codes take bases of up to 64.
+_LEAST, _MOST = math.log(1.1e-6), math.log(math.log(64.0))
 #: Half of the distance over which payloads are differenced.
 _DISTANCE = 1e-6
 
@@ -39,7 +39,7 @@ def payload_parameters(code: Code) -> tuple[float, ...]:
 def with_payload_parameters(code: WindowCode, parameters: Sequence[float]) -> WindowCode:
     """The same code with payloads of these ``parameters``, one for each of ``payload_parameters(code)``.
 
-    Falls outside those that codes take (about 1e-6 to 4 in the logarithm of a payload) are cut to them.
+    What a payload falls by in a step is kept to factors between about 1 + 1e-6 and 64.
     """
     falls = [math.exp(min(max(each, _LEAST), _MOST)) for each in parameters]
     if isinstance(code, BaseCode):

@@ -88,10 +88,11 @@ def calibrate(
         raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {normalization!r}")
     if negative not in (None, *get_args(Negative)):
         raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {negative!r}")
-    if not plan.input.of_values:
+    if not plan.input.carries_values:
         raise ConfigurationError(
-            f"{plan.input.name} input is spikes already, and a trained network takes values: convert with real input "
-            "or a code of spikes; a network that learned from spikes is made by learning.spiking_network"
+            f"{plan.input.name} input does not add up to the values that a trained network computes with: convert with "
+            "real input, poisson input or a neural code; a network that learned from such spikes is made by "
+            "learning.spiking_network"
         )
     negative = negative or default_negative(isinstance(plan.schedule, Pipeline))
     parts = collect(calibration)

@@ -85,6 +85,8 @@ class Checkpoint:
         """
         if self.path is None or not self.path.exists():
             return [], {}
+        if not self.path.is_file():
+            raise StorageError(f"{self.path} is no file, so no checkpoint can be in its place; give a file's path")
         try:
             with safetensors.safe_open(self.path, framework="pt") as file:
                 metadata = file.metadata() or {}

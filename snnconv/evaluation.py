@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from snnconv.simulators.observers import SpikeCounter
 from snnconv.tally import UNDECIDED, Tally, decisions
 from snnconv.tracing import evaluation_mode
 
+_LOGGER = logging.getLogger(__name__)
 #: Samples that are measured together.
 PIECE = 256
 
@@ -162,6 +164,11 @@ def evaluate(
             seed += 1
             lengths += int(taken.sum())
     compared = reference is not None or not network.learned
+    if network.tuned and reference is None:
+        _LOGGER.warning(
+            "the network was tuned, so it is compared with its own tuned weights; pass the model as reference to "
+            "compare it with the original"
+        )
     return _evaluation(network, counter, tally, chosen.steps, lengths, rate_reference, compared)
 
 

@@ -51,6 +51,7 @@ class SpikingNetwork(nn.Module):
         input_ranges: Sequence[InputRange],
         densities: Mapping[str, float],
         held_out: Sequence[Inputs] = (),
+        tuned: bool = False,
     ) -> None:
         super().__init__()
         self.graph = replace(graph, constants={})
@@ -58,6 +59,8 @@ class SpikingNetwork(nn.Module):
         self.input_shapes = tuple(tuple(shape) for shape in input_shapes)
         #: What a search for codes tried, if one was made; never saved.
         self.search_log: SearchLog | None = None
+        #: Whether the weights were tuned: ``reference`` is no longer the network that was converted.
+        self.tuned = tuned
         #: What tuning came to, if the network was tuned; never saved.
         self.tuning_log: TuningLog | None = None
         #: Share of non-zero values of every source of events (inputs, populations, gates) on calibration data.

@@ -177,7 +177,7 @@ class _Search:
         plan = CodingPlan(
             self.plan.hidden,
             self.plan.input,
-            {names[node]: each.code for node, each in populations.items()},
+            {names[node]: CANDIDATES[number] for node, number in zip(self.nodes, chosen, strict=True)},
             self.plan.schedule,
         )
         return network_of(self.calibrated, plan, populations, self.options)

@@ -142,6 +142,7 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
         "schedule": _encode_object("schedule", network.plan.schedule),
         "input_shapes": [list(shape) for shape in network.input_shapes],
         "densities": network.densities,
+        "tuned": network.tuned,
     }
 
 
@@ -215,7 +216,7 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     missing = {*inputs, *populations} - densities.keys()
     if missing:
         raise StorageError(f"densities of {sorted(missing)} are missing")
-    return SpikingNetwork(graph, populations, plan, shapes, ranges, densities)
+    return SpikingNetwork(graph, populations, plan, shapes, ranges, densities, tuned=bool(manifest["tuned"]))
 
 
 def _check_population(population: Population, batch_axis: int | None) -> None:

@@ -15,19 +15,21 @@ from torch.optim.lr_scheduler import LRScheduler
 from snnconv.errors import ConfigurationError, InputError, ModelError
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
+from snnconv.learning.whole_numbers import check_whole
 
 
 def check_options(
     epochs: int, batch: int, probe: int, seed: int, clip: float | None, patience: int | None, validation: object
 ) -> None:
     """Raise ``ConfigurationError`` for a number out of range, and where no gradient can be computed."""
-    if min(epochs, batch, probe) < 1 or seed < 0 or not (clip is None or clip > 0.0):
-        raise ConfigurationError(
-            f"epochs {epochs}, batch {batch}, probe {probe}, clip {clip}, seed {seed}: the first three must be 1 or "
-            "more, clip positive or None, the seed 0 or more"
-        )
-    if patience is not None and (patience < 1 or validation is None):
-        raise ConfigurationError(f"patience {patience!r} must be 1 or more, and needs validation samples")
+    check_whole(1, epochs=epochs, batch=batch, probe=probe)
+    check_whole(0, seed=seed)
+    if clip is not None and not (isinstance(clip, (int, float)) and clip > 0.0):
+        raise ConfigurationError(f"clip must be positive or None, got {clip!r}")
+    if patience is not None:
+        check_whole(1, patience=patience)
+        if validation is None:
+            raise ConfigurationError(f"patience {patience} needs validation samples, which a better epoch is told by")
     if torch.is_inference_mode_enabled():
         raise ConfigurationError("train under torch.inference_mode: no gradient can be computed there; call it outside")
 

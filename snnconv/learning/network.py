@@ -12,6 +12,7 @@ from neurons.double_exponential import DoubleExponential
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.layer import LayerSpikes, Spikes, run_layer
 from snnconv.learning.rule import GradientRule
+from snnconv.learning.whole_numbers import check_whole
 
 _NEURON, _RULE = DoubleExponential(), GradientRule()
 
@@ -34,8 +35,10 @@ class LayeredNetwork(nn.Module):
         weight_offset: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(sizes) < 2 or min(sizes) < 1:
-            raise ConfigurationError(f"sizes must be two or more numbers of at least 1, got {list(sizes)}")
+        if len(sizes) < 2:
+            raise ConfigurationError(f"sizes must be two or more, got {list(sizes)}")
+        for size in sizes:
+            check_whole(1, size=size)
         self.sizes, self.neuron, self.rule = tuple(sizes), neuron, rule
         self.layers = nn.ModuleList(
             nn.Linear(inputs, outputs, bias=bias) for inputs, outputs in itertools.pairwise(sizes)

@@ -32,6 +32,7 @@ from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.records import EpochRecord, LearningLog, as_json, records_from
 from snnconv.learning.samples import SpikeSamples
 from snnconv.learning.setting import run_text
+from snnconv.learning.whole_numbers import check_whole
 from snnconv.seeding import generator_of, order_of_epoch
 
 _LOGGER = logging.getLogger(__name__)
@@ -138,8 +139,8 @@ def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256,
     Draws of an encoder depend on ``seed``. Raises ``ConfigurationError`` for numbers out of range, ``InputError`` for
     samples that do not fit the network.
     """
-    if batch < 1 or seed < 0:
-        raise ConfigurationError(f"batch {batch}, seed {seed}: the first must be 1 or more, the seed 0 or more")
+    check_whole(1, batch=batch)
+    check_whole(0, seed=seed)
     check_samples(samples, network, "samples")
     tally = Tally()
     for number, positions in enumerate(torch.split(torch.arange(len(samples)), batch)):
@@ -175,6 +176,9 @@ class _Course:
             targets = self.samples.targets(positions).to(device)
             layers = network(events)
             value = self.loss(layers[-1].spikes, targets)
+            if not isinstance(value, Tensor) or value.dim() != 0:
+                shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ConfigurationError(f"the loss made {shown} of a batch; it must be a tensor of one number")
             network.zero_grad()
             torch.autograd.backward(value)
             self._check_finite(f"epoch {epoch + 1}, batch {number + 1}", value, layers, events, targets)

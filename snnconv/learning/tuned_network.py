@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -13,13 +13,26 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.input_range import InputRange
-from snnconv.interpreter import Handler
+from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.learning.tuning_loss import Response, Targets
 from snnconv.learning.window_gradient import Rule, tuned_window
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.simulators.window import Window, WindowChunk, has_closed_form
 from snnconv.tally import class_scores
+
+
+def measure_densities(network: SpikingNetwork, batches: Iterable[Inputs]) -> None:
+    """Note the share of non-zero values of the network's own activations, and of its gates, over ``batches``."""
+    nodes = [name for name in network.densities if name not in network.graph.inputs]
+    active, total = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, 0)
+    for inputs in batches:
+        _, values = evaluate_graph(network.complete_graph(), inputs, keep=nodes)
+        for name in nodes:
+            active[name] += int((values[name] != 0).sum())
+            total[name] += values[name].numel()
+    network.densities |= {name: active[name] / total[name] for name in nodes}
+
 
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
@@ -40,6 +53,7 @@ def copy_of(network: SpikingNetwork) -> SpikingNetwork:
         [InputRange(*(end.clone() for end in seen)) for seen in network.input_ranges],
         network.densities,
         network.held_out,
+        network.tuned,
     )
 
 
@@ -66,6 +80,8 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
             "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
             "train on"
         )
+    if any(node.op == "whole_input" for node in network.graph.nodes.values()):
+        raise ConfigurationError("a network in whole numbers cannot be tuned: tune first, and quantize the result")
     if not network.graph.parameters:
         raise ConfigurationError(
             "tuning trains what were parameters of the original, and it had none: make its weights nn.Parameter"

@@ -16,9 +16,10 @@ from torch.optim import AdamW
 from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.trained_tensors import TrainedTensors
-from snnconv.learning.tuned_network import check_tunable, copy_of, tuned_output
+from snnconv.learning.tuned_network import check_tunable, copy_of, measure_densities, tuned_output
 from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
 from snnconv.learning.tuning_samples import TuningSamples
+from snnconv.learning.whole_numbers import check_whole
 from snnconv.learning.window_gradient import RULES, Rule
 from snnconv.network import SpikingNetwork
 from snnconv.seeding import seeded
@@ -88,6 +89,9 @@ def tune(
 
     After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
     to the same network, bit for bit on a CPU. ``data`` must come in the same order then: no shuffling DataLoader.
+
+    The result's own ``reference`` is the tuned graph with activations; ``evaluate`` it with ``reference=model`` to
+    compare it with the original.
 
     Raises ``ConfigurationError`` for options out of range and networks without a closed form, ``InputError`` for data
     that does not suit network or targets, ``StorageError`` for a checkpoint that cannot be used or written,
@@ -185,6 +189,9 @@ def tune(
         )
     trained.recall(best)
     trained.release()
+    with torch.no_grad():
+        measure_densities(tuned, (samples.batch(positions)[0] for positions in measured))
+    tuned.tuned = tuned.tuned or _best(records, initial) > 0
     losses, held_out_losses = zip(*records, strict=True)
     tuned.tuning_log = TuningLog(losses, held_out_losses, initial, _best(records, initial), resumed)
     return tuned
@@ -220,12 +227,12 @@ def _check_options(
         raise ConfigurationError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     if targets not in TARGETS:
         raise ConfigurationError(f"targets must be one of {', '.join(TARGETS)}, got {targets!r}")
-    counts = [each for each in (epochs, batch, patience, seed) if each is not None]
-    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in counts)
-    if not whole or min(epochs, batch, 1 if patience is None else patience) < 1 or seed < 0:
+    check_whole(1, epochs=epochs, batch=batch, patience=1 if patience is None else patience)
+    check_whole(0, seed=seed)
+    if not all(isinstance(each, (int, float)) for each in (learning_rate, held_out, population_weight)):
         raise ConfigurationError(
-            f"epochs {epochs}, batch {batch}, patience {patience}, seed {seed}: the first three must be 1 or more, "
-            "the seed 0 or more, and all whole numbers"
+            f"learning_rate {learning_rate!r}, held_out {held_out!r}, population_weight {population_weight!r}: all "
+            "must be numbers"
         )
     if not (math.isfinite(learning_rate) and learning_rate > 0.0 and 0.0 < held_out < 1.0):
         raise ConfigurationError(
@@ -266,6 +273,8 @@ def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int
     """``values`` changed by draws that depend on the step alone; those of the caller go on as before."""
     with seeded(values.device, seed, epoch, number):
         changed = augmentation(values)
+    if not isinstance(changed, Tensor):
+        raise ConfigurationError(f"augmentation made a {type(changed).__name__} of a tensor; it must return a tensor")
     if changed.shape != values.shape or changed.dtype != values.dtype:
         raise ConfigurationError(
             f"augmentation made {changed.dtype} {list(changed.shape)} of {values.dtype} {list(values.shape)}; it must "

@@ -62,7 +62,7 @@ def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs)
     if len(found) < len(parts):
         raise InputError("data has samples without targets; tune with targets='decisions', or give (inputs, targets)")
     labels = torch.cat(found).to(inputs[0].device)
-    if labels.is_floating_point() or labels.is_complex():
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError(f"data: targets are {labels.dtype}; they must be class indices, whole numbers")
     scores = class_scores(network.reference(*(tensor[:1] for tensor in inputs)))
     wanted = [len(inputs[0]), *scores.shape[2:]]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import ConfigurationError, InputError, StorageError, tune
+from snnconv.interpreter import evaluate_graph
 from snnconv.learning import ShiftAndFlip
 from snnconv.learning.trained_tensors import TrainedTensors, weights_of
 from snnconv.learning.tuned_network import copy_of, tuned_output
@@ -111,6 +112,45 @@ def test_other_window_codes_can_be_tuned(code: Code) -> None:
     network = converted(code, schedule=Pipeline())
     tuned = tune(network, images(200, 1), targets="outputs", epochs=8, batch=20, learning_rate=1e-3)
     assert error(tuned, model()) < error(network, model())
+
+
+def test_a_tuned_network_says_so_and_is_compared_with_the_model_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = images(60, 1)
+    tuned = tune(
+        disturbed(), (data, _side(data)), targets="labels", epochs=3, learning_rate=1e-2, population_weight=0.0
+    )
+    tuned.save(tmp_path / "tuned.snn")
+    loaded = snnconv.load(tmp_path / "tuned.snn")
+    assert tuned.tuned and loaded.tuned and not converted().tuned
+    unseen = images(80, 2)
+    alike = snnconv.evaluate(loaded, unseen, reference=model()).agreement
+    assert "tuned weights" not in caplog.text and alike == 100.0 * float(
+        (loaded(unseen).argmax(1) == model()(unseen).argmax(1)).double().mean()
+    )
+    snnconv.evaluate(loaded, unseen)
+    assert "compared with its own tuned weights; pass the model as reference" in caplog.text
+
+
+def test_a_tuned_network_knows_how_much_of_it_is_active() -> None:
+    network = disturbed()
+    network.densities |= dict.fromkeys(network.populations, 0.5)
+    tuned = tune(network, images(60, 1), epochs=1, held_out=0.5)
+    with torch.no_grad():
+        _, values = evaluate_graph(tuned.complete_graph(), (images(400, 3),), keep=list(tuned.populations))
+    for node in tuned.populations:
+        assert tuned.densities[node] == pytest.approx(float((values[node] > 0).double().mean()), abs=0.05)
+        assert network.densities[node] == 0.5
+
+
+def test_codes_that_a_search_chose_are_tuned() -> None:
+    network = snnconv.convert(model(), images(200, 0), coding="auto", max_loss=5.0)
+    asked = [network.plan.code_for(population.name, node) for node, population in network.populations.items()]
+    assert TrainedTensors(copy_of(network)).payloads.keys() == {
+        node for node, code in zip(network.populations, asked, strict=True) if code.free_parameter is not None
+    }
+    assert any(code.free_parameter is not None for code in asked)
 
 
 def test_a_tuned_network_can_be_saved_and_runs_on_the_clock(tmp_path: Path) -> None:

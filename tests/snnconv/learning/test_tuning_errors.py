@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, Concurrent, OneSpike, Pipeline, Rate, Schedule
-from snnconv import ConfigurationError, InputError, ModelError, tune
+from hw_export.integers import quantize
+from hw_export.twin import spiking_network
+from snnconv import ConfigurationError, InputError, ModelError, StorageError, tune
 from snnconv.learning import ShiftAndFlip
 from tests.snnconv.learning.tuned_networks import (
     converted,
@@ -27,13 +29,14 @@ from tests.snnconv.learning.tuned_networks import (
     [
         ({"rule": "stdp"}, "rule must be one of activation, timing, antlr"),
         ({"targets": "teacher"}, "targets must be one of"),
-        ({"epochs": 0}, "epochs 0"),
-        ({"batch": 0}, "batch 0"),
-        ({"batch": 10.0}, "batch 10.0"),
-        ({"patience": 0}, "patience 0"),
-        ({"seed": -1}, "seed -1"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch": 0}, "batch must be a whole number of at least 1, got 0"),
+        ({"batch": 10.0}, "batch must be a whole number of at least 1, got 10.0"),
+        ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"learning_rate": 0.0}, "learning_rate 0.0"),
         ({"learning_rate": math.nan}, "learning_rate nan"),
+        ({"learning_rate": "fast"}, "learning_rate 'fast'.*all must be numbers"),
         ({"held_out": 1.0}, "held_out 1.0"),
         ({"population_weight": -1.0}, "population_weight must be 0 or more"),
         ({"augmentation": lambda values: values[:1], "checkpoint": "run"}, "leave checkpoint out"),
@@ -46,6 +49,26 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], what: str) ->
 
 def first_of(values: Tensor) -> Tensor:
     return values[:1]
+
+
+def nothing_of(values: Tensor) -> None:
+    pass
+
+
+def test_an_augmentation_that_returns_nothing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="augmentation made a NoneType of a tensor"):
+        tune(converted(), images(20, 1), augmentation=nothing_of)  # type: ignore[arg-type]
+
+
+def test_a_network_in_whole_numbers_is_refused() -> None:
+    twin = spiking_network(quantize(converted()))
+    with pytest.raises(ConfigurationError, match="tune first, and quantize the result"):
+        tune(twin, images(20, 1))
+
+
+def test_a_folder_is_no_checkpoint_and_nothing_to_delete(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"is no file.*give a file's path"):
+        tune(converted(), images(20, 1), checkpoint=tmp_path)
 
 
 def test_an_augmentation_that_changes_the_shape_is_refused() -> None:
