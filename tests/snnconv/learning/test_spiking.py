@@ -279,10 +279,11 @@ def test_recordings_of_events_run_as_they_were_learned_from() -> None:
     assert evaluation.accuracy == pytest.approx(measure(network, samples).by_count)
 
 
-def test_events_cannot_be_converted_for() -> None:
+@pytest.mark.parametrize("input", [EventInput(), LatencyInput(), BernoulliInput(), "latency"])
+def test_spikes_that_do_not_add_up_to_values_cannot_be_converted_for(input: Any) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    with pytest.raises(ConfigurationError, match="takes values"):
-        snnconv.convert(model, torch.rand(20, 4), coding="rate", input=EventInput())
+    with pytest.raises(ConfigurationError, match="does not add up to the values"):
+        snnconv.convert(model, torch.rand(20, 4), coding="rate", input=input)
 
 
 def test_the_input_code_is_the_encoder() -> None:
