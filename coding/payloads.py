@@ -36,7 +36,16 @@ def payload_parameters(code: Code) -> tuple[float, ...]:
     return ()
 
 
-def with_payload_parameters(code: WindowCode, parameters: Sequence[float]) -> WindowCode:
+def has_parameter_gradient(code: Code, like: Tensor) -> bool:
+    """Whether ``parameter_gradient`` has something to tell of ``code`` for values like ``like``."""
+    return (
+        isinstance(code, WindowCode)
+        and bool(payload_parameters(code))
+        and levels_of(code.table(), like.dtype, like.device) is not None
+    )
+
+
+def with_payload_parameters(code: Code, parameters: Sequence[float]) -> Code:
     """The same code with payloads of these ``parameters``, one for each of ``payload_parameters(code)``.
 
     What a payload falls by in a step is kept to factors between about 1 + 1e-6 and 64.
@@ -54,23 +63,23 @@ def with_payload_parameters(code: WindowCode, parameters: Sequence[float]) -> Wi
     return code.with_levels(tuple(levels))
 
 
-def parameter_gradient(code: WindowCode, values: Tensor, gradient: Tensor) -> Tensor:
+def parameter_gradient(code: Code, values: Tensor, gradient: Tensor) -> Tensor:
     """The gradient ``[n]`` by ``payload_parameters(code)``, given ``gradient`` by what ``values`` are decoded to.
 
     Both have any one shape. Every value keeps its spikes, and what they are worth changes; where a change of payloads
     moves a spike to another step, there is no derivative. Raises ``ConfigurationError`` while a parameter is to be
-    fitted, and ``ValueError`` for a code of too many trains to be held in a table.
+    fitted, and ``ValueError`` for a code without a table of its trains.
     """
-    levels = levels_of(code.table(), values.dtype, values.device)
+    levels = levels_of(code.table(), values.dtype, values.device) if isinstance(code, WindowCode) else None
     if levels is None:
-        raise ValueError(f"{code} has too many trains")
+        raise ValueError(f"{code} has no table of trains: it is no window code, or has too many")
     by_train = gradient.new_zeros(len(levels.values)).index_add_(0, levels.trains(values), gradient.reshape(-1))
     fired = (code.encode(levels.inside()) != 0).to(gradient.dtype)
     by_payload = (fired @ by_train).to("cpu", torch.float64)
     return by_payload @ _slopes(code)
 
 
-def _slopes(code: WindowCode) -> Tensor:
+def _slopes(code: Code) -> Tensor:
     """Derivatives ``[T, n]`` of payloads by parameters."""
     parameters, columns = payload_parameters(code), []
     for place in range(len(parameters)):
@@ -78,6 +87,8 @@ def _slopes(code: WindowCode) -> Tensor:
         for sign in (1.0, -1.0):
             moved = list(parameters)
             moved[place] += sign * _DISTANCE
-            ends.append(torch.tensor(with_payload_parameters(code, moved).table().payloads, dtype=torch.float64))
+            changed = with_payload_parameters(code, moved)
+            assert isinstance(changed, WindowCode)
+            ends.append(torch.tensor(changed.table().payloads, dtype=torch.float64))
         columns.append((ends[0] - ends[1]) / (2.0 * _DISTANCE))
     return torch.stack(columns, 1)

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from coding.levels import levels_of
-from coding.payloads import payload_parameters, with_payload_parameters
-from coding.window import WindowCode
+from coding.payloads import has_parameter_gradient, payload_parameters, with_payload_parameters
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 
@@ -57,7 +55,6 @@ class TrainedTensors(nn.Module):
         for node, parameters in self.payloads.items():
             code = self._codes[node]
             if not torch.equal(parameters, self._given[node]):
-                assert isinstance(code, WindowCode)
                 code = with_payload_parameters(code, parameters.tolist())
             network.recode(node, code)
 
@@ -79,11 +76,8 @@ def weights_of(network: SpikingNetwork) -> dict[str, Tensor]:
 
 def _is_free(network: SpikingNetwork, node: str) -> bool:
     population: Population = network.populations[node]
-    code = population.code
     asked = network.plan.code_for(population.name, node)
-    if asked.free_parameter is None or not isinstance(code, WindowCode):
-        return False
-    return levels_of(code.table(), population.scale.dtype, population.scale.device) is not None
+    return asked.free_parameter is not None and has_parameter_gradient(population.code, population.scale)
 
 
 def _parameters(code: Any) -> Tensor:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from coding.payloads import parameter_gradient
-from coding.window import WindowCode
 from snnconv.population import Population
 from snnconv.simulators.window import settled
 
@@ -97,7 +96,6 @@ def _activation_slope(population: Population, potential: Tensor) -> Tensor:
 def _by_payloads(population: Population, potential: Tensor, decoded: Tensor, gradient: Tensor) -> Tensor:
     """The gradient by the parameters of the code, given that by ``decoded`` values in units of the scale."""
     code = population.code
-    assert isinstance(code, WindowCode)
     sizes = population.coded_size(_activation_slope(population, potential) * potential)
     # Negative values are decoded to less than what their spikes carry: by how much, the values themselves tell.
     carried = code.quantize(sizes, counted=False).values
