@@ -80,12 +80,18 @@ class NorseNeuron:
             raise ConfigurationError(f"NorseNeuron takes a norse cell, got {type(self.cell).__name__}")
 
     def initial(self, like: Tensor) -> Any:
-        # norse asks for gradients on its default reset potential, a tensor that all cells share: leave it as it was.
-        shared = [each for each in getattr(self.cell, "p", None) or () if isinstance(each, Tensor)]
+        # norse asks for gradients on its default reset potential, a tensor that all cells share, and once it has them
+        # fails to move it to another device. Leave it as it was.
+        parameters = getattr(self.cell, "p", None) or ()
+        shared = [each for each in parameters if isinstance(each, Tensor) and each.is_leaf]
         asked = [each.requires_grad for each in shared]
-        state = self.cell.state_fallback(like)
-        for tensor, before in zip(shared, asked, strict=True):
-            tensor.requires_grad_(before)
+        try:
+            for tensor in shared:
+                tensor.requires_grad_(False)
+            state = self.cell.state_fallback(like)
+        finally:
+            for tensor, before in zip(shared, asked, strict=True):
+                tensor.requires_grad_(before)
         if "v" not in getattr(state, "_fields", ()):
             raise ConfigurationError(f"NorseNeuron: {type(self.cell).__name__} has no membrane potential 'v'")
         return state._replace(v=torch.full_like(like, self.initial_potential))

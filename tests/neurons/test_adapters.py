@@ -79,6 +79,7 @@ def test_a_simulation_leaves_the_default_tensors_that_norse_cells_share_as_they_
     before = {name: (value.item(), value.requires_grad) for name, value in tensors.items()}
     snn = snnconv.convert(network(), samples(), coding=Rate(4), neuron=NorseNeuron(cell))
     snn(samples(3))
+    NorseNeuron(cell).initial(torch.empty(2, device="meta"))
     assert {name: (value.item(), value.requires_grad) for name, value in tensors.items()} == before
     assert cell.p is not None and cell.p.v_reset is tensors["v_reset"]
 
