@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -55,7 +56,7 @@ def with_payload_parameters(code: Code, parameters: Sequence[float]) -> Code:
         return code.with_base(math.exp(falls[0]))
     if isinstance(code, TTFS):
         delay = min(max(parameters[1], 1.0 - code.steps), code.steps - 1.0)
-        return TTFS(code.steps, 1.0 / falls[0], delay, code.rounding)
+        return replace(code, tau=1.0 / falls[0], delay=delay)
     assert isinstance(code, TableSpike)
     levels = [1.0]
     for fall in falls:

@@ -114,9 +114,9 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
             f"a network whose input spikes cannot be exported: spikes of {network.plan.input.name} input are made "
             "outside the network; convert with the default input, a constant current"
         )
-    graph = network.complete_graph()
-    if any(node.op == "whole_input" for node in graph.nodes.values()):
+    if network.in_whole_numbers:
         raise ConfigurationError("the network is in whole numbers already: export the one that it was made of")
+    graph = network.complete_graph()
     graph = replace(graph, constants={name: tensor.cpu() for name, tensor in graph.constants.items()})
     shapes = {
         name: tuple(1 if size == -1 else size for size in shape)

@@ -133,6 +133,11 @@ class SpikingNetwork(nn.Module):
         return next(iter(self._scales.by_name().values()))
 
     @property
+    def in_whole_numbers(self) -> bool:
+        """Whether it is the twin of a network in whole numbers, which rounds its input."""
+        return any(node.op == "whole_input" for node in self.graph.nodes.values())
+
+    @property
     def learned(self) -> bool:
         """Whether it learned through its own spikes: its output neurons decide, and there is no original network."""
         output = self.graph.output

@@ -134,7 +134,7 @@ def _check(network: SpikingNetwork, format: str) -> None:
             f"input {next(iter(network.graph.inputs))} has one number a sample, which {format} cannot express; "
             "give it an axis of size 1"
         )
-    if any(node.op == "whole_input" for node in network.graph.nodes.values()):
+    if network.in_whole_numbers:
         raise ConfigurationError(
             f"an input that is rounded to whole numbers cannot be expressed in {format}; export the network that was "
             "quantised"

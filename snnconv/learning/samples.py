@@ -13,7 +13,7 @@ from torch import Tensor
 from snnconv.data.events import Events
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.encoders import Encoder
-from snnconv.sweep_file import option_text
+from snnconv.sweep_file import data_digest, option_text
 
 
 @runtime_checkable
@@ -78,13 +78,8 @@ class EncodedSamples:
         return self.encoder(self.values[positions], generator)
 
     def digest(self) -> str:
-        found = hashlib.blake2b(
-            f"{option_text('encoder', self.encoder, 'checkpoint')} {self.values.dtype}".encode(), digest_size=16
-        )
-        for tensor in (self.values, self.labels):
-            found.update(f"{list(tensor.shape)}".encode())
-            found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
+        encoder = option_text("encoder", self.encoder, "checkpoint")
+        return f"{encoder} {data_digest((self.values, self.labels), 'samples')}"
 
 
 class EventSamples:
@@ -167,11 +162,7 @@ class TrainSamples:
         return self.events[:, positions]
 
     def digest(self) -> str:
-        found = hashlib.blake2b(b"trains", digest_size=16)
-        for tensor in (self.events, self.wanted):
-            found.update(f"{list(tensor.shape)} {tensor.dtype}".encode())
-            found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
+        return data_digest((self.events, self.wanted), "trains")
 
 
 def as_tensor(values: Any, what: str) -> Tensor:

@@ -21,19 +21,6 @@ from snnconv.population import Population
 from snnconv.simulators.window import Window, WindowChunk, has_closed_form
 from snnconv.tally import class_scores
 
-
-def measure_densities(network: SpikingNetwork, batches: Iterable[Inputs]) -> None:
-    """Note the share of non-zero values of the network's own activations, and of its gates, over ``batches``."""
-    nodes = [name for name in network.densities if name not in network.graph.inputs]
-    active, total = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, 0)
-    for inputs in batches:
-        _, values = evaluate_graph(network.complete_graph(), inputs, keep=nodes)
-        for name in nodes:
-            active[name] += int((values[name] != 0).sum())
-            total[name] += values[name].numel()
-    network.densities |= {name: active[name] / total[name] for name in nodes}
-
-
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -55,6 +42,18 @@ def copy_of(network: SpikingNetwork) -> SpikingNetwork:
         network.held_out,
         network.tuned,
     )
+
+
+def measure_densities(network: SpikingNetwork, batches: Iterable[Inputs]) -> None:
+    """Note the share of non-zero values of the network's own activations, and of its gates, over ``batches``."""
+    nodes = [name for name in network.densities if name not in network.graph.inputs]
+    active, total = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, 0)
+    for inputs in batches:
+        _, values = evaluate_graph(network.complete_graph(), inputs, keep=nodes)
+        for name in nodes:
+            active[name] += int((values[name] != 0).sum())
+            total[name] += values[name].numel()
+    network.densities |= {name: active[name] / total[name] for name in nodes}
 
 
 def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None:
@@ -80,7 +79,7 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
             "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
             "train on"
         )
-    if any(node.op == "whole_input" for node in network.graph.nodes.values()):
+    if network.in_whole_numbers:
         raise ConfigurationError("a network in whole numbers cannot be tuned: tune first, and quantize the result")
     if not network.graph.parameters:
         raise ConfigurationError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from snnconv.detection.ground_truth import Truth
 from snnconv.detection.samples import Objects, Samples
 from snnconv.detection.shapes import draw_shapes
 from snnconv.detection.training import _rate
+from tests.interruption import stopped_at
 
 MICRO = """
 [net]
@@ -74,16 +74,6 @@ def trained(config: Path, data: Data | BoxDataset, **options: Any) -> tuple[Dark
 def same(a: DarknetNetwork, b: DarknetNetwork) -> bool:
     mine, other = a.state_dict(), b.state_dict()
     return a.seen == b.seen and all(torch.equal(mine[name], other[name]) for name in mine)
-
-
-def stopped_at(step: int) -> Any:
-    def progress(steps: range) -> Iterator[int]:
-        for number in steps:
-            if number == step:
-                raise KeyboardInterrupt
-            yield number
-
-    return progress
 
 
 # Learning

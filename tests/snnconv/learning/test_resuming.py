@@ -19,6 +19,7 @@ from snnconv.learning import (
     RateEncoder,
     train,
 )
+from tests.interruption import stopped_at
 from tests.snnconv.learning.training_runs import (
     falling,
     plateau,
@@ -26,7 +27,6 @@ from tests.snnconv.learning.training_runs import (
     sgd,
     small_network,
     small_samples,
-    stopped_at,
     trained,
 )
 

@@ -20,13 +20,13 @@ from snnconv.learning import (
     train,
 )
 from snnconv.learning.setting import schedule_text
+from tests.interruption import stopped_at
 from tests.snnconv.learning.training_runs import (
     NEURON,
     falling,
     sgd,
     small_network,
     small_samples,
-    stopped_at,
     trained,
 )
 

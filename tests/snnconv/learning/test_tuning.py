@@ -18,6 +18,7 @@ from snnconv.learning import ShiftAndFlip
 from snnconv.learning.trained_tensors import TrainedTensors, weights_of
 from snnconv.learning.tuned_network import copy_of, tuned_output
 from snnconv.learning.window_gradient import RULES
+from tests.interruption import stopped_at
 from tests.snnconv.learning.tuned_networks import (
     converted,
     disturbed,
@@ -180,15 +181,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path, stop: int) 
     options: dict[str, Any] = {"learning_rate": 1e-3, "batch": 18, "epochs": 4, "augmentation": ShiftAndFlip(1)}
     whole = tune(network, data, **options)
 
-    def interrupted(steps: range) -> Any:
-        for step in steps:
-            if step == stop:
-                raise KeyboardInterrupt
-            yield step
-
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        tune(network, data, checkpoint=path, progress=interrupted, **options)
+        tune(network, data, checkpoint=path, progress=stopped_at(stop), **options)
     resumed = tune(network, data, checkpoint=path, **options)
     assert same(whole, resumed)
     assert log_of(resumed).resumed == stop // 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,16 +47,6 @@ def trained(samples: SpikeSamples | None = None, **options: Any) -> tuple[Layere
 def same(a: LayeredNetwork, b: LayeredNetwork) -> bool:
     mine, other = a.state_dict(), b.state_dict()
     return all(torch.equal(mine[name], other[name]) for name in mine)
-
-
-def stopped_at(step: int) -> Any:
-    def progress(steps: range) -> Iterator[int]:
-        for number in steps:
-            if number == step:
-                raise KeyboardInterrupt
-            yield number
-
-    return progress
 
 
 def sgd(parameters: Any) -> torch.optim.Optimizer:

@@ -76,4 +76,4 @@ class SendingModel(ClockedModel):
 
     def respond(self, arriving: np.ndarray, step: int) -> np.ndarray | None:
         """The payloads of local ``step``; None for silence."""
-        raise NotImplementedError
+        raise NotImplementedError  # a hook: every model that runs has its own

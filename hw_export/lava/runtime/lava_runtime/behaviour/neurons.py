@@ -67,7 +67,7 @@ class _NeuronModel(SendingModel):
 
     def fire(self, step: int) -> np.ndarray | None:
         """The payloads of local ``step``, after integration; None for silence."""
-        raise NotImplementedError
+        raise NotImplementedError  # a hook: every model that runs has its own
 
 
 class _StreamModel(_NeuronModel):

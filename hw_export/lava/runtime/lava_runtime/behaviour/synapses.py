@@ -64,11 +64,11 @@ class _SynapseModel(PyLoihiProcessModel):
 
     def prepare(self) -> None:
         """Bring the weights into the form in which they are used."""
-        raise NotImplementedError
+        raise NotImplementedError  # a hook: every model that runs has its own
 
     def transmit(self, payload: np.ndarray) -> np.ndarray:
         """The currents that ``payload`` causes."""
-        raise NotImplementedError
+        raise NotImplementedError  # a hook: every model that runs has its own
 
 
 class _ConvModel(_SynapseModel):
