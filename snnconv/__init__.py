@@ -9,8 +9,8 @@ from snnconv.errors import StorageError as StorageError
 from snnconv.errors import UnsupportedModelError as UnsupportedModelError
 from snnconv.evaluation import Evaluation as Evaluation
 from snnconv.evaluation import evaluate as evaluate
-from snnconv.learning.tuning import TuningLog as TuningLog
 from snnconv.learning.tuning import tune as tune
+from snnconv.logs import TuningLog as TuningLog
 from snnconv.network import SpikingNetwork as SpikingNetwork
 from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
@@ -24,5 +24,4 @@ from snnconv.sweep import Sweep as Sweep
 from snnconv.sweep import sweep as sweep
 from snnconv.verification import Verification as Verification
 from snnconv.verification import verify as verify
-
-__version__ = "0.1.0"
+from snnconv.version import __version__ as __version__

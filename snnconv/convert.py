@@ -13,8 +13,9 @@ from coding.plan import as_plan
 from neurons import Negative, Neuron
 from snnconv.assembly import Options, assemble, calibrate
 from snnconv.judge import ClassJudge, Judge
+from snnconv.logs import Cost
 from snnconv.network import SpikingNetwork
-from snnconv.search import Cost, search
+from snnconv.search import search
 
 
 def convert(

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from snnconv.binding import bound, check_call
 from snnconv.data.batches import Inputs, batches
+from snnconv.decisions import UNDECIDED, decisions
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
-from snnconv.report import table
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.observers import SpikeCounter
-from snnconv.tally import UNDECIDED, Tally, decisions
+from snnconv.tally import Tally
+from snnconv.text import table
 from snnconv.tracing import evaluation_mode
 
 _LOGGER = logging.getLogger(__name__)

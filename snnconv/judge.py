@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from snnconv.tally import class_scores, decisions
+from snnconv.decisions import class_scores, decisions
 
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
 SAFETY = 1.25

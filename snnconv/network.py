@@ -15,6 +15,7 @@ from coding import Code, CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
 from neurons import ScoringNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
+from snnconv.decisions import decisions, spike_decisions
 from snnconv.errors import ConfigurationError
 from snnconv.gates import check_gates
 from snnconv.graph import Graph, Ref
@@ -28,11 +29,9 @@ from snnconv.report import network_report
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
-from snnconv.tally import decisions, spike_decisions
 
 if TYPE_CHECKING:
-    from snnconv.learning.tuning import TuningLog
-    from snnconv.search import SearchLog
+    from snnconv.logs import SearchLog, TuningLog
 
 
 class SpikingNetwork(nn.Module):

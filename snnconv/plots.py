@@ -10,8 +10,8 @@ from torch import Tensor
 
 from coding import Code
 from snnconv.errors import ConfigurationError
-from snnconv.report import code_text
 from snnconv.simulators.run import Run
+from snnconv.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
@@ -16,15 +15,14 @@ from snnconv.calibration import fitted_code, warn_of_silence
 from snnconv.errors import ConfigurationError
 from snnconv.interpreter import evaluate_graph
 from snnconv.judge import Judge
+from snnconv.logs import Cost, SearchLog, Trial
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
-from snnconv.report import code_text, table
 from snnconv.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import SpikeCounter
-
-Cost = Literal["energy", "spikes", "latency"]
+from snnconv.text import code_text
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
 #: a percentage point, and of many networks that are tried some keep the bound by luck.
@@ -33,42 +31,6 @@ FEW_DECISIONS = 100
 _BISECTIONS = 12
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A network that the search measured: expected loss in percentage points, and mean cost of one sample."""
-
-    codes: str
-    loss: float
-    spikes_per_neuron: float
-    latency: int
-    energy: float
-
-    def cost(self, kind: Cost) -> float:
-        """The cost that is to be kept low."""
-        return {"energy": self.energy, "spikes": self.spikes_per_neuron, "latency": float(self.latency)}[kind]
-
-
-@dataclass(frozen=True)
-class SearchLog:
-    """Every network that was tried, in order, and the number of the one that was chosen. Prints as a table."""
-
-    trials: tuple[Trial, ...]
-    chosen: int
-
-    def __str__(self) -> str:
-        rows = [
-            [
-                ("* " if number == self.chosen else "") + trial.codes,
-                f"{trial.loss:.2f}",
-                f"{trial.spikes_per_neuron:.3f}",
-                str(trial.latency),
-                f"{trial.energy * 1e6:.4g}",
-            ]
-            for number, trial in enumerate(self.trials)
-        ]
-        return table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
 
 
 def search(

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from snnconv.data.batches import batches
 from snnconv.network import SpikingNetwork
-from snnconv.report import table
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
+from snnconv.text import table
 
 if TYPE_CHECKING:
     from snnconv.simulators.window import WindowOf

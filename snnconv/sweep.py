@@ -6,68 +6,31 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.export import ExportedProgram
 
-import snnconv
 from coding import CodingPlan
 from coding.plan import as_plan
 from snnconv.calibration import collect
 from snnconv.capture import capture
 from snnconv.convert import convert
+from snnconv.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.evaluation import Evaluation, evaluate
 from snnconv.graph import Graph
-from snnconv.report import table
-from snnconv.sweep_file import SweepFile, broken, data_digest, graph_digest, option_text, read, weights_digest
+from snnconv.sweep_file import SweepFile, broken, read
 from snnconv.sweep_plot import plot
+from snnconv.sweep_results import COSTS, Cost, Measured
+from snnconv.text import table
 from snnconv.tracing import runnable
+from snnconv.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _logger = logging.getLogger(__name__)
-
-Cost = Literal["spikes", "latency", "energy"]
-#: What a configuration costs, by the name that a user gives it, and the figure of ``Measured`` that tells.
-COSTS: dict[Cost, str] = {"spikes": "spikes_per_neuron", "latency": "latency", "energy": "e3"}
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Figures of one configuration, as ``Evaluation`` defines them; ``code`` names the code of most populations.
-
-    ``latency`` is the mean number of time steps of a sample; energies are joules for one sample.
-    """
-
-    label: str
-    code: str
-    samples: int
-    steps: int
-    latency: float
-    accuracy: float | None
-    reference_accuracy: float | None
-    loss: float | None
-    standard_error: float | None
-    agreement: float
-    neurons: int
-    spikes_per_neuron: float
-    synops: float
-    e2: float
-    e2_reference: float
-    e3: float
-    e3_reference: float
-
-    @property
-    def quality(self) -> float:
-        """The accuracy, or the agreement where there are no targets; in percent."""
-        return self.agreement if self.accuracy is None else self.accuracy
-
-    def cost(self, cost: Cost) -> float:
-        """What a sample costs: spikes per neuron, time steps, or joules under model E3."""
-        return float(getattr(self, COSTS[cost]))
 
 
 @dataclass(frozen=True)
@@ -118,7 +81,7 @@ class Sweep:
         without spikes has no place on the logarithmic axis of spikes. Raises ``ConfigurationError`` without results or
         without matplotlib, ``StorageError`` where the file cannot be written.
         """
-        return plot(self, target)
+        return plot(self.results, {cost: self.pareto(cost) for cost in COSTS}, target)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -220,7 +183,7 @@ def _common(
     """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
     own = {key: value for key, value in sorted(_without_plan(options).items()) if key != "constants"}
     return {
-        "version of snnconv": snnconv.__version__,  # another one may choose other scales for the same codes
+        "version of snnconv": __version__,  # another one may choose other scales for the same codes
         "model": graph_digest(graph),
         "calibration": data_digest(calibration, "calibration"),
         "data set": data_digest(data, "data"),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.plots import COLOURS, QUIET, new_axes, plain
+from snnconv.sweep_results import Cost, Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from snnconv.sweep import Cost, Measured, Sweep
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PANELS: tuple[tuple[Cost, str], ...] = (
@@ -34,9 +33,13 @@ PLACES = (
 Box = tuple[float, float, float, float]
 
 
-def plot(sweep: Sweep, target: str | os.PathLike[str] | Sequence[Any] | None = None) -> Sequence[Axes]:
-    """Draw ``sweep``; see ``Sweep.plot``."""
-    if not sweep.results:
+def plot(
+    results: Sequence[Measured],
+    fronts: Mapping[Cost, Sequence[Measured]],
+    target: str | os.PathLike[str] | Sequence[Any] | None = None,
+) -> Sequence[Axes]:
+    """Draw ``results`` with the Pareto front of every cost; see ``Sweep.plot``."""
+    if not results:
         raise ConfigurationError("the sweep has no results to draw")
     file = os.fspath(target) if isinstance(target, (str, os.PathLike)) else None
     axes: Sequence[Any] = target if target is not None and not isinstance(target, (str, os.PathLike)) else _figure()
@@ -44,28 +47,28 @@ def plot(sweep: Sweep, target: str | os.PathLike[str] | Sequence[Any] | None = N
         got = len(axes) if hasattr(axes, "__len__") else type(axes).__name__
         raise ConfigurationError(f"a sweep is drawn on three axes, got {got}")
     for panel, (cost, title) in zip(axes, PANELS, strict=True):
-        _panel(panel, sweep, cost, title)
+        _panel(panel, results, fronts[cost], cost, title)
     lows, highs = zip(*(panel.get_ylim() for panel in axes), strict=True)
     for panel in axes:  # only the first axis is labelled, so all must mean the same
         panel.set_ylim(min(lows), max(highs))
-    first = sweep.results[0]
+    first = results[0]
     axes[0].set_ylabel("decides as the original (%)" if first.accuracy is None else "accuracy (%)")
-    _legend(axes[0], sweep)
+    _legend(axes[0], results)
     for panel, (cost, _) in zip(axes, PANELS, strict=True):
-        _label(panel, sweep, cost)
+        _label(panel, results, cost)
     if file is not None:
         _save(axes[0].figure, file)
     return axes
 
 
-def _legend(axes: Axes, sweep: Sweep) -> None:
+def _legend(axes: Axes, results: Sequence[Measured]) -> None:
     """What the broad line is, below on the right unless a point is there; then the layout of the figure is known."""
     figure: Any = axes.figure
     for place in ("lower right", "best"):
         legend = axes.legend(handles=axes.lines[:1], frameon=False, loc=place, fontsize=8)
         figure.figure.draw_without_rendering()  # a subfigure's figure is the whole one
         box = legend.get_window_extent()
-        if not any(box.contains(x, y) for x, y in _pixels(axes, sweep, "spikes")):
+        if not any(box.contains(x, y) for x, y in _pixels(axes, results, "spikes")):
             return
 
 
@@ -84,12 +87,12 @@ def _save(figure: Any, file: str) -> None:
         pyplot.close(figure)
 
 
-def _panel(axes: Axes, sweep: Sweep, cost: Cost, title: str) -> None:
+def _panel(axes: Axes, results: Sequence[Measured], best: Sequence[Measured], cost: Cost, title: str) -> None:
     """Points, Pareto front and original network of one panel; what costs nothing has no place on it."""
-    front = _costly(sweep.pareto(cost), cost)
+    front = _costly(best, cost)
     steps = axes.step([r.cost(cost) for r in front], [r.quality for r in front], where="post", color=QUIET, zorder=1)
     steps[0].set(linewidth=5.0, alpha=0.25, label="Pareto front", solid_capstyle="round")
-    for number, members in enumerate(families(sweep).values()):
+    for number, members in enumerate(families(results).values()):
         members = _costly(members, cost)
         for result in members:
             axes.plot(
@@ -105,9 +108,9 @@ def _panel(axes: Axes, sweep: Sweep, cost: Cost, title: str) -> None:
         ordered = sorted(members, key=lambda result: result.cost(cost))
         xs, ys = [r.cost(cost) for r in ordered], [r.quality for r in ordered]
         axes.plot(xs, ys, color=COLOURS[number % len(COLOURS)], linewidth=0.8, alpha=0.5, zorder=2)
-    _original(axes, sweep.results[0], cost)
+    _original(axes, results[0], cost)
     axes.margins(x=0.12, y=0.08)
-    if _costly(sweep.results, cost):
+    if _costly(results, cost):
         axes.set_xscale("log")
         _ticks(axes, cost)
     else:
@@ -144,10 +147,10 @@ def _ticks(axes: Axes, cost: Cost) -> None:
     axes.xaxis.set_major_formatter(EngFormatter("J") if cost == "energy" else FuncFormatter(lambda x, _: f"{x:g}"))
 
 
-def families(sweep: Sweep) -> dict[str, list[Measured]]:
+def families(results: Sequence[Measured]) -> dict[str, list[Measured]]:
     """Results by the code that they use, in order."""
     found: dict[str, list[Measured]] = {}
-    for result in sweep.results:
+    for result in results:
         found.setdefault(result.code, []).append(result)
     return found
 
@@ -163,14 +166,14 @@ def short_labels(members: Sequence[Measured]) -> list[str]:
     return [" ".join(own[shared:]) for own in words[:-1]] + [members[-1].label]
 
 
-def _label(axes: Axes, sweep: Sweep, cost: Cost) -> None:
+def _label(axes: Axes, results: Sequence[Measured], cost: Cost) -> None:
     """A label beside every point, where it covers least of the points and of the labels that are there already."""
     from matplotlib.patheffects import withStroke
 
-    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in _pixels(axes, sweep, cost)]
+    taken: list[Any] = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in _pixels(axes, results, cost)]
     legend = axes.get_legend()
     taken += [part.get_window_extent().extents for part in (*axes.texts, *([legend] if legend else []))]
-    for number, members in enumerate(families(sweep).values()):
+    for number, members in enumerate(families(results).values()):
         members = _costly(members, cost)
         for result, label in zip(members, short_labels(members), strict=True):
             text = axes.annotate(label, (result.cost(cost), result.quality), (0, 0), textcoords="offset points", size=8)
@@ -182,9 +185,9 @@ def _label(axes: Axes, sweep: Sweep, cost: Cost) -> None:
             taken.append(_placed(text, min(found, key=lambda item: item[0])[1]))
 
 
-def _pixels(axes: Axes, sweep: Sweep, cost: Cost) -> Sequence[Any]:
+def _pixels(axes: Axes, results: Sequence[Measured], cost: Cost) -> Sequence[Any]:
     """Where the points of a panel are in pixels."""
-    points = [(result.cost(cost), result.quality) for result in _costly(sweep.results, cost)]
+    points = [(result.cost(cost), result.quality) for result in _costly(results, cost)]
     return list(axes.transData.transform(points)) if points else []
 
 

@@ -13,10 +13,10 @@ from snnconv.errors import InputError
 from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
-from snnconv.report import table
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window import WindowOf
+from snnconv.text import table
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hw_export.integers import IntegerNetwork, IntegerPopulation
 from hw_export.limits import CORES, Cores, cores_of, memory_of
 from hw_export.ranges import Reach, reaches
 from neurons.whole_rule import StreamRule
-from snnconv.report import table
+from snnconv.text import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
 BUILT_IN_LIMIT = 2**17 - 1

@@ -17,9 +17,9 @@ from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
-from snnconv.report import table
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, SpikeCounter
+from snnconv.text import table
 
 #: Pictures that are simulated together.
 PIECE = 16

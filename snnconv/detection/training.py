@@ -16,9 +16,9 @@ from snnconv.detection.augmentation import Augmentation
 from snnconv.detection.darknet import DarknetNetwork
 from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
+from snnconv.digests import weights_digest
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.seeding import order_of_epoch, seeded
-from snnconv.sweep_file import weights_digest
 
 #: Part of the steps in which the learning rate rises, and what is left of it in the last step.
 _WARM_UP, _LAST_RATE = 0.05, 0.01

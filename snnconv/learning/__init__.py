@@ -29,5 +29,5 @@ from snnconv.learning.shift_and_flip import ShiftAndFlip as ShiftAndFlip
 from snnconv.learning.spiking import spiking_network as spiking_network
 from snnconv.learning.training import measure as measure
 from snnconv.learning.training import train as train
-from snnconv.learning.tuning import TuningLog as TuningLog
 from snnconv.learning.tuning import tune as tune
+from snnconv.logs import TuningLog as TuningLog

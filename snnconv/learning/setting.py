@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from snnconv.digests import option_text
 from snnconv.learning.losses import SpikeLoss
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
-from snnconv.sweep_file import option_text
 
 #: The argument that has a run kept, for what errors say to leave out.
 _FILE = "checkpoint"

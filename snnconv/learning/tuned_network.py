@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
+from snnconv.decisions import class_scores
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.input_range import InputRange
 from snnconv.interpreter import Handler, evaluate_graph
@@ -19,7 +20,6 @@ from snnconv.learning.window_gradient import Rule, tuned_window
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.simulators.window import Window, WindowChunk, has_closed_form
-from snnconv.tally import class_scores
 
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from snnconv.checkpoint import Checkpoint, Records, numbers_of
+from snnconv.digests import graph_digest, option_text
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.trained_tensors import TrainedTensors
 from snnconv.learning.tuned_network import check_tunable, copy_of, measure_densities, tuned_output
@@ -21,30 +21,15 @@ from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, response
 from snnconv.learning.tuning_samples import TuningSamples
 from snnconv.learning.whole_numbers import check_whole
 from snnconv.learning.window_gradient import RULES, Rule
+from snnconv.logs import TuningLog
 from snnconv.network import SpikingNetwork
 from snnconv.seeding import seeded
-from snnconv.sweep_file import graph_digest, option_text
 
 _LOGGER = logging.getLogger(__name__)
 #: Part of the steps in which the learning rate rises: the first gradients know little about their own size.
 _WARM_UP = 0.05
 #: Longest gradient of a step; longer ones are shortened.
 _LONGEST_GRADIENT = 1.0
-
-
-@dataclass(frozen=True)
-class TuningLog:
-    """How a tuning went: mean losses of every epoch, on training and on held-out samples.
-
-    ``initial_loss`` is that of the network given, on held-out samples. ``best_epoch`` counts from 1; 0 says that no
-    epoch came to less than it. ``resumed`` epochs were read from a checkpoint.
-    """
-
-    losses: tuple[float, ...]
-    held_out_losses: tuple[float, ...]
-    initial_loss: float
-    best_epoch: int
-    resumed: int
 
 
 @torch.enable_grad()

@@ -11,9 +11,9 @@ from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
 from snnconv.data.batches import IGNORED_TARGET, Inputs
+from snnconv.decisions import class_scores
 from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
-from snnconv.tally import class_scores
 
 #: What the output of a tuned network is compared with.
 Targets = Literal["decisions", "outputs", "labels", "populations"]

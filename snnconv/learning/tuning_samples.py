@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches
+from snnconv.decisions import class_scores
+from snnconv.digests import data_digest
 from snnconv.errors import InputError
 from snnconv.network import SpikingNetwork
 from snnconv.seeding import order_of_epoch
-from snnconv.sweep_file import data_digest
-from snnconv.tally import class_scores
 
 #: In place of an epoch's number, for the order that held-out samples are taken from.
 _DIVIDING = 2**31

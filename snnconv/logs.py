@@ -1,0 +1,61 @@
+"""Logs: what a search for codes tried, and how a tuning went; plain records that a network carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from snnconv.text import table
+
+Cost = Literal["energy", "spikes", "latency"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network that the search measured: expected loss in percentage points, and mean cost of one sample."""
+
+    codes: str
+    loss: float
+    spikes_per_neuron: float
+    latency: int
+    energy: float
+
+    def cost(self, kind: Cost) -> float:
+        """The cost that is to be kept low."""
+        return {"energy": self.energy, "spikes": self.spikes_per_neuron, "latency": float(self.latency)}[kind]
+
+
+@dataclass(frozen=True)
+class SearchLog:
+    """Every network that was tried, in order, and the number of the one that was chosen. Prints as a table."""
+
+    trials: tuple[Trial, ...]
+    chosen: int
+
+    def __str__(self) -> str:
+        rows = [
+            [
+                ("* " if number == self.chosen else "") + trial.codes,
+                f"{trial.loss:.2f}",
+                f"{trial.spikes_per_neuron:.3f}",
+                str(trial.latency),
+                f"{trial.energy * 1e6:.4g}",
+            ]
+            for number, trial in enumerate(self.trials)
+        ]
+        return table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
+
+
+@dataclass(frozen=True)
+class TuningLog:
+    """How a tuning went: mean losses of every epoch, on training and on held-out samples.
+
+    ``initial_loss`` is that of the network given, on held-out samples. ``best_epoch`` counts from 1; 0 says that no
+    epoch came to less than it. ``resumed`` epochs were read from a checkpoint.
+    """
+
+    losses: tuple[float, ...]
+    held_out_losses: tuple[float, ...]
+    initial_loss: float
+    best_epoch: int
+    resumed: int

@@ -1,0 +1,28 @@
+"""Text for people: tables, and codes with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from coding import Code
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows under a head, the first column flush left and the others flush right."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (head, *rows)
+    )
+
+
+def code_text(code: Code) -> str:
+    """A code with its parameters, short enough for a table."""
+    values = (getattr(code, field.name) for field in fields(code))
+    values = (f"{len(value)} levels" if isinstance(value, tuple) else value for value in values)
+    shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
+    return f"{code.name}({', '.join(shown)})"
