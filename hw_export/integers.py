@@ -1,22 +1,21 @@
-"""Integer networks: weights of 8 bits, whole thresholds, biases and payloads, as a neuromorphic machine holds them."""
+"""quantize(): a network in whole numbers, with as many bits for payloads and weights as membranes of 24 bits allow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 
 from hw_export.explicit import Connection, ExplicitNetwork, explicit
-from hw_export.maps import Array, whole_units
+from hw_export.integer_network import IntegerNetwork, IntegerOutput, IntegerPopulation, Per
+from hw_export.maps import Array
 from hw_export.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
 from neurons.whole_rule import Rule, StreamRule, TableRule, whole_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
-
-Per = Literal["channel", "population"]
 
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
@@ -27,76 +26,6 @@ _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 _FINE_SHARE = 0.7
 #: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
 _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
-
-
-@dataclass(frozen=True)
-class IntegerPopulation:
-    """Thresholds, initial potentials and biases of a population in whole numbers, broadcastable to its shape.
-
-    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were cut off at 127.
-    """
-
-    rule: Rule
-    threshold: Array
-    initial: Array
-    bias: Array
-    saturated: int = 0
-
-    @property
-    def scale(self) -> Array:
-        """The whole number that stands for the population's scale in its membrane, by channel."""
-        rule = self.rule
-        units = rule.resolution if isinstance(rule, TableRule) else 1.0 / rule.fraction
-        found: Array = self.threshold.reshape(-1) * units
-        return found
-
-
-@dataclass(frozen=True)
-class IntegerOutput:
-    """How a sum of whole numbers is read: times ``step`` (by channel), plus ``offset``, in the shape of the output."""
-
-    step: Array
-    offset: Array
-
-
-@dataclass(frozen=True)
-class IntegerNetwork:
-    """``explicit`` in whole numbers: connections with weights of 8 bits, populations, inputs and outputs, by node.
-
-    An input is divided by its step, rounded, and cut off at ``largest_input``.
-    """
-
-    explicit: ExplicitNetwork
-    per: Per
-    connections: tuple[Connection, ...]
-    populations: Mapping[str, IntegerPopulation]
-    outputs: Mapping[str, IntegerOutput]
-    input_steps: Mapping[str, float]
-    largest_input: int
-
-    @property
-    def network(self) -> SpikingNetwork:
-        """The network that was quantised."""
-        return self.explicit.network
-
-    @property
-    def steps(self) -> int:
-        """Time steps of one sample: of the stream, or the latency of the pipeline."""
-        timing, schedule = self.network.timing, self.network.plan.schedule
-        return timing.latency if timing is not None else int(getattr(schedule, "steps"))  # noqa: B009
-
-    def into(self, target: str) -> list[Connection]:
-        """Connections that end in ``target``."""
-        return [connection for connection in self.connections if connection.target == target]
-
-    def starts(self) -> Mapping[str, int]:
-        """First step of every population's window; empty for a stream."""
-        timing = self.network.timing
-        return {} if timing is None else timing.starts
-
-    def quantized_input(self, name: str, values: Array) -> Array:
-        """``values`` of the input ``name`` as the whole numbers that the network takes."""
-        return whole_units(values, self.input_steps[name], self.largest_input)
 
 
 def quantize(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hw_export.integer_network import IntegerNetwork
 from hw_export.maps import Array
 from neurons.whole_rule import Rule, TableRule
 from snnconv.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from hw_export.integers import IntegerNetwork
 
 #: Membranes and currents have 24 bits, one of them for the sign.
 MEMBRANE_LIMIT = 2**23 - 1

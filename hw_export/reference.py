@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_export.explicit import Gate
-from hw_export.integers import IntegerNetwork, IntegerPopulation
+from hw_export.integer_network import IntegerNetwork, IntegerPopulation
 from hw_export.maps import Array, Shape
 from neurons.whole_rule import StreamRule, TableRule
 

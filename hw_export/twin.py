@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw_export.integers import IntegerNetwork
+from hw_export.integer_network import IntegerNetwork
 from hw_export.maps import Array, Convolution, LinearMap, Sparse
 from neurons.whole_rule import TableRule
 from snnconv.errors import ConfigurationError

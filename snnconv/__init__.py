@@ -12,6 +12,7 @@ from snnconv.evaluation import evaluate as evaluate
 from snnconv.learning.tuning import tune as tune
 from snnconv.logs import TuningLog as TuningLog
 from snnconv.network import SpikingNetwork as SpikingNetwork
+from snnconv.network import load as load
 from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
 from snnconv.simulators import Confidence as Confidence
@@ -19,7 +20,6 @@ from snnconv.simulators import FirstSpike as FirstSpike
 from snnconv.simulators.run import Run as Run
 from snnconv.statistics import SpikeStatistics as SpikeStatistics
 from snnconv.statistics import spike_statistics as spike_statistics
-from snnconv.storage import load as load
 from snnconv.sweep import Sweep as Sweep
 from snnconv.sweep import sweep as sweep
 from snnconv.verification import Verification as Verification

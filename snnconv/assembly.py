@@ -31,7 +31,8 @@ from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
 from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.input_range import InputRange, range_of
-from snnconv.network import SpikingNetwork, gate_nodes
+from snnconv.network import SpikingNetwork
+from snnconv.network_base import gate_nodes
 from snnconv.observed import Observed
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator

@@ -18,7 +18,7 @@ from snnconv.decisions import UNDECIDED, decisions
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Stop, simulator_for
-from snnconv.simulators.observers import SpikeCounter
+from snnconv.simulators.recorders import SpikeCounter
 from snnconv.tally import Tally
 from snnconv.text import table
 from snnconv.tracing import evaluation_mode

@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import Any
 
 from snnconv.energy import Activity, Energy, energy
-from snnconv.network import SpikingNetwork
-from snnconv.simulators.observers import SpikeCounter
+from snnconv.network_base import NetworkBase
+from snnconv.simulators.recorders import SpikeCounter
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Measures:
 
 
 def measures(
-    network: SpikingNetwork,
+    network: NetworkBase,
     counter: SpikeCounter,
     steps: int,
     lengths: int,
@@ -93,7 +93,7 @@ def measures(
     }
 
 
-def _activity(network: SpikingNetwork, counter: SpikeCounter, spikes: float, synops: float, latency: float) -> Activity:
+def _activity(network: NetworkBase, counter: SpikeCounter, spikes: float, synops: float, latency: float) -> Activity:
     synapses, populations = network.synapses, network.populations
     streams = network.timing is None
     # A stream presents an analog input and updates every neuron at every step, a pipeline only while it may matter.

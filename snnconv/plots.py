@@ -10,13 +10,12 @@ from torch import Tensor
 
 from coding import Code
 from snnconv.errors import ConfigurationError
+from snnconv.network_base import NetworkBase
 from snnconv.simulators.run import Run
 from snnconv.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from snnconv.network import SpikingNetwork
 
 #: Colours that colour-blind readers tell apart (Okabe and Ito 2008).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -37,7 +36,7 @@ def raster(
     run: Run,
     populations: str | Sequence[str] | None = None,
     *,
-    network: SpikingNetwork | None = None,
+    network: NetworkBase | None = None,
     sample: int | None = 0,
     neurons: int = 20,
     axes: Axes | None = None,
@@ -77,7 +76,7 @@ def raster(
     return axes
 
 
-def _starts(run: Run, names: Sequence[str], network: SpikingNetwork | None) -> dict[str, int]:
+def _starts(run: Run, names: Sequence[str], network: NetworkBase | None) -> dict[str, int]:
     """The step at which the raster of every population begins."""
     missing = [name for name in names if name not in run.rasters]
     if missing or not names:

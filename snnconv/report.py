@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coding import CodingPlan
+from snnconv.network_base import NetworkBase
 from snnconv.text import code_text, table
 
-if TYPE_CHECKING:
-    from snnconv.network import SpikingNetwork
 
-
-def network_report(network: SpikingNetwork) -> str:
+def network_report(network: NetworkBase) -> str:
     """What became spiking: populations with their neurons, scales and fan-out, and what is approximate."""
     rows, notes = [], []
     synapses = network.synapses

@@ -21,7 +21,7 @@ from snnconv.network import SpikingNetwork
 from snnconv.population import Population
 from snnconv.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import SpikeCounter
+from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import code_text
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than

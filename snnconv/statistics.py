@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from snnconv.data.batches import batches
 from snnconv.network import SpikingNetwork
+from snnconv.network_base import NetworkBase
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
+from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.text import table
-
-if TYPE_CHECKING:
-    from snnconv.simulators.window import WindowOf
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def spike_statistics(
 class TrainObserver(Observer):
     """Folds spikes into statistics of trains as they come; of a train only its last spike is remembered."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: NetworkBase) -> None:
         self.network = network
         self.samples = 0
         self._batch = 0
@@ -178,7 +177,7 @@ class TrainObserver(Observer):
         self._last[node][samples] = last.masked_fill(spikes, t)
         self._in_burst[node][samples] = consecutive
 
-    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
         for t, payload in enumerate(window.payloads()):
             self.payload(node, t, payload, samples)
 

@@ -12,10 +12,11 @@ from snnconv.data.batches import batches
 from snnconv.errors import InputError
 from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
+from snnconv.network_base import NetworkBase
 from snnconv.population import Population
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
-from snnconv.simulators.window import WindowOf
+from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.text import table
 
 
@@ -104,7 +105,7 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
 class _Decoder(Observer):
     """Sum of the payloads of every population over time."""
 
-    def __init__(self, network: SpikingNetwork) -> None:
+    def __init__(self, network: NetworkBase) -> None:
         self.payloads: dict[str, Tensor] = {}
         self._samples = 0
 
@@ -116,7 +117,7 @@ class _Decoder(Observer):
             self.payloads[node] = room_for(payload, samples, self._samples)
         self.payloads[node][samples] += payload
 
-    def window(self, node: str, window: WindowOf, samples: Samples) -> None:
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
         code = window.population.code
         self.payload(node, 0, window.found.values * (code.steps // code.period), samples)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate
 from snnconv import Run, SpikingNetwork
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import SpikeCounter
+from snnconv.simulators.recorders import SpikeCounter
 from tests.networks import ZOO
 
 #: Every window code, with and without a limit on its spikes, and rate code filling a window.

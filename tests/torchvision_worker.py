@@ -12,7 +12,7 @@ from torch import nn
 import snnconv
 from coding import Rate
 from snnconv.simulators.clock import Clock
-from snnconv.simulators.observers import OutputRecorder
+from snnconv.simulators.recorders import OutputRecorder
 
 _DECLARED: list[torch.library.Library] = []
 

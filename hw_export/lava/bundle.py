@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-import snnconv
 from hw_export.explicit import Connection, Gate
-from hw_export.integers import IntegerNetwork, IntegerPopulation
+from hw_export.integer_network import IntegerNetwork, IntegerPopulation
 from hw_export.lava.report import runs_built_in
 from hw_export.maps import Array, Convolution, Dense, Sparse
 from hw_export.ranges import reaches
@@ -23,7 +22,7 @@ from hw_export.twin import spiking_network
 from neurons.whole_rule import TableRule
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.files import write_whole
-from snnconv.network import SpikingNetwork
+from snnconv.network import SpikingNetwork, load
 
 FORMAT, VERSION = "snnconv-lava", 1
 _MOST_BYTES = 2**31
@@ -81,7 +80,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
         saved = Path(folder, "network.snn")
         saved.write_bytes(content)
         try:
-            return snnconv.load(saved), manifest, arrays
+            return load(saved), manifest, arrays
         except StorageError as error:
             raise StorageError(f"{path}: the network in it cannot be read: {error}") from error
 

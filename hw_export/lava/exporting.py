@@ -10,7 +10,8 @@ from typing import Literal
 from torch import Tensor
 
 from hw_export.fidelity import fidelity
-from hw_export.integers import Per, quantize
+from hw_export.integer_network import Per
+from hw_export.integers import quantize
 from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
 from hw_export.ranges import MEMBRANE_LIMIT

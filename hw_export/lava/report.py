@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hw_export.fidelity import Fidelity
-from hw_export.integers import IntegerNetwork, IntegerPopulation
+from hw_export.integer_network import IntegerNetwork, IntegerPopulation
 from hw_export.limits import CORES, Cores, cores_of, memory_of
 from hw_export.ranges import Reach, reaches
 from neurons.whole_rule import StreamRule

@@ -13,8 +13,8 @@ import torch
 
 from hw_export.explicit import Connection
 from hw_export.maps import Array, Convolution, Shape
-from hw_export.nir.optional import imported
-from hw_export.nir.rate import RateNetwork, as_matrix, rate_network, strict_threshold
+from hw_export.optional import imported
+from hw_export.stream_rate import RateNetwork, as_matrix, rate_network, strict_threshold
 from snnconv.errors import ConfigurationError
 from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork

@@ -18,7 +18,8 @@ from snnconv.errors import ConfigurationError, InputError
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import Observer, Samples, SpikeCounter
+from snnconv.simulators.observers import Observer, Samples
+from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import table
 
 #: Pictures that are simulated together.

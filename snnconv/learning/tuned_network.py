@@ -19,7 +19,7 @@ from snnconv.learning.tuning_loss import Response, Targets
 from snnconv.learning.window_gradient import Rule, tuned_window
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
-from snnconv.simulators.window import Window, WindowChunk, has_closed_form
+from snnconv.simulators.window import Window, WindowChunk
 
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
@@ -69,7 +69,7 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
         )
     if torch.is_inference_mode_enabled():
         raise ConfigurationError("tuning needs gradients, and torch.inference_mode() forbids them: leave it first")
-    if not has_closed_form(network):
+    if not network.has_closed_form:
         raise ConfigurationError(
             "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "
             f"this network runs under {network.plan.schedule}: convert with a window code and schedule=Pipeline()"

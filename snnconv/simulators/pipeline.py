@@ -13,9 +13,8 @@ from snnconv.data.batches import Inputs
 from snnconv.interpreter import Environment, Handler
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
-from snnconv.simulators.chunk import Chunk
 from snnconv.simulators.observers import Observer
-from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.simulator import Chunk, Simulator
 
 #: Steps after which the ranks of trains are renumbered, so that they stay exact whole numbers in double precision.
 _RENUMBER = 16

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snnconv.errors import ConfigurationError
+from snnconv.network_base import NetworkBase
 from snnconv.simulators.clock import Clock
-from snnconv.simulators.observers import Observer, OutputRecorder, Rasters, SpikeCounter
+from snnconv.simulators.observers import Observer
+from snnconv.simulators.recorders import OutputRecorder, Rasters, SpikeCounter
 from snnconv.simulators.run import Run
 from snnconv.simulators.simulator import Simulator, Stop
-from snnconv.simulators.window import Window, has_closed_form
-
-if TYPE_CHECKING:
-    from snnconv.network import SpikingNetwork
-
+from snnconv.simulators.window import Window
 
 #: Simulators by name; they differ in how they compute, not in what.
 SIMULATORS: dict[str, type[Simulator]] = {Clock.name: Clock, Window.name: Window}
 
 
-def simulator_for(network: SpikingNetwork, name: str = "auto", **options: Any) -> Simulator:
+def simulator_for(network: NetworkBase, name: str = "auto", **options: Any) -> Simulator:
     """The simulator ``name`` for ``network``; "auto" takes the closed form where there is one.
 
     Raises ``ConfigurationError`` for an unknown name, and for a simulator that cannot run the network.
     """
     if name == "auto":
-        name = Window.name if has_closed_form(network) else Clock.name
+        name = Window.name if network.has_closed_form else Clock.name
     if name not in SIMULATORS:
         raise ConfigurationError(f"unknown simulator {name!r}; known: auto, {', '.join(SIMULATORS)}")
     return SIMULATORS[name](network, **options)
 
 
 def simulate(
-    network: SpikingNetwork,
+    network: NetworkBase,
     inputs: Any,
     *,
     simulator: str,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -13,10 +14,13 @@ from torch.utils._pytree import tree_map
 from coding import Concurrent
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.simulators.observers import Observer
+from snnconv.interpreter import Handler, laid_out
+from snnconv.network_base import NetworkBase
+from snnconv.operators.pooling import MaximumOperator
+from snnconv.population import Population
+from snnconv.simulators.observers import Observer, Samples
 
-if TYPE_CHECKING:
-    from snnconv.network import SpikingNetwork
+_logger = logging.getLogger(__name__)
 
 #: Decides which samples may stop: (decoded output, steps run) -> bool [N].
 Stop = Callable[[Any, int], Tensor]
@@ -33,7 +37,7 @@ class Simulator(ABC):
     together: ClassVar[int]
 
     def __init__(
-        self, network: SpikingNetwork, *, steps: int | None = None, stop: Stop | None = None, seed: int | None = None
+        self, network: NetworkBase, *, steps: int | None = None, stop: Stop | None = None, seed: int | None = None
     ) -> None:
         self.network = network
         schedule = network.plan.schedule
@@ -85,3 +89,45 @@ class Simulator(ABC):
         widest = max(population.neurons for population in self.network.populations.values())
         chunks = -(-samples * widest // self.together)
         return -(-samples // min(chunks, samples))  # of even length, so that none is too short to be worth it
+
+
+class Chunk(ABC):
+    """The samples from position ``first`` of a batch on, and what happens at populations and gates meanwhile."""
+
+    def __init__(self, simulator: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+        self.network, self.steps = simulator.network, simulator.steps
+        self.parts, self.observers = simulator.network.parts, observers
+        self.inputs = tuple(laid_out(tensor) for tensor in inputs)
+        count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        self.samples = torch.arange(first, first + count, device=inputs[0].device)
+
+    @abstractmethod
+    def run(self) -> tuple[Any, Tensor]:
+        """Decoded output of the samples and the time steps that each took."""
+
+    @abstractmethod
+    def population(self, node: str, population: Population) -> Handler:
+        """What stands at the node of a population."""
+
+    @abstractmethod
+    def gate(self, node: str, operator: MaximumOperator) -> Handler:
+        """What stands at a max pooling of spikes."""
+
+    def handlers(self) -> dict[str, Handler]:
+        """What stands at every population and gate."""
+        found = {node: self.population(node, population) for node, population in self.network.populations.items()}
+        return found | {node: self.gate(node, operator) for node, operator in self.parts.gates.items()}
+
+    @property
+    def positions(self) -> Samples:
+        """Where in the batch the samples are; everything, for a network without a batch axis."""
+        return slice(None) if self.network.batch_axis is None else self.samples
+
+    def normalized_input(self, position: int) -> Tensor:
+        """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that cuts it off."""
+        seen, values = self.network.input_ranges[position], self.inputs[position]
+        if not seen.covers(values):
+            _logger.warning(
+                "input %d leaves the range seen in calibration, and spikes cannot say so: it is cut off", position
+            )
+        return seen.normalize(values)

@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from coding import Quantized
 from coding.levels import memory_order
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.interpreter import Environment, Handler, Program
+from snnconv.network_base import NetworkBase
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
-from snnconv.simulators.chunk import Chunk
 from snnconv.simulators.observers import Observer
-from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.simulators.window_trains import PopulationWindow
 
 #: Neurons of a block that is settled at once.
 _BLOCK = 2**16
-
-
-@dataclass(frozen=True)
-class WindowOf:
-    """What one population does in its window: the values it integrated (normalised), and what becomes of them."""
-
-    population: Population
-    values: Tensor
-    found: Quantized
-
-    def payloads(self) -> Tensor:
-        """The train ``[T, ...]`` of the window, fired step by step."""
-        neuron, code = self.population.neuron, self.population.code
-        assert isinstance(neuron, WindowNeuron)
-        state = neuron.listen(self.values, neuron.initial(self.values), float(code.steps // code.period))
-        payloads = []
-        for t in range(code.steps):
-            payload, state = neuron.fire(state, t)
-            payloads.append(payload.clone())
-        return torch.stack(payloads)
-
-
-def has_closed_form(network: Any) -> bool:
-    """Whether every window of ``network`` is a function of its summed input that its neurons can tell at once."""
-    return (
-        network.timing is not None
-        and network.timing.closed
-        and all(
-            isinstance(population.neuron, WindowNeuron) and population.neuron.closed_form
-            for population in network.populations.values()
-        )
-    )
 
 
 class Window(Simulator):
@@ -63,9 +30,9 @@ class Window(Simulator):
     name: ClassVar[str] = "window"
     together: ClassVar[int] = 2**21
 
-    def __init__(self, network: Any, **options: Any) -> None:
+    def __init__(self, network: NetworkBase, **options: Any) -> None:
         super().__init__(network, **options)
-        if not has_closed_form(network):
+        if not network.has_closed_form:
             raise ConfigurationError(
                 "the window simulator needs a pipeline whose populations wait for their sources to end, and neurons "
                 f"with a closed form; this network runs under {network.plan.schedule}: use simulator='clock'"
@@ -126,7 +93,7 @@ class WindowChunk(Chunk):
                 current = current + population.broadcast(population.shift, current.dim())
             values = current * (1.0 / scale)
             found = neuron.window(values, self.counted or pooled)
-            window = WindowOf(population, values, found)
+            window = PopulationWindow(population, values, found)
             for observer in self.observers:
                 observer.window(node, window, self.positions)
             if pooled:

@@ -13,7 +13,7 @@ import snnconv
 from coding import TTFS, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.simulators import Clock, Window, simulator_for
-from snnconv.simulators.window import WindowOf
+from snnconv.simulators.window_trains import PopulationWindow
 from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
 from tests.pipelines import CODES, SHAPES, assert_simulators_agree
 
@@ -127,7 +127,7 @@ def decided_otherwise(network: snnconv.SpikingNetwork, x: Tensor) -> tuple[int, 
             current = arguments["self"] + population.broadcast(population.shift, arguments["self"].dim())
             values = current * (1.0 / population.broadcast_scale(current.dim()))
             found = population.neuron.window(values)  # type: ignore[attr-defined]
-            train = WindowOf(population, values, found).payloads()
+            train = PopulationWindow(population, values, found).payloads()
             assert torch.allclose(train.sum(0) * population.code.period / population.code.steps, found.values)
             other.append(int((train.sign() != raster.sign()).sum()))
             return raster.sum(0) * population.window_scale(raster.dim() - 1)

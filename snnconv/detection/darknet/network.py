@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
-from snnconv.detection.darknet.config import Config, read_config
+from snnconv.detection.darknet.config import Config
 from snnconv.detection.darknet.layers import Convolution
 from snnconv.detection.darknet.sections import MOST_WEIGHTS, Layer, Map, build, sources
-from snnconv.detection.darknet.weights import load_weights
 from snnconv.detection.heads import Head
 from snnconv.errors import ConfigurationError
 
@@ -68,25 +66,6 @@ class DarknetNetwork(nn.Module):
     def convolutions(self) -> dict[int, Convolution]:
         """The convolutions by the number of their layer, in order."""
         return {index: layer for index, layer in enumerate(self.layers) if isinstance(layer, Convolution)}
-
-
-def load_darknet(
-    config: str | os.PathLike[str],
-    weights: str | os.PathLike[str] | None = None,
-    *,
-    size: tuple[int, int] | None = None,
-    seed: int = 0,
-) -> DarknetNetwork:
-    """The detector in darknet's files, in eval mode; without ``weights`` they are random, fixed by ``seed``.
-
-    ``size`` replaces (height, width) of the input. Raises ``StorageError`` for files that cannot be read or do not
-    belong together, ``ConfigurationError`` for a description that is malformed or not supported, and for a size that
-    the network cannot take.
-    """
-    network = DarknetNetwork(read_config(config), size=size, seed=seed)
-    if weights is not None:
-        load_weights(network, weights)
-    return network
 
 
 def _layers_for(config: Config, size: tuple[int, int] | None) -> list[Layer]:

@@ -10,17 +10,14 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from snnconv.detection.darknet.network import DarknetNetwork
 from snnconv.errors import ModelError, StorageError
 from snnconv.files import write_whole
-
-if TYPE_CHECKING:
-    from snnconv.detection.darknet.network import DarknetNetwork
 
 _VERSION = struct.Struct("<3i")
 #: The version whose format is written.

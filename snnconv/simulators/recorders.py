@@ -1,0 +1,166 @@
+"""Recorders: spikes counted, and outputs and rasters kept, while a simulation runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from snnconv.network_base import NetworkBase
+from snnconv.simulators.observers import Observer, Samples, room_for
+from snnconv.simulators.window_trains import PopulationWindow
+
+
+class SpikeCounter(Observer):
+    """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
+
+    counts = True
+
+    def __init__(self, network: NetworkBase, *, by_step: bool = False) -> None:
+        self.network = network
+        #: Spikes of all populations at every step, over all samples; empty unless asked for.
+        self.by_step: list[float] = []
+        self._wants_steps = by_step
+        self.samples = 0
+        self.input_spikes = 0.0
+        #: State updates by population, over all samples; a pipeline reports them, a stream updates every neuron.
+        self.updates = dict.fromkeys(network.populations, 0.0)
+        self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
+        self._counts: dict[str, Tensor] = {}
+
+    def begin(self, samples: int) -> None:
+        self.samples += samples
+
+    def input(self, spikes: Tensor, position: int) -> None:
+        self.input_spikes += float(spikes.sum(dtype=torch.float64))
+        self._add(list(self.network.graph.inputs)[position], self._over_samples(spikes))
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
+        counts = self._over_samples(payload if self._unit[node] else payload.ne(0).to(payload.dtype))
+        self._add(node, counts)
+        if self._wants_steps:
+            self.by_step.extend([0.0] * (t + 1 - len(self.by_step)))
+            self.by_step[t] += float(counts.sum())
+
+    def gate(self, node: str, payload: Tensor) -> None:
+        self._add(node, self._over_samples(payload.ne(0).to(payload.dtype)))
+
+    def updated(self, node: str, neurons: int) -> None:
+        self.updates[node] += neurons
+
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
+        found, timing = window.found, self.network.timing
+        assert found.spikes is not None and found.updates is not None and timing is not None
+        self.updates[node] += timing.listens[node] * found.updates.numel() + float(
+            found.updates.sum(dtype=torch.float64)
+        )
+        self._add(node, self._over_samples(found.spikes))
+
+    def gated(self, node: str, spikes: Tensor) -> None:
+        self._add(node, self._over_samples(spikes))
+
+    def _over_samples(self, values: Tensor) -> Tensor:
+        return values.clone() if self.network.batch_axis is None else _over_samples(values)
+
+    def _add(self, node: str, counts: Tensor) -> None:
+        if node in self._counts:
+            self._counts[node] += counts
+        else:
+            self._counts[node] = counts.double()
+
+    def spikes(self) -> dict[str, float]:
+        """Spikes by population name, over all samples."""
+        return {
+            population.name: float(self._counts[node].sum(dtype=torch.float64)) if node in self._counts else 0.0
+            for node, population in self.network.populations.items()
+        }
+
+    def synops(self) -> dict[str, float]:
+        """Synaptic operations by where the spikes came from, over all samples."""
+        return self._weighted(self.network.synapses.fan_out)
+
+    def synops_by_layer(self) -> dict[str, float]:
+        """The same with every weighted operator between two populations counted by itself."""
+        return self._weighted(self.network.synapses.fan_out_by_layer)
+
+    def _weighted(self, fan_out: dict[str, Tensor]) -> dict[str, float]:
+        names = {node: population.name for node, population in self.network.populations.items()}
+        return {
+            names.get(node, node): float((counts.double().cpu() * fan_out[node]).sum())
+            for node, counts in self._counts.items()
+        }
+
+
+class OutputRecorder(Observer):
+    """The decoded output after every step."""
+
+    wants_output = True
+
+    def __init__(self) -> None:
+        self._steps: list[Any] = []
+        self._final: list[tuple[int, Any, Samples]] = []
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def output(self, t: int, output: Any, samples: Samples) -> None:
+        if t == len(self._steps):
+            self._steps.append(tree_map(lambda part: room_for(part, samples, self._samples), output))
+        for target, value in zip(_leaves(self._steps[t]), _leaves(output), strict=True):
+            target[samples] = value
+
+    def stopped(self, t: int, output: Any, samples: Samples) -> None:
+        self._final.append((t, output, samples))
+
+    def result(self) -> Any:
+        """Outputs ``[T, N, ...]`` in the nest of the network's output; a sample that stopped early keeps its last."""
+        for t, output, samples in self._final:
+            for step in self._steps[t + 1 :]:
+                for target, value in zip(_leaves(step), _leaves(output), strict=True):
+                    target[samples] = value
+        return tree_map(lambda *parts: torch.stack(parts), *self._steps)
+
+
+class Rasters(Observer):
+    """Payloads of chosen populations, ``[T, N, ...]``."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
+        steps = self._payloads.get(node)
+        if steps is None:
+            return
+        if t == len(steps):
+            steps.append(room_for(payload, samples, self._samples))
+        steps[t][samples] = payload
+
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
+        if node in self._payloads:
+            for t, payload in enumerate(window.payloads()):
+                self.payload(node, t, payload, samples)
+
+    def result(self, network: NetworkBase) -> dict[str, Tensor]:
+        """Rasters by population name."""
+        names = {node: population.name for node, population in network.populations.items()}
+        return {names[node]: torch.stack(steps) for node, steps in self._payloads.items()}
+
+
+def _over_samples(values: Tensor) -> Tensor:
+    """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
+    dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        return values.permute(0, 2, 3, 1).sum(0, dtype=dtype).permute(2, 0, 1)
+    return values.sum(0, dtype=dtype)
+
+
+def _leaves(nest: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(nest) if isinstance(leaf, Tensor)]

@@ -1,0 +1,32 @@
+"""What a population does in a whole window, and the spike train that it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coding import Quantized
+from neurons import WindowNeuron
+from snnconv.population import Population
+
+
+@dataclass(frozen=True)
+class PopulationWindow:
+    """What one population does in its window: the values it integrated (normalised), and what becomes of them."""
+
+    population: Population
+    values: Tensor
+    found: Quantized
+
+    def payloads(self) -> Tensor:
+        """The train ``[T, ...]`` of the window, fired step by step."""
+        neuron, code = self.population.neuron, self.population.code
+        assert isinstance(neuron, WindowNeuron)
+        state = neuron.listen(self.values, neuron.initial(self.values), float(code.steps // code.period))
+        payloads = []
+        for t in range(code.steps):
+            payload, state = neuron.fire(state, t)
+            payloads.append(payload.clone())
+        return torch.stack(payloads)
