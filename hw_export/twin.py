@@ -35,9 +35,10 @@ def spiking_network(integers: IntegerNetwork) -> SpikingNetwork:
     ranges = [type(seen)(*(end.cpu().double() for end in seen)) for seen in network.input_ranges]
     kept = {*graph.inputs, *graph.nodes}
     densities = {name: value for name, value in network.densities.items() if name in kept}
-    shapes = network.input_shapes
     held_out = [tuple(tensor.cpu().double() for tensor in inputs) for inputs in network.held_out]
-    return SpikingNetwork(graph, populations, network.plan, shapes, ranges, densities, held_out)
+    return network.with_(
+        graph=graph, populations=populations, input_ranges=ranges, densities=densities, held_out=held_out
+    )
 
 
 def _population(integers: IntegerNetwork, node: str) -> Population:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ from snnconv.operators.pooling import MaximumOperator
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
 from snnconv.synapses import Synapses, count_synapses
+
+N = TypeVar("N", bound="NetworkBase")
 
 
 class NetworkBase(nn.Module):
@@ -77,6 +79,44 @@ class NetworkBase(nn.Module):
             check_gates(graph, self.parts, populations, dict(spiking))
         self.requires_grad_(False)
         self.eval()
+
+    def with_(
+        self: N,
+        *,
+        graph: Graph | None = None,
+        constants: Mapping[str, Tensor] | None = None,
+        populations: Mapping[str, Population] | None = None,
+        plan: CodingPlan | None = None,
+        input_shapes: Sequence[tuple[int, ...]] | None = None,
+        input_ranges: Sequence[InputRange] | None = None,
+        densities: Mapping[str, float] | None = None,
+        held_out: Sequence[Inputs] | None = None,
+        tuned: bool | None = None,
+    ) -> N:
+        """A copy with tensors of its own and what is given replaced; everything else stays, flags and logs included.
+
+        The arguments are those of the constructor; ``constants`` are the weights and biases of ``graph``. Raises
+        ``ConfigurationError`` for codes and neurons that do not fit the schedule.
+        """
+        graph = self.complete_graph() if graph is None else graph
+        constants = graph.constants if constants is None else constants
+        populations = self.populations if populations is None else populations
+        input_ranges = self.input_ranges if input_ranges is None else input_ranges
+        copied = type(self)(
+            replace(graph, constants={name: _copy(tensor) for name, tensor in constants.items()}),
+            {
+                node: replace(population, scale=_copy(population.scale), shift=_copy(population.shift))
+                for node, population in populations.items()
+            },
+            self.plan if plan is None else plan,
+            self.input_shapes if input_shapes is None else input_shapes,
+            [InputRange(_copy(seen.low), _copy(seen.high)) for seen in input_ranges],
+            self.densities if densities is None else densities,
+            self.held_out if held_out is None else held_out,
+            self.tuned if tuned is None else tuned,
+        )
+        copied.search_log, copied.tuning_log = self.search_log, self.tuning_log
+        return copied
 
     def _timing(self, schedule: Pipeline) -> Timing:
         code = self.plan.input.code
@@ -214,6 +254,10 @@ class NetworkBase(nn.Module):
                 f"{purpose}: the network learned through its own spikes, so there is no original network to compare it "
                 "with; evaluate measures it against targets"
             )
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
 
 class _Tensors(nn.Module):

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import safetensors
 import safetensors.torch
@@ -18,11 +17,9 @@ from coding import SnnconvError
 from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.manifest import manifest_of, parsed, tensors_of
-from snnconv.network_base import NetworkBase
+from snnconv.network_base import N, NetworkBase
 
 FORMAT, VERSION = "snnconv", 3
-
-N = TypeVar("N", bound=NetworkBase)
 
 
 def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:

@@ -73,12 +73,4 @@ def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
                 f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"
             )
         changed[node] = replace(population, neuron=replace(neuron, reset="zero", initial_potential=0.0))
-    return SpikingNetwork(
-        network.complete_graph(),
-        changed,
-        network.plan,
-        network.input_shapes,
-        network.input_ranges,
-        network.densities,
-        network.held_out,
-    )
+    return network.with_(populations=changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.decisions import class_scores
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.input_range import InputRange
 from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.learning.tuning_loss import Response, Targets
 from snnconv.learning.window_gradient import Rule, tuned_window
@@ -23,25 +21,6 @@ from snnconv.simulators.window import Window, WindowChunk
 
 #: No code has parameters that want a gradient.
 NO_PAYLOADS: Mapping[str, Tensor] = MappingProxyType({})
-
-
-def copy_of(network: SpikingNetwork) -> SpikingNetwork:
-    """A network with the same graph, populations and plan, and tensors of its own."""
-    populations = {
-        node: replace(population, scale=population.scale.clone(), shift=population.shift.clone())
-        for node, population in network.populations.items()
-    }
-    graph = replace(network.graph, constants={name: tensor.clone() for name, tensor in network.constants.items()})
-    return SpikingNetwork(
-        graph,
-        populations,
-        network.plan,
-        network.input_shapes,
-        [InputRange(*(end.clone() for end in seen)) for seen in network.input_ranges],
-        network.densities,
-        network.held_out,
-        network.tuned,
-    )
 
 
 def measure_densities(network: SpikingNetwork, batches: Iterable[Inputs]) -> None:

@@ -16,7 +16,7 @@ from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.digests import graph_digest, option_text
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.trained_tensors import TrainedTensors
-from snnconv.learning.tuned_network import check_tunable, copy_of, measure_densities, tuned_output
+from snnconv.learning.tuned_network import check_tunable, measure_densities, tuned_output
 from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
 from snnconv.learning.tuning_samples import TuningSamples
 from snnconv.learning.whole_numbers import check_whole
@@ -95,7 +95,7 @@ def tune(
             f"{option_text('augmentation', augmentation, 'checkpoint')}, held out {held_out!r}, patience {patience}, "
             f"seed {seed}",
         }
-    tuned = copy_of(network)
+    tuned = network.with_()
     trained = TrainedTensors(tuned)
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
     file = Checkpoint(checkpoint, run)

@@ -16,7 +16,7 @@ from snnconv import ConfigurationError, InputError, StorageError, tune
 from snnconv.interpreter import evaluate_graph
 from snnconv.learning import ShiftAndFlip
 from snnconv.learning.trained_tensors import TrainedTensors, weights_of
-from snnconv.learning.tuned_network import copy_of, tuned_output
+from snnconv.learning.tuned_network import tuned_output
 from snnconv.learning.window_gradient import RULES
 from tests.interruption import stopped_at
 from tests.snnconv.learning.tuned_networks import (
@@ -69,7 +69,7 @@ def test_parameters_given_as_numbers_stay(code: Code) -> None:
 
 def test_better_bases_alone_come_nearer_to_the_original() -> None:
     """Neurons with a base that is wrong for their values: nothing else is trained."""
-    network = copy_of(converted(OneSpike(8)))
+    network = converted(OneSpike(8)).with_()
     for node, population in network.populations.items():
         assert isinstance(population.code, OneSpike)
         network.recode(node, population.code.with_base(2.0))
@@ -148,7 +148,7 @@ def test_a_tuned_network_knows_how_much_of_it_is_active() -> None:
 def test_codes_that_a_search_chose_are_tuned() -> None:
     network = snnconv.convert(model(), images(200, 0), coding="auto", max_loss=5.0)
     asked = [network.plan.code_for(population.name, node) for node, population in network.populations.items()]
-    assert TrainedTensors(copy_of(network)).payloads.keys() == {
+    assert TrainedTensors(network.with_()).payloads.keys() == {
         node for node, code in zip(network.populations, asked, strict=True) if code.free_parameter is not None
     }
     assert any(code.free_parameter is not None for code in asked)

@@ -15,7 +15,7 @@ from coding.payloads import payload_parameters, with_payload_parameters
 from coding.window import WindowCode
 from snnconv import SpikingNetwork
 from snnconv.learning.trained_tensors import TrainedTensors, weights_of
-from snnconv.learning.tuned_network import copy_of, tuned_output
+from snnconv.learning.tuned_network import tuned_output
 from snnconv.learning.window_gradient import RULES, Rule, tuned_window
 from snnconv.population import Population
 
@@ -45,7 +45,7 @@ def _converted(code: Code, slope: float, options: tuple[tuple[str, Any], ...]) -
 
 
 def converted(code: Code, slope: float = 0.0, **options: Any) -> SpikingNetwork:
-    return copy_of(_converted(code, slope, tuple(options.items())))
+    return _converted(code, slope, tuple(options.items())).with_()
 
 
 @cache
@@ -57,7 +57,7 @@ def _neuron(code: Code, slope: float) -> SpikingNetwork:
 
 def neurons(scale: float, shift: float = 0.0, code: Code | None = None, slope: float = 0.0) -> Population:
     """The population of a network with one neuron, of this scale and shift."""
-    network = copy_of(_neuron(code or FewSpike(3, base=2.0, spikes=2), slope))
+    network = _neuron(code or FewSpike(3, base=2.0, spikes=2), slope).with_()
     (population,) = network.populations.values()
     population.scale.fill_(scale).requires_grad_()
     population.shift.fill_(shift).requires_grad_()
@@ -136,7 +136,7 @@ def test_antlr_moves_the_spikes_that_there_are_and_creates_others() -> None:
 def test_code_parameters_get_the_slope_of_finite_differences(
     code: Code, slope: float, negative: Any, rule: Rule
 ) -> None:
-    network = copy_of(converted(code, slope, negative=negative)).double()
+    network = converted(code, slope, negative=negative).with_().double()
     trained = TrainedTensors(network)
     (node, *_), distance = network.populations, 1e-7
     population = network.populations[node]
@@ -191,7 +191,7 @@ def test_with_fine_levels_all_gradients_are_those_of_the_original(slope: float) 
     network = converted(code, slope, percentile=100.0).double()
     for population in network.populations.values():
         population.scale.mul_(2.0)  # no value is cut off
-    tuned, model = copy_of(network), Pooling(slope).double().eval()
+    tuned, model = network.with_(), Pooling(slope).double().eval()
     weights = weights_of(tuned)
     assert weights.keys() == dict(model.named_parameters()).keys()
     for tensor in weights.values():
@@ -206,7 +206,7 @@ def test_with_fine_levels_all_gradients_are_those_of_the_original(slope: float) 
 
 
 def test_populations_apart_get_no_gradient_from_those_behind_them() -> None:
-    network = copy_of(converted(OneSpike(4)))
+    network = converted(OneSpike(4)).with_()
     weights = weights_of(network)
     for tensor in weights.values():
         tensor.requires_grad_()
@@ -219,6 +219,6 @@ def test_populations_apart_get_no_gradient_from_those_behind_them() -> None:
 
 def test_a_copy_shares_no_tensor() -> None:
     network = converted(OneSpike(4))
-    copied = copy_of(network)
+    copied = network.with_()
     for one, other in zip(network.buffers(), copied.buffers(), strict=True):
         assert torch.equal(one, other) and (one.data_ptr() != other.data_ptr())

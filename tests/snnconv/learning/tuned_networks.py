@@ -11,7 +11,6 @@ import snnconv
 from coding import Code, OneSpike, Schedule
 from snnconv import SpikingNetwork
 from snnconv.learning import TuningLog
-from snnconv.learning.tuned_network import copy_of
 
 ONE_SPIKE = OneSpike(4)
 
@@ -52,7 +51,7 @@ def disturbed(code: Code = ONE_SPIKE) -> SpikingNetwork:
 
 def disturbed_copy(network: SpikingNetwork) -> SpikingNetwork:
     """A network that every epoch makes better: its neurons hear a current that the original's do not."""
-    network = copy_of(network)
+    network = network.with_()
     for population in network.populations.values():
         population.shift.add_(0.3 * population.scale)
     return network
