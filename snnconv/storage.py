@@ -25,8 +25,9 @@ from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.input_range import InputRange
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
+from snnconv.operators.roles import misplaced
 from snnconv.population import Population
-from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_parts
+from snnconv.sparse import from_parts, is_sparse, stored_values, to_parts
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
