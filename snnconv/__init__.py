@@ -1,20 +1,20 @@
 """snnconv converts trained PyTorch networks into spiking neural networks, and measures what comes out."""
 
+from snnconv.checking import preflight as preflight
 from snnconv.convert import convert as convert
 from snnconv.errors import ConfigurationError as ConfigurationError
 from snnconv.errors import InputError as InputError
 from snnconv.errors import ModelError as ModelError
 from snnconv.errors import SnnconvError as SnnconvError
 from snnconv.errors import StorageError as StorageError
-from snnconv.errors import UnsupportedModelError as UnsupportedModelError
 from snnconv.evaluation import Evaluation as Evaluation
 from snnconv.evaluation import evaluate as evaluate
 from snnconv.learning.tuning import tune as tune
 from snnconv.logs import TuningLog as TuningLog
 from snnconv.network import SpikingNetwork as SpikingNetwork
 from snnconv.network import load as load
-from snnconv.preflight import Preflight as Preflight
-from snnconv.preflight import preflight as preflight
+from snnconv.problems import Preflight as Preflight
+from snnconv.problems import UnsupportedModelError as UnsupportedModelError
 from snnconv.simulators import Confidence as Confidence
 from snnconv.simulators import FirstSpike as FirstSpike
 from snnconv.simulators.run import Run as Run

@@ -27,7 +27,7 @@ from snnconv.capture import capture
 from snnconv.channels import channel_axes
 from snnconv.correction import corrected
 from snnconv.data.batches import Inputs
-from snnconv.errors import ConfigurationError, ModelError, UnsupportedModelError
+from snnconv.errors import ConfigurationError, ModelError
 from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.input_range import InputRange, range_of
@@ -38,8 +38,9 @@ from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
-from snnconv.preflight import inspect
 from snnconv.probing import check_capture, prepared
+from snnconv.problems import UnsupportedModelError
+from snnconv.roles_report import inspect
 from snnconv.tracing import runnable
 
 

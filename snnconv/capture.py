@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
-from snnconv.errors import ModelError, UnsupportedModelError
+from snnconv.errors import ModelError
 from snnconv.graph import Argument, Graph, Node, Ref, Source
-from snnconv.preflight import Preflight, Problem
+from snnconv.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.sparse import canonical
 from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
 

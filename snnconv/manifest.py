@@ -20,8 +20,9 @@ from snnconv.input_range import InputRange
 from snnconv.network_base import NetworkBase
 from snnconv.operators import OPERATORS, Activation
 from snnconv.operators.activation import ActivationOperator
+from snnconv.operators.roles import misplaced
 from snnconv.population import Population
-from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_parts
+from snnconv.sparse import from_parts, is_sparse, stored_values, to_parts
 
 _REGISTRIES: dict[str, Mapping[str, type]] = {
     "code": CODES,

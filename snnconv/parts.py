@@ -10,7 +10,7 @@ from snnconv.graph import Graph, Node, refs_in
 from snnconv.interpreter import Program, resolve
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.preflight import classify
+from snnconv.operators.roles import classify
 
 
 @dataclass(frozen=True)

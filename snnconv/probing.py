@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snnconv.errors import ModelError, UnsupportedModelError
+from snnconv.errors import ModelError
 from snnconv.graph import Graph, Node, refs_in
 from snnconv.interpreter import Environment, Handler, Program, evaluate_graph
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.activation import ActivationOperator
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.preflight import Preflight, Problem, classify
+from snnconv.operators.roles import classify
+from snnconv.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.rewrite import normal_form
 from snnconv.tracing import evaluation_mode
 

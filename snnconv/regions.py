@@ -11,7 +11,7 @@ from torch import Tensor
 from snnconv.graph import Graph, Node, Ref, map_refs, refs_in
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.preflight import classify
+from snnconv.operators.roles import classify
 
 
 class Regions:

@@ -16,7 +16,7 @@ from snnconv.interpreter import evaluate_graph
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.activation import ActivationOperator, Clamp
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.preflight import classify
+from snnconv.operators.roles import classify
 from snnconv.sparse import canonical
 
 

@@ -1,4 +1,4 @@
-"""Sparse constants, such as the adjacency of a graph: one layout for all, where they may stand, and their parts."""
+"""Sparse constants, such as the adjacency of a graph: one layout for all, and the dense tensors they are stored as."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import ModelError, StorageError
-from snnconv.graph import Graph, Node
-from snnconv.operators import OPERATORS
-from snnconv.operators.affine import MatrixProduct
-from snnconv.operators.shape import Permute
 
 #: Tensors that a sparse matrix is stored as.
 _PARTS = ("indices", "values", "size")
@@ -42,21 +38,6 @@ def canonical(tensor: Tensor, name: str) -> Tensor:
     indices, values = coordinates.indices(), coordinates.values()
     kept = values != 0
     return _matrix(indices[:, kept], values[kept], (tensor.shape[0], tensor.shape[1]))
-
-
-def misplaced(graph: Graph) -> list[Node]:
-    """Nodes that take a sparse constant although they are no product with it, nor a transposition."""
-    sparse = {name for name, tensor in graph.constants.items() if is_sparse(tensor)}
-    found = []
-    for node in graph.nodes.values():
-        used = [name in sparse for name in node.refs()]
-        operator = OPERATORS.get(node.op)
-        if isinstance(operator, (MatrixProduct, Permute)):
-            if used and all(used):
-                sparse.add(node.name)
-        elif any(used):
-            found.append(node)
-    return found
 
 
 def to_parts(name: str, tensor: Tensor) -> dict[str, Tensor]:

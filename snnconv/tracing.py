@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from snnconv.binding import bound, call_arguments, check_call
-from snnconv.errors import InputError, ModelError, UnsupportedModelError
+from snnconv.errors import InputError, ModelError
 from snnconv.graph import Source
-from snnconv.preflight import Preflight, Problem
+from snnconv.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.sparse import stored_values
 
 _logger = logging.getLogger(__name__)

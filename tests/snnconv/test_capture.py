@@ -15,10 +15,11 @@ from torch import Tensor, nn
 import snnconv
 from coding import Rate
 from snnconv.capture import capture
-from snnconv.errors import ModelError, UnsupportedModelError
+from snnconv.errors import ModelError
 from snnconv.graph import Graph
 from snnconv.interpreter import evaluate_graph
-from snnconv.preflight import inspect
+from snnconv.problems import UnsupportedModelError
+from snnconv.roles_report import inspect
 
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)) - 0.5
 

@@ -14,7 +14,7 @@ from coding import Rate
 from snnconv import UnsupportedModelError, convert
 from snnconv.capture import capture
 from snnconv.operators import Role
-from snnconv.preflight import classify
+from snnconv.operators.roles import classify
 from tests.operators import Apply
 
 NOT_AFFINE: dict[str, tuple[Callable[[Tensor], Tensor], str, Role]] = {

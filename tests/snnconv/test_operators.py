@@ -16,7 +16,7 @@ from snnconv.capture import capture
 from snnconv.graph import Graph, Node, Ref
 from snnconv.interpreter import evaluate_graph, resolve
 from snnconv.operators import OPERATORS, Role, Spread, carried, first_signal
-from snnconv.preflight import classify
+from snnconv.operators.roles import classify
 from snnconv.regions import Regions
 from snnconv.rewrite import normal_form
 from snnconv.synapses import count_products

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 import snnconv
 from coding import Rate
 from snnconv.capture import capture
-from snnconv.errors import InputError, UnsupportedModelError
+from snnconv.errors import InputError
 from snnconv.interpreter import evaluate_graph
 from snnconv.operators import Role
+from snnconv.problems import UnsupportedModelError
 
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0))
 
