@@ -49,9 +49,9 @@ class CorrectiveIntegrateFire:
         return CorrectiveState(potential, torch.zeros_like(potential), None, None)
 
     def step(
-        self, current: Tensor, state: CorrectiveState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: CorrectiveState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, CorrectiveState]:
-        potential = integrate(state.potential, current, gain)
+        potential = integrate(state.potential, current, inverse_scale)
         payload, memory = self.code.fire(potential, t, state.memory, out=current)
         # The same firing rule on the mirrored potential, shifted so that its threshold of 1 lies at -margin.
         taken_back, negative_memory = self.code.fire((1.0 - self.margin) - potential, t, state.negative_memory)

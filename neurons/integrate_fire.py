@@ -56,8 +56,8 @@ class IntegrateFire:
         start = self.code.initial_potential if self.initial_potential is None else self.initial_potential
         return MembraneState(torch.full_like(like, start, requires_grad=False), None)
 
-    def listen(self, current: Tensor, state: MembraneState, gain: Tensor | float = 1.0) -> MembraneState:
-        return state._replace(potential=integrate(state.potential, current, gain))
+    def listen(self, current: Tensor, state: MembraneState, inverse_scale: Tensor | float = 1.0) -> MembraneState:
+        return state._replace(potential=integrate(state.potential, current, inverse_scale))
 
     def fire(self, state: MembraneState, t: int, out: Tensor | None = None) -> tuple[Tensor, MembraneState]:
         potential = state.potential
@@ -69,9 +69,9 @@ class IntegrateFire:
         return payload, MembraneState(potential, memory)
 
     def step(
-        self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: MembraneState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, MembraneState]:
-        return self.fire(self.listen(current, state, gain), t, out=current)
+        return self.fire(self.listen(current, state, inverse_scale), t, out=current)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         return self.code.quantize(values, counted)
