@@ -70,9 +70,9 @@ class SignedWindow:
         direction = torch.ones_like(potential).masked_fill_(negative, -1.0)
         share = torch.ones_like(potential).masked_fill_(negative, self._sensitivity)
         size = potential * direction * share + self.code.initial_potential
-        payload, memory = self.code.fire(size, t, memory)
+        payload, removed, memory = self.code.fire(size, t, memory)
         sign = torch.where(payload != 0, direction, sign)
-        potential.sub_(payload * direction / share)
+        potential.sub_(removed * direction / share)
         worth = direction.masked_fill_(negative, -self.negative_slope / self._sensitivity)
         return payload * worth, SignedWindowState(potential, memory, sign)
 

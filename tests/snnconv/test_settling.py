@@ -155,14 +155,13 @@ def assert_a_call_is_a_run(network: snnconv.SpikingNetwork, x: Tensor) -> None:
         assert same_bits(output, other), name
 
 
-@pytest.mark.parametrize("normalization", ["channel", "layer"])
-@pytest.mark.parametrize("bias_correction", [True, False])
+@pytest.mark.parametrize(("normalization", "bias_correction"), [("channel", True), ("layer", False)])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_call_gives_what_a_counted_run_gives_to_the_bit(
     network: str, normalization: Any, bias_correction: bool
 ) -> None:
     build, shape = NETWORKS[network]
-    x = draw(60, *shape, dtype=torch.float32)
+    x = draw(20, *shape, dtype=torch.float32)
     model = prepared(build, torch.float32)
     negatives: list[Negative | None] = ["graded", "imbalanced"] if network in ("leaky pool", "one channel") else [None]
     for negative in negatives:
@@ -183,7 +182,7 @@ def test_a_call_gives_what_a_counted_run_gives_to_the_bit(
 @pytest.mark.parametrize("code", CODES)
 def test_a_call_gives_what_a_counted_run_gives_with_every_code(code: str) -> None:
     build, shape = SHAPES["residual"]
-    x = draw(60, *shape, dtype=torch.float32)
+    x = draw(20, *shape, dtype=torch.float32)
     network = snnconv.convert(prepared(build, torch.float32), x, coding=CODES[code], schedule=Pipeline())
     assert_a_call_is_a_run(network, x)
 
