@@ -2,6 +2,7 @@
 
 from coding.burst import Burst as Burst
 from coding.code import Code as Code
+from coding.code import Fired as Fired
 from coding.code import Quantized as Quantized
 from coding.errors import ConfigurationError as ConfigurationError
 from coding.errors import InputError as InputError

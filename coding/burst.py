@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from coding.code import Code, Memory
+from coding.code import Code, Fired, Memory
 from coding.errors import ConfigurationError
 from coding.threshold import reaches
 
@@ -66,7 +66,7 @@ class Burst(Code):
     def initial_potential(self) -> float:
         return self.threshold / 2
 
-    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
         # The memory is the threshold itself, g * threshold.
         threshold = torch.full_like(potential, self.threshold) if memory is None else memory
         spikes = reaches(potential, threshold, out)
@@ -74,4 +74,4 @@ class Burst(Code):
         grown = threshold * self.gain
         if self.largest_gain is not None:
             grown = grown.clamp_(max=self.largest_gain * self.threshold)
-        return payload, grown.masked_fill_(payload == 0, self.threshold)
+        return Fired(payload, payload, grown.masked_fill_(payload == 0, self.threshold))

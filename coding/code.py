@@ -26,6 +26,19 @@ class Quantized(NamedTuple):
     updates: Tensor | None
 
 
+class Fired(NamedTuple):
+    """What membranes do at one step: the payload ``emitted``, what is ``removed`` from the potential, the new memory.
+
+    Payload and removal have the shape and dtype of the potential and are 0 where no spike is fired. They are one tensor
+    where a spike takes off what it carries, as in most codes; few-spike neurons of Stoeckl and Maass (2021) emit d(t)
+    and take off h(t). Neither is part of the memory, so both may be changed in place once they have been used.
+    """
+
+    emitted: Tensor
+    removed: Tensor
+    memory: Memory
+
+
 @dataclass(frozen=True)
 class Code(ABC):
     """Hyper-parameters of a neural code; everything else is a function of them.
@@ -85,11 +98,10 @@ class Code(ABC):
         return 1.0
 
     @abstractmethod
-    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
-        """The firing rule: the payload that membranes at ``potential`` emit at step ``t``, and the new memory.
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
+        """The firing rule: what membranes at ``potential`` emit at step ``t``, and what that takes off them.
 
-        ``potential`` has any shape and is not changed; the payload has its shape and dtype, 0 where no spike is fired.
-        ``out`` is storage that the payload may be written to.
+        ``potential`` has any shape and is not changed. ``out`` is storage that the payload may be written to.
         """
 
     def encode(self, values: Tensor) -> Tensor:
@@ -99,9 +111,9 @@ class Code(ABC):
         for t in range(self.steps):
             if t % self.period == 0:
                 potential = potential + values
-            payload, memory = self.fire(potential, t, memory)
-            potential = potential - payload
-            payloads.append(payload)
+            emitted, removed, memory = self.fire(potential, t, memory)
+            potential = potential - removed
+            payloads.append(emitted)
         return torch.stack(payloads)
 
     def decode(self, payloads: Tensor) -> Tensor:
@@ -115,8 +127,8 @@ class Code(ABC):
         memory: Memory = None
         for t in range(self.steps):
             updates += 1.0 if self.limit is None else spikes < self.limit
-            payload, memory = self.fire(potential, t, memory)
-            potential = potential - payload
-            total += payload
-            spikes += payload != 0
+            emitted, removed, memory = self.fire(potential, t, memory)
+            potential = potential - removed
+            total += emitted
+            spikes += emitted != 0
         return Quantized(total * (self.period / self.steps), spikes, updates)

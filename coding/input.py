@@ -209,5 +209,5 @@ class SpikeInput(InputCode):
         potential, memory = state
         if t % self.period == 0:
             potential = potential + values
-        payload, memory = self.spikes.fire(potential, t, memory)
-        return payload, (potential - payload, memory)
+        emitted, removed, memory = self.spikes.fire(potential, t, memory)
+        return emitted, (potential - removed, memory)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from coding.code import Code, Memory, Quantized
+from coding.code import Code, Fired, Memory, Quantized
 from coding.threshold import reaches
 
 
@@ -34,8 +34,9 @@ class Rate(Code):
     def initial_potential(self) -> float:
         return 0.5
 
-    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
-        return reaches(potential, 1.0, out), None
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
+        spikes = reaches(potential, 1.0, out)
+        return Fired(spikes, spikes, None)
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
         potential = values * self.steps + self.initial_potential

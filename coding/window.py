@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from coding.code import Code, Memory, Quantized
+from coding.code import Code, Fired, Memory, Quantized
 from coding.errors import ConfigurationError
 from coding.levels import WindowTable, levels_of
 from coding.threshold import reaches
@@ -36,7 +36,7 @@ class WindowCode(Code):
         payloads = _table(self).payloads
         return math.fsum(payloads[: self.limit])
 
-    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> tuple[Tensor, Memory]:
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
         table = _table(self)
         t %= self.steps
         if t == 0:
@@ -46,18 +46,22 @@ class WindowCode(Code):
             threshold: float | Tensor = table.thresholds[0][t]
             spikes = reaches(potential, threshold, out)
             if self.limit is None:
-                return spikes.mul_(payload), None
+                spikes.mul_(payload)
+                return Fired(spikes, spikes, None)
             if memory is not None:
                 spikes.mul_(memory)  # 1 while the only spike allowed has not been fired
             silent = 1.0 - spikes
-            return spikes.mul_(payload), silent if memory is None else silent.mul_(memory)
+            spikes.mul_(payload)
+            return Fired(spikes, spikes, silent if memory is None else silent.mul_(memory))
         # The memory counts the spikes fired; it selects the row of thresholds, and nothing reaches the row
         # behind the last, not even infinity.
         fired = torch.zeros(potential.shape, dtype=torch.int32, device=potential.device) if memory is None else memory
         column = [row[t] for row in table.thresholds] + [math.nan]
         thresholds = torch.tensor(column, dtype=potential.dtype, device=potential.device)
         spikes = reaches(potential, thresholds.index_select(0, fired.reshape(-1)).view(potential.shape), out)
-        return spikes * payload, fired + spikes.to(torch.int32)
+        count = fired + spikes.to(torch.int32)
+        spikes = spikes * payload
+        return Fired(spikes, spikes, count)
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
         levels = levels_of(_table(self), values.dtype, values.device)

@@ -221,17 +221,17 @@ class _Ends:
 
     def response(self, source: str, target: str) -> Callable[[Tensor], Tensor]:
         """Normalised currents that events (payloads in units of the source's scale) cause at ``target``."""
-        emitted, gain = self.emitted(source), self._gain(target)
+        emitted, inverse_scale = self.emitted(source), self._inverse_scale(target)
 
         def respond(events: Tensor) -> Tensor:
             sent = events * emitted
             if self._batched:
-                return self._arriving(source, target, sent, len(sent)) * gain
-            return torch.stack([self._arriving(source, target, each, 1) for each in sent]) * gain
+                return self._arriving(source, target, sent, len(sent)) * inverse_scale
+            return torch.stack([self._arriving(source, target, each, 1) for each in sent]) * inverse_scale
 
         return respond
 
-    def _gain(self, target: str) -> Tensor:
+    def _inverse_scale(self, target: str) -> Tensor:
         return 1.0 / self.emitted(target) if target in self._populations else torch.ones((), dtype=torch.float64)
 
     def _arriving(self, source: str, target: str, events: Tensor, width: int) -> Tensor:
@@ -272,7 +272,7 @@ class _Ends:
             if node.name in self._populations:
                 population, current = self._populations[node.name], arguments["self"]
                 current = current + population.broadcast(population.shift, current.dim()).cpu().double()
-                found[node.name] = self._sample(current * self._gain(node.name), node.name)
+                found[node.name] = self._sample(current * self._inverse_scale(node.name), node.name)
             elif node.name not in regions.stations:
                 values[node.name] = OPERATORS[node.op].evaluate(arguments)
                 if node.name in outputs:

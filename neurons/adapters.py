@@ -55,10 +55,12 @@ class SnntorchNeuron:
     def initial(self, like: Tensor) -> Tensor:
         return torch.full_like(like, self.initial_potential)
 
-    def step(self, current: Tensor, state: Tensor, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+    def step(
+        self, current: Tensor, state: Tensor, t: int, inverse_scale: Tensor | float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         # snntorch resets at the beginning of the next step, so a potential above threshold at step 0 would be reset
         # although no spike was emitted; initial potentials below 1 exclude that.
-        payload, potential = self.module(current * gain, state)
+        payload, potential = self.module(current * inverse_scale, state)
         return payload.to(current.dtype), potential  # snntorch's spikes are in single precision
 
 
@@ -96,7 +98,7 @@ class NorseNeuron:
             raise ConfigurationError(f"NorseNeuron: {type(self.cell).__name__} has no membrane potential 'v'")
         return state._replace(v=torch.full_like(like, self.initial_potential))
 
-    def step(self, current: Tensor, state: Any, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Any]:
-        payload, state = self.cell(current * gain, state)
+    def step(self, current: Tensor, state: Any, t: int, inverse_scale: Tensor | float = 1.0) -> tuple[Tensor, Any]:
+        payload, state = self.cell(current * inverse_scale, state)
         payload = payload.clone()  # some cells keep their spikes in the state, and a caller may change a payload
         return payload, state

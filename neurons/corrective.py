@@ -49,12 +49,18 @@ class CorrectiveIntegrateFire:
         return CorrectiveState(potential, torch.zeros_like(potential), None, None)
 
     def step(
-        self, current: Tensor, state: CorrectiveState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: CorrectiveState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, CorrectiveState]:
-        potential = integrate(state.potential, current, gain)
-        payload, memory = self.code.fire(potential, t, state.memory, out=current)
+        potential = integrate(state.potential, current, inverse_scale)
+        payload, removed, memory = self.code.fire(potential, t, state.memory, out=current)
         # The same firing rule on the mirrored potential, shifted so that its threshold of 1 lies at -margin.
-        taken_back, negative_memory = self.code.fire((1.0 - self.margin) - potential, t, state.negative_memory)
-        payload.sub_(torch.minimum(taken_back, state.emitted))
-        potential.sub_(payload)
+        mirrored = (1.0 - self.margin) - potential
+        asked, restored, negative_memory = self.code.fire(mirrored, t, state.negative_memory)
+        taken_back = torch.minimum(asked, state.emitted)
+        if removed is payload and restored is asked:
+            removed = payload.sub_(taken_back)
+        else:  # of a spike that is taken back in part, as large a share returns to the potential
+            removed = removed - restored * torch.where(asked > 0, taken_back / asked, 0.0)
+            payload.sub_(taken_back)
+        potential.sub_(removed)
         return payload, CorrectiveState(potential, state.emitted.add_(payload), memory, negative_memory)

@@ -57,14 +57,14 @@ class DoubleExponentialOutput:
         return DecidingState(self.neuron.initial(like), never, -never)
 
     def step(
-        self, current: Tensor, state: DecidingState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: DecidingState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, DecidingState]:
-        return self.biased_step(current, state, t, gain, None)
+        return self.biased_step(current, state, t, inverse_scale, None)
 
     def biased_step(
-        self, current: Tensor, state: DecidingState, t: int, gain: Tensor | float, bias: Tensor | None
+        self, current: Tensor, state: DecidingState, t: int, inverse_scale: Tensor | float, bias: Tensor | None
     ) -> tuple[Tensor, DecidingState]:
-        reached = self.neuron.integrated(current, state.synapses, gain, bias)
+        reached = self.neuron.integrated(current, state.synapses, inverse_scale, bias)
         spikes = reaches(reached.potential, 1.0, out=current)
         fired = spikes != 0
         new = fired & state.first.isinf()

@@ -76,22 +76,22 @@ class DoubleExponential:
         return SynapseState(torch.zeros_like(like, requires_grad=False), torch.zeros_like(like, requires_grad=False))
 
     def step(
-        self, current: Tensor, state: SynapseState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: SynapseState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, SynapseState]:
-        return self.biased_step(current, state, t, gain, None)
+        return self.biased_step(current, state, t, inverse_scale, None)
 
     def biased_step(
-        self, current: Tensor, state: SynapseState, t: int, gain: Tensor | float, bias: Tensor | None
+        self, current: Tensor, state: SynapseState, t: int, inverse_scale: Tensor | float, bias: Tensor | None
     ) -> tuple[Tensor, SynapseState]:
-        reached = self.integrated(current, state, gain, bias)
+        reached = self.integrated(current, state, inverse_scale, bias)
         spikes = reaches(reached.potential, 1.0, out=current)
         return spikes, erased(reached, spikes != 0)
 
     def integrated(
-        self, current: Tensor, state: SynapseState, gain: Tensor | float, bias: Tensor | None
+        self, current: Tensor, state: SynapseState, inverse_scale: Tensor | float, bias: Tensor | None
     ) -> SynapseState:
         """Current and potential before the reset; ``state`` is consumed."""
-        synaptic = integrate(state.current.mul_(self.current_decay), current, gain)
+        synaptic = integrate(state.current.mul_(self.current_decay), current, inverse_scale)
         potential = state.potential.mul_(self.potential_decay).add_(synaptic, alpha=self.gain)
         if bias is not None:
             potential.add_(self.gain * bias)

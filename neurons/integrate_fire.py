@@ -24,7 +24,7 @@ class MembraneState(NamedTuple):
 class IntegrateFire:
     """Integrate-and-fire neuron without leak (Rueckauer et al. 2017, eq. 2 to 5).
 
-    ``reset="subtract"`` takes the emitted payload off the potential, which keeps what exceeded the threshold;
+    ``reset="subtract"`` takes off the potential what the code removes, the payload as a rule, and keeps the rest;
     ``reset="zero"`` sets the potential to 0. ``initial_potential`` is the code's unless given: for rate code one half,
     which makes the spike count round to the nearest instead of down. Raises ``ConfigurationError`` for another reset or
     a potential outside [0, 1).
@@ -56,22 +56,22 @@ class IntegrateFire:
         start = self.code.initial_potential if self.initial_potential is None else self.initial_potential
         return MembraneState(torch.full_like(like, start, requires_grad=False), None)
 
-    def listen(self, current: Tensor, state: MembraneState, gain: Tensor | float = 1.0) -> MembraneState:
-        return state._replace(potential=integrate(state.potential, current, gain))
+    def listen(self, current: Tensor, state: MembraneState, inverse_scale: Tensor | float = 1.0) -> MembraneState:
+        return state._replace(potential=integrate(state.potential, current, inverse_scale))
 
     def fire(self, state: MembraneState, t: int, out: Tensor | None = None) -> tuple[Tensor, MembraneState]:
         potential = state.potential
-        payload, memory = self.code.fire(potential, t, state.memory, out=out)
+        emitted, removed, memory = self.code.fire(potential, t, state.memory, out=out)
         if self.reset == "subtract":
-            potential.sub_(payload)
+            potential.sub_(removed)
         else:
-            potential.masked_fill_(payload != 0, 0.0)
-        return payload, MembraneState(potential, memory)
+            potential.masked_fill_(emitted != 0, 0.0)
+        return emitted, MembraneState(potential, memory)
 
     def step(
-        self, current: Tensor, state: MembraneState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: MembraneState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, MembraneState]:
-        return self.fire(self.listen(current, state, gain), t, out=current)
+        return self.fire(self.listen(current, state, inverse_scale), t, out=current)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         return self.code.quantize(values, counted)

@@ -38,10 +38,10 @@ class Neuron(Protocol):
         """The state before step 0, for currents shaped, placed and typed as ``like``."""
         ...
 
-    def step(self, current: Tensor, state: State, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, State]:
+    def step(self, current: Tensor, state: State, t: int, inverse_scale: Tensor | float = 1.0) -> tuple[Tensor, State]:
         """Payload and next state after ``current`` arrived at step ``t`` of the population's own time.
 
-        ``gain`` (broadcastable) brings the current into normalised units: the inverse of the population's scale.
+        ``inverse_scale`` (broadcastable), one over the population's scale, brings the current into normalised units.
         ``state`` and ``current`` are consumed: their storage may be reused for the state and the payload returned. The
         payload is no part of the state, so the caller may change it.
         """
@@ -57,7 +57,7 @@ class WindowNeuron(Neuron, Protocol):
         """Whether ``window`` gives what ``fire`` would, step by step."""
         ...
 
-    def listen(self, current: Tensor, state: State, gain: Tensor | float = 1.0) -> State:
+    def listen(self, current: Tensor, state: State, inverse_scale: Tensor | float = 1.0) -> State:
         """The state after ``current`` arrived; ``state`` is consumed."""
         ...
 
@@ -75,7 +75,7 @@ class BiasedNeuron(Neuron, Protocol):
     """A neuron whose potential takes its population's shift; every other gets the shift as a current."""
 
     def biased_step(
-        self, current: Tensor, state: State, t: int, gain: Tensor | float, bias: Tensor | None
+        self, current: Tensor, state: State, t: int, inverse_scale: Tensor | float, bias: Tensor | None
     ) -> tuple[Tensor, State]:
         """``step`` with ``bias`` (normalised, broadcastable) for the potential."""
         ...
@@ -93,8 +93,8 @@ class ScoringNeuron(Neuron, Protocol):
         ...
 
 
-def integrate(potential: Tensor, current: Tensor, gain: Tensor | float) -> Tensor:
-    """Add ``gain * current`` to ``potential`` in place, in one pass over memory."""
-    if isinstance(gain, Tensor):
-        return potential.addcmul_(current, gain)
-    return potential.add_(current, alpha=gain)
+def integrate(potential: Tensor, current: Tensor, inverse_scale: Tensor | float) -> Tensor:
+    """Add ``inverse_scale * current`` to ``potential`` in place, in one pass over memory."""
+    if isinstance(inverse_scale, Tensor):
+        return potential.addcmul_(current, inverse_scale)
+    return potential.add_(current, alpha=inverse_scale)

@@ -63,14 +63,14 @@ class SignedIntegrateFire:
         return SignedState(potential, emitted, None, None)
 
     def step(
-        self, current: Tensor, state: SignedState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: SignedState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, SignedState]:
-        potential = integrate(state.potential, current, gain)
+        potential = integrate(state.potential, current, inverse_scale)
         # One firing rule serves both signs: the negative side is the mirrored potential, measured in its own units.
         charge = 1.0 if state.emitted is not None else 1.0 / self.negative_slope
-        fired, memory = self.code.fire(potential, t, state.memory, out=current)
-        negative, negative_memory = self.code.fire(potential / -charge, t, state.negative_memory)
-        potential.sub_(fired).add_(negative, alpha=charge)
+        fired, removed, memory = self.code.fire(potential, t, state.memory, out=current)
+        negative, restored, negative_memory = self.code.fire(potential / -charge, t, state.negative_memory)
+        potential.sub_(removed).add_(restored, alpha=charge)
         if state.emitted is None:
             payload = fired.sub_(negative, alpha=charge * self.negative_slope)
         else:

@@ -58,8 +58,10 @@ class SignedWindow:
         potential = torch.zeros_like(like, requires_grad=False)
         return SignedWindowState(potential, None, torch.zeros_like(potential))
 
-    def listen(self, current: Tensor, state: SignedWindowState, gain: Tensor | float = 1.0) -> SignedWindowState:
-        return state._replace(potential=integrate(state.potential, current, gain))
+    def listen(
+        self, current: Tensor, state: SignedWindowState, inverse_scale: Tensor | float = 1.0
+    ) -> SignedWindowState:
+        return state._replace(potential=integrate(state.potential, current, inverse_scale))
 
     def fire(self, state: SignedWindowState, t: int, out: Tensor | None = None) -> tuple[Tensor, SignedWindowState]:
         potential, memory, sign = state
@@ -68,16 +70,16 @@ class SignedWindow:
         direction = torch.ones_like(potential).masked_fill_(negative, -1.0)
         share = torch.ones_like(potential).masked_fill_(negative, self._sensitivity)
         size = potential * direction * share + self.code.initial_potential
-        payload, memory = self.code.fire(size, t, memory)
+        payload, removed, memory = self.code.fire(size, t, memory)
         sign = torch.where(payload != 0, direction, sign)
-        potential.sub_(payload * direction / share)
+        potential.sub_(removed * direction / share)
         worth = direction.masked_fill_(negative, -self.negative_slope / self._sensitivity)
         return payload * worth, SignedWindowState(potential, memory, sign)
 
     def step(
-        self, current: Tensor, state: SignedWindowState, t: int, gain: Tensor | float = 1.0
+        self, current: Tensor, state: SignedWindowState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, SignedWindowState]:
-        return self.fire(self.listen(current, state, gain), t)
+        return self.fire(self.listen(current, state, inverse_scale), t)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         seen = leaky_relu(values, self._sensitivity)

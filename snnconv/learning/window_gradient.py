@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coding.payloads import parameter_gradient
 from snnconv.population import Population
-from snnconv.simulators.window import settled
+from snnconv.settling import decode, normalise
 
 #: How the derivative of a window's decoded value q by the normalised potential v is taken.
 Rule = Literal["activation", "timing", "antlr"]
@@ -51,7 +51,7 @@ class _Window(torch.autograd.Function):
         population: Population,
         rule: Rule,
     ) -> Tensor:
-        decoded = settled(population, current)
+        decoded = decode(population, current)
         context.save_for_backward(current, scale, shift, decoded)
         context.population, context.rule = population, rule
         return decoded
@@ -60,19 +60,18 @@ class _Window(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         current, scale, shift, decoded = context.saved_tensors
         population, rule = context.population, context.rule
-        dims = current.dim()
-        gain = 1.0 / population.broadcast(scale, dims)
-        potential = torch.addcmul(population.broadcast(shift, dims) * gain, current, gain)
-        slope = _slope(population, potential, decoded * gain, rule)
+        inverse_scale = 1.0 / population.broadcast(scale, current.dim())
+        potential = normalise(population, current)
+        slope = _slope(population, potential, decoded * inverse_scale, rule)
         to_current = gradient * slope
         wanted = context.needs_input_grad
         to_scale = to_shift = to_payloads = None
         if wanted[1]:
-            to_scale = _by_channel(gradient * decoded * gain - to_current * potential, population, scale)
+            to_scale = _by_channel(gradient * decoded * inverse_scale - to_current * potential, population, scale)
         if wanted[2]:
             to_shift = _by_channel(to_current, population, shift)
         if wanted[3]:
-            to_payloads = _by_payloads(population, potential, decoded * gain, gradient / gain)
+            to_payloads = _by_payloads(population, potential, decoded * inverse_scale, gradient / inverse_scale)
         return to_current if wanted[0] else None, to_scale, to_shift, to_payloads, None, None
 
 

@@ -80,7 +80,9 @@ class PipelineChunk(Chunk):
                 current = current + population.broadcast(population.shift, current.dim())
                 neuron = population.neuron
                 assert isinstance(neuron, WindowNeuron)
-                self.states[node] = neuron.listen(current, neuron.initial(current), self._gain(population, current))
+                self.states[node] = neuron.listen(
+                    current, neuron.initial(current), self._inverse_scale(population, current)
+                )
                 self.fired[node] = torch.zeros_like(current)
                 return _silence(current)
 
@@ -93,7 +95,7 @@ class PipelineChunk(Chunk):
                 self.silence[node.name] = _silence(environment[node.name])
         self.total = {name: environment[name] for name in parts.frontier}
 
-    def _gain(self, population: Population, current: Tensor) -> Tensor:
+    def _inverse_scale(self, population: Population, current: Tensor) -> Tensor:
         return 1.0 / population.window_scale(current.dim())
 
     def _encoded(self, active: Sequence[str]) -> Mapping[str, Tensor]:
@@ -127,7 +129,7 @@ class PipelineChunk(Chunk):
                 observer.updated(node, able)
             if node in self.live.listening:
                 current = arguments["self"]
-                self.states[node] = neuron.listen(current, self.states[node], self._gain(population, current))
+                self.states[node] = neuron.listen(current, self.states[node], self._inverse_scale(population, current))
             if self.t < start:
                 return self.silence[node]
             payload, self.states[node] = neuron.fire(self.states[node], self.t - start)

@@ -111,16 +111,18 @@ class StreamChunk(Chunk):
                 scale = population.broadcast_scale(current.dim())
                 self.scales[node] = (scale, 1.0 / scale)
                 self.states[node] = neuron.initial(current)
-            scale, gain = self.scales[node]
+            scale, inverse_scale = self.scales[node]
             current = current if own_current else current.clone()
             shifting = shifted and self.t % self.period == 0
             shift = population.broadcast(population.shift, current.dim()) if shifting else None
             if shift is not None and biased is not None:
-                payload, self.states[node] = biased.biased_step(current, self.states[node], self.t, gain, shift * gain)
+                payload, self.states[node] = biased.biased_step(
+                    current, self.states[node], self.t, inverse_scale, shift * inverse_scale
+                )
             else:
                 if shift is not None:
                     current += shift
-                payload, self.states[node] = neuron.step(current, self.states[node], self.t, gain)
+                payload, self.states[node] = neuron.step(current, self.states[node], self.t, inverse_scale)
             for observer in observers:
                 observer.payload(node, self.t, payload, self.positions)
             return payload.mul_(scale)

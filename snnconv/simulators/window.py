@@ -8,20 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from coding.levels import memory_order
-from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.interpreter import Environment, Handler, Program
 from snnconv.network_base import NetworkBase
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.population import Population
+from snnconv.settling import decode, settle
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
-
-#: Neurons of a block that is settled at once.
-_BLOCK = 2**16
 
 
 class Window(Simulator):
@@ -80,28 +76,20 @@ class WindowChunk(Chunk):
         return encoded
 
     def population(self, node: str, population: Population) -> Handler:
-        neuron, pooled = population.neuron, node in self.parts.pooled
-        shifted = bool(population.shift.any())
-        assert isinstance(neuron, WindowNeuron)
+        pooled = node in self.parts.pooled
 
-        def settle(arguments: Mapping[str, Any]) -> Tensor:
-            current = arguments["self"]
+        def fire(arguments: Mapping[str, Any]) -> Tensor:
             if not (self.observers or pooled):
-                return settled(population, current)
-            scale = population.broadcast_scale(current.dim())
-            if shifted:
-                current = current + population.broadcast(population.shift, current.dim())
-            values = current * (1.0 / scale)
-            found = neuron.window(values, self.counted or pooled)
-            window = PopulationWindow(population, values, found)
+                return decode(population, arguments["self"])
+            windows = settle(population, arguments["self"], self.counted or pooled)
             for observer in self.observers:
-                observer.window(node, window, self.positions)
+                observer.window(node, PopulationWindow(population, windows.values, windows.found), self.positions)
             if pooled:
-                assert found.spikes is not None
-                self.potentials[node], self.spikes[node] = current, found.spikes
-            return found.values * scale
+                assert windows.found.spikes is not None
+                self.potentials[node], self.spikes[node] = windows.current, windows.found.spikes
+            return windows.decoded
 
-        return settle
+        return fire
 
     def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
@@ -124,33 +112,3 @@ class WindowChunk(Chunk):
             return operator.select(keys, arguments["self"])
 
         return gate
-
-
-def settled(population: Population, current: Tensor) -> Tensor:
-    """What a population's window decodes to for ``current``, in blocks that stay in a processor's cache."""
-    neuron, axis = population.neuron, population.channel_axis
-    assert isinstance(neuron, WindowNeuron)
-    if 0 in current.stride():
-        current = current.contiguous()
-    order = memory_order(current)
-    innermost = axis is not None and order[-1] == axis % current.dim()
-    if axis is not None and not innermost:
-        blocks, scale, shift = [(current, torch.empty_like(current))], *_broadcast(population, current.dim())
-        result = blocks[0][1]
-    else:
-        result = torch.empty_like(current)
-        width = current.shape[axis] if axis is not None else 1
-        rows = max(1, _BLOCK // width)
-        sources = torch.split(current.permute(order).reshape(-1, width), rows)
-        targets = torch.split(result.permute(order).view(-1, width), rows)
-        blocks, (scale, shift) = list(zip(sources, targets, strict=True)), (population.scale, population.shift)
-    gain = 1.0 / scale
-    offset = shift * gain
-    for block, target in blocks:
-        found = neuron.window(torch.addcmul(offset, block, gain), counted=False)
-        torch.mul(found.values, scale, out=target)
-    return result
-
-
-def _broadcast(population: Population, dims: int) -> tuple[Tensor, Tensor]:
-    return population.broadcast_scale(dims), population.broadcast(population.shift, dims)

@@ -24,7 +24,8 @@ class PopulationWindow:
         """The train ``[T, ...]`` of the window, fired step by step."""
         neuron, code = self.population.neuron, self.population.code
         assert isinstance(neuron, WindowNeuron)
-        state = neuron.listen(self.values, neuron.initial(self.values), float(code.steps // code.period))
+        # As ``Code.quantize`` takes them: multiplied first, so that both round alike.
+        state = neuron.listen(self.values * (code.steps // code.period), neuron.initial(self.values))
         payloads = []
         for t in range(code.steps):
             payload, state = neuron.fire(state, t)

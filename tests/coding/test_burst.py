@@ -137,7 +137,7 @@ def test_an_input_is_presented_again_when_a_value_of_one_has_been_fired(code: Bu
     potential, memory = torch.ones(1, dtype=torch.float64), None
     for _ in range(steps):
         assert float(potential) >= code.threshold  # still something to fire
-        payload, memory = code.fire(potential, 0, memory)
+        payload, _, memory = code.fire(potential, 0, memory)
         potential = potential - payload
     assert float(potential) == 0.0
     assert code.presentation == steps
@@ -146,7 +146,7 @@ def test_an_input_is_presented_again_when_a_value_of_one_has_been_fired(code: Bu
 def test_firing_changes_neither_potential_nor_memory() -> None:
     potential, memory = torch.tensor([0.05, 0.2, 0.6]), torch.tensor([0.125, 0.25, 0.5])
     copies = potential.clone(), memory.clone()
-    payload, grown = Burst().fire(potential, 3, memory)
+    payload, _, grown = Burst().fire(potential, 3, memory)
     assert torch.equal(potential, copies[0]) and torch.equal(memory, copies[1])
     assert payload.tolist() == [0.0, 0.0, 0.5]
     assert grown is not None and grown.tolist() == [0.125, 0.125, 1.0]

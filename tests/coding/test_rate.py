@@ -87,7 +87,7 @@ def test_encoding_leaves_the_values_as_they_are() -> None:
 def test_firing_leaves_the_potential_as_it_is() -> None:
     potential = torch.tensor([-1.0, 0.5, 1.0, 2.5])
     before = potential.clone()
-    payload, _ = Rate(4).fire(potential, 0, None)
+    payload, _, _ = Rate(4).fire(potential, 0, None)
     assert torch.equal(potential, before)
     assert payload.tolist() == [0.0, 0.0, 1.0, 1.0]
 
@@ -129,6 +129,6 @@ def test_the_spikes_of_a_window_fill_its_first_steps() -> None:
     code, values = Rate(10), torch.linspace(0, 1, 41, dtype=torch.float64)
     potential, counts = values * 10 + 0.5, code.quantize(values).spikes
     for t in range(10):
-        payload, _ = code.fire(potential, t, None)
+        payload, _, _ = code.fire(potential, t, None)
         potential = potential - payload
         assert counts is not None and torch.equal(payload, (counts > t).double())

@@ -46,7 +46,7 @@ def test_a_drive_of_one_level_fires_once_and_at_the_last_step(steps: int, dtype:
     potential, fired = torch.zeros(1, dtype=dtype), []
     for t in range(steps):
         potential = potential + torch.full((1,), 1.0 / steps, dtype=dtype)
-        payload, _ = Rate(steps).fire(potential, t, None)
+        payload, _, _ = Rate(steps).fire(potential, t, None)
         potential = potential - payload
         fired += [t] if bool(payload) else []
     assert fired == [steps - 1]

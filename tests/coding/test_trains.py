@@ -161,7 +161,7 @@ def test_a_second_window_starts_afresh(code: WindowCode) -> None:
     for t in range(8):
         if t == 4:
             potential = torch.tensor([0.8, 0.3, 0.05])
-        payload, memory = code.fire(potential, t, memory)
+        payload, _, memory = code.fire(potential, t, memory)
         potential = potential - payload
         payloads.append(payload)
     assert torch.equal(torch.stack(payloads[:4]), torch.stack(payloads[4:]))

@@ -96,13 +96,15 @@ def test_the_initial_state_lies_where_the_current_lies(neuron: Neuron) -> None:
         assert tensor.device == like.device
 
 
-@pytest.mark.parametrize("gain", [0.25, 4.0, torch.tensor([0.5, 1.0, 2.0, 0.25])], ids=["weak", "strong", "by channel"])
-def test_a_gain_multiplies_the_current(neuron: Neuron, gain: Tensor | float) -> None:
+@pytest.mark.parametrize(
+    "inverse_scale", [0.25, 4.0, torch.tensor([0.5, 1.0, 2.0, 0.25])], ids=["weak", "strong", "by channel"]
+)
+def test_the_inverse_scale_multiplies_the_current(neuron: Neuron, inverse_scale: Tensor | float) -> None:
     inputs = random_currents(torch.float32)
-    expected, _ = simulate(neuron, inputs * gain)
+    expected, _ = simulate(neuron, inputs * inverse_scale)
     state = neuron.initial(inputs[0])
     for t, current in enumerate(inputs):
-        payload, state = neuron.step(current.clone(), state, t, gain)
+        payload, state = neuron.step(current.clone(), state, t, inverse_scale)
         assert torch.equal(payload, expected[t])
 
 

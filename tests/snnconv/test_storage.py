@@ -333,8 +333,8 @@ class Own:
     def initial(self, like: Tensor) -> Any:
         return IntegrateFire(self.code).initial(like)
 
-    def step(self, current: Tensor, state: Any, t: int, gain: Tensor | float = 1.0) -> tuple[Tensor, Any]:
-        return IntegrateFire(self.code).step(current, state, t, gain)
+    def step(self, current: Tensor, state: Any, t: int, inverse_scale: Tensor | float = 1.0) -> tuple[Tensor, Any]:
+        return IntegrateFire(self.code).step(current, state, t, inverse_scale)
 
 
 def test_a_neuron_must_be_registered_to_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

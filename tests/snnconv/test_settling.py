@@ -1,0 +1,193 @@
+"""One arithmetic of all windows: the same bits whether spikes are counted, kept or neither, in every layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike, WholeTable
+from coding.levels import levels_of
+from coding.window import WindowCode
+from neurons import IntegrateFire, Negative, SignedWindow, WindowNeuron
+from snnconv.graph import Source
+from snnconv.operators import Activation
+from snnconv.population import Population
+from snnconv.settling import decode, normalise, settle
+from snnconv.simulators import simulator_for
+from snnconv.simulators.observers import Observer, SpikeCounter
+from tests.networks import GraphConvolution, draw, prepared
+from tests.pipelines import SHAPES
+
+CODES: dict[str, Code] = {
+    "few-spike": FewSpike(8, 1.5, 3),
+    "few-spike, arithmetic": FewSpike(8, 1.4, 2, "arithmetic"),
+    "few-spike, no limit": FewSpike(5, 2.0, 5),
+    "few-spike, too many trains for a table": FewSpike(20, 1.1, 8),
+    "one-spike": OneSpike(12, 1.3),
+    "ttfs": TTFS(14, 4.0, 1.5, "geometric"),
+    "phase": Phase(6),
+    "table-spike": TableSpike(4, (1.0, 0.7, 0.3, 0.1)),
+    "whole table": WholeTable(3, (7, 3, 1), ((6, 3, 1),), 1, 7),
+    "rate": Rate(9),
+}
+NEURONS: dict[str, Callable[[Code], WindowNeuron]] = {
+    "integrate-fire": IntegrateFire,
+    "leaky": lambda code: SignedWindow(code, 0.1),
+    "graded identity": lambda code: SignedWindow(code, 1.0, "graded"),
+}
+#: Ways in which a current [N, C, H, W] lies in memory.
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "contiguous": torch.Tensor.contiguous,
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "transposed": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
+    "with gaps": lambda x: torch.stack([x, x], 4)[..., 0],
+    "one sample": lambda x: x[:1].contiguous(memory_format=torch.channels_last),
+    "one value a channel": lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1], 1, 1),
+    "repeated": lambda x: x[:, :, :1].expand(-1, -1, 3, -1),
+}
+
+
+def boundaries(code: Code) -> Tensor:
+    """Potentials at which the train of ``code`` changes, and zeros of both signs."""
+    levels = levels_of(code.table(), torch.float32, torch.device("cpu")) if isinstance(code, WindowCode) else None
+    if levels is not None:
+        found = levels.following[:-1].view(torch.float32)[:64]
+    elif isinstance(code, WindowCode):
+        found = torch.tensor([*code.table().thresholds[0], *code.table().thresholds[-1]])
+    else:
+        found = (torch.arange(code.steps) + 0.5) / code.steps * (1.0 - 2.0**-20)
+    return torch.cat([found, torch.tensor([0.0, -0.0])])
+
+
+def population(code: Code, neuron: WindowNeuron, shifted: bool, axis: int | None) -> Population:
+    generator = torch.Generator().manual_seed(1)
+    size = 1 if axis is None else 5
+    scale = torch.rand(size, generator=generator) * 3.0 + 0.1
+    shift = (torch.rand(size, generator=generator) - 0.5) * 0.1 * shifted
+    source = Source("", "", "")
+    return Population("", "", Activation(), code, neuron, scale, shift, axis, (5, 3, 7), source)
+
+
+def currents(code: Code, of: Population) -> Tensor:
+    """Float32 ``[N, 5, 3, 7]`` whose potentials lie within a few roundings of where trains change."""
+    scale, shift = of.broadcast_scale(4), of.broadcast(of.shift, 4)
+    change = boundaries(code)
+    edges = torch.cat([change, -change]).view(-1, 1, 1, 1) * scale - shift
+    away = torch.linspace(-5.0, 5.0, 105).view(1, 5, 3, 7)
+    return edges * (1.0 + away.round() * torch.finfo(torch.float32).eps)
+
+
+def same_bits(first: Tensor, second: Tensor) -> bool:
+    return torch.equal(first.contiguous().view(torch.int32), second.contiguous().view(torch.int32))
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("axis", [1, None])
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("code", CODES)
+def test_blocks_without_counts_are_the_counted_windows_to_the_bit(
+    code: str, neuron: str, axis: int | None, shifted: bool
+) -> None:
+    found = population(CODES[code], NEURONS[neuron](CODES[code]), shifted, axis)
+    current = currents(CODES[code], found)
+    for name, laid_out in LAYOUTS.items():
+        counted = settle(found, laid_out(current), counted=True)
+        uncounted = settle(found, laid_out(current), counted=False)
+        decoded = decode(found, laid_out(current))
+        assert counted.found.spikes is not None
+        assert same_bits(decoded, counted.decoded) and same_bits(uncounted.decoded, counted.decoded), name
+        assert decoded.stride() == counted.decoded.stride(), name  # or a convolution behind might round otherwise
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("code", CODES)
+def test_a_window_is_settled_by_a_sum_and_then_a_product_each_rounded(code: str, neuron: str, shifted: bool) -> None:
+    found = population(CODES[code], NEURONS[neuron](CODES[code]), shifted, 1)
+    current = currents(CODES[code], found)
+    scale, shift = (each.numpy().reshape(1, 5, 1, 1) for each in (found.scale, found.shift))
+    values = torch.from_numpy((current.numpy() + shift) * (np.float32(1.0) / scale))
+    windows = settle(found, current, counted=True)
+    assert torch.equal(windows.values, values) and torch.equal(normalise(found, current), values)
+    expected = found.neuron.window(values)  # type: ignore[attr-defined]
+    assert torch.equal(windows.decoded, expected.values * torch.from_numpy(scale))
+    assert torch.equal(windows.found.spikes, expected.spikes)  # type: ignore[arg-type]
+    assert torch.equal(windows.current, current + torch.from_numpy(shift))
+
+
+def test_a_fused_product_and_sum_would_decode_some_currents_otherwise() -> None:
+    code = CODES["few-spike"]
+    found = population(code, IntegrateFire(code), True, 1)
+    current = currents(code, found)
+    scale, shift = found.broadcast_scale(4).double(), found.broadcast(found.shift, 4).double()
+    fused = (current.double() / scale + shift / scale).float()
+    assert not torch.equal(code.quantize(fused).values, code.quantize(normalise(found, current)).values)
+
+
+def one_channel() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 4, 3), nn.LeakyReLU(0.1), nn.Flatten())
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    **{
+        name: SHAPES[name]
+        for name in ("deep", "residual", "max pooling", "overlapping pool", "leaky pool", "signed pool", "sequence")
+    },
+    "one channel": (one_channel, (1, 6, 7)),
+}
+
+
+def assert_a_call_is_a_run(network: snnconv.SpikingNetwork, x: Tensor) -> None:
+    output: Tensor = network(x)
+    runs: dict[str, Any] = {
+        "counted": network.run(x).output,
+        "recorded": network.run(x, record=["rasters"]).output,
+        "watched": simulator_for(network).run(network.check(x), [Observer()])[0],
+        "by step": simulator_for(network).run(network.check(x), [SpikeCounter(network, by_step=True)])[0],
+    }
+    for name, other in runs.items():
+        assert same_bits(output, other), name
+
+
+@pytest.mark.parametrize(("normalization", "bias_correction"), [("channel", True), ("layer", False)])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_call_gives_what_a_counted_run_gives_to_the_bit(
+    network: str, normalization: Any, bias_correction: bool
+) -> None:
+    build, shape = NETWORKS[network]
+    x = draw(20, *shape, dtype=torch.float32)
+    model = prepared(build, torch.float32)
+    negatives: list[Negative | None] = ["graded", "imbalanced"] if network in ("leaky pool", "one channel") else [None]
+    for negative in negatives:
+        converted = snnconv.convert(
+            model,
+            x,
+            coding=FewSpike(8, 1.5, 2),
+            normalization=normalization,
+            bias_correction=bias_correction,
+            negative=negative,
+        )
+        if normalization == "channel":
+            assert bias_correction == any(bool(p.shift.any()) for p in converted.populations.values())
+        for samples in (x, x[:1]):
+            assert_a_call_is_a_run(converted, samples)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_call_gives_what_a_counted_run_gives_with_every_code(code: str) -> None:
+    build, shape = SHAPES["residual"]
+    x = draw(20, *shape, dtype=torch.float32)
+    network = snnconv.convert(prepared(build, torch.float32), x, coding=CODES[code], schedule=Pipeline())
+    assert_a_call_is_a_run(network, x)
+
+
+def test_a_network_without_a_batch_axis_gives_what_its_counted_run_gives() -> None:
+    x = draw(6, 5, dtype=torch.float32)
+    network = snnconv.convert(prepared(GraphConvolution, torch.float32), [x], coding=FewSpike(8, 1.5, 2))
+    assert_a_call_is_a_run(network, x)
