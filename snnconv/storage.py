@@ -23,7 +23,7 @@ from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.input_range import InputRange
-from snnconv.operators import OPERATORS, Activation
+from snnconv.operators import OPERATORS, PiecewiseLinear
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
 from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_parts
@@ -126,7 +126,7 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
             {
                 "name": population.name,
                 "node": population.node,
-                "activation": asdict(population.activation),
+                "activation": asdict(population.activation),  # type: ignore[call-overload]
                 "code": _encode_object("code", population.code),
                 "neuron": _encode_object("neuron", population.neuron),
                 "channel_axis": population.channel_axis,
@@ -183,7 +183,7 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
         populations[node.name] = Population(
             name=str(entry["name"]),
             node=node.name,
-            activation=Activation(**entry["activation"]),
+            activation=PiecewiseLinear(**entry["activation"]),
             code=_decode_object("code", entry["code"]),
             neuron=_decode_object("neuron", entry["neuron"]),
             scale=tensors[f"scale.{node.name}"],

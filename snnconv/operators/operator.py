@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from neurons import Negative
 from snnconv.graph import Argument, Node, Ref
 from snnconv.reach import NotAProductError
 
@@ -49,28 +45,6 @@ class Classification:
     role: Role
     reason: str = ""
     remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Activation:
-    """The activation function of a population: slope 1 above zero, ``negative_slope`` below, cut at ``maximum``."""
-
-    negative_slope: float = 0.0
-    maximum: float | None = None
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """The activation of currents ``values``."""
-        active = values.clamp(min=0.0) + self.negative_slope * values.clamp(max=0.0)
-        return active if self.maximum is None else active.clamp(max=self.maximum)
-
-    def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
-        """What the code of a neuron that fires like ``negative`` below zero sees of each of this activation's values.
-
-        Graded spikes encode the size of the current, which the slope has made small; imbalanced thresholds the value.
-        """
-        if negative == "graded" and 0.0 < self.negative_slope < 1.0:
-            return torch.where(values < 0, values / -self.negative_slope, values)
-        return values.abs()
 
 
 class Operator(ABC):
