@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
-from neurons import NEURONS, Negative, Neuron, default_negative, signed_neuron
+from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.calibration import (
     Calibration,
     Scaling,
@@ -34,7 +34,7 @@ from snnconv.input_range import InputRange, range_of
 from snnconv.network import SpikingNetwork
 from snnconv.network_base import gate_nodes
 from snnconv.observed import Observed
-from snnconv.operators import OPERATORS, Activation
+from snnconv.operators import OPERATORS, ActivationFunction
 from snnconv.operators.activation import ActivationOperator
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
@@ -54,7 +54,7 @@ class Calibrated:
 
     graph: Graph
     samples: Calibration
-    activations: dict[str, Activation]
+    activations: dict[str, ActivationFunction]
     observed: dict[str, Observed]
     names: dict[str, str]
     input_ranges: list[InputRange]
@@ -184,16 +184,13 @@ def population(
     """The population of ``node`` with a fitted ``code``."""
     at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
     scale, silent = scale_of(observed, scaling, code)
-    slope = activation.negative_slope
     assert at.shape is not None
     return Population(
         name=calibrated.names[node],
         node=node,
         activation=activation,
         code=code,
-        neuron=_neuron(options.neuron, code)
-        if slope == 0.0
-        else signed_neuron(code, slope, windowed, calibrated.negative),
+        neuron=activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code),
         scale=scale,
         shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,
@@ -219,7 +216,7 @@ def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neur
     return neuron
 
 
-def _activation_nodes(graph: Graph) -> dict[str, Activation]:
+def _activation_nodes(graph: Graph) -> dict[str, ActivationFunction]:
     signals = graph.signals()
     found = {}
     for node in graph.nodes.values():

@@ -180,8 +180,8 @@ def scale_of(observed: Observed, scaling: Scaling, code: Code) -> tuple[Tensor, 
     largest = found.max()
     fallback = largest if bool(largest > 0) else torch.ones_like(largest)
     found = torch.where(found > 0, found, fallback)
-    if observed.activation.maximum is not None:
-        found = found.clamp(max=observed.activation.maximum)
+    if observed.activation.bound is not None:
+        found = found.clamp(max=observed.activation.bound)
     return found / code.maximum, tuple(int(channel) for channel in torch.nonzero(silent).flatten())
 
 

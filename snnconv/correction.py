@@ -44,8 +44,8 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
             current, neuron = arguments["self"], population.neuron
             assert isinstance(neuron, WindowNeuron)
             difference = wanted.pop(node) - current
-            active = ((current + difference).clamp(min=0) + current.clamp(min=0) > 0).to(current.dtype)
-            weights = active + (1.0 - active) * population.activation.negative_slope**2
+            weight_of = population.activation.error_weight
+            weights = torch.maximum(weight_of(current + difference), weight_of(current))
             shift = _mean_error(difference * weights, weights, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
             scale = population.broadcast_scale(current.dim())

@@ -18,7 +18,7 @@ from snnconv.errors import StorageError
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.input_range import InputRange
 from snnconv.network_base import NetworkBase
-from snnconv.operators import OPERATORS, Activation
+from snnconv.operators import OPERATORS, PiecewiseLinear
 from snnconv.operators.activation import ActivationOperator
 from snnconv.operators.roles import misplaced
 from snnconv.population import Population
@@ -54,7 +54,7 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
             {
                 "name": population.name,
                 "node": population.node,
-                "activation": asdict(population.activation),
+                "activation": asdict(population.activation),  # type: ignore[call-overload]
                 "code": _encode_object("code", population.code),
                 "neuron": _encode_object("neuron", population.neuron),
                 "channel_axis": population.channel_axis,
@@ -124,7 +124,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         populations[node.name] = Population(
             name=str(entry["name"]),
             node=node.name,
-            activation=Activation(**entry["activation"]),
+            activation=PiecewiseLinear(**entry["activation"]),
             code=_decode_object("code", entry["code"]),
             neuron=_decode_object("neuron", entry["neuron"]),
             scale=tensors[f"scale.{node.name}"],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coding import Code
 from neurons import Negative
-from snnconv.operators import Activation
+from snnconv.operators import ActivationFunction, PiecewiseLinear
 
 #: How far beyond the maximum of calibration data the largest value to carry may lie, for samples that exceed it.
 _HEADROOM = 1.5
@@ -28,7 +28,7 @@ class Observed:
     """
 
     channel_axis: int | None
-    activation: Activation = field(default_factory=Activation)
+    activation: ActivationFunction = field(default_factory=PiecewiseLinear)
     negative: Negative = "graded"
     batched: bool = True
     maximum: Tensor = field(default_factory=lambda: torch.zeros(0))

@@ -12,7 +12,7 @@ from coding import Code
 from neurons import Neuron, WindowNeuron
 from snnconv.errors import ConfigurationError
 from snnconv.graph import Source
-from snnconv.operators import Activation
+from snnconv.operators import ActivationFunction
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Population:
 
     name: str
     node: str
-    activation: Activation
+    activation: ActivationFunction
     code: Code
     neuron: Neuron
     scale: Tensor
@@ -46,6 +46,10 @@ class Population:
     def coded_size(self, values: Tensor) -> Tensor:
         """What the code sees of each of the activation's values."""
         return self.activation.coded_size(values, getattr(self.neuron, "negative", "graded"))
+
+    def slope(self, potential: Tensor) -> Tensor:
+        """Slope of the activation at potentials in units of the scale."""
+        return self.activation.slope(potential * self.broadcast_scale(potential.dim()))
 
     def broadcast(self, values: Tensor, dims: int) -> Tensor:
         """``values``, one a channel, in a shape that broadcasts over a current with ``dims`` axes."""

@@ -30,7 +30,7 @@ def network_report(network: NetworkBase) -> str:
         if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
             why = "layer normalisation, no channel axis, or max pooling over channels"
             notes.append(f"{population.name}: one scale for all neurons ({why})")
-        bound, code = population.activation.maximum, population.code
+        bound, code = population.activation.bound, population.code
         if bound is not None and network.timing is None and not (code.bounded and code.period == network.period):
             what = f"{code.name} code has no largest value in a period of {network.period} steps"
             notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")

@@ -147,7 +147,7 @@ def may_join(regions: Regions, source: str) -> bool:
         before = mixed[arriving[0]]
         old, new = regions.sample_shape(arriving[0]), regions.sample_shape(node.name)
         kind = OPERATORS[node.op].spread(node, old, new)
-        axis = OPERATORS[node.op].mixed_axis(carried(node, regions.signals))
+        axis = OPERATORS[node.op].mixed_axis(carried(node, set(arriving)))
         if kind is Spread.ELEMENTWISE:
             mixed[node.name] = before
         elif kind is Spread.ONE_TO_ONE:

@@ -17,7 +17,7 @@ from snnconv.learning.input_codes import input_code
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
 from snnconv.network import SpikingNetwork
-from snnconv.operators import Activation
+from snnconv.operators import PiecewiseLinear
 from snnconv.population import Population
 from snnconv.probing import prepared
 
@@ -66,7 +66,7 @@ def spiking_network(
         populations[node.name] = Population(
             name=node.source.module or node.name,
             node=node.name,
-            activation=Activation(),
+            activation=PiecewiseLinear(),
             code=rate,
             neuron=neuron if layer is not network.linear[-1] else deciding(neuron),
             scale=one.clone() if bias is None else torch.ones_like(bias),

@@ -77,7 +77,7 @@ class _Window(torch.autograd.Function):
 
 def _slope(population: Population, potential: Tensor, decoded: Tensor, rule: Rule) -> Tensor:
     """dq/dv by ``rule``, for potentials and decoded values in units of the scale."""
-    slope = _activation_slope(population, potential)
+    slope = population.slope(potential)
     inside = population.coded_size(slope * potential) <= population.code.maximum
     if rule != "activation":
         fired = decoded != 0
@@ -86,16 +86,10 @@ def _slope(population: Population, potential: Tensor, decoded: Tensor, rule: Rul
     return slope * inside
 
 
-def _activation_slope(population: Population, potential: Tensor) -> Tensor:
-    slope = (potential > 0).to(potential.dtype)
-    below = population.activation.negative_slope
-    return slope + (1.0 - slope) * below if below else slope
-
-
 def _by_payloads(population: Population, potential: Tensor, decoded: Tensor, gradient: Tensor) -> Tensor:
     """The gradient by the parameters of the code, given that by ``decoded`` values in units of the scale."""
     code = population.code
-    sizes = population.coded_size(_activation_slope(population, potential) * potential)
+    sizes = population.coded_size(population.slope(potential) * potential)
     # Negative values are decoded to less than what their spikes carry: by how much, the values themselves tell.
     carried = code.quantize(sizes, counted=False).values
     worth = torch.where(carried > 0, decoded / torch.where(carried > 0, carried, 1.0), 0.0)

@@ -9,8 +9,11 @@ from snnconv.operators import pieces as pieces
 from snnconv.operators import pooling as pooling
 from snnconv.operators import readout as readout
 from snnconv.operators import shape as shape
+from snnconv.operators.activation_function import ACTIVATION_FUNCTIONS as ACTIVATION_FUNCTIONS
+from snnconv.operators.activation_function import ActivationFunction as ActivationFunction
+from snnconv.operators.activation_function import PiecewiseLinear as PiecewiseLinear
+from snnconv.operators.activation_function import register_activation_function as register_activation_function
 from snnconv.operators.operator import OPERATORS as OPERATORS
-from snnconv.operators.operator import Activation as Activation
 from snnconv.operators.operator import Classification as Classification
 from snnconv.operators.operator import Operator as Operator
 from snnconv.operators.operator import Role as Role

@@ -1,4 +1,4 @@
-"""Activations: the piecewise-linear functions that become populations of spiking neurons."""
+"""Activations: the functions that become populations of spiking neurons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from snnconv.graph import Node
-from snnconv.operators.operator import Activation, Arguments, Carries, Classification, Operator, Role, register
+from snnconv.operators.activation_function import ActivationFunction, PiecewiseLinear
+from snnconv.operators.operator import Arguments, Carries, Classification, Operator, Role, register
 
 
 class ActivationOperator(Operator):
@@ -18,7 +19,7 @@ class ActivationOperator(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
         return Classification(Role.ACTIVATION)
 
-    def activation(self, arguments: Arguments) -> Activation:
+    def activation(self, arguments: Arguments) -> ActivationFunction:
         """The population's activation function; defined for operators in normal form (see ``rewrite``)."""
         raise TypeError(f"{self.op} is rewritten before populations are made")
 
@@ -32,8 +33,8 @@ class Relu(ActivationOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.relu(arguments["self"])
 
-    def activation(self, arguments: Arguments) -> Activation:
-        return Activation()
+    def activation(self, arguments: Arguments) -> ActivationFunction:
+        return PiecewiseLinear()
 
 
 @register
@@ -45,8 +46,8 @@ class BoundedRelu(ActivationOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.clamp(arguments["self"], 0.0, arguments["maximum"])
 
-    def activation(self, arguments: Arguments) -> Activation:
-        return Activation(maximum=float(arguments["maximum"]))
+    def activation(self, arguments: Arguments) -> ActivationFunction:
+        return PiecewiseLinear(maximum=float(arguments["maximum"]))
 
 
 @register
@@ -63,8 +64,8 @@ class LeakyRelu(ActivationOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.nn.functional.leaky_relu(arguments["self"], arguments["negative_slope"])
 
-    def activation(self, arguments: Arguments) -> Activation:
-        return Activation(negative_slope=float(arguments["negative_slope"]))
+    def activation(self, arguments: Arguments) -> ActivationFunction:
+        return PiecewiseLinear(negative_slope=float(arguments["negative_slope"]))
 
 
 @register
@@ -77,8 +78,8 @@ class IdentityPopulation(ActivationOperator):
         values: Tensor = arguments["self"]
         return values
 
-    def activation(self, arguments: Arguments) -> Activation:
-        return Activation(negative_slope=1.0)
+    def activation(self, arguments: Arguments) -> ActivationFunction:
+        return PiecewiseLinear(negative_slope=1.0)
 
 
 @register

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from neurons import Negative
 from snnconv.graph import Argument, Node, Ref
 from snnconv.reach import NotAProductError
 
@@ -51,33 +47,19 @@ class Classification:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Activation:
-    """The activation function of a population: slope 1 above zero, ``negative_slope`` below, cut at ``maximum``."""
-
-    negative_slope: float = 0.0
-    maximum: float | None = None
-
-    def __call__(self, values: Tensor) -> Tensor:
-        """The activation of currents ``values``."""
-        active = values.clamp(min=0.0) + self.negative_slope * values.clamp(max=0.0)
-        return active if self.maximum is None else active.clamp(max=self.maximum)
-
-    def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
-        """What the code of a neuron that fires like ``negative`` below zero sees of each of this activation's values.
-
-        Graded spikes encode the size of the current, which the slope has made small; imbalanced thresholds the value.
-        """
-        if negative == "graded" and 0.0 < self.negative_slope < 1.0:
-            return torch.where(values < 0, values / -self.negative_slope, values)
-        return values.abs()
-
-
 class Operator(ABC):
     """One operator of the vocabulary; everything the project knows about it stands in its class.
 
     An affine operator is f(x) = h(x) + f(0): ``homogeneous`` gives the arguments under which ``evaluate`` is h, and
     ``paths`` is h with every synaptic weight set to one, so that it counts the ways from an input to an output element.
+
+    Several operands may carry signals. Of a sum or a concatenation h is linear in all of them together, and nothing
+    more is to be said. A product is linear in each operand by itself, and what its structure is counted by stays a
+    sum over operands: ``paths`` adds up, over the operands that carry signals, the map of this operand with all
+    others set to one; ``reach`` is the union of what each operand reaches, where one that the source does not feed is
+    an empty ``Reach``; ``spread`` and ``mixed_axis`` are asked for one operand, that which the source feeds.
+    ``homogeneous`` has no meaning for it, since spikes of one operand count by what the other one has sent: until
+    simulators keep that, ``classify`` calls a product of two signals a readout.
     """
 
     #: Names in ATen's operator library (or our own, for what a rewrite makes) that this class serves.
@@ -105,14 +87,15 @@ class Operator(ABC):
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         """How input elements map to output elements; what is not known to be simpler is one to many.
 
-        ``before`` and ``after`` are the shapes of the signal and of the result, for one sample.
+        ``before`` and ``after`` are the shapes of one signal operand and of the result, for one sample.
         """
         return Spread.ONE_TO_MANY
 
     def mixed_axis(self, carries: Carries) -> int | None:
         """The one axis of its signal, from the end, along which the operation mixes elements; ``None`` for any other.
 
-        Where it mixes one axis, an element reaches only elements that differ from it along this axis.
+        Where it mixes one axis, an element reaches only elements that differ from it along this axis. ``carries`` says
+        which operand is meant, where several carry signals.
         """
         return None
 
@@ -129,7 +112,10 @@ class Operator(ABC):
         return 0
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
-        """Axis of the result along which channels lie, given that of the first signal argument and its ``shape``."""
+        """Axis of the result along which channels lie, given that of the first signal operand and its ``shape``.
+
+        Operands of a sum have one layout, so the first speaks for all; an operator that mixes layouts says ``None``.
+        """
         return axis
 
 

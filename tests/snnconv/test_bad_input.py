@@ -273,7 +273,7 @@ def test_clamping_to_an_infinite_bound_is_a_relu() -> None:
             return self.linear(x).clamp(0, float("inf"))
 
     network = snnconv.convert(Clamped(), torch.rand(10, 6), coding=Rate(4))
-    assert [population.activation.maximum for population in network.populations.values()] == [None]
+    assert [population.activation.bound for population in network.populations.values()] == [None]
 
 
 def test_a_registered_neuron_may_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

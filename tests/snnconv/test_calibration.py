@@ -12,12 +12,12 @@ from snnconv.calibration import Scaling, arrange, collect, observe, scale_of
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph, Node, Ref
 from snnconv.observed import BINS, Observed
-from snnconv.operators import Activation
+from snnconv.operators import ActivationFunction, PiecewiseLinear
 
 
-def observed(values: Tensor, axis: int | None = None, activation: Activation | None = None) -> Observed:
+def observed(values: Tensor, axis: int | None = None, activation: ActivationFunction | None = None) -> Observed:
     """Statistics of one batch of activations."""
-    found = Observed(axis, activation or Activation())
+    found = Observed(axis, activation or PiecewiseLinear())
     found.observe_maximum(values)
     found.observe_histogram(values)
     return found
@@ -140,12 +140,12 @@ def test_a_scale_never_exceeds_the_bound_of_its_activation(normalization: Litera
     nn.init.constant_(model[0].weight, 20.0)  # type: ignore[arg-type]
     snn = snnconv.convert(model, torch.rand(20, 4) + 0.1, coding=Rate(4), normalization=normalization)
     (population,) = snn.populations.values()
-    assert population.activation.maximum == 6.0
+    assert population.activation.bound == 6.0
     assert population.scale.tolist() == [6.0] * (6 if normalization == "channel" else 1)
 
 
 def test_a_bound_that_is_never_reached_does_not_widen_the_scale() -> None:
-    found = observed(uniform(1000), activation=Activation(maximum=6.0))
+    found = observed(uniform(1000), activation=PiecewiseLinear(maximum=6.0))
     scale, _ = scale_of(found, Scaling(percentile=100.0), Rate(16))
     assert float(scale) == float(found.maximum)
 

@@ -105,7 +105,7 @@ LOOPS: dict[str, Step] = {
 
 def by_hand(model: nn.Module, network: snnconv.SpikingNetwork, x: Tensor, step: Step) -> tuple[Tensor, list[Neurons]]:
     populations = list(network.populations.values())
-    neurons = [Neurons(p.scale, slope=p.activation.negative_slope) for p in populations]
+    neurons = [Neurons(p.scale, slope=float(p.activation.slope(torch.tensor(-1.0).double()))) for p in populations]
     with torch.no_grad():
         outputs = [step(model, x, neurons) for _ in range(STEPS)]
     return torch.stack(outputs).cumsum(0) / torch.arange(1, STEPS + 1).view(-1, 1, 1), neurons

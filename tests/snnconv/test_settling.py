@@ -16,7 +16,7 @@ from coding.levels import levels_of
 from coding.window import WindowCode
 from neurons import IntegrateFire, Negative, SignedWindow, WindowNeuron
 from snnconv.graph import Source
-from snnconv.operators import Activation
+from snnconv.operators import PiecewiseLinear
 from snnconv.population import Population
 from snnconv.settling import decode, normalise, settle
 from snnconv.simulators import simulator_for
@@ -71,7 +71,7 @@ def population(code: Code, neuron: WindowNeuron, shifted: bool, axis: int | None
     scale = torch.rand(size, generator=generator) * 3.0 + 0.1
     shift = (torch.rand(size, generator=generator) - 0.5) * 0.1 * shifted
     source = Source("", "", "")
-    return Population("", "", Activation(), code, neuron, scale, shift, axis, (5, 3, 7), source)
+    return Population("", "", PiecewiseLinear(), code, neuron, scale, shift, axis, (5, 3, 7), source)
 
 
 def currents(code: Code, of: Population) -> Tensor:
