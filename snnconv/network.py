@@ -24,7 +24,7 @@ from snnconv.operators import OPERATORS
 from snnconv.operators.pooling import MaximumOperator
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
-from snnconv.report import network_report
+from snnconv.report import network_report, summary
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import save
 from snnconv.synapses import Synapses, count_synapses
@@ -239,6 +239,12 @@ class SpikingNetwork(nn.Module):
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""
         return network_report(self)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({summary(self)})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw_export.nir.optional import imported
+from coding.optional import imported
 from hw_export.nir.writing import SNNTORCH_STEP, TIME_CONSTANT
 from snnconv.errors import StorageError
 
