@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -15,9 +15,6 @@ from coding.code import Code, Fired, Memory, Quantized
 from coding.errors import ConfigurationError
 from coding.levels import WindowTable, levels_of
 from coding.threshold import reaches
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Rounding = Literal["floor", "arithmetic", "geometric", "lookahead"]
 ROUNDINGS = ("floor", "arithmetic", "geometric", "lookahead")

@@ -1,4 +1,4 @@
-"""The whole command line: the commands of snnconv, and those for machines, which stand above it."""
+"""The commands for machines, which join those of snnconv by the entry-point group "snnconv.commands"."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from torch import Tensor
 
 import snnconv
 from hw_export import lava
-from snnconv.cli.main import app, console
-from snnconv.cli.main import main as main
+from snnconv.cli.main import console
 from snnconv.cli.options import Json, write_json
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 
 
-@app.command()
+def add_commands(app: typer.Typer) -> None:
+    """Add ``export`` and ``run-lava`` to the command line."""
+    app.command()(export)
+    app.command()(run_lava)
+
+
 def export(
     network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.npz.")],
@@ -46,7 +50,6 @@ def export(
     write_json(json_file, report.to_dict())
 
 
-@app.command()
 def run_lava(
     bundle: Annotated[Path, typer.Argument(help="A file that export --target lava wrote.")],
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")],

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coding.optional import imported
 from coding.threshold import tie_tolerance
 from hw_export.explicit import Connection
 from hw_export.maps import Convolution
-from hw_export.optional import imported
 from hw_export.stream_rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
 from snnconv.data.batches import check_like
 from snnconv.errors import ConfigurationError
@@ -144,7 +144,7 @@ def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
     takes the reset off at the next step. Gradients are those of snntorch's default surrogate. Raises
     ``ConfigurationError`` for anything but rate-coded integrate-and-fire neurons under ``Concurrent``.
     """
-    snntorch = imported("snntorch", "snntorch")
+    snntorch = imported("snntorch", "snnconv[snntorch]")
     found = rate_network(network, "snntorch")
     neurons = {node: _LeakyNeurons(snntorch, each, found.dtype) for node, each in found.populations.items()}
     return StreamNetwork(found, dict(neurons))
@@ -158,7 +158,7 @@ def to_norse(network: SpikingNetwork) -> StreamNetwork:
     one step. Gradients are those of norse's default surrogate. Raises ``ConfigurationError`` for anything but
     rate-coded integrate-and-fire neurons under ``Concurrent``.
     """
-    iaf = imported("norse.torch.functional.iaf", "norse")
+    iaf = imported("norse.torch.functional.iaf", "snnconv[norse]")
     found = rate_network(network, "norse")
     neurons = {node: _NorseNeurons(iaf, each, found.dtype) for node, each in found.populations.items()}
     return StreamNetwork(found, dict(neurons))
@@ -193,7 +193,7 @@ class _LeakyNeurons(Neurons):
 
 def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
     """A step of norse's integrate-and-fire neuron, but for the reset."""
-    threshold = imported("norse.torch.functional.threshold", "norse").threshold
+    threshold = imported("norse.torch.functional.threshold", "snnconv[norse]").threshold
     potential = state.v + current
     spikes = threshold(potential - p.v_th, p.method, p.alpha)
     return spikes, state._replace(v=potential - spikes)
@@ -207,9 +207,9 @@ class _NorseNeurons(Neurons):
         zero, threshold = torch.zeros((), dtype=dtype), torch.tensor(strict_threshold(dtype), dtype=dtype)
         parameters = iaf.IAFParameters(v_th=threshold, v_reset=zero)
         if population.reset == "zero":
-            self.neuron = imported("norse.torch.module.iaf", "norse").IAFCell(parameters)
+            self.neuron = imported("norse.torch.module.iaf", "snnconv[norse]").IAFCell(parameters)
             return
-        cell = imported("norse.torch.module.snn", "norse").SNNCell
+        cell = imported("norse.torch.module.snn", "snnconv[norse]").SNNCell
         # A state is always given.
         self.neuron = cell(_subtracting_step, None, parameters)
 

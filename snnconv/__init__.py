@@ -1,27 +1,50 @@
 """snnconv converts trained PyTorch networks into spiking neural networks, and measures what comes out."""
 
-from snnconv.checking import preflight as preflight
-from snnconv.convert import convert as convert
-from snnconv.errors import ConfigurationError as ConfigurationError
-from snnconv.errors import InputError as InputError
-from snnconv.errors import ModelError as ModelError
-from snnconv.errors import SnnconvError as SnnconvError
-from snnconv.errors import StorageError as StorageError
-from snnconv.evaluation import Evaluation as Evaluation
-from snnconv.evaluation import evaluate as evaluate
-from snnconv.learning.tuning import tune as tune
-from snnconv.logs import TuningLog as TuningLog
-from snnconv.network import SpikingNetwork as SpikingNetwork
-from snnconv.network import load as load
-from snnconv.problems import Preflight as Preflight
-from snnconv.problems import UnsupportedModelError as UnsupportedModelError
-from snnconv.simulators import Confidence as Confidence
-from snnconv.simulators import FirstSpike as FirstSpike
-from snnconv.simulators.run import Run as Run
-from snnconv.statistics import SpikeStatistics as SpikeStatistics
-from snnconv.statistics import spike_statistics as spike_statistics
-from snnconv.sweep import Sweep as Sweep
-from snnconv.sweep import sweep as sweep
-from snnconv.verification import Verification as Verification
-from snnconv.verification import verify as verify
-from snnconv.version import __version__ as __version__
+import snnconv.shadowing  # noqa: F401 # first: it says so where another file stands in the way of a package
+
+# isort: split
+from snnconv import coding, neurons
+from snnconv.checking import preflight
+from snnconv.convert import convert
+from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
+from snnconv.evaluation import Evaluation, evaluate
+from snnconv.learning.tuning import tune
+from snnconv.logs import TuningLog
+from snnconv.network import SpikingNetwork, load
+from snnconv.problems import Preflight, UnsupportedModelError
+from snnconv.simulators import Confidence, FirstSpike
+from snnconv.simulators.run import Run
+from snnconv.statistics import SpikeStatistics, spike_statistics
+from snnconv.sweep import Sweep, sweep
+from snnconv.verification import Verification, verify
+from snnconv.version import __version__
+
+__all__ = [
+    "Confidence",
+    "ConfigurationError",
+    "Evaluation",
+    "FirstSpike",
+    "InputError",
+    "ModelError",
+    "Preflight",
+    "Run",
+    "SnnconvError",
+    "SpikeStatistics",
+    "SpikingNetwork",
+    "StorageError",
+    "Sweep",
+    "TuningLog",
+    "UnsupportedModelError",
+    "Verification",
+    "__version__",
+    "coding",
+    "convert",
+    "evaluate",
+    "load",
+    "neurons",
+    "preflight",
+    "spike_statistics",
+    "sweep",
+    "tune",
+    "verify",
+]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from snnconv.network_base import NetworkBase
-from snnconv.report import network_report
+from snnconv.report import network_report, summary
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.storage import read, save
 
@@ -50,6 +50,12 @@ class SpikingNetwork(NetworkBase):
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""
         return network_report(self)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({summary(self)})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""

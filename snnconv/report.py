@@ -7,6 +7,13 @@ from snnconv.network_base import NetworkBase
 from snnconv.text import code_text, table
 
 
+def summary(network: NetworkBase) -> str:
+    """What a network is, in half a line: how many populations and neurons, its schedule and its input."""
+    neurons = [population.neurons for population in network.populations.values()]
+    plan = network.plan
+    return f"{len(neurons)} populations, {sum(neurons)} neurons, {plan.schedule}, input {_input_name(plan)}"
+
+
 def network_report(network: NetworkBase) -> str:
     """What became spiking: populations with their neurons, scales and fan-out, and what is approximate."""
     rows, notes = [], []
@@ -50,9 +57,7 @@ def network_report(network: NetworkBase) -> str:
     if network.batch_axis is None:
         shapes = ", ".join("x".join(str(size) for size in shape) for shape in network.input_shapes)
         notes.insert(0, f"the model fixes its first axis: one call is one sample, of shape {shapes}")
-    plan = network.plan
-    total = sum(population.neurons for population in network.populations.values())
-    head = f"{len(rows)} populations, {total} neurons, {plan.schedule}, input {_input_name(plan)}, {synapses.macs} MACs"
+    head = f"{summary(network)}, {synapses.macs} MACs"
     if network.timing is not None:
         head += f", latency {network.timing.latency} steps"
     columns = ["population", "shape", "neurons", "code", "scale", "density", "mean fan-out"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw_export.optional import imported
+from coding.optional import imported
 from snnconv.errors import StorageError
 
 if TYPE_CHECKING:

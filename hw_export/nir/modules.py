@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coding.optional import imported
 from hw_export.nir.writing import SNNTORCH_STEP, TIME_CONSTANT
-from hw_export.optional import imported
 from snnconv.errors import StorageError
 
 

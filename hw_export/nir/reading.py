@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coding.optional import imported
 from hw_export.nir.files import DAMAGE, ordered, read
 from hw_export.nir.modules import node_map, sample_shape
 from hw_export.nir.writing import VERSION
-from hw_export.optional import imported
 from snnconv.data.batches import check_like
 from snnconv.errors import ConfigurationError, StorageError
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import torch
 
+from coding.optional import imported
 from hw_export.explicit import Connection
 from hw_export.maps import Array, Convolution, Shape
-from hw_export.optional import imported
 from hw_export.stream_rate import RateNetwork, as_matrix, rate_network, strict_threshold
 from snnconv.errors import ConfigurationError
 from snnconv.files import write_whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     help="Convert trained PyTorch networks into spiking neural networks, and measure what comes out.",
 )
 console = Console(soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Model = Annotated[
     str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
@@ -40,6 +42,21 @@ Model = Annotated[
 Weights = Annotated[
     Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"snnconv {snnconv.__version__}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself, whatever the command."""
 
 
 @app.command()
@@ -133,12 +150,26 @@ app.command()(evaluate_detector)
 app.command()(train_detector)
 
 
+def add_commands_of_others() -> None:
+    """Let every package that names a function in the entry-point group "snnconv.commands" add its commands to the app.
+
+    A package that cannot be loaded takes away no command of another: one line of standard error says what is missing.
+    """
+    for entry in entry_points(group="snnconv.commands"):
+        try:
+            entry.load()(app)
+        except Exception as error:  # whatever the package raises, it is no reason to refuse other commands
+            message = f"the commands of {entry.name} are missing: {type(error).__name__}: {error}"
+            errors.print(message, style="yellow", markup=False)
+
+
 def main() -> None:
     """Entry point: an error of the project ends with its message, not with a traceback."""
+    add_commands_of_others()
     try:
         app()
     except SnnconvError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {error}", style="red", markup=False)
+        errors.print(f"error: {error}", style="red", markup=False)
         sys.exit(2)
 
 

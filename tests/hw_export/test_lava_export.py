@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer
 from torch import nn
 from torch.utils._pytree import tree_leaves
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 import snnconv
 from coding import Concurrent, Rate
 from hw_export import lava
-from hw_export.cli import app
+from hw_export.cli import add_commands
 from hw_export.integers import quantize
 from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaError, launch
@@ -28,6 +29,8 @@ from snnconv import ConfigurationError, InputError, StorageError
 from tests.exported import converted, images, model
 
 COUNT = 3
+app = typer.Typer()
+add_commands(app)
 
 
 def assert_alike(path: Path, **options: Any) -> snnconv.simulators.Run:

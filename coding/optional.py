@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from snnconv.errors import ConfigurationError
+from coding.errors import ConfigurationError
 
 
 def imported(package: str, install: str) -> Any:

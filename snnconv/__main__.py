@@ -1,0 +1,5 @@
+"""``python -m snnconv`` is the command line ``snnconv``."""
+
+from snnconv.cli import main
+
+main()
