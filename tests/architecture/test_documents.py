@@ -1,0 +1,83 @@
+"""The documents name files that exist, link to each other, and say something of every folder."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
+#: What stands at the root of the repository and holds files that documents name.
+FOLDERS = (*PACKAGES, "tests", "benchmarks", "docs", "notebooks")
+#: A program of its own, which the architecture describes as a whole.
+RUNTIME = ROOT / "hw_export" / "lava" / "runtime"
+
+_CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
+_QUOTED = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def prose(document: Path) -> str:
+    return _CODE_BLOCK.sub("", document.read_text(encoding="utf-8"))
+
+
+def paths_in(document: Path) -> list[str]:
+    return [text for text in _QUOTED.findall(prose(document)) if _PATH.fullmatch(text)]
+
+
+def exists(path: str) -> bool:
+    """Whether ``path`` is a file or a folder, or, without a suffix, a module."""
+    found = ROOT / path
+    return found.exists() or (not found.suffix and not path.endswith("/") and found.with_suffix(".py").exists())
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of ``document`` as links name them."""
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(prose(document)))
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def named(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_paths_that_a_document_names_exist(document: Path) -> None:
+    assert [path for path in paths_in(document) if not exists(path)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_links_of_a_document_resolve(document: Path) -> None:
+    broken = []
+    for link in _LINK.findall(prose(document)):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_architecture_has_a_sentence_on_every_folder() -> None:
+    folders = {
+        file.parent.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        if RUNTIME not in file.parents
+    }
+    described = {path.rstrip("/") for path in paths_in(ROOT / "docs" / "architecture.md")}
+    assert sorted(folders - described) == []
+
+
+def test_every_document_is_reached_from_the_readme_or_the_architecture() -> None:
+    reached = {
+        (document.parent / link.partition("#")[0]).resolve()
+        for document in DOCUMENTS
+        for link in _LINK.findall(prose(document))
+        if "://" not in link
+    }
+    assert [named(document) for document in DOCUMENTS if document not in reached and document.name != "README.md"] == []
