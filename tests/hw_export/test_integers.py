@@ -19,7 +19,7 @@ from hw_export.reference import IntegerRun, pooled, run_reference
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv import ConfigurationError, SpikingNetwork
-from tests.exported import CODES, NETWORKS, Joint, converted, images, model
+from tests.support.exported import CODES, NETWORKS, Joint, converted, images, model
 
 SAMPLES = 3
 

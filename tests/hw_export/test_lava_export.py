@@ -25,7 +25,7 @@ from hw_export.lava.launch import LavaError, launch
 from hw_export.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
-from tests.exported import converted, images, model
+from tests.support.exported import converted, images, model
 
 COUNT = 3
 
