@@ -13,7 +13,7 @@ import snnconv
 from coding import Concurrent, Rate
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork
-from tests.networks import Concatenation, Deep, draw, prepared
+from tests.support.networks import Concatenation, Deep, draw, prepared
 
 STEPS = 32
 #: What every reader of NIR can do.

@@ -4,7 +4,7 @@ import re
 
 from hw_export.drawing import dot
 from hw_export.explicit import explicit
-from tests.exported import converted
+from tests.support.exported import converted
 
 
 def test_a_drawing_holds_every_part_and_every_connection_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +22,15 @@ from hw_export.reference import IntegerRun, pooled, run_reference
 from hw_export.twin import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv import ConfigurationError, SpikingNetwork
-from tests.exported import CODES, NETWORKS, Joint, converted, images, model
+from tests.support.exported import CODES, NETWORKS, Joint, converted, images, model
 
 SAMPLES = 3
+
+
+@functools.cache
+def integer(name: str, code: str) -> IntegerNetwork:
+    """The integer network of ``converted(name, code)``; made once for all tests, which only read it."""
+    return quantize(converted(name, code))
 
 
 def reference(integers: IntegerNetwork, record: bool = True, samples: int = SAMPLES) -> IntegerRun:
@@ -48,7 +56,7 @@ def differences(integers: IntegerNetwork, twin: SpikingNetwork, found: IntegerRu
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str) -> None:
-    integers = quantize(converted(name, code))
+    integers = integer(name, code)
     twin, found = spiking_network(integers), reference(integers)
     different, spikes = differences(integers, twin, found)
     assert spikes > 100 and different == 0
@@ -106,7 +114,7 @@ def test_early_firing_is_kept(stride: int, name: str) -> None:
 
 @pytest.mark.parametrize("code", ["few-spike", "one-spike", "phase", "table-spike"])
 def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
-    twin = spiking_network(quantize(converted("pooled", code)))
+    twin = spiking_network(integer("pooled", code))
     x = images(20, seed=9)
     clock, window = (twin.run(x, simulator=name) for name in ("clock", "window"))
     assert clock.spikes == window.spikes
@@ -128,7 +136,7 @@ def test_whole_numbers_change_the_output_little(name: str, code: str, per: Any) 
 
 @pytest.mark.parametrize("code", ["few-spike", "rate"])
 def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: str) -> None:
-    integers = quantize(converted("residual", code))
+    integers = integer("residual", code)
     for connection in integers.connections:
         assert connection.map.weights.dtype == np.int8
     for target in integers.populations:
@@ -140,7 +148,7 @@ def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: 
 
 
 def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
-    twin = spiking_network(quantize(converted("leaky", "few-spike")))
+    twin = spiking_network(integer("leaky", "few-spike"))
     twin.save(tmp_path / "whole.snn")
     x = images(5)
     again = snnconv.load(tmp_path / "whole.snn")
@@ -151,7 +159,7 @@ def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
-    integers = quantize(converted(name, code))
+    integers = integer(name, code)
     bounds = {reach.node: reach for reach in reaches(integers)}
     payloads = payloads_of(integers)
     signs = np.where(images(4, seed=3).numpy() > 0, 1, -1) * integers.largest_input
@@ -169,7 +177,7 @@ def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
 
 def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
     # One convolution without borders: the image that agrees with a kernel in sign drives its neuron as far as can be.
-    integers = quantize(converted("residual", "few-spike"))
+    integers = integer("residual", "few-spike")
     reach = next(reach for reach in reaches(integers) if reach.node == next(iter(integers.populations)))
     connection, population = integers.connections[0], integers.populations[reach.node]
     weight = connection.map.weights.astype(np.int64)
@@ -282,7 +290,7 @@ def test_skips_are_as_deep_as_their_longest_way() -> None:
 
 
 def test_signed_neurons_that_favour_no_sign_meet_thresholds_on_both_sides_alike() -> None:
-    network = converted("leaky", "rate", negative="imbalanced")
+    network = copy.deepcopy(converted("leaky", "rate", negative="imbalanced"))
     for node, population in network._populations.items():
         assert isinstance(population.neuron, SignedIntegrateFire)
         network._populations[node] = replace(population, neuron=replace(population.neuron, initial_potential=0.0))
@@ -340,7 +348,7 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
 
 def test_a_network_in_whole_numbers_is_not_quantized_again() -> None:
     with pytest.raises(ConfigurationError, match="in whole numbers already"):
-        quantize(spiking_network(quantize(converted("residual", "few-spike"))))
+        quantize(spiking_network(integer("residual", "few-spike")))
 
 
 @pytest.mark.parametrize(

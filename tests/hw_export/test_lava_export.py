@@ -26,7 +26,7 @@ from hw_export.lava.launch import LavaError, launch
 from hw_export.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
-from tests.exported import converted, images, model
+from tests.support.exported import converted, images, model
 
 COUNT = 3
 app = typer.Typer()
@@ -53,6 +53,7 @@ def assert_alike(path: Path, **options: Any) -> snnconv.simulators.Run:
     return run
 
 
+@pytest.mark.usefixtures("loaded_lava")
 @pytest.mark.parametrize("code", ["rate", "burst", "few-spike", "table-spike"])
 @pytest.mark.parametrize("name", ["residual", "leaky", "pooled"])
 def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str, tmp_path: Path) -> None:
@@ -60,12 +61,14 @@ def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str,
     assert_alike(tmp_path / "network.npz")
 
 
+@pytest.mark.usefixtures("loaded_lava")
 @pytest.mark.parametrize("code", ["rate", "few-spike"])
 def test_floating_point_on_lava_gives_the_same_spikes(code: str, tmp_path: Path) -> None:
     lava.export(converted("residual", code), tmp_path / "network.npz")
     assert_alike(tmp_path / "network.npz", arithmetic="float")
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_neurons_of_lava_itself_take_over_where_they_compute_the_same(tmp_path: Path) -> None:
     network = converted("residual", "rate")
     report = lava.export(network, tmp_path / "network.npz", reset="zero", input_bits=4)
@@ -169,6 +172,7 @@ def test_inputs_that_do_not_fit_are_refused(x: torch.Tensor, bundle: Path) -> No
         lava.run(bundle, x)
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_inputs_beyond_calibration_are_cut_off_and_said_to_be(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     lava.run(bundle, images(1) * 100)
     assert "leaves the range seen in calibration" in caplog.text
@@ -243,6 +247,7 @@ def test_a_reset_to_zero_is_refused_for_bursts(tmp_path: Path) -> None:
         lava.export(converted("residual", "burst"), tmp_path / "network.npz", reset="zero")
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_outputs_of_any_rank_come_back_in_their_shape(tmp_path: Path) -> None:
     layers = nn.Sequential(nn.Flatten(), nn.Linear(128, 6), nn.ReLU(), nn.Linear(6, 12), nn.Unflatten(1, (3, 4)))
     network = snnconv.convert(layers.double(), images(40), coding=Rate(), schedule=Concurrent(8))
@@ -253,6 +258,7 @@ def test_outputs_of_any_rank_come_back_in_their_shape(tmp_path: Path) -> None:
     torch.testing.assert_close(run.output, expected.output, rtol=0, atol=1e-9)
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_relays_are_shared_by_source_and_counted(tmp_path: Path) -> None:
     class Skips(nn.Module):
         def __init__(self) -> None:

@@ -24,7 +24,7 @@ from hw_export.stream_rate import strict_threshold
 from hw_export.twin import spiking_network
 from snnconv.errors import ConfigurationError, InputError, StorageError
 from tests.hw_export.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
-from tests.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
+from tests.support.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 
 def kinds(graph: Any) -> list[str]:

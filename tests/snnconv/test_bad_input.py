@@ -14,7 +14,7 @@ import snnconv
 from coding import TTFS, CodingPlan, FewSpike, Phase, Rate, SpikeInput
 from neurons import NEURONS, IntegrateFire
 from snnconv import ConfigurationError, InputError, ModelError, SnnconvError
-from tests.networks import TwoInputs, draw, make, network_of, prepared
+from tests.support.networks import TwoInputs, draw, make, network_of, prepared
 
 X = draw(20, 6)
 

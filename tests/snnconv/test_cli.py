@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 import snnconv
 from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.main import app, main
-from tests.networks import GraphConvolution, Perceptron, draw, prepared
+from tests.support.networks import GraphConvolution, Perceptron, draw, prepared
 
 MODULE = """
-from tests.networks import Perceptron
+from tests.support.networks import Perceptron
 
 def build():
     return Perceptron()

@@ -15,7 +15,7 @@ import snnconv
 from coding import Rate
 from neurons import IntegrateFire
 from snnconv.simulators import Clock
-from tests.networks import ZOO, Between, Perceptron, draw, fitted_part, make, network_of, prepared
+from tests.support.networks import ZOO, Between, Perceptron, draw, fitted_part, make, network_of, prepared
 
 STEPS = 24
 EPS = 2.0**-44  # the tie tolerance in double precision

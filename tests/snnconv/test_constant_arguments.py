@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Rate
 from snnconv import ConfigurationError, InputError, ModelError, UnsupportedModelError
-from tests.graph_networks import (
+from tests.support.graph_networks import (
     FEATURES,
     GCN,
     HIDDEN,
@@ -22,7 +22,7 @@ from tests.graph_networks import (
     X,
     adjacency,
 )
-from tests.networks import draw
+from tests.support.networks import draw
 
 
 @pytest.mark.parametrize("batch", [X, (X, adjacency()), (X, adjacency("coo"))], ids=["x", "x, adj", "x, sparse adj"])

@@ -11,7 +11,7 @@ from torch import nn
 import snnconv
 from coding import TTFS, FewSpike, Phase, Rate
 from neurons import CorrectiveIntegrateFire, IntegrateFire
-from tests.networks import (
+from tests.support.networks import (
     ZOO,
     Between,
     GraphConvolution,

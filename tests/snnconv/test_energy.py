@@ -10,7 +10,7 @@ import snnconv
 from coding import Rate
 from neurons import SnntorchNeuron
 from snnconv.energy import Activity, energy, normalized
-from tests.networks import draw, make, network_of, prepared
+from tests.support.networks import draw, make, network_of, prepared
 
 #: Data set, code, spikes (millions), latency, and the energies on TrueNorth and SpiNNaker, in three decimals: all rows
 #: that give an energy in the comparison table of T2FSNN (Park, Kim, Na, Yoon; DAC 2020, arXiv 2003.11741).

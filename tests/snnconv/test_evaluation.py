@@ -10,7 +10,7 @@ from torch import Tensor
 
 import snnconv
 from coding import Rate
-from tests.networks import GraphConvolution, draw, make, network_of, prepared
+from tests.support.networks import GraphConvolution, draw, make, network_of, prepared
 
 STEPS = 24
 

@@ -14,7 +14,7 @@ import snnconv
 import snnconv.reach
 from coding import Rate
 from snnconv import ConfigurationError, InputError, UnsupportedModelError
-from tests.graph_networks import (
+from tests.support.graph_networks import (
     CLASSES,
     FEATURES,
     GCN,

@@ -17,7 +17,7 @@ from snnconv.graph import Graph, refs_in
 from snnconv.interpreter import evaluate_graph
 from snnconv.operators import OPERATORS
 from snnconv.operators.pooling import MaximumOperator
-from tests.operators import Apply, capture_each
+from tests.support.operators import Apply, capture_each
 
 
 def maximum_in(graph: Graph) -> tuple[MaximumOperator, dict[str, Any]]:

@@ -15,7 +15,7 @@ from snnconv import UnsupportedModelError, convert
 from snnconv.capture import capture
 from snnconv.operators import Role
 from snnconv.operators.roles import classify
-from tests.operators import Apply
+from tests.support.operators import Apply
 
 NOT_AFFINE: dict[str, tuple[Callable[[Tensor], Tensor], str, Role]] = {
     "product of two signals": (lambda x: x * x.flip(-1), "mul", Role.READOUT),

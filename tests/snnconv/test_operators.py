@@ -20,7 +20,7 @@ from snnconv.operators.roles import classify
 from snnconv.regions import Regions
 from snnconv.rewrite import normal_form
 from snnconv.synapses import count_products
-from tests.operators import Apply, capture_each
+from tests.support.operators import Apply, capture_each
 
 
 def away_from_zero(*shape: int) -> Tensor:

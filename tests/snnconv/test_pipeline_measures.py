@@ -11,8 +11,8 @@ from torch import Tensor
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.energy import Activity
-from tests.networks import GraphConvolution, draw, make, prepared
-from tests.pipelines import updates_of
+from tests.support.networks import GraphConvolution, draw, make, prepared
+from tests.support.pipelines import updates_of
 
 NETWORKS = ["deep", "residual", "max pooling", "leaky relu"]
 

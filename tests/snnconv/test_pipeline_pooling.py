@@ -16,8 +16,8 @@ from torch.nn import functional as F
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import storage
-from tests.networks import draw, prepared
-from tests.pipelines import CODES, assert_simulators_agree
+from tests.support.networks import draw, prepared
+from tests.support.pipelines import CODES, assert_simulators_agree
 
 Forward = Callable[["Free", Tensor], Tensor]
 

@@ -15,7 +15,7 @@ import torch
 import snnconv
 from coding import TTFS, Burst, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import SpikingNetwork, storage
-from tests.networks import make
+from tests.support.networks import make
 
 PLANS: dict[str, CodingPlan] = {
     "few-spike": CodingPlan(),

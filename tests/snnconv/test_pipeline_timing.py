@@ -14,8 +14,8 @@ from coding import TTFS, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipe
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv.operators import OPERATORS
 from snnconv.simulators import simulator_for
-from tests.networks import draw, make, network_of, prepared
-from tests.pipelines import SHAPES, assert_simulators_agree, updates_of
+from tests.support.networks import draw, make, network_of, prepared
+from tests.support.pipelines import SHAPES, assert_simulators_agree, updates_of
 
 EPS = 2.0**-44  # the tie tolerance in double precision
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import SpikingNetwork
-from tests.networks import Between, Deep, draw, make, prepared
-from tests.pipelines import CODES
+from tests.support.networks import Between, Deep, draw, make, prepared
+from tests.support.pipelines import CODES
 
 SIMULATORS = ["clock", "window"]
 

@@ -14,7 +14,7 @@ import torch
 import snnconv
 from coding import Burst, FewSpike, OneSpike, Phase, Rate
 from snnconv import ConfigurationError, plots
-from tests.networks import GraphConvolution, draw, make, prepared
+from tests.support.networks import GraphConvolution, draw, make, prepared
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -14,7 +14,7 @@ import snnconv
 from coding import Concurrent, OneSpike, Phase
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.interpreter import evaluate_graph
-from tests.networks import GraphConvolution, draw, prepared
+from tests.support.networks import GraphConvolution, draw, prepared
 
 
 def classifier() -> tuple[nn.Module, Tensor]:

@@ -14,8 +14,8 @@ from coding import TTFS, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.simulators import Clock, Window, simulator_for
 from snnconv.simulators.window_trains import PopulationWindow
-from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
-from tests.pipelines import CODES, SHAPES, assert_simulators_agree
+from tests.support.networks import GraphConvolution, TwoInputs, draw, make, prepared
+from tests.support.pipelines import CODES, SHAPES, assert_simulators_agree
 
 SAMPLES = 12
 MANY = ["few-spike", "one-spike", "ttfs", "rate"]

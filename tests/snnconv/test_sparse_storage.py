@@ -14,7 +14,7 @@ from torch import Tensor
 import snnconv
 from coding import Rate
 from snnconv import storage
-from tests.graph_networks import (
+from tests.support.graph_networks import (
     FEATURES,
     GCN,
     LAYOUTS,
@@ -22,7 +22,7 @@ from tests.graph_networks import (
     X,
     converted,
 )
-from tests.networks import draw
+from tests.support.networks import draw
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

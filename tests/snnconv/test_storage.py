@@ -24,7 +24,7 @@ import snnconv
 from coding import Code, Rate
 from neurons import NEURONS, IntegrateFire, UpdateCost, register_neuron
 from snnconv import SpikingNetwork, storage
-from tests.networks import ZOO, GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
+from tests.support.networks import ZOO, GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 STEPS = 12
 

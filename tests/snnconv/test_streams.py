@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import TTFS, Burst, Code, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
-from tests.networks import Perceptron, draw, fitted_part, make, prepared
+from tests.support.networks import Perceptron, draw, fitted_part, make, prepared
 
 STEPS = 43  # neither a multiple of the period of phase code nor of that of burst input
 EPS = 2.0**-44  # the tie tolerance in double precision

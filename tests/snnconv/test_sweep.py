@@ -18,7 +18,7 @@ import snnconv
 from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, StorageError, Sweep, evaluate
-from tests.networks import make
+from tests.support.networks import make
 
 CODINGS = {"rate 4": Rate(4), "rate 8": Rate(8), "few-spike 4": FewSpike(4, base=1.9)}
 Case = tuple[nn.Module, Tensor, tuple[Tensor, Tensor]]

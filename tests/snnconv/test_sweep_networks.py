@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Rate
 from snnconv import StorageError, Sweep
-from tests.networks import GraphConvolution, TwoInputs, draw, make, prepared
+from tests.support.networks import GraphConvolution, TwoInputs, draw, make, prepared
 
 
 def test_several_inputs_constants_and_exported_programs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.torchvision_worker import measure
+from tests.support.torchvision_worker import measure
 
 STEPS = (16, 64, 256)
 SIZE = 96

@@ -9,7 +9,7 @@ import torch
 
 import snnconv
 from coding import Rate
-from tests.networks import ZOO, GraphConvolution, draw, fitted_part, make, network_of, prepared
+from tests.support.networks import ZOO, GraphConvolution, draw, fitted_part, make, network_of, prepared
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name != "max pooling"])

@@ -8,7 +8,7 @@ import pytest
 
 from snnconv import ConfigurationError, StorageError
 from snnconv.detection.darknet.config import read_config
-from tests.darknet_configs import linear, net, region, written
+from tests.support.darknet_configs import linear, net, region, written
 
 
 def test_sections_keep_their_order_lines_and_options(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from snnconv import ConfigurationError
 from snnconv.detection import DarknetNetwork, RegionHead, YoloHead, load_darknet
 from snnconv.detection.darknet import save_weights
 from snnconv.operators import Role
-from tests.darknet_configs import (
+from tests.support.darknet_configs import (
     PIXEL_ANCHORS,
     SMALL,
     TINY_V2_COCO,

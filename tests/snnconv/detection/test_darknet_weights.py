@@ -13,7 +13,7 @@ import torch
 from snnconv import ModelError, StorageError
 from snnconv.detection import DarknetNetwork, load_darknet
 from snnconv.detection.darknet import load_weights, save_weights
-from tests.darknet_configs import SMALL, leaky, linear, net, region, written
+from tests.support.darknet_configs import SMALL, leaky, linear, net, region, written
 
 #: One convolution with batch normalisation (3 to 2 channels, size 1) and one without (2 to 7).
 TWO = net() + leaky(2, 1) + linear(7) + region(2, "1,1", num=1)

@@ -21,7 +21,7 @@ from snnconv.detection.ground_truth import Truth
 from snnconv.detection.samples import Objects, Samples
 from snnconv.detection.shapes import draw_shapes
 from snnconv.detection.training import _rate
-from tests.interruption import stopped_at
+from tests.support.interruption import stopped_at
 
 MICRO = """
 [net]

@@ -19,7 +19,6 @@ from snnconv.learning import (
     RateEncoder,
     train,
 )
-from tests.interruption import stopped_at
 from tests.snnconv.learning.training_runs import (
     falling,
     plateau,
@@ -29,6 +28,7 @@ from tests.snnconv.learning.training_runs import (
     small_samples,
     trained,
 )
+from tests.support.interruption import stopped_at
 
 
 @pytest.mark.parametrize("step", [0, 4, 11])

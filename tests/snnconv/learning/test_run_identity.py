@@ -20,7 +20,6 @@ from snnconv.learning import (
     train,
 )
 from snnconv.learning.setting import schedule_text
-from tests.interruption import stopped_at
 from tests.snnconv.learning.training_runs import (
     NEURON,
     falling,
@@ -29,6 +28,7 @@ from tests.snnconv.learning.training_runs import (
     small_samples,
     trained,
 )
+from tests.support.interruption import stopped_at
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from snnconv.learning import ShiftAndFlip
 from snnconv.learning.trained_tensors import TrainedTensors, weights_of
 from snnconv.learning.tuned_network import tuned_output
 from snnconv.learning.window_gradient import RULES
-from tests.interruption import stopped_at
 from tests.snnconv.learning.tuned_networks import (
     converted,
     disturbed,
@@ -30,6 +29,7 @@ from tests.snnconv.learning.tuned_networks import (
     same,
     tensors,
 )
+from tests.support.interruption import stopped_at
 
 
 @pytest.mark.parametrize("rule", RULES)

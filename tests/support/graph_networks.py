@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Rate
 from snnconv import SpikingNetwork
-from tests.networks import draw
+from tests.support.networks import draw
 
 NODES, FEATURES, HIDDEN, CLASSES = 7, 5, 6, 3
 X = draw(NODES, FEATURES)

@@ -13,7 +13,7 @@ from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate
 from snnconv import Run, SpikingNetwork
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
-from tests.networks import ZOO
+from tests.support.networks import ZOO
 
 #: Every window code, with and without a limit on its spikes, and rate code filling a window.
 CODES: dict[str, Code] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -109,7 +110,9 @@ def model(name: str) -> nn.Module:
     return made.eval()
 
 
+@functools.cache
 def converted(name: str, code: str, **options: object) -> SpikingNetwork:
+    """The network ``name`` in spikes of ``code``; made once for all tests: one that changes it takes a copy."""
     chosen = CODES[code]
     schedule = Concurrent(chosen.steps) if code in ("rate", "burst") else Pipeline()
     return snnconv.convert(model(name), images(40), coding=chosen, schedule=schedule, **options)  # type: ignore[arg-type]
