@@ -15,7 +15,7 @@ from coding import Code, Concurrent, Fired, Phase, Pipeline, Rate, SpikeInput
 from coding.code import Memory
 from coding.threshold import reaches
 from neurons import CorrectiveIntegrateFire, IntegrateFire, Neuron, SignedIntegrateFire, SignedWindow
-from tests.networks import Deep, draw, prepared
+from tests.support.networks import Deep, draw, prepared
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from snnconv.population import Population
 from snnconv.settling import decode, normalise, settle
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, SpikeCounter
-from tests.networks import GraphConvolution, draw, prepared
-from tests.pipelines import SHAPES
+from tests.support.networks import GraphConvolution, draw, prepared
+from tests.support.pipelines import SHAPES
 
 CODES: dict[str, Code] = {
     "few-spike": FewSpike(8, 1.5, 3),
