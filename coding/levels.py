@@ -17,6 +17,8 @@ from coding.threshold import tie_tolerance
 #: Trains that a table may hold; codes with more are encoded step by step.
 MOST_TRAINS = 2**16
 _MOST_CELLS = 2**15
+#: Tables that are kept: more than a search fits to one population, which it does anew for the next.
+_KEPT = 1024
 #: Values that are looked up together on a CPU, so that what is computed on the way stays in its caches.
 _PIECE = 2**16
 _BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
@@ -141,7 +143,7 @@ def memory_order(values: Tensor) -> list[int]:
     return sorted(range(values.dim()), key=lambda axis: (-strides[axis], axis))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_KEPT)
 def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> Levels | None:
     """The levels of ``table``, or ``None`` where there are too many trains or no bits to go by."""
     if dtype not in _BITS:

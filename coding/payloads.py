@@ -13,7 +13,7 @@ from torch import Tensor
 from coding.code import Code
 from coding.levels import levels_of
 from coding.table_spike import TableSpike
-from coding.window import TTFS, BaseCode, WindowCode, fixed
+from coding.window import TTFS, BaseCode, WindowCode, fixed, table_of
 
 #: Bounds of the logarithms of what a payload falls by in a step: codes take bases of up to 64.
 _LEAST, _MOST = math.log(1.1e-6), math.log(math.log(64.0))
@@ -32,7 +32,7 @@ def payload_parameters(code: Code) -> tuple[float, ...]:
     if isinstance(code, TTFS):
         return (-math.log(fixed(code, "tau")), code.delay)
     if isinstance(code, TableSpike):
-        payloads = code.table().payloads
+        payloads = table_of(code).payloads
         return tuple(math.log(math.log(upper / lower)) for upper, lower in pairwise(payloads))
     return ()
 
@@ -42,7 +42,7 @@ def has_parameter_gradient(code: Code, like: Tensor) -> bool:
     return (
         isinstance(code, WindowCode)
         and bool(payload_parameters(code))
-        and levels_of(code.table(), like.dtype, like.device) is not None
+        and levels_of(table_of(code), like.dtype, like.device) is not None
     )
 
 
@@ -71,7 +71,7 @@ def parameter_gradient(code: Code, values: Tensor, gradient: Tensor) -> Tensor:
     moves a spike to another step, there is no derivative. Raises ``ConfigurationError`` while a parameter is to be
     fitted, and ``ValueError`` for a code without a table of its trains.
     """
-    levels = levels_of(code.table(), values.dtype, values.device) if isinstance(code, WindowCode) else None
+    levels = levels_of(table_of(code), values.dtype, values.device) if isinstance(code, WindowCode) else None
     if levels is None:
         raise ValueError(f"{code} has no table of trains: it is no window code, or has too many")
     by_train = gradient.new_zeros(len(levels.values)).index_add_(0, levels.trains(values), gradient.reshape(-1))

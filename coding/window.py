@@ -30,11 +30,11 @@ class WindowCode(Code):
 
     @property
     def maximum(self) -> float:
-        payloads = _table(self).payloads
+        payloads = table_of(self).payloads
         return math.fsum(payloads[: self.limit])
 
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
-        table = _table(self)
+        table = table_of(self)
         t %= self.steps
         if t == 0:
             memory = None  # a window starts afresh
@@ -61,7 +61,7 @@ class WindowCode(Code):
         return Fired(spikes, spikes, count)
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
-        levels = levels_of(_table(self), values.dtype, values.device)
+        levels = levels_of(table_of(self), values.dtype, values.device)
         return super().quantize(values) if levels is None else levels(values, counted)
 
 
@@ -223,7 +223,8 @@ class OneSpike(BaseCode):
 
 
 @lru_cache(maxsize=1024)
-def _table(code: WindowCode) -> WindowTable:
+def table_of(code: WindowCode) -> WindowTable:
+    """The table of ``code``, made once."""
     return code.table()
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.graph import Graph
 from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.population import Population
+from snnconv.settling import decode
 
 #: Samples that means are taken over (their error is then far below that of a spike), and activations held at once.
 _MOST_SAMPLES, _MOST_ACTIVATIONS = 128, 2**27
@@ -41,16 +41,13 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
     def fire(node: str, population: Population) -> Handler:
         def correct(arguments: Mapping[str, Any]) -> Tensor:
-            current, neuron = arguments["self"], population.neuron
-            assert isinstance(neuron, WindowNeuron)
+            current = arguments["self"]
             difference = wanted.pop(node) - current
             weight_of = population.activation.error_weight
             weights = torch.maximum(weight_of(current + difference), weight_of(current))
             shift = _mean_error(difference * weights, weights, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
-            scale = population.broadcast_scale(current.dim())
-            shifted = current + population.broadcast(found[node].shift, current.dim())
-            return neuron.window(shifted / scale, counted=False).values * scale
+            return decode(found[node], current)
 
         return correct
 

@@ -92,14 +92,11 @@ class Observed:
         candidates = torch.linspace(_HEADROOM, 0.05, 117, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
-        excess, exceeding = self._tail()
-        errors = []
-        for candidate in candidates:
-            scale = candidate / code.maximum
-            levels = code.quantize(centres / scale, counted=False).values * scale
-            rounding = weights @ ((centres - levels) ** 2).to(torch.float64)
-            errors.append(rounding + self._clipped_beyond(float(candidate), excess, exceeding))
-        return candidates[torch.stack(errors).argmin(0)] * self.maximum
+        scales = (candidates / code.maximum)[:, None]
+        levels = code.quantize(centres / scales, counted=False).values * scales
+        rounding = weights @ ((centres - levels) ** 2).to(torch.float64).T
+        errors = rounding + self._clipped_beyond(candidates.double(), *self._tail())
+        return candidates[errors.argmin(1)] * self.maximum
 
     def _tail(self) -> tuple[Tensor, Tensor]:
         """Of as many samples to come: mean excess over the maximum, in its unit, and the values that exceed it.
@@ -121,9 +118,10 @@ class Observed:
         return excess, values * (self.samples / (self.samples + 1))
 
     @staticmethod
-    def _clipped_beyond(largest: float, excess: Tensor, exceeding: Tensor) -> Tensor:
-        """Squared error, by channel, of what lies beyond the maximum and is cut at ``largest``, in its units."""
-        reached = exceeding * torch.exp(-(max(largest, 1.0) - 1.0) / excess)
-        below = max(1.0 - largest, 0.0)
+    def _clipped_beyond(largest: Tensor, excess: Tensor, exceeding: Tensor) -> Tensor:
+        """Squared error, ``[channels, candidates]``, of what lies beyond the maximum and is cut at ``largest``."""
+        excess, exceeding = excess[:, None], exceeding[:, None]
+        reached = exceeding * torch.exp((1.0 - largest.clamp(min=1.0)) / excess)
+        below = (1.0 - largest).clamp(min=0.0)
         clipped: Tensor = reached * (below**2 + 2 * below * excess + 2 * excess.square())
         return clipped

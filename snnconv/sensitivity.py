@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurons import WindowNeuron
 from snnconv.assembly import Calibrated
 from snnconv.energy import SYNOP, update_energy
 from snnconv.graph import refs_in
@@ -17,6 +16,7 @@ from snnconv.interpreter import Environment, Handler, Program, evaluate_graph, r
 from snnconv.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
+from snnconv.settling import settle
 
 #: Activations of the original network that are held at once.
 _MOST_ACTIVATIONS = 2**25
@@ -79,13 +79,11 @@ def _alone(choice: Population, spent: _Spent) -> Handler:
     """The closed form of one population, which adds what it spends to ``spent``."""
 
     def fire(arguments: Mapping[str, Any]) -> Tensor:
-        current, neuron = arguments["self"], choice.neuron
-        assert isinstance(neuron, WindowNeuron)
-        scale = choice.broadcast_scale(current.dim())
-        found = neuron.window(current / scale)
+        windows = settle(choice, arguments["self"], counted=True)
+        found = windows.found
         assert found.spikes is not None and found.updates is not None
         spent.spikes += float(found.spikes.sum(dtype=torch.float64))
         spent.updates += float(found.updates.sum(dtype=torch.float64))
-        return found.values * scale
+        return windows.decoded
 
     return fire

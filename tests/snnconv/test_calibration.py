@@ -166,6 +166,25 @@ def test_least_squares_beats_the_maximum_on_a_heavy_tail(power: int, steps: int)
     assert rounding_error(values, fitted, steps) < 0.95 * rounding_error(values, found.maximum, steps)
 
 
+@pytest.mark.parametrize("code", [Rate(8), Phase(6), FewSpike(6, 1.5, 2), FewSpike(20, 1.1, 8)], ids=str)
+def test_least_squares_scales_have_the_least_error_of_all_candidates_channel_by_channel(code: Code) -> None:
+    normal = torch.randn(1, 5, 3000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).abs()
+    found = observed(normal ** torch.tensor([0.5, 1.0, 2.0, 3.0, 5.0]).view(1, 5, 1), axis=1)
+    largest = found.least_squares(code)
+    candidates = torch.linspace(1.5, 0.05, 117).double().tolist()
+    for channel in range(5):
+        values = found.centres().double() * found.maximum[channel]
+        weights = found.histogram[channel].double()
+        weights[0] = 0.0
+
+        def error(top: Tensor | float, values: Tensor = values, weights: Tensor = weights) -> float:
+            scale = top / code.maximum
+            return float(weights @ (code.quantize(values / scale).values * scale - values) ** 2)
+
+        least = min(error(candidate * found.maximum[channel]) for candidate in candidates)
+        assert error(largest[channel]) == pytest.approx(least, rel=1e-6)
+
+
 @pytest.mark.parametrize("code", [Phase(12), FewSpike(16, 1.4)], ids=str)
 def test_scales_leave_room_for_samples_that_exceed_the_maximum(code: Code) -> None:
     sizes = torch.rand(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64).log().neg()

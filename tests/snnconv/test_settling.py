@@ -20,7 +20,9 @@ from snnconv.operators import PiecewiseLinear
 from snnconv.population import Population
 from snnconv.settling import decode, normalise, settle
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import Observer, SpikeCounter
+from snnconv.simulators.observers import Observer
+from snnconv.simulators.recorders import SpikeCounter
+from snnconv.simulators.window_trains import PopulationWindow
 from tests.support.networks import GraphConvolution, draw, prepared
 from tests.support.pipelines import SHAPES
 
@@ -119,6 +121,15 @@ def test_a_window_is_settled_by_a_sum_and_then_a_product_each_rounded(code: str,
     assert torch.equal(windows.decoded, expected.values * torch.from_numpy(scale))
     assert torch.equal(windows.found.spikes, expected.spikes)  # type: ignore[arg-type]
     assert torch.equal(windows.current, current + torch.from_numpy(shift))
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("code", CODES)
+def test_a_train_fired_step_by_step_has_the_spikes_that_were_counted(code: str, neuron: str) -> None:
+    found = population(CODES[code], NEURONS[neuron](CODES[code]), True, 1)
+    windows = settle(found, currents(CODES[code], found), counted=True)
+    train = PopulationWindow(found, windows.values, windows.found).payloads()
+    assert torch.equal((train != 0).float().sum(0), windows.found.spikes)  # type: ignore[arg-type]
 
 
 def test_a_fused_product_and_sum_would_decode_some_currents_otherwise() -> None:
