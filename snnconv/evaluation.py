@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,8 +19,9 @@ from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
-from snnconv.tally import Tally
+from snnconv.tally import DecisionCounts, Tally
 from snnconv.text import table
+from snnconv.totals import Totals, check_alike, totals_of
 from snnconv.tracing import evaluation_mode
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class Evaluation(Measures):
     Accuracies and agreement (share of samples for which both decide alike) are percentages; accuracies are ``None``
     without targets, ``reference_accuracy`` and agreement where there is no original network.
     ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are ``None`` for a
-    pipeline, which has no output before its last step. ``judged`` counts the decisions that have a target.
+    pipeline, which has no output before its last step. ``judged`` counts the decisions that have a target, ``counts``
+    are those behind the percentages.
     """
 
     judged: int
@@ -44,6 +46,16 @@ class Evaluation(Measures):
     agreement: float | None
     accuracy_by_step: list[float] | None
     agreement_by_step: list[float] | None
+    counts: DecisionCounts = field(repr=False)
+
+    def merge(self, other: Evaluation) -> Evaluation:
+        """The evaluation on the data of both, exact to the last count.
+
+        Both must be of one network under one setting, on different parts of a data set. Raises ``InputError`` where
+        they cannot be.
+        """
+        check_alike(self, other, ())
+        return _evaluation(self.totals.merge(other.totals), self.counts.merge(other.counts))
 
     @property
     def loss(self) -> float | None:
@@ -170,7 +182,9 @@ def evaluate(
             "the network was tuned, so it is compared with its own tuned weights; pass the model as reference to "
             "compare it with the original"
         )
-    return _evaluation(network, counter, tally, chosen.steps, lengths, rate_reference, compared)
+    rate_run = None if rate_reference is None else (rate_reference.activity.spikes, rate_reference.activity.latency)
+    totals = totals_of(network, counter, chosen.steps, lengths, rate_run)
+    return _evaluation(totals, tally.counted(chosen.steps, compared))
 
 
 def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> Iterator[tuple[Inputs, Tensor | None]]:
@@ -193,28 +207,18 @@ def _reference_decisions(network: SpikingNetwork, reference: nn.Module | None, i
         return decisions(reference(*inputs))
 
 
-def _evaluation(
-    network: SpikingNetwork,
-    counter: SpikeCounter,
-    tally: Tally,
-    steps: int,
-    lengths: int,
-    rate_reference: Measures | None,
-    compared: bool,
-) -> Evaluation:
-    # Where every sample stopped early, the rest of the time stays as it was.
-    by_step = tally.by_step()
-    by_step += by_step[-1:] * (steps - len(by_step))
-    streams = network.timing is None
-    judged = bool(tally.has_targets) and tally.judged > 0
-    accuracies = [100.0 * correct / tally.judged for correct, _ in by_step] if judged else None
-    agreements = [100.0 * agreeing / tally.decided for _, agreeing in by_step] if compared else None
+def _evaluation(totals: Totals, counts: DecisionCounts) -> Evaluation:
+    streams = totals.spikes_by_step is not None
+    judged = counts.has_targets and counts.judged > 0
+    accuracies = [100.0 * correct / counts.judged for correct in counts.correct] if judged else None
+    agreements = [100.0 * agreeing / counts.decided for agreeing in counts.agreeing] if counts.compared else None
     return Evaluation(
-        **measures(network, counter, steps, lengths, rate_reference),
-        judged=tally.judged,
+        **measures(totals),
+        judged=counts.judged,
         accuracy=None if accuracies is None else accuracies[-1],
-        reference_accuracy=100.0 * tally.reference_correct / tally.judged if judged and compared else None,
+        reference_accuracy=100.0 * counts.reference_correct / counts.judged if judged and counts.compared else None,
         agreement=None if agreements is None else agreements[-1],
         accuracy_by_step=accuracies if streams else None,
         agreement_by_step=agreements if streams else None,
+        counts=counts,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from typing import Any
 
 from snnconv.energy import Activity, Energy, energy
-from snnconv.network_base import NetworkBase
-from snnconv.simulators.recorders import SpikeCounter
+from snnconv.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Measures:
 
     ``steps`` is the latency of a pipeline, else the time steps simulated; samples may stop earlier (``mean_steps``).
     ``spikes_by_step[t]`` are the spikes of a sample up to step ``t``, ``None`` for a pipeline. ``spikes`` and
-    ``synops_by_source`` go by population.
+    ``synops_by_source`` go by population. ``totals`` are the sums behind all figures.
     """
 
     samples: int
@@ -34,6 +34,7 @@ class Measures:
     synops_are_bound: bool
     activity: Activity
     energy: Energy
+    totals: Totals = field(repr=False)
 
     def cost_text(self, beside: str = "original") -> list[str]:
         """Lines on synaptic operations and energy, ``beside`` that of the same network with activations."""
@@ -53,72 +54,56 @@ class Measures:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
-        plain = {key: value for key, value in vars(self).items() if key not in ("activity", "energy")}
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
         return {**plain, "activity": vars(self.activity), "energy": self.energy.to_dict()}
 
 
-def measures(
-    network: NetworkBase,
-    counter: SpikeCounter,
-    steps: int,
-    lengths: int,
-    rate_reference: Measures | None = None,
-) -> dict[str, Any]:
-    """The fields of ``Measures`` for what ``counter`` saw in ``steps`` steps, ``lengths`` of all samples together."""
-    samples = counter.samples
-    # Where every sample stopped early, the rest of the time stays as it was.
-    spikes_by_step = list(accumulate(counter.by_step))
-    spikes_by_step += spikes_by_step[-1:] * (steps - len(spikes_by_step))
-    spikes = {name: count / samples for name, count in counter.spikes().items()}
-    synops = {name: count / samples for name, count in counter.synops().items()}
-    activity = _activity(network, counter, sum(spikes.values()), sum(synops.values()), lengths / samples)
-    reference_run = None
-    if rate_reference is not None:
-        reference_run = (rate_reference.activity.spikes, rate_reference.activity.latency)
+def measures(totals: Totals) -> dict[str, Any]:
+    """The fields of ``Measures`` for what was counted."""
+    samples, activity = totals.samples, _activity(totals)
+    by_step = None
+    if totals.spikes_by_step is not None:
+        by_step = [count / samples for count in accumulate(totals.spikes_by_step)]
     return {
         "samples": samples,
-        "steps": steps,
-        "mean_steps": lengths / samples,
+        "steps": totals.steps,
+        "mean_steps": totals.steps_taken / samples,
         "neurons": activity.neurons,
         "spikes_per_neuron": activity.spikes / activity.neurons,
-        "spikes_by_step": [count / samples for count in spikes_by_step] if network.timing is None else None,
-        "spikes": spikes,
-        "input_spikes": counter.input_spikes / samples,
+        "spikes_by_step": by_step,
+        "spikes": _means(totals.spikes, samples),
+        "input_spikes": totals.input_spikes / samples,
         "synops": activity.synops,
-        "synops_by_source": synops,
-        "synops_by_layer": sum(counter.synops_by_layer().values()) / samples,
-        "synops_are_bound": bool(network.synapses.bounds),
+        "synops_by_source": _means(totals.synops, samples),
+        "synops_by_layer": totals.synops_by_layer / samples,
+        "synops_are_bound": totals.synops_are_bound,
         "activity": activity,
-        "energy": energy(activity, reference_run),
+        "energy": energy(activity, totals.rate_reference),
+        "totals": totals,
     }
 
 
-def _activity(network: NetworkBase, counter: SpikeCounter, spikes: float, synops: float, latency: float) -> Activity:
-    synapses, populations = network.synapses, network.populations
-    streams = network.timing is None
-    # A stream presents an analog input and updates every neuron at every step, a pipeline only while it may matter.
-    presentations = latency if streams else 1.0
-    input_macs = 0.0 if network.plan.input.spiking else synapses.input_macs * presentations
-    active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
-    updates = {
-        node: population.neurons * latency if streams else counter.updates[node] / counter.samples
-        for node, population in populations.items()
-    }
+def _activity(totals: Totals) -> Activity:
+    latency, updates = totals.steps_taken / totals.samples, _means(totals.updates, totals.samples)
+    # A stream presents an analog input at every step, a pipeline once.
+    presentations = 1.0 if totals.spikes_by_step is None else latency
     words, additions, multiplications = (
-        sum(updates[node] * population.neuron.update_cost[part] for node, population in populations.items())
-        for part in range(3)
+        sum(updates[name] * cost[part] for name, cost in totals.update_costs.items()) for part in range(3)
     )
     return Activity(
-        spikes=spikes,
+        spikes=sum(_means(totals.spikes, totals.samples).values()),
         latency=latency,
-        synops=synops,
-        input_macs=input_macs,
+        synops=sum(_means(totals.synops, totals.samples).values()),
+        input_macs=totals.input_macs_per_presentation * presentations,
         updates=sum(updates.values()),
         update_words=words,
         update_additions=additions,
         update_multiplications=multiplications,
-        neurons=sum(population.neurons for population in populations.values()),
-        reference_macs=synapses.macs,
-        # Paths that meet between two weighted operators are one multiplication, so the sum over paths may exceed it.
-        reference_active_macs=min(active, float(synapses.macs)),
+        neurons=sum(totals.neurons.values()),
+        reference_macs=totals.reference_macs,
+        reference_active_macs=totals.reference_active_macs,
     )
+
+
+def _means(sums: Mapping[str, float], samples: int) -> dict[str, float]:
+    return {name: total / samples for name, total in sums.items()}

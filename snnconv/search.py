@@ -23,6 +23,7 @@ from snnconv.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import code_text
+from snnconv.totals import totals_of
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
 #: a percentage point, and of many networks that are tried some keep the bound by luck.
@@ -152,7 +153,7 @@ class _Search:
             found.append(output)
         assert network.timing is not None
         latency = network.timing.latency
-        measured = Measures(**measures(network, counter, latency, latency * counter.samples))
+        measured = Measures(**measures(totals_of(network, counter, latency, latency * counter.samples)))
         loss = self.judge.expected_loss(self.exact, found)
         trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
         self.trials.append(trial)

@@ -17,6 +17,7 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.text import table
+from snnconv.totals import check_alike, summed_counts
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,20 @@ class TrainStatistics:
     burst_spikes: int
     steps_total: int
     intervals: tuple[int, ...]
+
+    def merge(self, other: TrainStatistics) -> TrainStatistics:
+        """The trains of both, of one population. Raises ``InputError`` for those of another."""
+        check_alike(self, other, ("name", "neurons"))
+        return TrainStatistics(
+            self.name,
+            self.neurons,
+            self.samples + other.samples,
+            self.spikes + other.spikes,
+            self.bursts + other.bursts,
+            self.burst_spikes + other.burst_spikes,
+            self.steps_total + other.steps_total,
+            summed_counts(self.intervals, other.intervals),
+        )
 
     @property
     def spikes_per_neuron(self) -> float:
@@ -82,6 +97,16 @@ class SpikeStatistics:
     steps: int
     samples: int
     populations: tuple[TrainStatistics, ...]
+
+    def merge(self, other: SpikeStatistics) -> SpikeStatistics:
+        """The statistics on the data of both, exact to the last count.
+
+        Both must be of one network under one setting. Raises ``InputError`` where they cannot be.
+        """
+        check_alike(self, other, ("steps",))
+        check_alike(self.overall, other.overall, ("neurons",))
+        pairs = zip(self.populations, other.populations, strict=True)
+        return SpikeStatistics(self.steps, self.samples + other.samples, tuple(one.merge(two) for one, two in pairs))
 
     @property
     def overall(self) -> TrainStatistics:
@@ -192,7 +217,7 @@ class TrainObserver(Observer):
 class _Sums:
     def __init__(self) -> None:
         self.spikes = self.bursts = self.burst_spikes = self.steps_total = 0
-        self.intervals: list[int] = []
+        self.intervals: tuple[int, ...] = ()
 
     def add(self, t: int, spikes: Tensor, consecutive: Tensor, in_burst: Tensor, intervals: Tensor) -> None:
         """Spikes of step ``t``, which of them follow one of the step before, and whether that one was in a burst."""
@@ -203,7 +228,7 @@ class _Sums:
         self.bursts += begun
         self.burst_spikes += following + begun
         counts: Sequence[int] = torch.bincount(intervals).tolist()
-        self.intervals = [a + b for a, b in zip_longest(self.intervals, counts, fillvalue=0)]
+        self.intervals = summed_counts(self.intervals, counts)
 
     def statistics(self, name: str, neurons: int, samples: int) -> TrainStatistics:
         return TrainStatistics(
@@ -214,5 +239,5 @@ class _Sums:
             self.bursts,
             self.burst_spikes,
             self.steps_total,
-            tuple(self.intervals),
+            self.intervals,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -13,6 +14,36 @@ from snnconv.data.batches import IGNORED_TARGET
 from snnconv.decisions import UNDECIDED, decisions
 from snnconv.errors import InputError
 from snnconv.simulators.observers import Observer, Samples
+from snnconv.totals import check_alike, summed_counts
+
+
+@dataclass(frozen=True)
+class DecisionCounts:
+    """Decisions counted: ``correct`` and ``agreeing`` (with the original network) after every step.
+
+    ``judged`` of all ``decided`` have a target; of these ``reference_correct`` are right in the original network.
+    """
+
+    has_targets: bool
+    compared: bool
+    judged: int
+    decided: int
+    reference_correct: int
+    correct: tuple[int, ...]
+    agreeing: tuple[int, ...]
+
+    def merge(self, other: DecisionCounts) -> DecisionCounts:
+        """Both together. Raises ``InputError`` where only one has targets, or a reference."""
+        check_alike(self, other, ("has_targets", "compared"))
+        return DecisionCounts(
+            self.has_targets,
+            self.compared,
+            self.judged + other.judged,
+            self.decided + other.decided,
+            self.reference_correct + other.reference_correct,
+            summed_counts(self.correct, other.correct),
+            summed_counts(self.agreeing, other.agreeing),
+        )
 
 
 class Tally(Observer):
@@ -62,6 +93,16 @@ class Tally(Observer):
         decided = self.decide(output)
         table[t][0] += int(((decided == self._targets[samples]) & (decided != UNDECIDED)).sum())
         table[t][1] += int((decided == self._reference[samples]).sum())
+
+    def counted(self, steps: int, compared: bool) -> DecisionCounts:
+        """What was counted in a run of ``steps`` steps; ``compared`` says whether there was a reference."""
+        # Where every sample stopped early, the rest of the time stays as it was.
+        by_step = self.by_step()
+        by_step += by_step[-1:] * (steps - len(by_step))
+        correct, agreeing = zip(*by_step, strict=True)
+        return DecisionCounts(
+            bool(self.has_targets), compared, self.judged, self.decided, self.reference_correct, correct, agreeing
+        )
 
     def by_step(self) -> list[tuple[int, int]]:
         """Correct and agreeing decisions after every step."""

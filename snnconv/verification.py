@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.text import table
+from snnconv.totals import check_alike
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,55 @@ class PopulationError:
 
 
 @dataclass(frozen=True)
+class ErrorSums:
+    """Sums over activations: squared errors, squares, errors, sizes, and counts that shares are made of."""
+
+    error2: float = 0.0
+    norm2: float = 0.0
+    difference: float = 0.0
+    magnitude: float = 0.0
+    saturated: int = 0
+    spurious: int = 0
+    inactive: int = 0
+    total: int = 0
+
+    def merge(self, other: ErrorSums) -> ErrorSums:
+        """Both together."""
+        return ErrorSums(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    def error(self, name: str) -> PopulationError:
+        """The errors of the population that reports call ``name``."""
+        return PopulationError(
+            name=name,
+            relative=self.relative,
+            bias=self.difference / max(self.magnitude, 1e-300),
+            saturated=self.saturated / self.total,
+            spurious=self.spurious / max(self.inactive, 1),
+        )
+
+    @property
+    def relative(self) -> float:
+        """The 2-norm of the errors relative to that of the activations."""
+        return float((self.error2 / max(self.norm2, 1e-300)) ** 0.5)
+
+
+@dataclass(frozen=True)
+class VerificationSums:
+    """What a verification is made of: sums of every population by name, and of the output."""
+
+    samples: int
+    populations: dict[str, ErrorSums]
+    output: ErrorSums
+
+    def merge(self, other: VerificationSums) -> VerificationSums:
+        """Both together. Raises ``InputError`` where populations differ."""
+        if [*self.populations] != [*other.populations]:
+            raise InputError("verifications of networks with different populations cannot be merged")
+        populations = {name: sums.merge(other.populations[name]) for name, sums in self.populations.items()}
+        return VerificationSums(self.samples + other.samples, populations, self.output.merge(other.output))
+
+
+@dataclass(frozen=True)
 class Verification:
     """Errors of all populations in order of execution, and of the output. Prints as a table."""
 
@@ -43,6 +93,15 @@ class Verification:
     samples: int
     populations: tuple[PopulationError, ...]
     output: float
+    sums: VerificationSums = field(repr=False)
+
+    def merge(self, other: Verification) -> Verification:
+        """The verification on the data of both; counts are exact, sums of squares to rounding.
+
+        Both must be of one network under one setting. Raises ``InputError`` where they cannot be.
+        """
+        check_alike(self, other, ("steps",))
+        return _verification(self.steps, self.sums.merge(other.sums))
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -75,9 +134,7 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
     like = network.like  # the network may have been moved since it was converted
     held_out = (tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out)
     source = held_out if data is None else (inputs for inputs, _ in batches(data, "data"))
-    sums = {node: _Sums() for node in network.populations}
-    output_error = output_norm = 0.0
-    samples = 0
+    found: VerificationSums | None = None
     for raw in source:
         inputs = network.check(raw, "data")
         decoded = _Decoder(network)
@@ -85,21 +142,25 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
         output, lengths = simulator.run(inputs, [decoded])
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
+        populations = {}
         for node, population in network.populations.items():
             scale = population.broadcast_scale(values[node].dim())
-            sums[node].add(
-                population,
-                values[node],
-                network.decoded(node, decoded.payloads[node], simulator.steps) * scale,
-                scale,
-            )
+            value = network.decoded(node, decoded.payloads[node], simulator.steps) * scale
+            populations[population.name] = _sums(population, values[node], value, scale)
+        whole = ErrorSums()
         for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
-            output_error += float(((mine - theirs).double() ** 2).sum())
-            output_norm += float((theirs.double() ** 2).sum())
-        samples += lengths.numel()
+            error2, norm2 = float(((mine - theirs).double() ** 2).sum()), float((theirs.double() ** 2).sum())
+            whole = whole.merge(ErrorSums(error2, norm2))
+        one = VerificationSums(lengths.numel(), populations, whole)
+        found = one if found is None else found.merge(one)
         seed += 1
-    errors = tuple(sums[node].error(population.name) for node, population in network.populations.items())
-    return Verification(simulator.steps, samples, errors, (output_error / max(output_norm, 1e-300)) ** 0.5)
+    assert found is not None  # data without batches was refused
+    return _verification(simulator.steps, found)
+
+
+def _verification(steps: int, sums: VerificationSums) -> Verification:
+    errors = tuple(each.error(name) for name, each in sums.populations.items())
+    return Verification(steps, sums.samples, errors, sums.output.relative, sums)
 
 
 class _Decoder(Observer):
@@ -122,31 +183,19 @@ class _Decoder(Observer):
         self.payload(node, 0, window.found.values * (code.steps // code.period), samples)
 
 
-class _Sums:
-    def __init__(self) -> None:
-        self.error2 = self.norm2 = self.difference = self.magnitude = 0.0
-        self.saturated = self.spurious = self.inactive = self.total = 0
-
-    def add(self, population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> None:
-        difference = (found - wanted).double()
-        self.error2 += float((difference**2).sum())
-        self.norm2 += float((wanted.double() ** 2).sum())
-        self.difference += float(difference.sum())
-        self.magnitude += float(wanted.double().abs().sum())
-        largest = scale * (population.code.maximum * (1 + 1e-6))
-        self.saturated += int((population.coded_size(wanted) > largest).sum())
-        self.spurious += int(((wanted == 0) & (found != 0)).sum())
-        self.inactive += int((wanted == 0).sum())
-        self.total += wanted.numel()
-
-    def error(self, name: str) -> PopulationError:
-        return PopulationError(
-            name=name,
-            relative=(self.error2 / max(self.norm2, 1e-300)) ** 0.5,
-            bias=self.difference / max(self.magnitude, 1e-300),
-            saturated=self.saturated / self.total,
-            spurious=self.spurious / max(self.inactive, 1),
-        )
+def _sums(population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> ErrorSums:
+    difference = (found - wanted).double()
+    largest = scale * (population.code.maximum * (1 + 1e-6))
+    return ErrorSums(
+        error2=float((difference**2).sum()),
+        norm2=float((wanted.double() ** 2).sum()),
+        difference=float(difference.sum()),
+        magnitude=float(wanted.double().abs().sum()),
+        saturated=int((population.coded_size(wanted) > largest).sum()),
+        spurious=int(((wanted == 0) & (found != 0)).sum()),
+        inactive=int((wanted == 0).sum()),
+        total=wanted.numel(),
+    )
 
 
 def _floats(nest: Any) -> list[Tensor]:

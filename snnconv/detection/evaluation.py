@@ -21,6 +21,7 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import table
+from snnconv.totals import totals_of
 
 #: Pictures that are simulated together.
 PIECE = 16
@@ -135,7 +136,7 @@ def evaluate(
     classes = len(detector.names)
     by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}
     return DetectionEvaluation(
-        **measures(network, counter, chosen.steps, chosen.steps * counter.samples),
+        **measures(totals_of(network, counter, chosen.steps, chosen.steps * counter.samples)),
         precision=by_step[chosen.steps],
         reference_precision=mean_average_precision(exact, truths, classes),
         precision_by_step=by_step if network.timing is None else None,
