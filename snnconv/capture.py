@@ -83,10 +83,12 @@ class _Translator:
     def __init__(self, program: ExportedProgram, bound: Mapping[str, Tensor]) -> None:
         self.program, self.bound = program, bound
         self.values: dict[str, Argument] = {}  # what each node of the program became
-        self.graph = Graph({}, {}, {}, None)
+        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.constants: dict[str, Tensor] = {}
+        self.nodes: dict[str, Node] = {}
+        self.parameters: set[str] = set()
 
     def translate(self, batch_axis: int | None) -> Graph:
-        self.graph.batch_axis = batch_axis
         signature = self.program.graph_signature
         if signature.buffers_to_mutate:
             names = ", ".join(sorted(signature.buffers_to_mutate.values()))
@@ -105,8 +107,9 @@ class _Translator:
             elif node.op == "output":
                 leaves = [self._argument(leaf) for leaf in node.args[0]]
         spec = self.program.call_spec.out_spec
-        self.graph.output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
-        return self.graph.without_dead_nodes()
+        output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
+        parameters = frozenset(self.parameters)
+        return Graph(self.inputs, self.constants, self.nodes, output, batch_axis, parameters).without_dead_nodes()
 
     def _placeholder(self, node: FxNode) -> None:
         signature = self.program.graph_signature
@@ -118,25 +121,25 @@ class _Translator:
             if node.name in table:
                 self.values[node.name] = constant = self._constant(table[node.name])
                 if node.name in signature.inputs_to_parameters:
-                    self.graph.parameters |= {constant.name}
+                    self.parameters.add(constant.name)
                 return
         if node.name in self.bound:
             name = f"argument.{node.name}"  # no node's name has a dot, and a weight's may be the argument's
-            self.graph.constants[name] = canonical(self.bound[node.name].detach().clone(), node.name)
+            self.constants[name] = canonical(self.bound[node.name].detach().clone(), node.name)
             self.values[node.name] = Ref(name)
             return
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
-        self.graph.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
+        self.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
         self.values[node.name] = Ref(node.name)
 
     def _constant(self, path: str) -> Ref:
         taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()
         name = f"weight.{path}" if taken else path
-        if name not in self.graph.constants:
+        if name not in self.constants:
             tensors = {**self.program.state_dict, **self.program.constants}
-            self.graph.constants[name] = canonical(tensors[path].detach().clone(), path)
+            self.constants[name] = canonical(tensors[path].detach().clone(), path)
         return Ref(name)
 
     def _call(self, node: FxNode) -> Argument:
@@ -178,7 +181,7 @@ class _Translator:
         size = [self._size(dim, axis, arguments) for axis, dim in enumerate(value.shape)]
         kind = next(kind for kind in ("zeros", "ones", "full") if kind in op)
         fill = {"fill_value": arguments["fill_value"]} if kind == "full" else {}
-        return self._add(node, kind, {"like": Ref(next(iter(self.graph.inputs))), "size": size, **fill})
+        return self._add(node, kind, {"like": Ref(next(iter(self.inputs))), "size": size, **fill})
 
     def _size(self, dim: Any, axis: int, arguments: dict[str, Argument]) -> Argument:
         if isinstance(dim, int):
@@ -187,14 +190,14 @@ class _Translator:
             return arguments["size"][axis]
         own = arguments["self"]  # zeros_like: the length of that axis of the tensor it resembles
         name = f"{own.name}_size_{axis}"
-        self.graph.nodes[name] = Node(name, "sym_size", {"self": own, "dim": axis})
+        self.nodes[name] = Node(name, "sym_size", {"self": own, "dim": axis})
         return Ref(name)
 
     def _item(self, node: FxNode) -> Argument:
         owner, index = node.args
         assert isinstance(owner, FxNode) and isinstance(index, int)
         value = self.values[owner.name]
-        whole = self.graph.nodes.get(value.name) if isinstance(value, Ref) else None
+        whole = self.nodes.get(value.name) if isinstance(value, Ref) else None
         if whole is not None and whole.op in _TUPLE_RESULTS:
             op = _FIRST_RESULT.get(whole.op, whole.op) if index == 0 else f"result {index} of {whole.op}"
             return self._add(node, op, whole.arguments, at=owner)
@@ -205,7 +208,7 @@ class _Translator:
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
 
     def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
-        self.graph.nodes[node.name] = Node(node.name, op, arguments, source=_source(at or node))
+        self.nodes[node.name] = Node(node.name, op, arguments, source=_source(at or node))
         return Ref(node.name)
 
     def _argument(self, value: Any) -> Argument:

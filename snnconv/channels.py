@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snnconv.analysis import analysis_of
 from snnconv.graph import Graph
 from snnconv.operators import OPERATORS, first_signal
 
@@ -11,7 +12,7 @@ def channel_axes(graph: Graph, input_shapes: dict[str, tuple[int, ...]]) -> dict
 
     A convolution's channels lie on axis 1, a linear layer's on the last axis; views and permutations are followed.
     """
-    signals = graph.signals()
+    signals = analysis_of(graph).signals
     axes: dict[str, int | None] = {name: 1 if len(shape) > 1 else None for name, shape in input_shapes.items()}
     for node in graph.nodes.values():
         if node.name not in signals:

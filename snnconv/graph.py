@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -66,9 +67,12 @@ class Node:
         return replace(self, arguments={key: map_refs(value, rename) for key, value in self.arguments.items()})
 
 
-@dataclass
+_Derived = TypeVar("_Derived")
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """A network as straight-line code.
+    """A network as straight-line code. It never changes: whatever rewrites it makes another.
 
     ``inputs`` are the names of the signal inputs, ``constants`` the parameters and buffers by name, ``nodes`` the
     operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
@@ -76,12 +80,28 @@ class Graph:
     constants that a training of the original would change.
     """
 
-    inputs: dict[str, tuple[int, ...]]
-    constants: dict[str, Tensor]
-    nodes: dict[str, Node]
+    inputs: Mapping[str, tuple[int, ...]]
+    constants: Mapping[str, Tensor]
+    nodes: Mapping[str, Node]
     output: Argument
     batch_axis: int | None = 0
     parameters: frozenset[str] = frozenset()
+    _derived: dict[Callable[[Graph], Any], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "constants", "nodes"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # views of dicts can be neither copied nor pickled
+        contents = (dict(mapping) for mapping in (self.inputs, self.constants, self.nodes))
+        return Graph, (*contents, self.output, self.batch_axis, self.parameters)
+
+    def derived(self, make: Callable[[Graph], _Derived]) -> _Derived:
+        """What ``make`` finds out about this graph: made at the first call and kept with the graph."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        found: _Derived = self._derived[make]
+        return found
 
     def consumers(self) -> dict[str, list[str]]:
         """For every node, input and constant, the nodes that use its result (``"output"`` stands for the output)."""
@@ -113,7 +133,7 @@ class Graph:
         """A copy without the nodes and constants on which the output does not depend."""
         needed = set(refs_in(self.output))
         kept: list[Node] = []
-        for node in reversed(self.nodes.values()):
+        for node in reversed([*self.nodes.values()]):
             if node.name in needed:
                 kept.append(node)
                 needed.update(node.refs())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ class Program:
     what they add to these.
     """
 
-    def __init__(self, nodes: Sequence[Node], keep: Iterable[str] = (), signals: set[str] | None = None) -> None:
+    def __init__(self, nodes: Sequence[Node], keep: Iterable[str] = (), signals: Set[str] | None = None) -> None:
         kept = set(keep)
         last_use: dict[str, int] = {node.name: position for position, node in enumerate(nodes)}
         for position, node in enumerate(nodes):
@@ -63,7 +63,7 @@ class Program:
                 del environment[name]
 
 
-def _homogeneous(node: Node, signals: set[str]) -> Handler:
+def _homogeneous(node: Node, signals: Set[str]) -> Handler:
     operator, carries = OPERATORS[node.op], carried(node, signals)
     return lambda arguments: operator.evaluate(operator.homogeneous(arguments, carries))
 

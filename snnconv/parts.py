@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from snnconv.analysis import analysis_of
 from snnconv.graph import Graph, Node, refs_in
 from snnconv.interpreter import Program, resolve
-from snnconv.operators import OPERATORS, Role
+from snnconv.operators import Role
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.operators.roles import classify
 
 
 @dataclass(frozen=True)
@@ -57,36 +57,32 @@ class Parts:
     """
 
     def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
-        signals = graph.signals()
-        self._signals = signals
+        analysis = analysis_of(graph)
+        self._signals = signals = analysis.signals
         self._populations = populations
         self._live: dict[frozenset[str], LiveStep] = {}
         timed: set[str] = set() if constant_input else set(graph.inputs)
-        readout: set[str] = set()
         lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
         self.gates: dict[str, MaximumOperator] = {}
         for node in graph.nodes.values():
             names = set(node.refs())
-            operator = OPERATORS[node.op]
-            role = classify(node, signals).role
-            if role is Role.READOUT or names & readout:
-                readout.add(node.name)
+            if node.name in analysis.readout:
                 lists["readout"].append(node)
             elif node.name in populations or (names & timed and node.name in signals):
                 timed.add(node.name)
                 lists["step"].append(node)
-                if isinstance(operator, MaximumOperator):
-                    self.gates[node.name] = operator
+                if node.name in analysis.gates:
+                    self.gates[node.name] = analysis.gates[node.name]
             else:
                 lists["setup"].append(node)
-        used = [name for node in lists["readout"] for name in node.refs() if name not in readout]
-        used += [name for name in refs_in(graph.output) if name not in readout]
+        used = [name for node in lists["readout"] for name in node.refs() if name not in analysis.readout]
+        used += [name for name in refs_in(graph.output) if name not in analysis.readout]
         computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
         #: Populations whose current is a sum made for them alone, so that a neuron may reuse its storage.
-        users = graph.consumers()
-        sums = {node.name for node in lists["step"] if classify(node, signals).role is Role.LINEAR}
+        sums = {node.name for node in lists["step"] if analysis.role(node.name) is Role.LINEAR}
         currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
-        self.own_currents = {node for node, name in currents.items() if name in sums and users[name] == [node]}
+        alone = {node for node, name in currents.items() if analysis.consumers[name] == (node,)}
+        self.own_currents = {node for node in alone if currents[node] in sums}
         self.frontier = tuple(name for name in dict.fromkeys(used) if name in timed)
         self._output = graph.output
         shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)

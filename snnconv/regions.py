@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconv.analysis import analysis_of
 from snnconv.graph import Graph, Node, Ref, map_refs, refs_in
-from snnconv.operators import OPERATORS, Role
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.operators.roles import classify
+from snnconv.operators import OPERATORS
 
 
 class Regions:
@@ -24,22 +23,13 @@ class Regions:
 
     def __init__(self, graph: Graph, populations: set[str], input_shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.graph, self._input_shapes = graph, input_shapes
-        self.signals = graph.signals()
-        self.nodes: list[Node] = []
+        analysis = analysis_of(graph)
+        self.signals = analysis.signals
+        self.nodes = [node for node in graph.nodes.values() if node.name not in analysis.readout]
+        self.stations = populations | analysis.gates.keys()
         self.sources: dict[str, tuple[int, ...]] = dict(input_shapes)
-        self.stations = set(populations)
-        readout: set[str] = set()
-        for node in graph.nodes.values():
-            role = classify(node, self.signals).role
-            if role is Role.READOUT or any(name in readout for name in node.refs()):
-                readout.add(node.name)
-                continue
-            self.nodes.append(node)
-            is_gate = isinstance(OPERATORS[node.op], MaximumOperator) and node.name in self.signals
-            if node.name in populations or is_gate:
-                self.stations.add(node.name)
-                self.sources[node.name] = self.shape(node.name)
-        decoded = {name for node in graph.nodes.values() if node.name in readout for name in node.refs()}
+        self.sources |= {node.name: self.shape(node.name) for node in self.nodes if node.name in self.stations}
+        decoded = {name for node in analysis.readout for name in graph.nodes[node].refs()}
         decoded |= set(refs_in(graph.output))
         self.outputs = decoded & {node.name for node in self.nodes} & self.signals - set(self.sources)
         self._constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}

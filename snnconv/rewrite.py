@@ -11,12 +11,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from snnconv.analysis import analysis_of
 from snnconv.graph import SHAPE_ONLY, Graph, Node, Ref, map_refs
 from snnconv.interpreter import evaluate_graph
 from snnconv.operators import OPERATORS, Role
 from snnconv.operators.activation import ActivationOperator, Clamp
 from snnconv.operators.pooling import MaximumOperator
-from snnconv.operators.roles import classify
 from snnconv.sparse import canonical
 
 
@@ -89,14 +89,14 @@ def batch_norm_as_affine(graph: Graph) -> Graph:
 
 def fold_affine_into_weights(graph: Graph) -> Graph:
     """Fold a channel-wise affine map into the convolution before it, if that has one call site and one consumer."""
-    users = graph.consumers()
+    users = analysis_of(graph).consumers
     constants, nodes, parameters = dict(graph.constants), dict(graph.nodes), set(graph.parameters)
     for node in graph.nodes.values():
         producer = nodes.get(node.arguments["input"].name) if node.op == "channel_affine" else None
-        if producer is None or not _takes_affine(producer) or users[producer.name] != [node.name]:
+        if producer is None or not _takes_affine(producer) or users[producer.name] != (node.name,):
             continue
         weight_name, bias_ref = producer.arguments["weight"].name, producer.arguments["bias"]
-        if weight_name not in constants or users[weight_name] != [producer.name]:
+        if weight_name not in constants or users[weight_name] != (producer.name,):
             continue
         scale = constants[node.arguments["scale"].name].double()
         shift = constants[node.arguments["shift"].name].double()
@@ -122,13 +122,13 @@ def _takes_affine(node: Node) -> bool:
 
 def activation_before_pool(graph: Graph) -> Graph:
     """max(phi) = phi(max) for a monotone phi: activate first, so that the pool gates spikes."""
-    users = graph.consumers()
+    users = analysis_of(graph).consumers
     nodes: dict[str, Node] = {}
     renamed: dict[str, str] = {}
     for node in graph.nodes.values():
         node = node.mapped(lambda ref: Ref(renamed.get(ref.name, ref.name)))
         pool = nodes.get(node.arguments["self"].name) if _is_monotone(node) else None
-        if pool is not None and _is_pool(pool) and users[pool.name] == [node.name]:
+        if pool is not None and _is_pool(pool) and users[pool.name] == (node.name,):
             active = replace(node, arguments={**node.arguments, "self": pool.arguments["self"]})
             del nodes[pool.name]
             nodes[active.name] = active
@@ -193,11 +193,11 @@ def population_before_gate(graph: Graph) -> Graph:
 
     Gates over the same currents, as in spatial pyramid pooling, share it.
     """
-    signals = graph.signals()
+    analysis = analysis_of(graph)
     populations: dict[str, str] = {}
 
     def expand(node: Node) -> Iterable[Node]:
-        if not _is_pool(node) or node.name not in signals or not _reaches_linear(graph, node, signals):
+        if node.name not in analysis.gates or not _reaches_linear(graph, node):
             return [node]
         current = node.arguments["self"]
         name = populations.setdefault(current.name, f"{node.name}_input")
@@ -209,18 +209,19 @@ def population_before_gate(graph: Graph) -> Graph:
     return _expanded(graph, expand)
 
 
-def _reaches_linear(graph: Graph, pool: Node, signals: set[str]) -> bool:
+def _reaches_linear(graph: Graph, pool: Node) -> bool:
     """Whether, from ``pool`` back through selections, some signal is a sum of currents."""
-    pending = [name for name in pool.refs() if name in signals]
+    analysis = analysis_of(graph)
+    pending = [name for name in pool.refs() if name in analysis.signals]
     while pending:
         node = graph.nodes.get(pending.pop())
         if node is None:
             continue
-        role = classify(node, signals).role
+        role = analysis.role(node.name)
         if role is Role.LINEAR:
             return True
         if role is Role.SELECTION:
-            pending.extend(name for name in node.refs() if name in signals)
+            pending.extend(name for name in node.refs() if name in analysis.signals)
     return False
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from snnconv.analysis import analysis_of
 from snnconv.graph import Graph, Node, Source
 from snnconv.operators import Classification, Role
-from snnconv.operators.roles import classify, misplaced
+from snnconv.operators.roles import misplaced
 from snnconv.problems import Line, Preflight, Problem
 
 _SPARSE = Classification(
@@ -16,13 +19,12 @@ _SPARSE = Classification(
 
 def inspect(graph: Graph) -> Preflight:
     """The report on a captured graph."""
-    signals = graph.signals()
-    classes = {node.name: classify(node, signals) for node in graph.nodes.values()}
-    spiking = _followed_by_population(graph, classes)
+    analysis = analysis_of(graph)
+    spiking = _followed_by_station(graph, analysis.stations)
     sparse = {node.name for node in misplaced(graph)}
     lines, problems = [], []
     for node in graph.nodes.values():
-        found = _SPARSE if node.name in sparse else classes[node.name]
+        found = _SPARSE if node.name in sparse else analysis.classifications[node.name]
         role = found.role
         if role is Role.READOUT and node.name in spiking:
             role = Role.REFUSED
@@ -50,10 +52,10 @@ def _binding(node: Node, graph: Graph) -> str:
     return f'; if {taken[-1]} belongs to the network, name it: constants={{"{taken[-1]}": {taken[-1]}}}'
 
 
-def _followed_by_population(graph: Graph, classes: dict[str, Classification]) -> set[str]:
+def _followed_by_station(graph: Graph, stations: Collection[str]) -> set[str]:
     """Names of the nodes on whose result a population or a gate depends."""
     found: set[str] = set()
-    for node in reversed(graph.nodes.values()):
-        if node.name in found or classes[node.name].role in (Role.ACTIVATION, Role.POOL):
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in found or node.name in stations:
             found.update(node.refs())
     return found

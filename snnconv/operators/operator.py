@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
@@ -147,7 +147,7 @@ def register(operator: type[Operator]) -> type[Operator]:
     return operator
 
 
-def carried(node: Node, signals: set[str]) -> dict[str, bool | list[bool]]:
+def carried(node: Node, signals: Set[str]) -> dict[str, bool | list[bool]]:
     """Which arguments of ``node`` carry one of ``signals``."""
 
     def carries(argument: Argument) -> bool:
@@ -159,6 +159,6 @@ def carried(node: Node, signals: set[str]) -> dict[str, bool | list[bool]]:
     }
 
 
-def first_signal(node: Node, signals: set[str]) -> str:
+def first_signal(node: Node, signals: Set[str]) -> str:
     """Name of the first argument of ``node`` that carries a signal."""
     return next(name for name in node.refs() if name in signals)

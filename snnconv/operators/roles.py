@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from snnconv.graph import Graph, Node
 from snnconv.operators.affine import MatrixProduct
 from snnconv.operators.operator import OPERATORS, Classification, Role, carried
@@ -9,7 +11,7 @@ from snnconv.operators.shape import Permute
 from snnconv.sparse import is_sparse
 
 
-def classify(node: Node, signals: set[str]) -> Classification:
+def classify(node: Node, signals: Set[str]) -> Classification:
     """Role of one node; nodes that no signal reaches are constants."""
     operator = OPERATORS.get(node.op)
     if operator is None:
