@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,19 @@ from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.input_range import InputRange
-from snnconv.operators import OPERATORS, PiecewiseLinear
+from snnconv.manifest_versions import OLDEST, VERSION, batch_axis_in, dynamic_axes, upgraded
+from snnconv.operators import ACTIVATION_FUNCTIONS, OPERATORS
 from snnconv.operators.activation import ActivationOperator
 from snnconv.population import Population
 from snnconv.sparse import from_parts, is_sparse, misplaced, stored_values, to_parts
+from snnconv.stored_checks import check_densities, check_length, check_shapes, check_tensors
 
 if TYPE_CHECKING:
     from snnconv.network import SpikingNetwork
 
-FORMAT, VERSION = "snnconv", 3
+FORMAT = "snnconv"
 _REGISTRIES: dict[str, Mapping[str, type]] = {
+    "activation": ACTIVATION_FUNCTIONS,
     "code": CODES,
     "input": INPUT_CODES,
     "neuron": NEURONS,
@@ -71,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     try:
         with safetensors.safe_open(source, framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_version(source, metadata)
+            version = _check_version(source, metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
@@ -79,21 +82,22 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     if metadata.get("sha256") != _digest(manifest, tensors):
         raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
     try:
-        return _network(json.loads(manifest), tensors)
+        return _network(upgraded(json.loads(manifest), version), tensors)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
         raise StorageError(f"{source} holds no valid network: {error}") from error
 
 
-def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
+def _check_version(source: Path, metadata: Mapping[str, str]) -> int:
     version = metadata.get("version", "")
     if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
         raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
-    if int(version) < VERSION:
+    if int(version) < OLDEST:
         raise StorageError(f"{source} has format version {version}, of an earlier snnconv: convert the model again")
     if int(version) > VERSION:
         raise StorageError(
             f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
         )
+    return int(version)
 
 
 def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
@@ -120,13 +124,13 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
             for node in graph.nodes.values()
         ],
         "output": _encode(graph.output),
-        "batch_axis": graph.batch_axis,
+        "dynamic_axes": dynamic_axes(graph.inputs, graph.batch_axis),
         "parameters": sorted(graph.parameters),
         "populations": [
             {
                 "name": population.name,
                 "node": population.node,
-                "activation": asdict(population.activation),  # type: ignore[call-overload]
+                "activation": _encode_object("activation", population.activation),
                 "code": _encode_object("code", population.code),
                 "neuron": _encode_object("neuron", population.neuron),
                 "channel_axis": population.channel_axis,
@@ -142,7 +146,7 @@ def _manifest(network: SpikingNetwork) -> dict[str, Any]:
         "schedule": _encode_object("schedule", network.plan.schedule),
         "input_shapes": [list(shape) for shape in network.input_shapes],
         "densities": network.densities,
-        "tuned": network.tuned,
+        "flags": ["tuned"] if network.tuned else [],
     }
 
 
@@ -166,9 +170,7 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
         if missing:
             raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
         known.add(name)
-    batch_axis = manifest["batch_axis"]
-    if batch_axis not in (0, None):
-        raise StorageError(f"batch axis {batch_axis!r} is neither 0 nor absent")
+    batch_axis = batch_axis_in(manifest["dynamic_axes"], inputs)
     output = _decode(manifest["output"])
     missing = set(refs_in(output)) - known
     if missing:
@@ -183,7 +185,7 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
         populations[node.name] = Population(
             name=str(entry["name"]),
             node=node.name,
-            activation=PiecewiseLinear(**entry["activation"]),
+            activation=_decode_object("activation", entry["activation"]),
             code=_decode_object("code", entry["code"]),
             neuron=_decode_object("neuron", entry["neuron"]),
             scale=tensors[f"scale.{node.name}"],
@@ -213,10 +215,10 @@ def _network(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Spik
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
-    missing = {*inputs, *populations} - densities.keys()
-    if missing:
-        raise StorageError(f"densities of {sorted(missing)} are missing")
-    return SpikingNetwork(graph, populations, plan, shapes, ranges, densities, tuned=bool(manifest["tuned"]))
+    check_densities(densities, {*inputs, *populations})
+    check_tensors(tensors, graph, populations)
+    check_shapes(graph, populations, shapes)
+    return SpikingNetwork(graph, populations, plan, shapes, ranges, densities, tuned="tuned" in manifest["flags"])
 
 
 def _check_population(population: Population, batch_axis: int | None) -> None:
@@ -279,7 +281,8 @@ def _encode_object(kind: str, value: Any) -> dict[str, Any]:
             return {"name": name, "fields": dict(_encoded_fields(kind, value))}
     raise StorageError(
         f"{kind} {type(value).__name__} is not registered, so it cannot be stored; "
-        "register it (coding.register_code, neurons.register_neuron) or convert with a built-in one"
+        "register it (coding.register_code, neurons.register_neuron, operators.register_activation_function), "
+        "or convert with a built-in one"
     )
 
 
@@ -310,4 +313,7 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
         key: _decode_object("code", value["code"]) if isinstance(value, dict) else value
         for key, value in entry["fields"].items()
     }
-    return _REGISTRIES[kind][name](**values)
+    found = _REGISTRIES[kind][name](**values)
+    if isinstance(found, Code):
+        check_length(found)
+    return found
