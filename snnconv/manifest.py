@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,17 @@ from neurons import NEURONS, Neuron
 from snnconv.errors import StorageError
 from snnconv.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.input_range import InputRange
+from snnconv.manifest_versions import batch_axis_in, dynamic_axes
 from snnconv.network_base import NetworkBase
-from snnconv.operators import OPERATORS, PiecewiseLinear
+from snnconv.operators import ACTIVATION_FUNCTIONS, OPERATORS
 from snnconv.operators.activation import ActivationOperator
 from snnconv.operators.roles import misplaced
 from snnconv.population import Population
 from snnconv.sparse import from_parts, is_sparse, stored_values, to_parts
+from snnconv.stored_checks import check_densities, check_length, check_shapes, check_tensors
 
 _REGISTRIES: dict[str, Mapping[str, type]] = {
+    "activation": ACTIVATION_FUNCTIONS,
     "code": CODES,
     "input": INPUT_CODES,
     "neuron": NEURONS,
@@ -48,13 +51,13 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
             for node in graph.nodes.values()
         ],
         "output": _encode(graph.output),
-        "batch_axis": graph.batch_axis,
+        "dynamic_axes": dynamic_axes(graph.inputs, graph.batch_axis),
         "parameters": sorted(graph.parameters),
         "populations": [
             {
                 "name": population.name,
                 "node": population.node,
-                "activation": asdict(population.activation),  # type: ignore[call-overload]
+                "activation": _encode_object("activation", population.activation),
                 "code": _encode_object("code", population.code),
                 "neuron": _encode_object("neuron", population.neuron),
                 "channel_axis": population.channel_axis,
@@ -70,7 +73,7 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
         "schedule": _encode_object("schedule", network.plan.schedule),
         "input_shapes": [list(shape) for shape in network.input_shapes],
         "densities": network.densities,
-        "tuned": network.tuned,
+        "flags": ["tuned"] if network.tuned else [],
     }
 
 
@@ -107,9 +110,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         if missing:
             raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
         known.add(name)
-    batch_axis = manifest["batch_axis"]
-    if batch_axis not in (0, None):
-        raise StorageError(f"batch axis {batch_axis!r} is neither 0 nor absent")
+    batch_axis = batch_axis_in(manifest["dynamic_axes"], inputs)
     output = _decode(manifest["output"])
     missing = set(refs_in(output)) - known
     if missing:
@@ -124,7 +125,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         populations[node.name] = Population(
             name=str(entry["name"]),
             node=node.name,
-            activation=PiecewiseLinear(**entry["activation"]),
+            activation=_decode_object("activation", entry["activation"]),
             code=_decode_object("code", entry["code"]),
             neuron=_decode_object("neuron", entry["neuron"]),
             scale=tensors[f"scale.{node.name}"],
@@ -154,9 +155,9 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
     ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
-    missing = {*inputs, *populations} - densities.keys()
-    if missing:
-        raise StorageError(f"densities of {sorted(missing)} are missing")
+    check_densities(densities, {*inputs, *populations})
+    check_tensors(tensors, graph, populations)
+    check_shapes(graph, populations, shapes)
     return {
         "graph": graph,
         "populations": populations,
@@ -164,7 +165,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         "input_shapes": shapes,
         "input_ranges": ranges,
         "densities": densities,
-        "tuned": bool(manifest["tuned"]),
+        "tuned": "tuned" in manifest["flags"],
     }
 
 
@@ -228,7 +229,8 @@ def _encode_object(kind: str, value: Any) -> dict[str, Any]:
             return {"name": name, "fields": dict(_encoded_fields(kind, value))}
     raise StorageError(
         f"{kind} {type(value).__name__} is not registered, so it cannot be stored; "
-        "register it (coding.register_code, neurons.register_neuron) or convert with a built-in one"
+        "register it (coding.register_code, neurons.register_neuron, operators.register_activation_function), "
+        "or convert with a built-in one"
     )
 
 
@@ -259,4 +261,7 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
         key: _decode_object("code", value["code"]) if isinstance(value, dict) else value
         for key, value in entry["fields"].items()
     }
-    return _REGISTRIES[kind][name](**values)
+    found = _REGISTRIES[kind][name](**values)
+    if isinstance(found, Code):
+        check_length(found)
+    return found

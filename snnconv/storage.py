@@ -17,9 +17,10 @@ from coding import SnnconvError
 from snnconv.errors import StorageError
 from snnconv.files import write_whole
 from snnconv.manifest import manifest_of, parsed, tensors_of
+from snnconv.manifest_versions import OLDEST, VERSION, upgraded
 from snnconv.network_base import N, NetworkBase
 
-FORMAT, VERSION = "snnconv", 3
+FORMAT = "snnconv"
 
 
 def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
@@ -47,7 +48,7 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
     try:
         with safetensors.safe_open(source, framework="pt") as file:
             metadata = file.metadata() or {}
-            _check_version(source, metadata)
+            version = _check_version(source, metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
@@ -55,21 +56,22 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
     if metadata.get("sha256") != _digest(manifest, tensors):
         raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
     try:
-        return network(**parsed(json.loads(manifest), tensors))
+        return network(**parsed(upgraded(json.loads(manifest), version), tensors))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
         raise StorageError(f"{source} holds no valid network: {error}") from error
 
 
-def _check_version(source: Path, metadata: Mapping[str, str]) -> None:
+def _check_version(source: Path, metadata: Mapping[str, str]) -> int:
     version = metadata.get("version", "")
     if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
         raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
-    if int(version) < VERSION:
+    if int(version) < OLDEST:
         raise StorageError(f"{source} has format version {version}, of an earlier snnconv: convert the model again")
     if int(version) > VERSION:
         raise StorageError(
             f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
         )
+    return int(version)
 
 
 def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from snnconv.capture import capture
 from snnconv.graph import Graph, Node, Ref
@@ -258,6 +260,17 @@ def test_products_of_sets_are_what_each_element_reaches(name: str) -> None:
     regions = Regions(graph, set(), dict.fromkeys(graph.inputs, (1, *shape)))
     found = count_products(regions, next(iter(graph.inputs)))
     assert torch.equal(found, paths.ne(0).flatten(1).sum(1).double().view(shape))
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_shapes_follow_from_shapes_alone(name: str) -> None:
+    """Stored networks are checked so, before any memory is taken for values."""
+    _, _, graph = built(name)
+    bare = replace(graph, constants={key: tensor.to("meta") for key, tensor in graph.constants.items()})
+    x = batch(name, 2)
+    (found, _), (values, _) = evaluate_graph(bare, (x.to("meta"),)), evaluate_graph(graph, (x,))
+    pairs = list(zip(tree_leaves(found), tree_leaves(values), strict=True))
+    assert all((mine.shape, mine.dtype) == (theirs.shape, theirs.dtype) for mine, theirs in pairs)
 
 
 @pytest.mark.parametrize("name", AFFINE)

@@ -111,7 +111,7 @@ def test_a_file_loads_in_a_fresh_process_without_the_class(tmp_path: Path) -> No
 def test_the_file_is_plain_safetensors_and_names_no_folder(saved: Path) -> None:
     with safetensors.safe_open(saved, framework="pt") as file:
         metadata, names = file.metadata(), list(file.keys())
-    assert metadata["format"] == "snnconv" and metadata["version"] == "3"
+    assert metadata["format"] == "snnconv" and metadata["version"] == "4"
     manifest = json.loads(metadata["manifest"])
     assert {entry["name"] for entry in manifest["populations"]} == {"layers.1", "layers.3"}
     assert {name.split(".")[0] for name in names} == {"constant", "scale", "shift", "range"}
@@ -152,7 +152,7 @@ def test_an_altered_byte_of_the_manifest_is_noticed(saved: Path) -> None:
         snnconv.load(saved)
 
 
-def rewritten(path: Path, change: Callable[[dict[str, Any]], None], version: str = "3") -> None:
+def rewritten(path: Path, change: Callable[[dict[str, Any]], None], version: str = "4") -> None:
     """The file with another manifest and a checksum that fits it, as somebody with bad intentions would write it."""
     with safetensors.safe_open(path, framework="pt") as file:
         metadata = file.metadata()
@@ -165,7 +165,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], None], version: str
 
 
 def test_a_file_of_a_future_version_asks_for_an_update(saved: Path) -> None:
-    rewritten(saved, lambda manifest: None, version="4")
+    rewritten(saved, lambda manifest: None, version="5")
     with pytest.raises(snnconv.StorageError, match="update snnconv"):
         snnconv.load(saved)
 
@@ -211,7 +211,7 @@ def set_population(manifest: dict[str, Any]) -> None:
 
 
 def set_axis(manifest: dict[str, Any]) -> None:
-    manifest["batch_axis"] = 3
+    manifest["dynamic_axes"][0][1][0][1] = 3
 
 
 def set_neuron_code(manifest: dict[str, Any]) -> None:
