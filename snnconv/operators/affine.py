@@ -202,3 +202,10 @@ class BatchNorm(Operator):
             training=False,
             eps=arguments["eps"],
         )
+
+    def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
+        return {**arguments, "running_mean": torch.zeros_like(arguments["running_mean"]), "bias": None}
+
+    def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
+        values: Tensor = arguments["input"]
+        return values

@@ -143,13 +143,6 @@ def test_a_strong_positive_drive_fires_every_step(neuron: Neuron) -> None:
     assert bool((payloads == 1).all())
 
 
-@pytest.mark.parametrize("name", sorted(NEURONS))
-def test_a_registered_neuron_follows_the_contract(name: str) -> None:
-    arguments = {"negative_slope": 0.5} if name in ("signed", "signed-window") else {}
-    codes = () if name.startswith("double-exponential") else (Rate(4),)  # which learns its own code
-    assert isinstance(NEURONS[name](*codes, **arguments), Neuron)
-
-
 def test_a_neuron_of_ones_own_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NEURONS, "own", IntegrateFire)
     register_neuron("own", SignedIntegrateFire)

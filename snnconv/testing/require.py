@@ -1,0 +1,36 @@
+"""How a check says what is broken."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def require(kept: bool, promise: str) -> None:
+    """Raise ``AssertionError`` with ``promise`` unless it is ``kept``."""
+    if not kept:
+        raise AssertionError(promise)
+
+
+def require_close(found: Tensor, expected: Tensor, promise: str, tolerance: float = 1e-10) -> None:
+    """Raise ``AssertionError`` with ``promise`` unless both tensors are equal up to rounding in double precision."""
+    shapes = found.shape == expected.shape
+    require(shapes, f"{promise}: shapes {tuple(found.shape)} and {tuple(expected.shape)}")
+    worst = float((found - expected).abs().max()) if found.numel() else 0.0
+    limit = tolerance * (1.0 + float(expected.abs().max()) if expected.numel() else 1.0)
+    require(worst <= limit, f"{promise}: off by {worst:.3g}")
+
+
+def require_frozen(value: object) -> None:
+    """Raise ``AssertionError`` unless ``value`` is a frozen dataclass, which alone can be compared and stored."""
+    parameters = getattr(value, "__dataclass_params__", None)
+    require(
+        parameters is not None and parameters.frozen,
+        f"{type(value).__name__} must be a dataclass with frozen=True: what is stored and compared",
+    )
+
+
+def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Whole numbers from -4 to 4, of which sums are exact."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(-4, 5, shape, generator=generator).to(dtype)
