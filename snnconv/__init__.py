@@ -14,6 +14,7 @@ from snnconv.learning.tuning import tune as tune
 from snnconv.network import SpikingNetwork as SpikingNetwork
 from snnconv.preflight import Preflight as Preflight
 from snnconv.preflight import preflight as preflight
+from snnconv.progress import Progress as Progress
 from snnconv.simulators import Confidence as Confidence
 from snnconv.simulators import FirstSpike as FirstSpike
 from snnconv.simulators.run import Run as Run

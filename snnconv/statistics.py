@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches
+from snnconv.data.batches import batches, number_of_batches
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
 from snnconv.report import table
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
@@ -136,15 +137,22 @@ def _text(value: float | None, form: str) -> str:
 
 
 def spike_statistics(
-    network: SpikingNetwork, data: Any, *, simulator: str = "clock", steps: int | None = None, seed: int = 0
+    network: SpikingNetwork,
+    data: Any,
+    *,
+    simulator: str = "clock",
+    steps: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
 ) -> SpikeStatistics:
     """Inter-spike intervals, bursts and firing steps of ``network`` on ``data``; no raster is kept.
 
-    ``data`` is what ``evaluate`` takes, ``simulator`` and ``steps`` are those of ``run``. Raises ``InputError`` and
+    ``data`` is what ``evaluate`` takes, ``simulator`` and ``steps`` are those of ``run``. ``progress`` is called
+    behind every batch; what it raises ends the count (see ``Progress``). Raises ``InputError`` and
     ``ConfigurationError``.
     """
     trains = TrainObserver(network)
-    for inputs, _ in batches(data, "data"):
+    for inputs, _ in told(progress, "counting spikes", batches(data, "data"), number_of_batches(data)):
         chosen = simulator_for(network, simulator, steps=steps, seed=seed)
         chosen.run(network.check(inputs, "data"), [trains])
         seed += 1
