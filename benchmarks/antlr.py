@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+import snnconv
 from benchmarks.datasets import UNIT_1, mnist_test, mnist_train
 from benchmarks.results import FOLDER, keep, note, publish
 from neurons.double_exponential import DoubleExponential
@@ -173,11 +174,9 @@ def main() -> None:
     name = f"antlr-{options.images}-{options.judged}-{options.steps}-{options.rate}"
     start = time.monotonic()
 
-    def progress(steps: range) -> Iterator[int]:
-        for step in steps:
-            if step % 100 == 0:
-                note(f"step {step} of {steps.stop}, {(time.monotonic() - start) / 60.0:.1f} minutes")
-            yield step
+    def progress(found: snnconv.Progress) -> None:
+        if found.done % 100 == 0:
+            note(f"step {found.done} of {found.total}, {(time.monotonic() - start) / 60.0:.1f} minutes")
 
     log = train(
         network,

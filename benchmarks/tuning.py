@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rich.progress import track
+from rich.console import Console
 
 import snnconv
 from benchmarks.codes import Setting, Task, convert
@@ -17,6 +16,7 @@ from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, FOLDER, accuracy_cells, keep, note, publish
 from coding import FewSpike, OneSpike
+from snnconv.cli.progress import progress_bars
 from snnconv.learning import ShiftAndFlip
 
 #: Training images, of which a tenth is held out.
@@ -44,9 +44,8 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",), epochs: int = E
         file = FOLDER / f"tuning {setting.name} {epochs}.checkpoint"
         FOLDER.mkdir(exist_ok=True)
         start = time.perf_counter()
-        tuned = snnconv.tune(
-            network, training.images, epochs=epochs, checkpoint=file, progress=_shown(setting.name), **OPTIONS
-        )
+        with progress_bars(Console()) as progress:
+            tuned = snnconv.tune(network, training.images, epochs=epochs, checkpoint=file, progress=progress, **OPTIONS)
         minutes = (time.perf_counter() - start) / 60
         assert tuned.tuning_log is not None
         note(f"{setting.name}: {tuned.tuning_log}")
@@ -71,10 +70,3 @@ def _row(
         round(result.agreement, 2),
         round(result.spikes_per_neuron, 3),
     ]
-
-
-def _shown(what: str) -> Any:
-    def progress(steps: range) -> Iterable[int]:
-        return track(steps, description=what, transient=True, disable=not sys.stdout.isatty())
-
-    return progress

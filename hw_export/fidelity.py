@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from snnconv.data.batches import Inputs
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,15 @@ class Fidelity:
         return f"output error {100 * self.error:.2f} %{decided} ({self.samples} samples)"
 
 
-def fidelity(network: SpikingNetwork, original: SpikingNetwork, inputs: Sequence[Inputs]) -> Fidelity:
+def fidelity(
+    network: SpikingNetwork,
+    original: SpikingNetwork,
+    inputs: Sequence[Inputs],
+    progress: ProgressCallback | None = None,
+) -> Fidelity:
     """Fidelity of ``network`` to the activations of ``original``, chunk by chunk of ``inputs``."""
     pairs: list[list[tuple[Tensor, Tensor]]] = []
-    for chunk in inputs:
+    for chunk in told(progress, "measuring fidelity", inputs, len(inputs)):
         exact = tree_leaves(original.reference(*(tensor.to(original.like) for tensor in chunk)))
         found = tree_leaves(network(*(tensor.to(network.like) for tensor in chunk)))
         pairs.append([(one.double().cpu(), two.double().cpu()) for one, two in zip(exact, found, strict=True)])

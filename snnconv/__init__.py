@@ -12,6 +12,7 @@ from snnconv.learning.tuning import tune
 from snnconv.logs import TuningLog
 from snnconv.network import SpikingNetwork, load
 from snnconv.problems import Preflight, UnsupportedModelError
+from snnconv.progress import Progress
 from snnconv.simulators import Confidence, FirstSpike
 from snnconv.simulators.run import Run
 from snnconv.statistics import SpikeStatistics, spike_statistics
@@ -27,6 +28,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "Preflight",
+    "Progress",
     "Run",
     "SnnconvError",
     "SpikeStatistics",

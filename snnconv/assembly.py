@@ -40,6 +40,7 @@ from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
 from snnconv.probing import check_capture, prepared
 from snnconv.problems import UnsupportedModelError
+from snnconv.progress import ProgressCallback, told
 from snnconv.roles_report import inspect
 from snnconv.tracing import runnable
 
@@ -81,6 +82,7 @@ def calibrate(
     constants: Mapping[str, Tensor] | None,
     plan: CodingPlan,
     negative: Negative | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Calibrated:
     """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does.
 
@@ -97,7 +99,7 @@ def calibrate(
             "learning.spiking_network"
         )
     negative = negative or default_negative(isinstance(plan.schedule, Pipeline))
-    parts = collect(calibration)
+    parts = collect(calibration, progress)
     captured = capture(model, parts[0], "calibration", constants)
     report = inspect(captured)
     if not report.ok:
@@ -122,7 +124,7 @@ def calibrate(
         for name, activation in activations.items()
     }
     observed |= {name: Observed(None) for name in gate_nodes(graph)}
-    observe(graph, observed, samples.fitted)
+    observe(graph, observed, samples.fitted, progress)
     ranges = [
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
         for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
@@ -130,14 +132,16 @@ def calibrate(
     return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges, negative)
 
 
-def assemble(calibrated: Calibrated, plan: CodingPlan, options: Options) -> SpikingNetwork:
+def assemble(
+    calibrated: Calibrated, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None
+) -> SpikingNetwork:
     """The spiking network of ``plan``; raises ``ConfigurationError``."""
     names = calibrated.names
     plan.check_names([(names[node], node) for node in calibrated.activations])
     windowed = isinstance(plan.schedule, Pipeline)
     scaling = options.scaling(windowed)
     populations = {}
-    for node in calibrated.activations:
+    for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
         code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:

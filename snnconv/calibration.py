@@ -13,11 +13,12 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
-from snnconv.data.batches import Inputs, batches
+from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph import Graph
 from snnconv.interpreter import evaluate_graph
 from snnconv.observed import Observed
+from snnconv.progress import ProgressCallback, told
 
 #: Samples that one pass of the original network sees at once; fixed, so results never depend on the user's batches.
 CHUNK = 32
@@ -36,12 +37,13 @@ class Calibration:
     held_out: tuple[Inputs, ...]
 
 
-def collect(data: Any) -> list[Inputs]:
+def collect(data: Any, progress: ProgressCallback | None = None) -> list[Inputs]:
     """The inputs of all batches of ``data``, checked.
 
     Raises ``InputError`` for data that is empty, mis-shaped, or holds NaN or infinite values.
     """
-    parts = [inputs for inputs, _ in batches(data, "calibration")]
+    found = told(progress, "reading calibration samples", batches(data, "calibration"), number_of_batches(data))
+    parts = [inputs for inputs, _ in found]
     first = parts[0]
     if all(tensor.dim() == 1 for tensor in first):
         raise InputError(
@@ -118,21 +120,23 @@ class Scaling:
             raise ConfigurationError(f"percentile must be 'mse' or lie in (0, 100], got {self.percentile!r}")
 
 
-def observe(graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs]) -> None:
+def observe(
+    graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs], progress: ProgressCallback | None = None
+) -> None:
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
     Two passes: maxima first, then histograms over the ranges found. Raises ``InputError`` for a result that is NaN or
     infinite.
     """
-    chunks = tuple(chunks)
+    passes = [(Observed.observe_maximum, chunk) for chunk in chunks]
+    passes += [(Observed.observe_histogram, chunk) for _, chunk in passes]
     with torch.no_grad():
-        for method in (Observed.observe_maximum, Observed.observe_histogram):
-            for chunk in chunks:
-                _, values = evaluate_graph(graph, chunk, keep=found)
-                for name, observed in found.items():
-                    if not bool(torch.isfinite(values[name]).all()):
-                        raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
-                    method(observed, values[name])
+        for method, chunk in told(progress, "observing activations", passes, len(passes)):
+            _, values = evaluate_graph(graph, chunk, keep=found)
+            for name, observed in found.items():
+                if not bool(torch.isfinite(values[name]).all()):
+                    raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
+                method(observed, values[name])
 
 
 def largest_of(observed: Observed, scaling: Scaling, code: Code) -> Tensor:

@@ -15,6 +15,7 @@ from snnconv.assembly import Options, assemble, calibrate
 from snnconv.judge import ClassJudge, Judge
 from snnconv.logs import Cost
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 from snnconv.search import search
 
 
@@ -34,6 +35,7 @@ def convert(
     minimize: Cost = "energy",
     judge: Judge | None = None,
     constants: Mapping[str, Tensor] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
 
@@ -59,13 +61,15 @@ def convert(
     ``constants`` names arguments of forward that become part of the synapses, such as the adjacency (dense or sparse)
     of a graph network: ``constants={"adj": adj}``; the spiking network takes the remaining inputs.
 
+    ``progress`` is called as calibration and search come on; what it raises ends them (see ``Progress``).
+
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
     """
     options = Options(percentile, neuron, bias_correction)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
     options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
-    calibrated = calibrate(model, calibration, normalization, constants, plan, negative)
+    calibrated = calibrate(model, calibration, normalization, constants, plan, negative, progress)
     if coding == "auto":
-        return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge())
-    return assemble(calibrated, plan, options)
+        return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge(), progress)
+    return assemble(calibrated, plan, options, progress)

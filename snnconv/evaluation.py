@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from snnconv.binding import bound, check_call
-from snnconv.data.batches import Inputs, batches
+from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.decisions import UNDECIDED, decisions
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.tally import DecisionCounts, Tally
@@ -150,7 +151,7 @@ def evaluate(
     stop: Stop | None = None,
     seed: int = 0,
     rate_reference: Measures | None = None,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    progress: ProgressCallback | None = None,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
@@ -160,15 +161,15 @@ def evaluate(
     output. ``reference`` is the original model, called with the ``constants`` that ``convert`` was given; without it
     the captured graph stands in. A network that learned through its own spikes has no original, and is wrong where no
     output neuron fires. ``simulator``, ``steps`` and ``stop`` are those of ``run``. ``rate_reference`` is the
-    evaluation of a rate-coded run, for energy E1. ``progress`` wraps the iteration over batches, as
-    ``rich.progress.track`` does. Raises ``InputError`` for data that does not fit and ``ConfigurationError`` for
-    constants that do not.
+    evaluation of a rate-coded run, for energy E1. ``progress`` is called behind every batch, of a tensor behind every
+    piece; what it raises ends the evaluation (see ``Progress``). Raises ``InputError`` for data that does not fit and
+    ``ConfigurationError`` for constants that do not.
     """
     reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=network.timing is None)
     tally = Tally(network.decide)
     lengths = 0
-    for batch in batches(data, "data") if progress is None else progress(batches(data, "data")):
+    for batch in told(progress, "evaluating", *_parts(network, data)):
         for inputs, targets in _pieces(network, *batch):
             inputs = network.check(inputs, "data")
             tally.batch(_reference_decisions(network, reference, inputs), targets)
@@ -185,6 +186,15 @@ def evaluate(
     rate_run = None if rate_reference is None else (rate_reference.activity.spikes, rate_reference.activity.latency)
     totals = totals_of(network, counter, chosen.steps, lengths, rate_run)
     return _evaluation(totals, tally.counted(chosen.steps, compared))
+
+
+def _parts(network: SpikingNetwork, data: Any) -> tuple[Iterable[tuple[Inputs, Tensor | None]], int | None]:
+    """What is measured between two calls of ``progress``, and the number of such parts where it is known."""
+    found = batches(data, "data")
+    if isinstance(data, (Tensor, tuple)):
+        pieces = [piece for batch in found for piece in _pieces(network, *batch)]
+        return pieces, len(pieces)
+    return found, number_of_batches(data)
 
 
 def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> Iterator[tuple[Inputs, Tensor | None]]:

@@ -19,6 +19,7 @@ from snnconv.logs import Cost, SearchLog, Trial
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
+from snnconv.progress import ProgressCallback, tell, told
 from snnconv.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
@@ -35,7 +36,13 @@ _logger = logging.getLogger(__name__)
 
 
 def search(
-    calibrated: Calibrated, options: Options, plan: CodingPlan, max_loss: float, minimize: Cost, judge: Judge
+    calibrated: Calibrated,
+    options: Options,
+    plan: CodingPlan,
+    max_loss: float,
+    minimize: Cost,
+    judge: Judge,
+    progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """The cheapest network expected to lose at most ``max_loss`` points; its ``search_log`` says what was tried.
 
@@ -51,7 +58,7 @@ def search(
         raise ConfigurationError(f"max_loss is in percentage points and must lie in (0, 100), got {max_loss!r}")
     if not calibrated.samples.held_out:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
-    return _Search(calibrated, options, plan, max_loss, minimize, judge).run()
+    return _Search(calibrated, options, plan, max_loss, minimize, judge, progress).run()
 
 
 class _Search:
@@ -63,14 +70,16 @@ class _Search:
         max_loss: float,
         minimize: Cost,
         judge: Judge,
+        progress: ProgressCallback | None,
     ) -> None:
         self.calibrated, self.options, self.minimize, self.max_loss = calibrated, options, minimize, max_loss
-        self.plan, self.judge = plan, judge
+        self.plan, self.judge, self.progress = plan, judge, progress
         self.scaling = options.scaling(windowed=True)
         self.nodes = list(calibrated.activations)
         self.trials: list[Trial] = []
         self.tried: list[list[int]] = []
-        self.choices: list[list[Population]] = [self._population_choices(node) for node in self.nodes]
+        nodes = told(progress, "fitting codes", self.nodes, len(self.nodes))
+        self.choices: list[list[Population]] = [self._population_choices(node) for node in nodes]
         with torch.no_grad():
             self.exact = [evaluate_graph(calibrated.graph, chunk)[0] for chunk in calibrated.samples.held_out]
 
@@ -81,6 +90,7 @@ class _Search:
 
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()
+        self._tell()
         for number, code in enumerate(CANDIDATES):
             self._try([number] * len(self.nodes), code_text(code))
         found = sensitivities(
@@ -88,6 +98,7 @@ class _Search:
             self._network(self.tried[0]),
             dict(zip(self.nodes, self.choices, strict=True)),
             self.judge,
+            self.progress,
         )
         errors, costs = (
             torch.tensor([[getattr(each, kind) for each in row] for row in found], dtype=torch.float64)
@@ -158,4 +169,8 @@ class _Search:
         trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
         self.trials.append(trial)
         self.tried.append(chosen)
+        self._tell()
         return trial
+
+    def _tell(self) -> None:
+        tell(self.progress, "trying codes", len(self.trials), len(CANDIDATES) + _BISECTIONS)

@@ -16,6 +16,7 @@ from snnconv.interpreter import Environment, Handler, Program, evaluate_graph, r
 from snnconv.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.population import Population
+from snnconv.progress import ProgressCallback, told
 from snnconv.settling import settle
 
 #: Activations of the original network that are held at once.
@@ -33,7 +34,11 @@ class Sensitivity:
 
 
 def sensitivities(
-    calibrated: Calibrated, network: SpikingNetwork, choices: Mapping[str, Sequence[Population]], judge: Judge
+    calibrated: Calibrated,
+    network: SpikingNetwork,
+    choices: Mapping[str, Sequence[Population]],
+    judge: Judge,
+    progress: ProgressCallback | None = None,
 ) -> list[list[Sensitivity]]:
     """The sensitivity of every population to each of its ``choices``; ``network`` is any network of the same graph.
 
@@ -48,7 +53,7 @@ def sensitivities(
     with torch.no_grad():
         exact, values = evaluate_graph(graph, inputs, keep=graph.nodes)
         found = []
-        for node, populations in choices.items():
+        for node, populations in told(progress, "measuring sensitivities", choices.items(), len(choices)):
             changed = graph.behind([node])
             behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
             targets = [target for target, sources in network.parts.sources.items() if node in sources]

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches
+from snnconv.data.batches import batches, number_of_batches
 from snnconv.network import SpikingNetwork
 from snnconv.network_base import NetworkBase
+from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
@@ -160,15 +161,22 @@ def _text(value: float | None, form: str) -> str:
 
 
 def spike_statistics(
-    network: SpikingNetwork, data: Any, *, simulator: str = "clock", steps: int | None = None, seed: int = 0
+    network: SpikingNetwork,
+    data: Any,
+    *,
+    simulator: str = "clock",
+    steps: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
 ) -> SpikeStatistics:
     """Inter-spike intervals, bursts and firing steps of ``network`` on ``data``; no raster is kept.
 
-    ``data`` is what ``evaluate`` takes, ``simulator`` and ``steps`` are those of ``run``. Raises ``InputError`` and
+    ``data`` is what ``evaluate`` takes, ``simulator`` and ``steps`` are those of ``run``. ``progress`` is called
+    behind every batch; what it raises ends the count (see ``Progress``). Raises ``InputError`` and
     ``ConfigurationError``.
     """
     trains = TrainObserver(network)
-    for inputs, _ in batches(data, "data"):
+    for inputs, _ in told(progress, "counting spikes", batches(data, "data"), number_of_batches(data)):
         chosen = simulator_for(network, simulator, steps=steps, seed=seed)
         chosen.run(network.check(inputs, "data"), [trains])
         seed += 1

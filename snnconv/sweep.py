@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from snnconv.digests import data_digest, graph_digest, option_text, weights_dige
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.evaluation import Evaluation, evaluate
 from snnconv.graph import Graph
+from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.sweep_file import SweepFile, broken, read
 from snnconv.sweep_plot import plot
 from snnconv.sweep_results import COSTS, Cost, Measured
@@ -121,7 +122,7 @@ def sweep(
     *,
     path: str | os.PathLike[str] | None = None,
     reference: nn.Module | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] | None = None,
+    progress: ProgressCallback | None = None,
     **convert_options: Any,
 ) -> Sweep:
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
@@ -129,8 +130,9 @@ def sweep(
     ``codings`` maps a label to what ``convert`` takes as ``coding``, a search ("auto") excepted; ``convert_options``
     are its other options.
     ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
-    is not ``model`` itself. ``progress`` wraps the iteration over the labels that are still to be measured. Every
-    number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not.
+    is not ``model`` itself. ``progress`` is called behind every configuration and within it, named by its label then;
+    what it raises ends the sweep (see ``Progress``). Every number of steps is a run of its own: spikes could be read
+    off a longer run, synaptic operations could not.
 
     After each configuration ``path`` is written, whole or not at all; a later sweep with the same path reads finished
     configurations back and measures the others, those whose coding changed and those that failed. One file is for one
@@ -160,18 +162,23 @@ def sweep(
             entries[label] = stored
     pending = [label for label in plans if label not in entries]
     _logger.info("%d configurations to measure, %d read back from %s", len(pending), len(entries), path)
-    for label in pending if progress is None else progress(pending):
+    tell(progress, "sweeping", len(entries), len(plans))
+    for label in pending:
         plan, fingerprint = plans[label]
+        inner = None if progress is None else Inner(progress, label)
         try:
             if isinstance(plan, Exception):
                 raise plan
-            network = convert(model, calibration, coding=plan, **_without_plan(convert_options))
-            found = evaluate(network, data, reference=original, constants=constants)
+            network = convert(model, calibration, coding=plan, progress=inner, **_without_plan(convert_options))
+            found = evaluate(network, data, reference=original, constants=constants, progress=inner)
             outcome: dict[str, Any] = {"figures": _figures(found, plan)}
         except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
+            if inner is not None and inner.cancelled:
+                raise
             outcome = {"failure": str(error)}
         entries[label] = {"fingerprint": fingerprint, **outcome}
         file.add(label, entries[label])
+        tell(progress, "sweeping", len(entries), len(plans))
     results = [_measured(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches
+from snnconv.data.batches import batches, number_of_batches
 from snnconv.errors import InputError
 from snnconv.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
 from snnconv.network_base import NetworkBase
 from snnconv.population import Population
+from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
@@ -122,11 +123,19 @@ class Verification:
         return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}"
 
 
-def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = None, seed: int = 0) -> Verification:
+def verify(
+    network: SpikingNetwork,
+    data: Any = None,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Verification:
     """Compare every population with the activation it stands for, on data that was not used for calibration.
 
-    ``data`` is what ``evaluate`` takes; by default the calibration samples that ``convert`` held out. Raises
-    ``InputError`` where there are none, ``ConfigurationError`` for a network that learned through its own spikes.
+    ``data`` is what ``evaluate`` takes; by default the calibration samples that ``convert`` held out. ``progress`` is
+    called behind every batch; what it raises ends the comparison (see ``Progress``). Raises ``InputError`` where there
+    are no samples, ``ConfigurationError`` for a network that learned through its own spikes.
     """
     network.check_original("verify")
     if data is None and not network.held_out:
@@ -135,7 +144,8 @@ def verify(network: SpikingNetwork, data: Any = None, *, steps: int | None = Non
     held_out = (tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out)
     source = held_out if data is None else (inputs for inputs, _ in batches(data, "data"))
     found: VerificationSums | None = None
-    for raw in source:
+    total = len(network.held_out) if data is None else number_of_batches(data)
+    for raw in told(progress, "verifying", source, total):
         inputs = network.check(raw, "data")
         decoded = _Decoder(network)
         simulator = simulator_for(network, steps=steps, seed=seed)

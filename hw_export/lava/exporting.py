@@ -20,6 +20,7 @@ from neurons import IntegrateFire
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+from snnconv.progress import Inner, ProgressCallback
 
 #: Samples that fidelity is measured on together.
 _CHUNK = 64
@@ -33,6 +34,7 @@ def export_network(
     input_bits: int,
     reset: Literal["zero"] | None,
     samples: Tensor | Sequence[Tensor] | None,
+    progress: ProgressCallback | None,
 ) -> ExportReport:
     """Quantise ``network``, write its bundle and say what became of it; see ``hw_export.lava.export``."""
     if reset not in (None, "zero"):
@@ -42,12 +44,12 @@ def export_network(
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
     twin = spiking_network(integers)
     chunks = network.held_out if samples is None else _chunks(network, samples)
+    networks = {"as converted": network, "reset to zero": exported, "in whole numbers": twin}
     measured = {}
-    if chunks:
-        measured["as converted"] = fidelity(network, network, chunks)
-        if exported is not network:
-            measured["reset to zero"] = fidelity(exported, network, chunks)
-        measured["in whole numbers"] = fidelity(twin, network, chunks)
+    for label, one in networks.items() if chunks else ():
+        if label != "reset to zero" or exported is not network:
+            inner = None if progress is None else Inner(progress, label)
+            measured[label] = fidelity(one, network, chunks, inner)
     report = ExportReport(placements(integers), notes(integers), measured)
     write_bundle(integers, path)
     return report

@@ -11,7 +11,7 @@ from rich.table import Table
 
 import snnconv
 from coding import CODES
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import progress_bars
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.evaluation import Evaluation
 
@@ -21,15 +21,17 @@ def run_demo(console: Console, steps: int) -> dict[str, Any]:
     rate = CODES["rate"](steps)
     digits = load_digits()
     console.print(f"training a small CNN on {len(digits.train[1])} images of digits ...")
-    model = train_digits_cnn(digits, progress=lambda epochs: batches_with_progress(console, list(epochs), "training"))
+    with progress_bars(console) as progress:
+        model = train_digits_cnn(digits, progress=progress)
     console.print("converting it twice, with 400 training images for calibration ...\n")
     images, labels = digits.test
     parts = list(zip(torch.split(images, 60), torch.split(labels, 60), strict=True))
     found: dict[str, Evaluation] = {}
     few = CODES["few-spike"]()  # type: ignore[call-arg] # every code has a default for its steps
     for code in (rate, few):
-        network = snnconv.convert(model, digits.train[0][:400], coding=code)
-        found[code.name] = snnconv.evaluate(network, batches_with_progress(console, parts), reference=model)
+        with progress_bars(console) as progress:
+            network = snnconv.convert(model, digits.train[0][:400], coding=code, progress=progress)
+            found[code.name] = snnconv.evaluate(network, parts, reference=model, progress=progress)
     console.print(_accuracies(found["rate"], found["few-spike"], few.steps))
     console.print(_energies(found))
     console.print(f"multiply-accumulates of the original network: {found['rate'].activity.reference_macs}")

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from snnconv.cli import detectors
 from snnconv.cli.options import Base, Negative, Percentile, Spikes, Steps, folder, write_json
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import items_with_progress, progress_bars
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
 from snnconv.errors import ConfigurationError, InputError, StorageError
@@ -63,9 +63,17 @@ def detect(
     unread: dict[str, str] = {}
     if calibration is not None:
         chosen, unread = detectors.calibration_pictures(calibration, samples)
-    network = detectors.converted(
-        original, original.inputs(chosen), code, max_loss=max_loss, negative=negative, percentile=percentile
-    )
+    inputs = original.inputs(chosen)
+    with progress_bars(console) as progress:
+        network = detectors.converted(
+            original,
+            inputs,
+            code,
+            max_loss=max_loss,
+            negative=negative,
+            percentile=percentile,
+            progress=progress,
+        )
     if save is not None:
         network.save(save)
     spiking = original.with_network(network)
@@ -74,7 +82,7 @@ def detect(
         table.add_column(column, justify="left" if column == "picture" else "right")
     figures: list[dict[str, Any]] = []
     labels = _labels([path for path, _ in readable])
-    for (path, image), label in batches_with_progress(console, list(zip(readable, labels, strict=True)), "detecting"):
+    for (path, image), label in items_with_progress(console, list(zip(readable, labels, strict=True)), "detecting"):
         wanted = original.detect([image], score_threshold=score)[0]
         run = network.run(spiking.inputs([image]))
         got = spiking.decode(run.output, [(image.height, image.width)], score)[0]

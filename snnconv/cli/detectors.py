@@ -16,6 +16,7 @@ from snnconv.detection.datasets import VOC_NAMES, BoxDataset, read_coco, read_na
 from snnconv.detection.images import SUFFIXES
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 
 Model = Annotated[
     str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
@@ -57,7 +58,14 @@ def coding_of(name: str, *, steps: int | None, base: str | None, spikes: int | N
 
 
 def converted(
-    detector: Detector, calibration: Any, coding: Any, *, max_loss: float, negative: str | None, percentile: str | None
+    detector: Detector,
+    calibration: Any,
+    coding: Any,
+    *,
+    max_loss: float,
+    negative: str | None,
+    percentile: str | None,
+    progress: ProgressCallback | None,
 ) -> SpikingNetwork:
     """The spiking network of ``detector``; "auto" searches for codes that still find what it finds."""
     judge = DetectionJudge(detector.heads)
@@ -70,6 +78,7 @@ def converted(
         percentile=percentile_of(percentile),
         max_loss=max_loss,
         judge=judge,
+        progress=progress,
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from snnconv.cli import detectors
 from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, write_json
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
 from snnconv.errors import ConfigurationError
@@ -62,20 +62,24 @@ def evaluate_detector(
     else:
         found, unread = detectors.calibration_pictures(calibration, samples)
         inputs = original.inputs(found)
-    network = detectors.converted(original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile)
+    with progress_bars(console) as progress:
+        network = detectors.converted(
+            original,
+            inputs,
+            code,
+            max_loss=max_loss,
+            negative=negative,
+            percentile=percentile,
+            progress=progress,
+        )
     if save is not None:
         network.save(save)
         console.print(f"written: {save}", markup=False)
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]
-    result = evaluate(
-        original.with_network(network),
-        pictures,
-        reference=original,
-        at=marks,
-        progress=lambda pieces: batches_with_progress(console, list(pieces), "measuring"),
-    )
+    with progress_bars(console) as progress:
+        result = evaluate(original.with_network(network), pictures, reference=original, at=marks, progress=progress)
     for message in unread.values():
         console.print(f"left out of calibration: {message}", markup=False)
     console.print(str(result), markup=False)

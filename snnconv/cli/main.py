@@ -19,7 +19,7 @@ from snnconv.cli.detect import detect
 from snnconv.cli.evaluate_detector import evaluate_detector
 from snnconv.cli.models import load_model
 from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, code_of, percentile_of, write_json
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.cli.sweep import sweep
 from snnconv.cli.train_detector import train_detector
@@ -109,10 +109,14 @@ def convert(
     if stride is not None:
         options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)
-    network = snnconv.convert(load_model(model, weights), inputs, coding=code, input=input_code, **options)
+    original = load_model(model, weights)
+    with progress_bars(console) as progress:
+        network = snnconv.convert(original, inputs, coding=code, input=input_code, progress=progress, **options)
     console.print(network.report(), markup=False)
     if network.held_out:
-        console.print(str(snnconv.verify(network)), markup=False)
+        with progress_bars(console) as progress:
+            verification = snnconv.verify(network, progress=progress)
+        console.print(str(verification), markup=False)
     network.save(output)
     console.print(f"written: {output}", markup=False)
 
@@ -138,8 +142,10 @@ def evaluate(
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
     items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis)
-    shown = batches_with_progress(console, items)
-    result = snnconv.evaluate(spiking, shown, reference=original, simulator=simulator, steps=steps)
+    with progress_bars(console) as progress:
+        result = snnconv.evaluate(
+            spiking, items, reference=original, simulator=simulator, steps=steps, progress=progress
+        )
     console.print(str(result), markup=False)
     write_json(json_file, result.to_dict())
 

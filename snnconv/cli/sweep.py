@@ -14,7 +14,7 @@ from snnconv.calibration import collect
 from snnconv.capture import capture
 from snnconv.cli.models import load_model
 from snnconv.cli.options import folder
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
@@ -50,16 +50,17 @@ def sweep(
     graph = capture(original, collect(inputs)[0], "calibration")
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis)
     folder(output)
-    found = snnconv.sweep(
-        original,
-        inputs,
-        items,
-        codings,
-        path=output / "sweep.json",
-        progress=lambda labels: batches_with_progress(console, list(labels), "measuring"),
-        neuron=neuron,
-        normalization=normalization,
-    )
+    with progress_bars(console) as progress:
+        found = snnconv.sweep(
+            original,
+            inputs,
+            items,
+            codings,
+            path=output / "sweep.json",
+            progress=progress,
+            neuron=neuron,
+            normalization=normalization,
+        )
     console.print(str(found), markup=False)
     if not found.results:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from snnconv.cli import detectors
-from snnconv.cli.progress import batches_with_progress
+from snnconv.cli.progress import progress_bars
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.datasets import BoxDataset
 from snnconv.detection.held_out import held_out_precision
@@ -63,17 +63,18 @@ def train_detector(
         pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
     else:
         pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
-    log = train(
-        network,
-        pictures,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        letterbox=letterbox,
-        checkpoint=checkpoint,
-        seed=seed,
-        progress=lambda steps: batches_with_progress(console, steps, "training"),
-    )
+    with progress_bars(console) as progress:
+        log = train(
+            network,
+            pictures,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            letterbox=letterbox,
+            checkpoint=checkpoint,
+            seed=seed,
+            progress=progress,
+        )
     save_weights(network, output)
     if log.resumed:
         console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)

@@ -75,6 +75,16 @@ def batches(data: Any, what: str) -> Iterator[tuple[Inputs, Tensor | None]]:
         raise InputError(f"{what} is empty: there is not one batch")
 
 
+def number_of_batches(data: Any) -> int | None:
+    """How many batches ``batches(data)`` gives; ``None`` where ``data`` does not say."""
+    if isinstance(data, (Tensor, tuple)):
+        return 1
+    try:
+        return len(data)
+    except Exception:  # such as a DataLoader of a data set without a length: it can be iterated all the same
+        return None
+
+
 def check_like(
     inputs: Sequence[Tensor], shapes: Sequence[Sequence[int]], dtype: torch.dtype, device: torch.device, what: str
 ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from snnconv.progress import ProgressCallback, told
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def train_digits_cnn(
     *,
     epochs: int = 15,
     seed: int = 0,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: ProgressCallback | None = None,
 ) -> DigitsCNN:
     """A ``DigitsCNN`` trained on ``digits.train``, in eval mode; the same seed gives the same network."""
     images, labels = digits.train
@@ -65,7 +66,7 @@ def train_digits_cnn(
         torch.manual_seed(seed)
         model = DigitsCNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-    for _ in progress(range(epochs)):
+    for _ in told(progress, "training", range(epochs), epochs):
         for batch in torch.split(torch.randperm(len(labels), generator=generator), 64):
             optimizer.zero_grad()
             torch.autograd.backward(functional.cross_entropy(model(images[batch]), labels[batch]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.measures import Measures, measures
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
@@ -96,15 +97,15 @@ def evaluate(
     steps: int | None = None,
     at: Collection[int] | None = None,
     seed: int = 0,
-    progress: Callable[[Iterable[Any]], Iterable[Any]] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> DetectionEvaluation:
     """Measure a spiking ``detector`` on ``data``: a labelled data set, or (inputs ``[N, 3, h, w]``, truths).
 
     ``reference`` is the original detector, run in eval mode; without it the captured graph stands in. For a stream
     ``at`` says after how many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are
-    those of ``run``. ``progress`` wraps the iteration over pieces. Raises ``InputError`` for data that does not fit,
-    and ``ConfigurationError`` for a detector whose network is not a spiking one, for a reference that is no detector
-    and for options without a meaning.
+    those of ``run``. ``progress`` is called behind every 16 pictures; what it raises ends the evaluation (see
+    ``Progress``). Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
+    network is not a spiking one, for a reference that is no detector and for options without a meaning.
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):
@@ -124,8 +125,8 @@ def evaluate(
     truths: list[Any] = []
     exact: list[Detections] = []
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
-    pieces = list(_pieces(data))
-    for piece in pieces if progress is None else progress(pieces):
+    pieces = _pieces(data)
+    for piece in told(progress, "evaluating", pieces, len(pieces)):
         inputs, sizes, found = _read(detector, data, piece)
         truths += found
         outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
@@ -174,7 +175,7 @@ def _check(data: Any, classes: int) -> None:
         raise InputError(f"data has {len(data.names)} classes, the detector {classes}; both need the same")
 
 
-def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Iterable[range]:
+def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Sequence[range]:
     count = len(data[0]) if isinstance(data, tuple) else len(data)
     return [range(start, min(start + PIECE, count)) for start in range(0, count, PIECE)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +17,13 @@ from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
 from snnconv.digests import weights_digest
 from snnconv.errors import ConfigurationError, ModelError
+from snnconv.learning_rate import WarmUpCosine
+from snnconv.progress import ProgressCallback
 from snnconv.seeding import order_of_epoch, seeded
+from snnconv.training_loop import Epoch, TrainingLoop
 
-#: Part of the steps in which the learning rate rises, and what is left of it in the last step.
-_WARM_UP, _LAST_RATE = 0.05, 0.01
+#: Part of the highest learning rate that the last step comes to.
+_LAST_RATE = 0.01
 _WEIGHT_DECAY = 5e-4
 #: Longest gradient of a step; longer ones are shortened.
 _LONGEST_GRADIENT = 10.0
@@ -47,7 +49,7 @@ def train_detector(
     letterbox: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    progress: Callable[[range], Iterable[int]] = iter,
+    progress: ProgressCallback | None = None,
 ) -> TrainingLog:
     """Change the weights of ``network``, on its device, so that its heads find the objects in ``data``.
 
@@ -55,7 +57,8 @@ def train_detector(
     network's size from 0 to 1 with the truth of each. Every epoch sees all pictures once, in batches of about
     ``batch``, changed by ``augmentation``. AdamW (Loshchilov and Hutter 2019) minimises ``detection_loss``; the
     learning rate rises to ``learning_rate`` over the first twentieth of all steps and falls along a cosine to a
-    hundredth of it. ``progress`` is passed the numbers of the steps to come.
+    hundredth of it. ``progress`` is called before every step; what it raises ends training, and the network keeps the
+    weights that it has come to (see ``Progress``).
 
     After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there and comes
     to the same weights as without an interruption. On a CPU the same network, data and options come to the same
@@ -72,49 +75,60 @@ def train_detector(
             "more, learning_rate positive, the seed 0 or more"
         )
     samples = Samples(data, network, letterbox=letterbox)
+    rates = WarmUpCosine(learning_rate, _LAST_RATE)
     run = {
         "network": f"{weights_digest(network)} {network.heads} {network.input_shape} {network.seen}",
         "data": samples.digest(),
-        "setting": f"epochs {epochs}, batch {batch}, learning rate {learning_rate!r}, {augmentation}, seed {seed}",
+        "setting": f"epochs {epochs}, batch {batch}, {rates}, {augmentation}, seed {seed}",
     }
     file = Checkpoint(checkpoint, run)
     optimizer = _optimizer(network, learning_rate)
-    losses, _ = file.read(network, optimizer, _losses)
-    resumed = len(losses)
-    if not resumed:
-        # Before the first epoch, so that a path that cannot be written costs none.
-        file.write(network, {}, optimizer, [{"loss": loss} for loss in losses])
-    batches = math.ceil(len(samples) / batch)
-    device = next(network.parameters()).device
-    total = 0.0
+    loop = TrainingLoop(network, optimizer, rates, file, _epochs, samples=len(samples), batch=batch, epochs=epochs)
     try:
         network.train()
-        for step in progress(range(resumed * batches, epochs * batches)):
-            epoch, number = divmod(step, batches)
-            positions = order_of_epoch(len(samples), seed, epoch).tensor_split(batches)[number].tolist()
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * _rate(step, epochs * batches)
-            with seeded(device, seed, epoch, number):
-                images, objects = augmentation(*samples.batch(positions))
-                loss = _step(network, optimizer, images.to(device), objects.to(device))
-            if loss is None:
-                raise ModelError(
-                    f"the loss is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which is "
-                    f"{learning_rate}, or look for weights that are not finite at the start"
-                )
-            total += loss * len(positions)
-            if number == batches - 1:
-                losses.append(total / len(samples))
-                total = 0.0
-                file.write(network, {}, optimizer, [{"loss": loss} for loss in losses])
+        loop.run(_Course(network, samples, optimizer, learning_rate, augmentation, seed), progress)
     finally:
         network.eval()
-    network.seen += len(losses) * len(samples)
-    return TrainingLog(tuple(losses), resumed)
+    network.seen += len(loop.records) * len(samples)
+    return TrainingLog(tuple(record.loss for record in loop.records), loop.resumed)
 
 
-def _losses(records: Records, file: Checkpoint) -> list[float]:
-    return [loss for (loss,) in numbers_of(records, file, "loss")]
+def _epochs(records: Records, file: Checkpoint) -> list[Epoch]:
+    return [Epoch(loss) for (loss,) in numbers_of(records, file, "loss")]
+
+
+class _Course:
+    """The steps of training."""
+
+    def __init__(
+        self,
+        network: DarknetNetwork,
+        samples: Samples,
+        optimizer: AdamW,
+        learning_rate: float,
+        augmentation: Augmentation,
+        seed: int,
+    ) -> None:
+        self.network, self.samples, self.optimizer = network, samples, optimizer
+        self.learning_rate, self.augmentation, self.seed = learning_rate, augmentation, seed
+
+    def order(self, epoch: int) -> Tensor:
+        return order_of_epoch(len(self.samples), self.seed, epoch)
+
+    def step(self, epoch: int, number: int, positions: Tensor) -> float:
+        device = next(self.network.parameters()).device
+        with seeded(device, self.seed, epoch, number):
+            images, objects = self.augmentation(*self.samples.batch(positions.tolist()))
+            loss = _step(self.network, self.optimizer, images.to(device), objects.to(device))
+        if loss is None:
+            raise ModelError(
+                f"the loss is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which is "
+                f"{self.learning_rate}, or look for weights that are not finite at the start"
+            )
+        return loss
+
+    def record(self, epoch: int, loss: float) -> Epoch:
+        return Epoch(loss)
 
 
 def _optimizer(network: nn.Module, learning_rate: float) -> AdamW:
@@ -124,15 +138,6 @@ def _optimizer(network: nn.Module, learning_rate: float) -> AdamW:
     others = [parameter for parameter in parameters if parameter.dim() <= 1]
     groups = [{"params": kernels, "weight_decay": _WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     return AdamW(groups, lr=learning_rate)
-
-
-def _rate(step: int, steps: int) -> float:
-    """The learning rate in a step, relative to the highest."""
-    warm = max(1, round(_WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    fall = 0.5 * (1.0 + math.cos(math.pi * (step - warm + 1) / max(1, steps - warm)))
-    return _LAST_RATE + (1.0 - _LAST_RATE) * fall
 
 
 def _step(network: DarknetNetwork, optimizer: AdamW, images: Tensor, objects: Objects) -> float | None:

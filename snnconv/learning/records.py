@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from snnconv.checkpoint import Checkpoint, Records, is_number
 from snnconv.learning.measures import Change, Measures
+from snnconv.training_loop import Epoch
 
 _ACCURACIES = ("by_first", "by_count")
 
 
 @dataclass(frozen=True)
-class EpochRecord:
+class EpochRecord(Epoch):
     """One epoch, counted from 0.
 
     ``loss`` is the mean over samples, ``training`` what batches were before their step, ``validation`` what the
@@ -24,7 +24,6 @@ class EpochRecord:
     """
 
     epoch: int
-    loss: float
     training: Measures
     validation: Measures | None
     clamped: float
@@ -39,11 +38,6 @@ class LearningLog:
 
     epochs: tuple[EpochRecord, ...]
     resumed: int
-
-
-def as_json(records: Sequence[EpochRecord]) -> Records:
-    """Records as what JSON can hold."""
-    return [asdict(record) for record in records]
 
 
 def records_from(found: Records, file: Checkpoint) -> list[EpochRecord]:

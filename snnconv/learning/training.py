@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
-from snnconv.checkpoint import Checkpoint, Records
-from snnconv.errors import ConfigurationError, ModelError, StorageError
+from snnconv.checkpoint import Checkpoint
+from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.checks import (
     check_options,
     check_samples,
@@ -29,11 +27,14 @@ from snnconv.learning.layer import LayerSpikes
 from snnconv.learning.losses import LatencyLoss, SpikeLoss
 from snnconv.learning.measures import Change, Measures, Tally, change, clamped_share
 from snnconv.learning.network import LayeredNetwork
-from snnconv.learning.records import EpochRecord, LearningLog, as_json, records_from
+from snnconv.learning.records import EpochRecord, LearningLog, records_from
 from snnconv.learning.samples import SpikeSamples
 from snnconv.learning.setting import run_text
 from snnconv.learning.whole_numbers import check_whole
+from snnconv.learning_rate import LearningRates, Scheduled
+from snnconv.progress import ProgressCallback
 from snnconv.seeding import generator_of, order_of_epoch
+from snnconv.training_loop import TrainingLoop
 
 _LOGGER = logging.getLogger(__name__)
 _LOSS = LatencyLoss()
@@ -61,7 +62,7 @@ def train(
     probe: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    progress: Callable[[range], Iterable[int]] = iter,
+    progress: ProgressCallback | None = None,
 ) -> LearningLog:
     """Change the weights of ``network``, on its device, so that its outputs fire as ``loss`` asks for ``samples``.
 
@@ -70,7 +71,8 @@ def train(
     and ``scheduler`` a schedule of it that advances once an epoch. With ``validation`` the network ends with the
     weights of the epoch that decides best by first spikes there, the first of several; ``patience`` epochs without a
     better one end training. Records compare the trains of the first ``probe`` samples before and after an epoch.
-    ``progress`` is passed the numbers of the steps to come.
+    ``progress`` is called before every step (see ``Progress``); what it raises ends training, and the network keeps
+    the weights that it has come to.
 
     After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there, with
     the weights in the file, and comes to the same ones, bit for bit on a CPU, as without an interruption. Everything
@@ -94,42 +96,23 @@ def train(
         numbers = {"batch": batch, "patience": patience, "probe": probe, "seed": seed}
         run = run_text(network, samples, validation, loss, steps, plan, limit, **numbers)
     file = Checkpoint(checkpoint, run)
-
-    def parse(found: Records, file: Checkpoint) -> list[EpochRecord]:
-        if len(found) > epochs:
-            raise StorageError(
-                f"{file.path} holds {len(found)} epochs, more than the {epochs} of epochs={epochs}; ask for "
-                f"{len(found)} or more, or take another path"
-            )
-        return records_from(found, file)
-
-    records, best = file.read(network, steps, parse)
-    resumed = len(records)
-    _replay(plan, records)
-    if not resumed:
-        # Before the first epoch, so that a path that cannot be written costs none.
-        file.write(network, best, steps, [])
-    course = _Course(network, samples, loss, steps, limit, file, seed)
-    batches = math.ceil(len(samples) / batch)
-    watch = _Probe(network, samples, probe, seed)
-    bar = iter(progress(range(resumed * batches, epochs * batches)))
-    for epoch in range(resumed, epochs):
-        if _ended(records, patience):
-            break
-        mean, dead, measures = course.epoch(epoch, batches, bar)
-        changed, clamped = watch.compare()
-        judged = None if validation is None else measure(network, validation)
-        rates = tuple(float(group["lr"]) for group in steps.param_groups)
-        record = EpochRecord(epoch, mean, measures, judged, clamped, changed, dead, rates)
-        if judged is not None and judged.by_first > max((_judged(record) for record in records), default=-1.0):
-            best = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        records.append(record)
-        _advance(plan, record)
-        file.write(network, best, steps, as_json(records))
-    next(bar, None)  # a progress bar ends when it is asked for more
-    if best:
-        network.load_state_dict(best)
-    return LearningLog(tuple(records), resumed)
+    loop = TrainingLoop(
+        network,
+        steps,
+        LearningRates() if plan is None else Scheduled(plan),
+        file,
+        records_from,
+        samples=len(samples),
+        batch=batch,
+        epochs=epochs,
+        score=None if validation is None else _score,
+        patience=patience,
+    )
+    probed = _Probe(network, samples, probe, seed)
+    loop.run(_Course(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
+    if loop.best:
+        network.load_state_dict(loop.best)
+    return LearningLog(tuple(loop.records), loop.resumed)
 
 
 @torch.no_grad()
@@ -150,50 +133,67 @@ def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256,
 
 
 class _Course:
-    """The steps of training."""
+    """The steps of training, and what they were like in an epoch."""
 
     def __init__(
         self,
         network: LayeredNetwork,
         samples: SpikeSamples,
+        validation: SpikeSamples | None,
         loss: SpikeLoss,
         optimizer: Optimizer,
         clip: float | None,
+        probe: _Probe,
         file: Checkpoint,
         seed: int,
     ) -> None:
         self.network, self.samples, self.loss, self.optimizer = network, samples, loss, optimizer
-        self.clip, self.file, self.seed = clip, file, seed
+        self.validation, self.clip, self.probe, self.file, self.seed = validation, clip, probe, file, seed
         self.trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.tally, self.batches, self.dead, self.reached = Tally(), 0, 0, 0
 
-    def epoch(self, epoch: int, batches: int, numbers: Iterator[int]) -> tuple[float, int, Measures]:
-        """Mean loss, batches without an output spike, and measures of all batches before their step."""
-        network, count, device = self.network, len(self.samples), _device(self.network)
-        tally, total, dead, reached = Tally(), 0.0, 0, 0
-        for number, positions in enumerate(order_of_epoch(count, self.seed, epoch).tensor_split(batches)):
-            next(numbers, None)
-            events = self.samples.batch(positions, generator_of(self.seed, epoch, number)).to(device)
-            targets = self.samples.targets(positions).to(device)
-            layers = network(events)
-            value = self.loss(layers[-1].spikes, targets)
-            if not isinstance(value, Tensor) or value.dim() != 0:
-                shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise ConfigurationError(f"the loss made {shown} of a batch; it must be a tensor of one number")
-            network.zero_grad()
-            torch.autograd.backward(value)
-            self._check_finite(f"epoch {epoch + 1}, batch {number + 1}", value, layers, events, targets)
-            if self.clip is not None:
-                torch.nn.utils.clip_grad_value_(self.trained, self.clip)
-            dead += not bool(layers[-1].events.any())
-            reached += any(bool(p.grad.any()) for p in self.trained if p.grad is not None)
-            self.optimizer.step()
-            tally.add(layers, _labels(self.samples, positions, network))
-            total += float(value.detach()) * len(positions)
-        if not reached and total > 0.0:
-            raise ModelError(self._unreached(epoch, total / count, dead == batches))
+    def order(self, epoch: int) -> Tensor:
+        return order_of_epoch(len(self.samples), self.seed, epoch)
+
+    def step(self, epoch: int, number: int, positions: Tensor) -> float:
+        network, device = self.network, _device(self.network)
+        events = self.samples.batch(positions, generator_of(self.seed, epoch, number)).to(device)
+        targets = self.samples.targets(positions).to(device)
+        layers = network(events)
+        value = self.loss(layers[-1].spikes, targets)
+        if not isinstance(value, Tensor) or value.dim() != 0:
+            shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ConfigurationError(f"the loss made {shown} of a batch; it must be a tensor of one number")
+        network.zero_grad()
+        torch.autograd.backward(value)
+        self._check_finite(f"epoch {epoch + 1}, batch {number + 1}", value, layers, events, targets)
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_value_(self.trained, self.clip)
+        self.batches += 1
+        self.dead += not bool(layers[-1].events.any())
+        self.reached += any(bool(p.grad.any()) for p in self.trained if p.grad is not None)
+        self.optimizer.step()
+        self.tally.add(layers, _labels(self.samples, positions, network))
+        return float(value.detach())
+
+    def record(self, epoch: int, loss: float) -> EpochRecord:
+        batches, dead, reached, tally = self.batches, self.dead, self.reached, self.tally
+        self.tally, self.batches, self.dead, self.reached = Tally(), 0, 0, 0
+        if not reached and loss > 0.0:
+            raise ModelError(self._unreached(epoch, loss, dead == batches))
         if dead:
             _LOGGER.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
-        return total / count, dead, tally.measures()
+        changed, clamped = self.probe.compare()
+        return EpochRecord(
+            epoch=epoch,
+            loss=loss,
+            training=tally.measures(),
+            validation=None if self.validation is None else measure(self.network, self.validation),
+            clamped=clamped,
+            change=changed,
+            dead_batches=dead,
+            learning_rates=tuple(float(group["lr"]) for group in self.optimizer.param_groups),
+        )
 
     def _unreached(self, epoch: int, loss: float, silent: bool) -> str:
         if silent:
@@ -246,31 +246,10 @@ class _Probe:
         return [layer.events for layer in layers], clamped_share(layers, self.network.rule)
 
 
-def _judged(record: EpochRecord) -> float:
-    return -1.0 if record.validation is None else record.validation.by_first
-
-
-def _ended(records: list[EpochRecord], patience: int | None) -> bool:
-    """Whether no record of the last ``patience`` is better than the best before."""
-    if patience is None or len(records) <= patience:
-        return False
-    judged = [_judged(record) for record in records]
-    return max(judged[-patience:]) <= max(judged[:-patience])
-
-
-def _advance(plan: LRScheduler | None, record: EpochRecord) -> None:
-    if isinstance(plan, ReduceLROnPlateau):
-        plan.step(record.loss)
-    elif plan is not None:
-        plan.step()
-
-
-def _replay(plan: LRScheduler | None, records: list[EpochRecord]) -> None:
-    """Put a schedule where the records left it: learning rates follow from the number of epochs and their losses."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the optimiser has made its steps in another process
-        for record in records:
-            _advance(plan, record)
+def _score(record: EpochRecord) -> float:
+    """What the best epoch has the least of: decisions by first spikes that are right on validation samples, negated."""
+    assert record.validation is not None
+    return -record.validation.by_first
 
 
 def _device(network: LayeredNetwork) -> torch.device:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
 from snnconv.checkpoint import Checkpoint, Records, numbers_of
+from snnconv.data.batches import Inputs
 from snnconv.digests import graph_digest, option_text
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.trained_tensors import TrainedTensors
@@ -21,13 +23,14 @@ from snnconv.learning.tuning_loss import TARGETS, Targets, original_of, response
 from snnconv.learning.tuning_samples import TuningSamples
 from snnconv.learning.whole_numbers import check_whole
 from snnconv.learning.window_gradient import RULES, Rule
+from snnconv.learning_rate import WarmUpCosine
 from snnconv.logs import TuningLog
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 from snnconv.seeding import seeded
+from snnconv.training_loop import Epoch, TrainingLoop
 
 _LOGGER = logging.getLogger(__name__)
-#: Part of the steps in which the learning rate rises: the first gradients know little about their own size.
-_WARM_UP = 0.05
 #: Longest gradient of a step; longer ones are shortened.
 _LONGEST_GRADIENT = 1.0
 
@@ -48,7 +51,7 @@ def tune(
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
-    progress: Callable[[range], Iterable[int]] = iter,
+    progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """A network that spikes like ``network`` under the same codes, trained to come nearer to what it was made from.
 
@@ -69,8 +72,8 @@ def tune(
     epoch sees all samples once, changed by ``augmentation`` (a function of a batch of the first input that draws from
     torch's own generator, such as ``ShiftAndFlip``). A part ``held_out`` of the samples is only measured: the network
     of the epoch with the least loss there is returned, at worst the given one; with ``patience``, tuning ends after so
-    many epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is passed the numbers
-    of the steps to come.
+    many epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is called before
+    every step; what it raises ends tuning (see ``Progress``).
 
     After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
     to the same network, bit for bit on a CPU. ``data`` must come in the same order then: no shuffling DataLoader.
@@ -100,7 +103,7 @@ def tune(
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
     file = Checkpoint(checkpoint, run)
 
-    def loss_of(inputs: tuple[Tensor, ...], labels: Tensor | None) -> Tensor:
+    def loss_of(inputs: Inputs, labels: Tensor | None) -> Tensor:
         with torch.no_grad():
             original = original_of(network, inputs)
         found = tuned_output(tuned, inputs, rule, payloads=trained.payloads, apart=targets == "populations")
@@ -120,81 +123,102 @@ def tune(
     initial = held_out_loss()
     if not math.isfinite(initial):
         raise ModelError("the loss of the network before tuning is not finite; look for weights that are not finite")
-    records, best = file.read(trained, optimizer, _epochs)
-    resumed = len(records)
-    best = best or _values(trained)
+    loop = TrainingLoop(
+        trained,
+        optimizer,
+        WarmUpCosine(learning_rate),
+        file,
+        _epochs,
+        samples=len(samples.trained),
+        batch=batch,
+        epochs=epochs,
+        score=lambda record: record.held_out,
+        initial=initial,
+        patience=patience,
+    )
     trained.settle()
-    if not resumed:
-        # Before the first epoch, so that a path that cannot be written costs none.
-        file.write(trained, best, optimizer, [])
-    batches = math.ceil(len(samples.trained) / batch)
-    total = 0.0
-    for step in progress(range(resumed * batches, epochs * batches)):
-        epoch, number = divmod(step, batches)
-        if number == 0 and _ended(records, initial, patience):
-            break
-        positions = samples.order(epoch).tensor_split(batches)[number]
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * _rate(step, epochs * batches)
-        inputs, labels = samples.batch(positions)
-        if augmentation is not None:
-            inputs = (_changed(augmentation, inputs[0], seed, epoch, number), *inputs[1:])
-        loss = loss_of(inputs, labels)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        steepness = nn.utils.clip_grad_norm_(trained.tensors, _LONGEST_GRADIENT)
-        if not (math.isfinite(loss.item()) and math.isfinite(float(steepness))):
-            failed = {f"inputs {place}": tensor for place, tensor in enumerate(inputs)}
-            raise ModelError(
-                f"loss or gradient is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which "
-                f"is {learning_rate}, or look at the samples {positions.tolist()}; "
-                f"{file.kept_failure(failed | trained.state_dict())}"
-            )
-        optimizer.step()
-        trained.settle()
-        total += loss.item() * len(positions)
-        if number == batches - 1:
-            records.append(_Epoch(total / len(samples.trained), held_out_loss()))
-            total = 0.0
-            if not math.isfinite(records[-1].held_out):
-                raise ModelError(
-                    f"the held-out loss is not finite after epoch {epoch + 1}; lower learning_rate, which is "
-                    f"{learning_rate}"
-                )
-            if _best(records, initial) == len(records):
-                best = _values(trained)
-            file.write(trained, best, optimizer, [record._asdict() for record in records])
-    if _best(records, initial) == 0:
+    course = _Course(samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed)
+    loop.run(course, progress)
+    if loop.best_epoch == 0:
         _LOGGER.warning(
             "no epoch came nearer to the original on held-out samples (%.4g before tuning, %.4g at best): the network "
             "comes back as it was; try another learning_rate than %g, or more samples",
             initial,
-            min(record.held_out for record in records),
+            min(record.held_out for record in loop.records),
             learning_rate,
         )
-    trained.recall(best)
+    trained.recall(loop.best)
     trained.release()
     with torch.no_grad():
         measure_densities(tuned, (samples.batch(positions)[0] for positions in measured))
-    tuned.tuned = tuned.tuned or _best(records, initial) > 0
-    losses, held_out_losses = zip(*records, strict=True)
-    tuned.tuning_log = TuningLog(losses, held_out_losses, initial, _best(records, initial), resumed)
+    tuned.tuned = tuned.tuned or loop.best_epoch > 0
+    tuned.tuning_log = TuningLog(
+        losses=tuple(record.loss for record in loop.records),
+        held_out_losses=tuple(record.held_out for record in loop.records),
+        initial_loss=initial,
+        best_epoch=loop.best_epoch,
+        resumed=loop.resumed,
+    )
     return tuned
 
 
-class _Epoch(NamedTuple):
-    """Mean losses of an epoch, on training and on held-out samples."""
-
-    loss: float
+@dataclass(frozen=True)
+class _Epoch(Epoch):
     held_out: float
 
 
 def _epochs(records: Records, file: Checkpoint) -> list[_Epoch]:
-    return [_Epoch(*numbers) for numbers in numbers_of(records, file, *_Epoch._fields)]
+    return [_Epoch(*numbers) for numbers in numbers_of(records, file, "loss", "held_out")]
 
 
-def _values(trained: TrainedTensors) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in trained.state_dict().items()}
+class _Course:
+    """The steps of tuning."""
+
+    def __init__(
+        self,
+        samples: TuningSamples,
+        trained: TrainedTensors,
+        optimizer: AdamW,
+        learning_rate: float,
+        loss: Callable[[Inputs, Tensor | None], Tensor],
+        held_out_loss: Callable[[], float],
+        augmentation: Callable[[Tensor], Tensor] | None,
+        file: Checkpoint,
+        seed: int,
+    ) -> None:
+        self.samples, self.trained, self.optimizer, self.loss = samples, trained, optimizer, loss
+        self.held_out_loss, self.augmentation, self.file, self.seed = held_out_loss, augmentation, file, seed
+        self.learning_rate = learning_rate
+
+    def order(self, epoch: int) -> Tensor:
+        return self.samples.order(epoch)
+
+    def step(self, epoch: int, number: int, positions: Tensor) -> float:
+        inputs, labels = self.samples.batch(positions)
+        if self.augmentation is not None:
+            inputs = (_changed(self.augmentation, inputs[0], self.seed, epoch, number), *inputs[1:])
+        loss = self.loss(inputs, labels)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        steepness = nn.utils.clip_grad_norm_(self.trained.tensors, _LONGEST_GRADIENT)
+        if not (math.isfinite(loss.item()) and math.isfinite(float(steepness))):
+            failed = {f"inputs {place}": tensor for place, tensor in enumerate(inputs)}
+            raise ModelError(
+                f"loss or gradient is not finite in epoch {epoch + 1}, batch {number + 1}; {self._remedy()}, or look "
+                f"at the samples {positions.tolist()}; {self.file.kept_failure(failed | self.trained.state_dict())}"
+            )
+        self.optimizer.step()
+        self.trained.settle()
+        return loss.item()
+
+    def record(self, epoch: int, loss: float) -> _Epoch:
+        held_out = self.held_out_loss()
+        if not math.isfinite(held_out):
+            raise ModelError(f"the held-out loss is not finite after epoch {epoch + 1}; {self._remedy()}")
+        return _Epoch(loss, held_out)
+
+    def _remedy(self) -> str:
+        return f"lower learning_rate, which is {self.learning_rate}"
 
 
 def _check_options(
@@ -234,24 +258,6 @@ def _populations_text(network: SpikingNetwork) -> str:
         for population in network.populations.values()
     ]
     return f"{network.plan} {'; '.join(digits)}"
-
-
-def _best(records: list[_Epoch], initial: float) -> int:
-    """The epoch with the least held-out loss, counted from 1; 0 where none has less than ``initial``."""
-    every = [initial, *(record.held_out for record in records)]
-    return every.index(min(every))
-
-
-def _ended(records: list[_Epoch], initial: float, patience: int | None) -> bool:
-    return patience is not None and len(records) - _best(records, initial) >= patience
-
-
-def _rate(step: int, steps: int) -> float:
-    """The learning rate in a step, relative to the highest."""
-    warm = max(1, round(_WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1.0 + math.cos(math.pi * (step - warm + 1) / max(1, steps - warm + 1)))
 
 
 def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int, epoch: int, number: int) -> Tensor:

@@ -6,18 +6,21 @@ import copy
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.interruption import stopped_at
+from tests.networks import make
 from torch import Tensor, nn
 
 import snnconv
 from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, StorageError, Sweep, evaluate
+from snnconv.progress import Progress
 from tests.support.networks import make
 
 CODINGS = {"rate 4": Rate(4), "rate 8": Rate(8), "few-spike 4": FewSpike(4, base=1.9)}
@@ -47,16 +50,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def interrupted(after: int) -> Callable[[Iterable[str]], Iterator[str]]:
-    def progress(labels: Iterable[str]) -> Iterator[str]:
-        for number, label in enumerate(labels):
-            if number == after:
-                raise KeyboardInterrupt
-            yield label
-
-    return progress
-
-
 def test_figures_are_those_of_evaluate(case: Case) -> None:
     model, calibration, data = case
     found = snnconv.sweep(model, calibration, data, CODINGS, percentile=99.0)
@@ -74,11 +67,12 @@ def test_figures_are_those_of_evaluate(case: Case) -> None:
 def test_an_interrupted_sweep_goes_on_where_it_stopped(case: Case, tmp_path: Path, measured: list[int]) -> None:
     file = tmp_path / "sweep.json"
     with pytest.raises(KeyboardInterrupt):
-        snnconv.sweep(*case, CODINGS, path=file, progress=interrupted(1))
+        snnconv.sweep(*case, CODINGS, path=file, progress=stopped_at(1, "sweeping"))
     assert [result.label for result in Sweep.load(file).results] == ["rate 4"]
-    asked: list[str] = []
-    resumed = snnconv.sweep(*case, CODINGS, path=file, progress=lambda labels: asked.extend(labels) or labels)
-    assert asked == ["rate 8", "few-spike 4"]
+    told: list[Progress] = []
+    resumed = snnconv.sweep(*case, CODINGS, path=file, progress=told.append)
+    assert [each.done for each in told if each.what == "sweeping"] == [1, 2, 3]
+    assert {each.what.partition(":")[0] for each in told} == {"sweeping", "rate 8", "few-spike 4"}
     assert measured == [4, 8, 8]
     assert resumed == snnconv.sweep(*case, CODINGS) == Sweep.load(file)
     assert list(tmp_path.iterdir()) == [file]

@@ -1,17 +1,17 @@
-"""An interruption at a step of training, as by Ctrl-C."""
+"""An interruption at a step, as by Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+from snnconv.progress import Progress
 
 
-def stopped_at(step: int) -> Callable[[range], Iterator[int]]:
-    """A progress bar under which training is interrupted before ``step``."""
+def stopped_at(step: int, what: str = "training") -> Callable[[Progress], None]:
+    """A callback that interrupts ``what`` before ``step``."""
 
-    def progress(steps: range) -> Iterator[int]:
-        for number in steps:
-            if number == step:
-                raise KeyboardInterrupt
-            yield number
+    def progress(found: Progress) -> None:
+        if (found.what, found.done) == (what, step):
+            raise KeyboardInterrupt
 
     return progress

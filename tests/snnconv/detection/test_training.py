@@ -11,6 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 from PIL import Image
+from tests.interruption import stopped_at
 from torch import Tensor
 
 from snnconv import ConfigurationError, InputError, ModelError, StorageError
@@ -20,7 +21,7 @@ from snnconv.detection.datasets import BoxDataset, read_yolo_folder
 from snnconv.detection.ground_truth import Truth
 from snnconv.detection.samples import Objects, Samples
 from snnconv.detection.shapes import draw_shapes
-from snnconv.detection.training import _rate
+from snnconv.progress import Progress
 from tests.support.interruption import stopped_at
 
 MICRO = """
@@ -101,13 +102,6 @@ def test_a_seed_fixes_the_weights_and_leaves_the_random_numbers_of_others_alone(
     assert not same(network, trained(config, data, seed=2)[0])
 
 
-def test_the_learning_rate_rises_and_falls() -> None:
-    rates = [_rate(step, 100) for step in range(100)]
-    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[5:] == sorted(rates[5:], reverse=True) and rates[-1] == pytest.approx(0.01)
-    assert _rate(0, 1) == 1.0
-
-
 # Checkpoints
 
 
@@ -127,7 +121,9 @@ def test_a_finished_training_is_read_and_not_repeated(config: Path, data: Data, 
     path = tmp_path / "run.checkpoint"
     network, log = trained(config, data, checkpoint=path)
     content = path.read_bytes()
-    again, read = trained(config, data, checkpoint=path, progress=lambda steps: iter([1 / 0] if steps else []))
+    told: list[Progress] = []
+    again, read = trained(config, data, checkpoint=path, progress=told.append)
+    assert told == [Progress("training", 12, 12)]
     assert same(network, again) and read.losses == log.losses and read.resumed == 4
     assert path.read_bytes() == content and list(tmp_path.glob(".*")) == []
 

@@ -1,0 +1,63 @@
+"""One contract for progress and for cancelling: a function is told how far a task has come, and may raise to end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come: ``done`` of ``total`` equal parts of ``what``, such as "evaluating".
+
+    ``total`` is ``None`` while it is not known. In one call of a public function ``done`` never falls for one ``what``;
+    its first value is 0, or what was read from a file, and in the last record of a ``what`` it equals ``total``, also
+    where work ended early.
+    """
+
+    what: str
+    done: int
+    total: int | None
+
+
+#: Called between parts of the work. Whatever it raises ends the work, comes through unchanged, and leaves networks that
+#: were only read, and files, as an interruption at this place does: whole, ready to go on. What it returns is ignored.
+ProgressCallback = Callable[[Progress], object]
+
+
+def tell(progress: ProgressCallback | None, what: str, done: int, total: int | None) -> None:
+    """Call ``progress``, if there is one."""
+    if progress is not None:
+        progress(Progress(what, done, total))
+
+
+def told(progress: ProgressCallback | None, what: str, items: Iterable[Item], total: int | None) -> Iterator[Item]:
+    """``items`` one by one, with a call of ``progress`` before the first and behind each."""
+    tell(progress, what, 0, total)
+    done = 0
+    for done, item in enumerate(items, 1):
+        yield item
+        tell(progress, what, done, total)
+    if total != done:
+        tell(progress, what, done, done)
+
+
+class Inner:
+    """The callback of a task within another: puts the name of the outer one before ``what``.
+
+    ``cancelled`` says whether an exception comes from the callback, for an outer task that handles exceptions.
+    """
+
+    def __init__(self, progress: ProgressCallback, name: str) -> None:
+        self.progress, self.name = progress, name
+        self.cancelled = False
+
+    def __call__(self, found: Progress) -> None:
+        try:
+            self.progress(replace(found, what=f"{self.name}: {found.what}"))
+        except BaseException:
+            self.cancelled = True
+            raise
