@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.networks import make
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -27,6 +26,7 @@ from snnconv.progress import ProgressCallback
 from tests.snnconv.detection.test_training import MICRO
 from tests.snnconv.learning.training_runs import small_samples, trained
 from tests.snnconv.learning.tuned_networks import converted, images
+from tests.support.networks import make
 
 CODINGS = {"rate 4": Rate(4), "few-spike 4": FewSpike(4, base=1.9)}
 

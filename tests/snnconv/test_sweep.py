@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.interruption import stopped_at
-from tests.networks import make
 from torch import Tensor, nn
 
 import snnconv
@@ -21,6 +19,7 @@ from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, StorageError, Sweep, evaluate
 from snnconv.progress import Progress
+from tests.support.interruption import stopped_at
 from tests.support.networks import make
 
 CODINGS = {"rate 4": Rate(4), "rate 8": Rate(8), "few-spike 4": FewSpike(4, base=1.9)}

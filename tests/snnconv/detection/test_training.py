@@ -11,7 +11,6 @@ import safetensors
 import safetensors.torch
 import torch
 from PIL import Image
-from tests.interruption import stopped_at
 from torch import Tensor
 
 from snnconv import ConfigurationError, InputError, ModelError, StorageError
