@@ -95,8 +95,8 @@ class NetworkBase(nn.Module):
     ) -> N:
         """A copy with tensors of its own and what is given replaced; everything else stays, flags and logs included.
 
-        The arguments are those of the constructor; ``constants`` are the weights and biases of ``graph``. Raises
-        ``ConfigurationError`` for codes and neurons that do not fit the schedule.
+        The arguments are those of the constructor; ``constants`` are the weights and biases of ``graph``. Held-out
+        samples are shared. Raises ``ConfigurationError`` for codes and neurons that do not fit the schedule.
         """
         graph = self.complete_graph() if graph is None else graph
         constants = graph.constants if constants is None else constants
