@@ -14,12 +14,12 @@ from torch.export import ExportedProgram
 import snnconv
 from coding import CodingPlan
 from coding.plan import as_plan
-from snnconv.calibration import collect
-from snnconv.capture import capture
-from snnconv.convert import convert
+from snnconv.assembly import Calibrator, Options, assemble
+from snnconv.binding import bound
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.evaluation import Evaluation, evaluate
 from snnconv.graph import Graph
+from snnconv.remembered import RememberedOutputs
 from snnconv.report import table
 from snnconv.sweep_file import SweepFile, broken, data_digest, graph_digest, option_text, read, weights_digest
 from snnconv.sweep_plot import plot
@@ -27,6 +27,9 @@ from snnconv.tracing import runnable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Options of ``convert`` that belong to the coding plan or the model, not to the assembly.
+_OF_PLAN_OR_MODEL = ("input", "schedule", "constants")
 
 _logger = logging.getLogger(__name__)
 
@@ -164,7 +167,8 @@ def sweep(
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
 
     ``codings`` maps a label to what ``convert`` takes as ``coding``, a search ("auto") excepted; ``convert_options``
-    are its other options.
+    are its other options but those of a search. The model is captured once, calibrated once for streams and once for
+    pipelines, and run once on the data.
     ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
     is not ``model`` itself. ``progress`` wraps the iteration over the labels that are still to be measured. Every
     number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not.
@@ -184,9 +188,11 @@ def sweep(
         raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
     calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
     constants = convert_options.get("constants")
+    options = Options(**{key: value for key, value in convert_options.items() if key not in _OF_PLAN_OR_MODEL})
     reference = None if reference is model else reference
-    original = runnable(model) if reference is None else reference
-    graph = capture(model, collect(calibration)[0], "calibration", constants)
+    original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
+    calibrator = Calibrator(model, calibration, constants)
+    graph = calibrator.captured.graph
     common = {} if path is None else _common(graph, calibration, data, reference, convert_options)
     file = SweepFile(path, common)
     plans = {str(label): _planned(coding, convert_options, path is not None) for label, coding in codings.items()}
@@ -202,8 +208,8 @@ def sweep(
         try:
             if isinstance(plan, Exception):
                 raise plan
-            network = convert(model, calibration, coding=plan, **_without_plan(convert_options))
-            found = evaluate(network, data, reference=original, constants=constants)
+            network = assemble(calibrator.calibrated(plan, options), plan, options)
+            found = evaluate(network, data, reference=original)
             outcome: dict[str, Any] = {"figures": _figures(found, plan)}
         except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
             outcome = {"failure": str(error)}
