@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
-from neurons import NEURONS, Negative, Neuron, default_negative
+from snnconv.analysis import analysis_of
 from snnconv.calibration import (
     Calibration,
     Scaling,
@@ -23,26 +24,20 @@ from snnconv.calibration import (
     scale_of,
     warn_of_silence,
 )
-from snnconv.capture import capture
+from snnconv.capturing import Captured, captured
 from snnconv.channels import channel_axes
 from snnconv.correction import corrected
 from snnconv.data.batches import Inputs
-from snnconv.errors import ConfigurationError, ModelError
+from snnconv.errors import ConfigurationError
 from snnconv.gates import meeting_channels
 from snnconv.graph import Graph, Node
 from snnconv.input_range import InputRange, range_of
 from snnconv.network import SpikingNetwork
-from snnconv.network_base import gate_nodes
 from snnconv.observed import Observed
-from snnconv.operators import OPERATORS, ActivationFunction
-from snnconv.operators.activation import ActivationOperator
+from snnconv.operators import ActivationFunction
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
-from snnconv.probing import check_capture, prepared
-from snnconv.problems import UnsupportedModelError
 from snnconv.progress import ProgressCallback, told
-from snnconv.roles_report import inspect
-from snnconv.tracing import runnable
 
 
 @dataclass(frozen=True)
@@ -64,52 +59,90 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may say of the assembly beside the codes; ``percentile`` ``None`` is the schedule's own default."""
+    """What a user may say of the assembly beside the codes; ``None`` is the schedule's own default."""
 
     percentile: float | Literal["mse"] | None = None
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
     bias_correction: bool = True
+    normalization: Literal["channel", "layer"] = "channel"
+    negative: Negative | None = None
+
+    def check(self, plan: CodingPlan) -> None:
+        """Raise ``ConfigurationError`` for what cannot work under ``plan``, before anything is computed."""
+        self.scaling(windowed=True)
+        if self.normalization not in ("channel", "layer"):
+            raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
+        if self.negative not in (None, *get_args(Negative)):
+            raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
+        if not plan.input.carries_values:
+            raise ConfigurationError(
+                f"{plan.input.name} input does not add up to the values that a trained network computes with: convert "
+                "with real input, poisson input or a neural code; a network that learned from such spikes is made by "
+                "learning.spiking_network"
+            )
 
     def scaling(self, windowed: bool) -> Scaling:
         """How scales are chosen: by least squares for windows, by a high percentile for streams."""
         return Scaling(self.percentile if self.percentile is not None else "mse" if windowed else 99.9)
 
 
-def calibrate(
-    model: nn.Module | ExportedProgram,
-    calibration: Any,
-    normalization: Literal["channel", "layer"],
-    constants: Mapping[str, Tensor] | None,
-    plan: CodingPlan,
-    negative: Negative | None = None,
-    progress: ProgressCallback | None = None,
-) -> Calibrated:
-    """Capture ``model``, check it, and observe its activations on sample data; raises as ``convert`` does.
+class Calibrator:
+    """A model with its calibration data: captured once, and observed once for every way in which it can be coded.
 
-    Of ``plan`` only the schedule matters, and whether the input spikes.
+    Nothing is computed before it is asked for; what is raised then is what ``convert`` raises.
     """
-    if normalization not in ("channel", "layer"):
-        raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {normalization!r}")
-    if negative not in (None, *get_args(Negative)):
-        raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {negative!r}")
-    if not plan.input.carries_values:
-        raise ConfigurationError(
-            f"{plan.input.name} input does not add up to the values that a trained network computes with: convert with "
-            "real input, poisson input or a neural code; a network that learned from such spikes is made by "
-            "learning.spiking_network"
-        )
-    negative = negative or default_negative(isinstance(plan.schedule, Pipeline))
-    parts = collect(calibration, progress)
-    captured = capture(model, parts[0], "calibration", constants)
-    report = inspect(captured)
-    if not report.ok:
-        raise UnsupportedModelError(report)
-    samples = arrange(parts, captured.batch_axis)
-    example = samples.fitted[0]
-    check_capture(captured, runnable(model, constants), example)
-    graph = prepared(captured, example)
-    activations = _activation_nodes(graph)
-    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, example, strict=True)}
+
+    def __init__(
+        self,
+        model: nn.Module | ExportedProgram,
+        calibration: Any,
+        constants: Mapping[str, Tensor] | None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        self._model, self._calibration, self._constants, self._progress = model, calibration, constants, progress
+        self._calibrated: dict[tuple[object, ...], Calibrated] = {}
+
+    @cached_property
+    def captured(self) -> Captured:
+        """The model as a graph, checked."""
+        return captured(self._model, self._parts[0], "calibration", self._constants)
+
+    @cached_property
+    def samples(self) -> Calibration:
+        """The calibration samples, arranged."""
+        return arrange(self._parts, self.captured.graph.batch_axis)
+
+    @cached_property
+    def _parts(self) -> list[Inputs]:
+        return collect(self._calibration, self._progress)
+
+    def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:
+        """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter."""
+        options.check(plan)
+        windowed = isinstance(plan.schedule, Pipeline)
+        negative = options.negative or default_negative(windowed)
+        key = (options.normalization, negative, windowed, plan.input.spiking)
+        if key not in self._calibrated:
+            self._calibrated[key] = _calibrate(
+                self.captured, self.samples, plan, options.normalization, negative, progress
+            )
+        return self._calibrated[key]
+
+
+def _calibrate(
+    captured: Captured,
+    samples: Calibration,
+    plan: CodingPlan,
+    normalization: Literal["channel", "layer"],
+    negative: Negative,
+    progress: ProgressCallback | None,
+) -> Calibrated:
+    graph = captured.graph
+    analysis = analysis_of(graph)
+    activations = {
+        name: operator.activation(graph.nodes[name].arguments) for name, operator in analysis.populations.items()
+    }
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, captured.example, strict=True)}
     by_channel = normalization == "channel"
     channels = channel_axes(graph, shapes) if by_channel else dict.fromkeys([*shapes, *activations])
     input_axes = {name: 1 if graph.batch_axis == 0 and len(shape) > 2 else None for name, shape in shapes.items()}
@@ -123,7 +156,7 @@ def calibrate(
         name: Observed(None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0)
         for name, activation in activations.items()
     }
-    observed |= {name: Observed(None) for name in gate_nodes(graph)}
+    observed |= {name: Observed(None) for name in analysis.gates}
     observe(graph, observed, samples.fitted, progress)
     ranges = [
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
@@ -218,18 +251,6 @@ def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neur
     if not isinstance(neuron, Neuron):
         raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
     return neuron
-
-
-def _activation_nodes(graph: Graph) -> dict[str, ActivationFunction]:
-    signals = graph.signals()
-    found = {}
-    for node in graph.nodes.values():
-        operator = OPERATORS[node.op]
-        if node.name in signals and isinstance(operator, ActivationOperator):
-            found[node.name] = operator.activation(node.arguments)
-    if not found:
-        raise ModelError("the model has no activation that depends on its input")
-    return found
 
 
 def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:

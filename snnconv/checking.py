@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from snnconv.capture import capture
+from snnconv.capturing import captured
 from snnconv.data.batches import as_inputs
-from snnconv.probing import prepared
 from snnconv.problems import Preflight, UnsupportedModelError
-from snnconv.roles_report import inspect
 
 
 def preflight(
@@ -24,17 +22,11 @@ def preflight(
 
     ``example`` is one batch of input, or a tuple of them where the model takes several; ``constants`` names arguments
     of forward that are part of the network, as for ``convert``. The model is not changed. Raises ``ModelError`` for
-    weights, ``InputError`` for an example and ``ConfigurationError`` for constants that cannot be used.
+    weights and for a model that computes something else at every call, ``InputError`` for an example and
+    ``ConfigurationError`` for constants that cannot be used.
     """
     inputs = as_inputs(example, "example")
     try:
-        graph = capture(model, inputs, constants=constants)
+        return captured(model, inputs, constants=constants).report
     except UnsupportedModelError as error:
         return error.preflight
-    report = inspect(graph)
-    if report.ok:
-        try:
-            prepared(graph, inputs)
-        except UnsupportedModelError as error:
-            return Preflight(report.lines, error.preflight.problems)
-    return report

@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from neurons import Negative, Neuron
-from snnconv.assembly import Options, assemble, calibrate
+from snnconv.assembly import Calibrator, Options, assemble
 from snnconv.judge import ClassJudge, Judge
 from snnconv.logs import Cost
 from snnconv.network import SpikingNetwork
@@ -66,10 +66,9 @@ def convert(
     Raises ``UnsupportedModelError`` with every reason at once, ``ModelError``, ``InputError`` or
     ``ConfigurationError``.
     """
-    options = Options(percentile, neuron, bias_correction)
+    options = Options(percentile, neuron, bias_correction, normalization, negative)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
-    options.scaling(windowed=True)  # an option that cannot work is refused before anything is computed
-    calibrated = calibrate(model, calibration, normalization, constants, plan, negative, progress)
+    calibrated = Calibrator(model, calibration, constants, progress).calibrated(plan, options, progress)
     if coding == "auto":
         return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge(), progress)
     return assemble(calibrated, plan, options, progress)

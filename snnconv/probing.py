@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from snnconv.analysis import analysis_of
 from snnconv.errors import ModelError
-from snnconv.graph import Graph, Node, refs_in
+from snnconv.graph import Graph, refs_in
 from snnconv.interpreter import Environment, Handler, Program, evaluate_graph
-from snnconv.operators import OPERATORS, Role
-from snnconv.operators.activation import ActivationOperator
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.operators.roles import classify
 from snnconv.problems import Preflight, Problem, UnsupportedModelError
-from snnconv.rewrite import normal_form
 from snnconv.tracing import evaluation_mode
 
 #: Relative error that rounding may cause in single precision through a deep network.
@@ -26,14 +22,6 @@ _CAPTURE_TOLERANCE = 1e-3
 _AFFINE_TOLERANCE = 1e-9
 #: Samples in the batches of random values that regions are probed with.
 _SAMPLES = 3
-
-
-def prepared(graph: Graph, example: Sequence[Tensor]) -> Graph:
-    """The normal form of a captured graph, checked to be affine between populations and to keep samples apart."""
-    graph = normal_form(graph, example)
-    check_samples_apart(graph, example)
-    check_affine(graph, example)
-    return graph
 
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
@@ -88,9 +76,9 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
     if graph.batch_axis is None:
         return
     double = _in_double(graph)
-    signals = graph.signals()
-    watched = {node.name: node for node in _stations(graph.nodes.values(), signals)}
-    watched |= {name: graph.nodes[name] for name in refs_in(graph.output) if name in signals & graph.nodes.keys()}
+    analysis = analysis_of(graph)
+    outputs = [name for name in refs_in(graph.output) if name in analysis.signals & graph.nodes.keys()]
+    watched = {name: graph.nodes[name] for name in (*analysis.stations, *outputs)}
 
     def batch(seed: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(seed)
@@ -125,32 +113,20 @@ def _in_double(graph: Graph) -> Graph:
     return replace(graph, constants=constants)
 
 
-def _stations(nodes: Iterable[Node], signals: set[str]) -> list[Node]:
-    """Activations and maxima over signals: where one affine region ends and the next begins."""
-    kinds = (ActivationOperator, MaximumOperator)
-    return [node for node in nodes if node.name in signals and isinstance(OPERATORS[node.op], kinds)]
-
-
 class _Regions:
     """The affine regions of a graph in double precision, from sources of events to the next ones."""
 
     def __init__(self, graph: Graph, example: Sequence[Tensor]) -> None:
-        signals = graph.signals()
-        affine: list[Node] = []
-        readout: set[str] = set()
-        for node in graph.nodes.values():
-            if classify(node, signals).role is Role.READOUT or any(name in readout for name in node.refs()):
-                readout.add(node.name)
-            else:
-                affine.append(node)
-        self.stations = _stations(affine, signals)
+        analysis = analysis_of(graph)
+        affine = [node for node in graph.nodes.values() if node.name not in analysis.readout]
+        self.stations = [graph.nodes[name] for name in analysis.stations]
         self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
         self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
         if graph.batch_axis == 0:
             self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
         self.device = example[0].device
         self.constants = _in_double(graph).constants
-        outputs = signals.intersection(refs_in(graph.output)) - readout - self.shapes.keys()
+        outputs = analysis.signals.intersection(refs_in(graph.output)) - analysis.readout - self.shapes.keys()
         self.outputs = sorted(outputs)
         self.program = Program(affine, keep=self.outputs)
 

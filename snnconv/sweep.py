@@ -13,14 +13,14 @@ from torch.export import ExportedProgram
 
 from coding import CodingPlan
 from coding.plan import as_plan
-from snnconv.calibration import collect
-from snnconv.capture import capture
-from snnconv.convert import convert
+from snnconv.assembly import Calibrator, Options, assemble
+from snnconv.binding import bound
 from snnconv.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.evaluation import Evaluation, evaluate
 from snnconv.graph import Graph
 from snnconv.progress import Inner, ProgressCallback, tell
+from snnconv.remembered import RememberedOutputs
 from snnconv.sweep_file import SweepFile, broken, read
 from snnconv.sweep_plot import plot
 from snnconv.sweep_results import COSTS, Cost, Measured
@@ -30,6 +30,9 @@ from snnconv.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Options of ``convert`` that belong to the coding plan or the model, not to the assembly.
+_OF_PLAN_OR_MODEL = ("input", "schedule", "constants")
 
 _logger = logging.getLogger(__name__)
 
@@ -128,7 +131,8 @@ def sweep(
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
 
     ``codings`` maps a label to what ``convert`` takes as ``coding``, a search ("auto") excepted; ``convert_options``
-    are its other options.
+    are its other options but those of a search. The model is captured once, calibrated once for streams and once for
+    pipelines, and run once on the data.
     ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
     is not ``model`` itself. ``progress`` is called behind every configuration and within it, named by its label then;
     what it raises ends the sweep (see ``Progress``). Every number of steps is a run of its own: spikes could be read
@@ -149,9 +153,11 @@ def sweep(
         raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
     calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
     constants = convert_options.get("constants")
+    options = Options(**{key: value for key, value in convert_options.items() if key not in _OF_PLAN_OR_MODEL})
     reference = None if reference is model else reference
-    original = runnable(model) if reference is None else reference
-    graph = capture(model, collect(calibration)[0], "calibration", constants)
+    original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
+    calibrator = Calibrator(model, calibration, constants, progress)
+    graph = calibrator.captured.graph
     common = {} if path is None else _common(graph, calibration, data, reference, convert_options)
     file = SweepFile(path, common)
     plans = {str(label): _planned(coding, convert_options, path is not None) for label, coding in codings.items()}
@@ -169,8 +175,8 @@ def sweep(
         try:
             if isinstance(plan, Exception):
                 raise plan
-            network = convert(model, calibration, coding=plan, progress=inner, **_without_plan(convert_options))
-            found = evaluate(network, data, reference=original, constants=constants, progress=inner)
+            network = assemble(calibrator.calibrated(plan, options, inner), plan, options, inner)
+            found = evaluate(network, data, reference=original, progress=inner)
             outcome: dict[str, Any] = {"figures": _figures(found, plan)}
         except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
             if inner is not None and inner.cancelled:

@@ -11,7 +11,7 @@ from rich.console import Console
 import snnconv
 from coding import CODES, Code
 from snnconv.calibration import collect
-from snnconv.capture import capture
+from snnconv.capturing import captured
 from snnconv.cli.models import load_model
 from snnconv.cli.options import folder
 from snnconv.cli.progress import progress_bars
@@ -47,7 +47,7 @@ def sweep(
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
-    graph = capture(original, collect(inputs)[0], "calibration")
+    graph = captured(original, collect(inputs)[0], "calibration").graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis)
     folder(output)
     with progress_bars(console) as progress:

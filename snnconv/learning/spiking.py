@@ -9,7 +9,7 @@ from torch import nn
 
 from coding import CODES, CodingPlan, Concurrent, InputCode
 from neurons.deciding import deciding
-from snnconv.capture import capture
+from snnconv.capturing import captured
 from snnconv.errors import ConfigurationError
 from snnconv.input_range import InputRange
 from snnconv.learning.encoders import Encoder
@@ -19,7 +19,6 @@ from snnconv.learning.samples import SpikeSamples
 from snnconv.network import SpikingNetwork
 from snnconv.operators import PiecewiseLinear
 from snnconv.population import Population
-from snnconv.probing import prepared
 
 
 def spiking_network(
@@ -55,7 +54,7 @@ def spiking_network(
         modules[f"synapses_{number}"] = copied
         modules["output" if number == len(network.linear) else f"hidden_{number}"] = nn.ReLU()
     example = (torch.zeros(2, network.sizes[0], dtype=weight.dtype),)
-    graph = prepared(capture(nn.Sequential(OrderedDict(modules)), example), example)
+    graph = captured(nn.Sequential(OrderedDict(modules)), example).graph
     rate = CODES["rate"](steps)
     one, zero = torch.ones(1, dtype=weight.dtype), torch.zeros(1, dtype=weight.dtype)
     activations = [node for node in graph.nodes.values() if node.op == "relu"]

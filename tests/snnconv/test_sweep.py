@@ -17,7 +17,8 @@ from torch import Tensor, nn
 import snnconv
 from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
-from snnconv import ConfigurationError, StorageError, Sweep, evaluate
+from snnconv import ConfigurationError, StorageError, Sweep, assembly, evaluate
+from snnconv.calibration import observe
 from snnconv.progress import Progress
 from tests.support.interruption import stopped_at
 from tests.support.networks import make
@@ -311,3 +312,20 @@ class Maker:
 
     def make(self, code: Any) -> IntegrateFire:
         return IntegrateFire(code, reset=self.reset)  # type: ignore[arg-type]
+
+
+def test_all_rows_share_one_capture_one_reference_and_a_calibration_for_each_kind_of_schedule(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, calibration, data = case
+    model, _ = make("deep")
+    runs: list[str] = []
+    model.register_forward_hook(lambda *_: runs.append("model"))
+    monkeypatch.setattr(assembly, "observe", lambda *given: runs.append("observe") or observe(*given))
+    snnconv.sweep(model, calibration, data, {"rate 4": Rate(4)})
+    alone = runs.copy()
+    runs.clear()
+    pipelines = {"few-spike 4": FewSpike(4, base=1.9), "few-spike 6": FewSpike(6, base=1.9)}
+    snnconv.sweep(model, calibration, data, {"rate 4": Rate(4), "rate 8": Rate(8), **pipelines})
+    assert runs.count("model") == alone.count("model")
+    assert (alone.count("observe"), runs.count("observe")) == (1, 2)
