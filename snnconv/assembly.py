@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
+from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.analysis import analysis_of
 from snnconv.calibration import (
     Calibration,

@@ -123,11 +123,11 @@ def test_a_window_is_settled_by_a_sum_and_then_a_product_each_rounded(code: str,
     assert torch.equal(windows.current, current + torch.from_numpy(shift))
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
-@pytest.mark.parametrize("code", CODES)
-def test_a_train_fired_step_by_step_has_the_spikes_that_were_counted(code: str, neuron: str) -> None:
-    found = population(CODES[code], NEURONS[neuron](CODES[code]), True, 1)
-    windows = settle(found, currents(CODES[code], found), counted=True)
+@pytest.mark.parametrize("steps", [1, 7, 9, 33])
+def test_a_rate_train_fired_step_by_step_has_the_spikes_that_were_counted_ties_included(steps: int) -> None:
+    code = Rate(steps)
+    found = population(code, IntegrateFire(code), True, 1)
+    windows = settle(found, currents(code, found), counted=True)
     train = PopulationWindow(found, windows.values, windows.found).payloads()
     assert torch.equal((train != 0).float().sum(0), windows.found.spikes)  # type: ignore[arg-type]
 
