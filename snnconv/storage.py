@@ -63,9 +63,16 @@ def save(network: SpikingNetwork, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
-    """The network in ``path``, on the CPU; needs neither the model's class nor pickle.
+    """Read a network from the file that ``SpikingNetwork.save`` wrote; neither the model's class nor pickle is needed.
 
-    Raises ``StorageError`` for a file that is missing, truncated, altered, from a future version, or not one of ours.
+    Args:
+        path: The file.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        StorageError: The file is missing, truncated, altered, from a future version, or not one of ours.
     """
     source = Path(path)
     try:

@@ -47,6 +47,8 @@ def imported(tree: ast.Module) -> Iterator[str]:
     "module",
     [
         "snnconv",
+        "snnconv.coding",
+        "snnconv.neurons",
         "snnconv.cli",
         "snnconv.detection.precision",
         "snnconv.detection.drawing",
