@@ -124,7 +124,11 @@ def period_of(codes: Iterable[Code], input: InputCode) -> int:
 
 
 def register_code(code: type[Code]) -> None:
-    """Make a code of your own known by its ``name``, so that it can be asked for by name and stored."""
+    """Make a code of your own known by its ``name``, so that it can be asked for by name and stored.
+
+    Args:
+        code: The class; all its fields have defaults.
+    """
     CODES[code.name] = code
 
 

@@ -27,7 +27,12 @@ NEURONS: dict[str, type] = {
 
 
 def register_neuron(name: str, neuron: type) -> None:
-    """Make a frozen dataclass that follows the contract ``Neuron`` storable under ``name``."""
+    """Make a neuron of your own storable.
+
+    Args:
+        name: The name in files.
+        neuron: A frozen dataclass that follows the contract ``Neuron``.
+    """
     NEURONS[name] = neuron
 
 
@@ -36,12 +41,31 @@ def default_negative(windowed: bool) -> Negative:
 
     In a window with imbalanced thresholds, so that small values cost no spike; under a stream these take many steps to
     reach, and graded spikes few.
+
+    Args:
+        windowed: Whether the neurons fire in windows of a pipeline.
+
+    Returns:
+        The way of firing, by name.
     """
     return "imbalanced" if windowed else "graded"
 
 
 def signed_neuron(code: Code, negative_slope: float, windowed: bool, negative: Negative | None = None) -> Neuron:
-    """The neuron for an activation with ``negative_slope`` below zero, in a window or under a stream."""
+    """The neuron for an activation that goes below zero.
+
+    Args:
+        code: The code of its spikes.
+        negative_slope: Slope of the activation below zero.
+        windowed: Whether it fires in a window of a pipeline, or under a stream.
+        negative: How it fires below zero; ``None`` is the schedule's default.
+
+    Returns:
+        The neuron.
+
+    Raises:
+        ConfigurationError: The slope lies outside (0, 1], or there is no such way of firing.
+    """
     negative = negative or default_negative(windowed)
     if windowed:
         return SignedWindow(code, negative_slope, negative)

@@ -18,12 +18,20 @@ def preflight(
     *,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Preflight:
-    """What each operation of ``model`` will be in a spiking network, for inputs like ``example``; converts nothing.
+    """Say what each operation of ``model`` will be in a spiking network; nothing is converted.
 
-    ``example`` is one batch of input, or a tuple of them where the model takes several; ``constants`` names arguments
-    of forward that are part of the network, as for ``convert``. The model is not changed. Raises ``ModelError`` for
-    weights and for a model that computes something else at every call, ``InputError`` for an example and
-    ``ConfigurationError`` for constants that cannot be used.
+    Args:
+        model: The network, which is not changed, or an exported program.
+        example: One batch of input, or a tuple of them where the model takes several.
+        constants: Arguments of forward that are part of the network, as for ``convert``.
+
+    Returns:
+        The role of every operation, and for those that stand in the way the reason and a remedy.
+
+    Raises:
+        ModelError: The weights cannot be used, or the model computes something else at every call.
+        InputError: The example cannot be used.
+        ConfigurationError: The constants cannot be used.
     """
     inputs = as_inputs(example, "example")
     try:

@@ -156,14 +156,27 @@ def evaluate(
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
 
-    ``data`` is (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
-    samples. A target of -100 leaves its sample out of the accuracies. Class scores lie along axis 1 of the first
-    output. ``reference`` is the original model, called with the ``constants`` that ``convert`` was given; without it
-    the captured graph stands in. A network that learned through its own spikes has no original, and is wrong where no
-    output neuron fires. ``simulator``, ``steps`` and ``stop`` are those of ``run``. ``rate_reference`` is the
-    evaluation of a rate-coded run, for energy E1. ``progress`` is called behind every batch, of a tensor behind every
-    piece; what it raises ends the evaluation (see ``Progress``). Raises ``InputError`` for data that does not fit and
-    ``ConfigurationError`` for constants that do not.
+    Args:
+        network: The network to measure. One that learned through its own spikes has no original, and is wrong where no
+            output neuron fires.
+        data: (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
+            samples. A target of -100 leaves its sample out of the accuracies. Class scores lie along axis 1 of the
+            first output.
+        reference: The original model; without it the captured graph stands in.
+        simulator: As for ``SpikingNetwork.run``.
+        steps: As for ``SpikingNetwork.run``.
+        stop: As for ``SpikingNetwork.run``.
+        seed: Seed of a stochastic input.
+        rate_reference: Figures of a rate-coded run, for energy E1.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        constants: Arguments of the reference's forward that ``convert`` was given.
+
+    Returns:
+        Accuracy, latency, spikes, synaptic operations and energy beside those of the original.
+
+    Raises:
+        InputError: The data do not fit the network.
+        ConfigurationError: An option is out of range, or the constants do not fit the reference.
     """
     reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=network.timing is None)

@@ -36,14 +36,27 @@ class SpikingNetwork(NetworkBase):
         stop: Stop | None = None,
         seed: int | None = None,
     ) -> Run:
-        """Simulate a batch and return a ``Run``: output, spikes and synaptic operations.
+        """Simulate a batch.
 
-        ``simulator`` is "clock" (step by step), "window" (the closed form of a pipeline) or "auto", which takes the
-        closed form where there is one. ``record`` may hold ``"outputs"`` (the decoded output after every step,
-        ``[T, N, ...]``) and names of populations whose rasters ``[T, N, ...]`` to keep, or ``"rasters"`` for all; in a
-        pipeline T counts the steps of the population's window. Under a concurrent schedule ``steps`` overrides the
-        number of time steps and ``stop`` ends a sample early (see ``snnconv.Confidence``). ``seed`` fixes the draws of
-        a stochastic input. Raises ``InputError`` and ``ConfigurationError``.
+        Args:
+            inputs: One batch of input, or several where the network takes several.
+            simulator: "clock" (step by step), "window" (the closed form of a pipeline) or "auto", which
+                takes the closed form
+                where there is one.
+            steps: Number of time steps, instead of the network's own, under a concurrent schedule.
+            record: "outputs" for the decoded output after every step, ``[T, N, ...]``, and names of
+                populations whose rasters
+                ``[T, N, ...]`` to keep, or "rasters" for all; in a pipeline T counts the steps of the
+                population's window.
+            stop: Ends a sample early under a concurrent schedule (see ``snnconv.Confidence``).
+            seed: Fixes the draws of a stochastic input.
+
+        Returns:
+            The output, spikes and synaptic operations, and what was recorded.
+
+        Raises:
+            InputError: The inputs do not fit the network.
+            ConfigurationError: An option is not supported for the network.
         """
         return simulate(self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed)
 
@@ -63,8 +76,15 @@ class SpikingNetwork(NetworkBase):
 
 
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
-    """The network in ``path``, on the CPU; needs neither the model's class nor pickle.
+    """Read a network from the file that ``SpikingNetwork.save`` wrote; neither the model's class nor pickle is needed.
 
-    Raises ``StorageError`` for a file that is missing, truncated, altered, from a future version, or not one of ours.
+    Args:
+        path: The file.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        StorageError: The file is missing, truncated, altered, from a future version, or not one of ours.
     """
     return read(path, SpikingNetwork)

@@ -171,9 +171,20 @@ def spike_statistics(
 ) -> SpikeStatistics:
     """Inter-spike intervals, bursts and firing steps of ``network`` on ``data``; no raster is kept.
 
-    ``data`` is what ``evaluate`` takes, ``simulator`` and ``steps`` are those of ``run``. ``progress`` is called
-    behind every batch; what it raises ends the count (see ``Progress``). Raises ``InputError`` and
-    ``ConfigurationError``.
+    Args:
+        network: The network to run.
+        data: What ``evaluate`` takes.
+        simulator: As for ``SpikingNetwork.run``.
+        steps: As for ``SpikingNetwork.run``.
+        seed: Seed of a stochastic input; one more for every further batch.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+
+    Returns:
+        The statistics of every population.
+
+    Raises:
+        InputError: The data do not fit the network.
+        ConfigurationError: The simulator or the steps are not supported for the network.
     """
     trains = TrainObserver(network)
     for inputs, _ in told(progress, "counting spikes", batches(data, "data"), number_of_batches(data)):

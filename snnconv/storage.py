@@ -42,7 +42,15 @@ def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
 def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
     """What ``network``, a class, makes of the content of ``path``, on the CPU.
 
-    Raises ``StorageError`` for a file that is missing, truncated, altered, from a future version, or not one of ours.
+    Args:
+        path: The file.
+        network: The class of the network.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        StorageError: The file is missing, truncated, altered, from a future version, or not one of ours.
     """
     source = Path(path)
     try:

@@ -130,20 +130,29 @@ def sweep(
 ) -> Sweep:
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
 
-    ``codings`` maps a label to what ``convert`` takes as ``coding``, a search ("auto") excepted; ``convert_options``
-    are its other options but those of a search. The model is captured once, calibrated once for streams and once for
-    pipelines, and run once on the data.
-    ``calibration`` and ``data`` are what ``convert`` and ``evaluate`` take. ``reference`` is the original network if it
-    is not ``model`` itself. ``progress`` is called behind every configuration and within it, named by its label then;
-    what it raises ends the sweep (see ``Progress``). Every number of steps is a run of its own: spikes could be read
-    off a longer run, synaptic operations could not.
+    Every number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not. A
+    coding that has no meaning for the network (``ConfigurationError`` or ``ModelError``) is recorded with its reason,
+    and the sweep goes on.
 
-    After each configuration ``path`` is written, whole or not at all; a later sweep with the same path reads finished
-    configurations back and measures the others, those whose coding changed and those that failed. One file is for one
-    version of snnconv, model, calibration, data set, reference and set of options: with another ``StorageError`` is
-    raised, because rows could not be compared. A coding that has no meaning for the network (``ConfigurationError`` or
-    ``ModelError``) is recorded with its reason, and the sweep goes on. Raises whatever else ``convert`` and
-    ``evaluate`` raise.
+    Args:
+        model: The network, or an exported program, as for ``convert``.
+        calibration: What ``convert`` takes.
+        data: What ``evaluate`` takes.
+        codings: What ``convert`` takes as ``coding``, a search ("auto") excepted, by a label of your own.
+        path: File that is written after each configuration, whole or not at all. A later sweep with the same path reads
+            finished configurations back and measures the others, those whose coding changed and those that failed.
+        reference: The original network if it is not ``model`` itself.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        **convert_options: Further options of ``convert``.
+
+    Returns:
+        The measured configurations, and those that failed.
+
+    Raises:
+        StorageError: The file is from another version of snnconv, or for another model, calibration, data set,
+            reference or set of options, so that rows could not be compared.
+        ConfigurationError: There are no codings, or labels or options cannot be used.
+        SnnconvError: Whatever else ``convert`` and ``evaluate`` raise.
     """
     if not isinstance(codings, Mapping) or not codings:
         raise ConfigurationError('codings must map labels to codings, such as {"rate 16": Rate(16)}')

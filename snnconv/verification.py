@@ -133,9 +133,19 @@ def verify(
 ) -> Verification:
     """Compare every population with the activation it stands for, on data that was not used for calibration.
 
-    ``data`` is what ``evaluate`` takes; by default the calibration samples that ``convert`` held out. ``progress`` is
-    called behind every batch; what it raises ends the comparison (see ``Progress``). Raises ``InputError`` where there
-    are no samples, ``ConfigurationError`` for a network that learned through its own spikes.
+    Args:
+        network: A converted network.
+        data: What ``evaluate`` takes; by default the calibration samples that ``convert`` held out.
+        steps: Time steps, instead of the network's own, under a concurrent schedule.
+        seed: Seed of a stochastic input.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+
+    Returns:
+        The errors of every population and of the output.
+
+    Raises:
+        InputError: There are no held-out samples, or the data do not fit.
+        ConfigurationError: The network learned through its own spikes, so there is nothing to compare it with.
     """
     network.check_original("verify")
     if data is None and not network.held_out:

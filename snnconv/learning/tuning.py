@@ -53,37 +53,47 @@ def tune(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
-    """A network that spikes like ``network`` under the same codes, trained to come nearer to what it was made from.
+    """Train a converted network through its own spikes to come nearer to what it was made from.
 
     Forward every population fires its window, so that the loss is that of the spiking network; backward ``rule`` says
-    what a window's derivative is: "activation" creates and removes spikes, "timing" moves those that there are, "antlr"
-    takes each where it has something to say (see ``snnconv.learning.window_gradient``). The parameters of
-    the original are trained (with batch norms folded into them), scales and shifts, and of codes what was left to
-    conversion: bases, tau and delay, levels. What was given as a number stays, and so do buffers and constants.
-    ``network`` is not changed.
+    what a window's derivative is. The parameters of the original are trained (with batch norms folded into them),
+    scales and shifts, and of codes what was left to conversion: bases, tau and delay, levels. What was given as a
+    number stays, and so do buffers and constants. AdamW without decay; the learning rate rises over the first twentieth
+    of all steps and falls along a cosine.
 
-    ``targets`` says what the output is compared with: "decisions" of the original, softened class scores; its
-    "outputs", by relative squared error; "labels", the class indices in ``data``, those of -100 left out; or
-    "populations", nothing but what each population would say in the original, layer by layer with no gradient from one
-    to the next. With the others this counts too, times ``population_weight``. The original is the graph of ``network``
-    with activations instead of neurons; of ``data`` only "labels" needs targets.
+    Args:
+        network: The converted network; it is not changed.
+        data: Samples; only "labels" needs targets. With a checkpoint they must come in the same order each time: no
+            shuffling DataLoader.
+        rule: "activation" creates and removes spikes, "timing" moves those that there are, "antlr" takes each where it
+            has something to say (see ``snnconv.learning.window_gradient``).
+        targets: What the output is compared with: "decisions" of the original, softened class scores; its "outputs", by
+            relative squared error; "labels", the class indices in ``data``, those of -100 left out; or "populations",
+            nothing but what each population would say in the original, layer by layer with no gradient from one to the
+            next. The original is the graph of ``network`` with activations instead of neurons.
+        epochs: How often all samples are seen.
+        batch: Samples of one step.
+        learning_rate: The highest learning rate.
+        population_weight: Weight of the error of the populations beside that of the output.
+        augmentation: Function of a batch of the first input that draws from torch's own generator, such as
+            ``ShiftAndFlip``.
+        held_out: Share of the samples that is only measured. The network of the epoch with the least loss there is
+            returned, at worst the given one.
+        patience: Epochs without a smaller loss after which tuning ends.
+        checkpoint: File to which the run is written after every epoch. If it exists, tuning goes on from there and
+            comes to the same network, bit for bit on a CPU.
+        seed: Seed of the order of the samples and of all draws.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
-    AdamW without decay; the learning rate rises over the first twentieth of all steps and falls along a cosine. Every
-    epoch sees all samples once, changed by ``augmentation`` (a function of a batch of the first input that draws from
-    torch's own generator, such as ``ShiftAndFlip``). A part ``held_out`` of the samples is only measured: the network
-    of the epoch with the least loss there is returned, at worst the given one; with ``patience``, tuning ends after so
-    many epochs without a smaller one. ``tuning_log`` of the result tells the losses. ``progress`` is called before
-    every step; what it raises ends tuning (see ``Progress``).
+    Returns:
+        A network with the same codes, whose ``tuning_log`` tells the losses. Its own ``reference`` is the tuned graph
+        with activations; ``evaluate`` it with ``reference=model`` to compare it with the original.
 
-    After every epoch the run is written to the file ``checkpoint``; if it exists, tuning goes on from there and comes
-    to the same network, bit for bit on a CPU. ``data`` must come in the same order then: no shuffling DataLoader.
-
-    The result's own ``reference`` is the tuned graph with activations; ``evaluate`` it with ``reference=model`` to
-    compare it with the original.
-
-    Raises ``ConfigurationError`` for options out of range and networks without a closed form, ``InputError`` for data
-    that does not suit network or targets, ``StorageError`` for a checkpoint that cannot be used or written,
-    ``ModelError`` with epoch and batch, counted from 1, where the loss is not finite.
+    Raises:
+        ConfigurationError: An option is out of range, or the network has no closed form.
+        InputError: The data do not suit the network or the targets.
+        StorageError: The checkpoint cannot be used or written.
+        ModelError: The loss is not finite; the text says in which epoch and batch, counted from 1.
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
     check_tunable(network, rule, targets)

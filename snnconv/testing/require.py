@@ -24,10 +24,8 @@ def require_close(found: Tensor, expected: Tensor, promise: str, tolerance: floa
 def require_frozen(value: object) -> None:
     """Raise ``AssertionError`` unless ``value`` is a frozen dataclass, which alone can be compared and stored."""
     parameters = getattr(value, "__dataclass_params__", None)
-    require(
-        parameters is not None and parameters.frozen,
-        f"{type(value).__name__} must be a dataclass with frozen=True: what is stored and compared",
-    )
+    frozen = parameters is not None and parameters.frozen
+    require(frozen, f"{type(value).__name__} must be a dataclass with frozen=True: what is stored and compared")
 
 
 def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -35,6 +35,8 @@ MODULES = (
     "coding",
     "neurons",
     "snnconv",
+    "snnconv.coding",
+    "snnconv.neurons",
     "snnconv.cli",
     "snnconv.detection.precision",
     "snnconv.detection.drawing",

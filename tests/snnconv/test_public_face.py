@@ -6,8 +6,10 @@ import ast
 import builtins
 import importlib
 import importlib.metadata
+import inspect
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -187,3 +189,24 @@ def test_the_entry_points_of_the_project_lead_somewhere() -> None:
 )
 def test_the_runtime_of_lava_is_written_for_the_python_that_lava_asks_for(file: Path) -> None:
     ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+def sections(text: str) -> dict[str, str]:
+    """The parts of a docstring under the heads that documentation generators read."""
+    parts = re.split(r"^(Args|Returns|Raises):\n", inspect.cleandoc(text), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+PUBLIC = [getattr(package, name) for package in map(importlib.import_module, FACES) for name in package.__all__]
+FUNCTIONS = list(dict.fromkeys(each for each in PUBLIC if inspect.isfunction(each)))
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, snnconv.SpikingNetwork.run], ids=lambda function: function.__name__)
+def test_a_public_function_describes_every_argument_its_result_and_its_errors(function: Any) -> None:
+    found = sections(function.__doc__)
+    signature = inspect.signature(function)
+    described = re.findall(r"^    \**(\w+): ", found["Args"], flags=re.MULTILINE)
+    assert described == [name for name in signature.parameters if name != "self"]
+    assert ("Returns" in found) == (signature.return_annotation != "None")
+    for error in re.findall(r"^    (\w+): ", found.get("Raises", ""), flags=re.MULTILINE):
+        assert issubclass(getattr(snnconv, error), snnconv.SnnconvError)
