@@ -18,9 +18,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/snnconv demo
 
-# Two processes of one thread each: the tests are many small computations.
+# Two processes of one thread each: the tests are many small computations. Each gets neighbours, which share networks.
 test: lint
-	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: setup
 	@$(BIN)/ruff check --quiet

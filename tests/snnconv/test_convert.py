@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import snnconv
-from coding import TTFS, FewSpike, Phase, Rate
+from coding import TTFS, Burst, FewSpike, OneSpike, Phase, Rate
 from neurons import CorrectiveIntegrateFire, IntegrateFire
 from tests.support.networks import (
     ZOO,
@@ -22,6 +23,7 @@ from tests.support.networks import (
     make,
     network_of,
     prepared,
+    zoo,
 )
 
 STEPS = 32
@@ -93,6 +95,28 @@ def test_calibration_in_batches_gives_the_same_network() -> None:
     for mine, theirs in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
     assert torch.equal(whole(x), parts(x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"coding": OneSpike(9), "input": Phase(5), "percentile": 90.0, "bias_correction": False},
+        {"coding": Rate(9), "normalization": "layer", "neuron": "corrective"},
+        {"coding": Burst(16), "negative": "graded"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["residual", "leaky relu"])
+def test_networks_that_share_a_calibration_are_those_converted_one_by_one(name: str, options: Any) -> None:
+    """So are the networks of a search and most networks of these tests, which capture and calibrate a model once."""
+    zoo(name, coding=TTFS(9), input=options.get("input"), normalization=options.get("normalization", "channel"))
+    shared, alone = zoo(name, **options), snnconv.convert(*make(name), **options)
+    assert shared.plan == alone.plan and shared.report() == alone.report()
+    assert shared.state_dict().keys() == alone.state_dict().keys()
+    assert all(torch.equal(tensor, alone.state_dict()[key]) for key, tensor in shared.state_dict().items())
+    for mine, theirs in zip(shared.populations.values(), alone.populations.values(), strict=True):
+        assert (mine.name, mine.code, mine.neuron) == (theirs.name, theirs.code, theirs.neuron)
 
 
 def test_every_fifth_sample_is_held_out() -> None:

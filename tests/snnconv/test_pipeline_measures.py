@@ -11,7 +11,7 @@ from torch import Tensor
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.energy import Activity
-from tests.support.networks import GraphConvolution, draw, make, prepared
+from tests.support.networks import GraphConvolution, draw, make, prepared, zoo
 from tests.support.pipelines import updates_of
 
 NETWORKS = ["deep", "residual", "max pooling", "leaky relu"]
@@ -40,8 +40,8 @@ def test_both_simulators_measure_the_same(name: str, given: Any) -> None:
     model, x = make(name)
     data = [(x[:13], targets_for(model, x[:13])), (x[13:], targets_for(model, x[13:]))]
     for code in (FewSpike(), TTFS(12, 3.0), Rate(7)):
-        network = snnconv.convert(model, x, coding=code, input=given, schedule=Pipeline())
-        rate = snnconv.evaluate(snnconv.convert(model, x, coding=Rate(16)), data)
+        network = zoo(name, coding=code, input=given, schedule=Pipeline())
+        rate = snnconv.evaluate(zoo(name, coding=Rate(16)), data)
         clock, window, auto = (
             snnconv.evaluate(network, data, reference=model, simulator=simulator, rate_reference=rate).to_dict()
             for simulator in ("clock", "window", "auto")
@@ -52,7 +52,7 @@ def test_both_simulators_measure_the_same(name: str, given: Any) -> None:
 @pytest.mark.parametrize("simulator", ["clock", "window"])
 def test_an_evaluation_counts_what_a_run_counts(simulator: str) -> None:
     model, x = make("residual")
-    network = snnconv.convert(model, x, coding=OneSpike(9))
+    network = zoo("residual", coding=OneSpike(9))
     run = network.run(x, simulator=simulator)
     targets = targets_for(model, x)
     result = snnconv.evaluate(network, (x, targets), reference=model, simulator=simulator)
@@ -76,7 +76,7 @@ def test_an_evaluation_counts_what_a_run_counts(simulator: str) -> None:
 
 def test_batches_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = make("max pooling")
-    network = snnconv.convert(model, x, coding=FewSpike())
+    network = zoo("max pooling", coding=FewSpike())
     targets = targets_for(model, x)
     whole = snnconv.evaluate(network, (x, targets)).to_dict()
     monkeypatch.setattr("snnconv.evaluation.PIECE", 3)
@@ -97,7 +97,7 @@ def test_a_network_without_a_batch_axis_is_measured_node_by_node() -> None:
 def test_verify_tells_the_error_of_the_decoded_rasters(name: str) -> None:
     model, x = make(name)
     for code in (FewSpike(), Rate(9), Phase(6)):
-        network = snnconv.convert(model, x, coding=code, schedule=Pipeline(), bias_correction=False, percentile=99.9)
+        network = zoo(name, coding=code, schedule=Pipeline(), bias_correction=False, percentile=99.9)
         found = snnconv.verify(network, [x[:7], x[7:]])
         run = network.run(x, simulator="clock", record=["rasters"])
         assert (found.steps, found.samples) == (network.timing.latency, len(x))  # type: ignore[union-attr]
@@ -117,14 +117,13 @@ def test_verify_tells_the_error_of_the_decoded_rasters(name: str) -> None:
 
 
 def test_verify_sees_what_longer_windows_repair() -> None:
-    model, x = make("residual")
     errors = []
     for steps in (3, 6, 12):
-        found = snnconv.verify(snnconv.convert(model, x, coding=Phase(steps), schedule=Pipeline(), percentile=100))
+        found = snnconv.verify(zoo("residual", coding=Phase(steps), schedule=Pipeline(), percentile=100))
         errors.append([*(population.relative for population in found.populations), found.output])
     assert all(few > more > most for few, more, most in zip(*errors, strict=True))
     with pytest.raises(snnconv.ConfigurationError, match="no meaning in a pipeline"):
-        snnconv.verify(snnconv.convert(model, x), steps=5)
+        snnconv.verify(zoo("residual"), steps=5)
 
 
 def with_value(value: float) -> Tensor:
@@ -142,8 +141,7 @@ def test_input_that_does_not_fit_is_refused(kind: str, given: str) -> None:
         "no sample": draw(0, 6),
         "single precision": draw(10, 6).float(),
     }[kind]
-    model, x = make("deep")
-    network = snnconv.convert(model, x, coding=FewSpike(), input=given)
+    network = zoo("deep", coding=FewSpike(), input=given)
     for simulator in ("clock", "window"):
         with pytest.raises(snnconv.InputError):
             network.run(inputs, simulator=simulator)

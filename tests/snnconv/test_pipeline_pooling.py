@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import storage
+from tests.support import conversion
 from tests.support.networks import draw, prepared
 from tests.support.pipelines import CODES, assert_simulators_agree
 
@@ -45,7 +46,7 @@ class Free(nn.Module):
 def converted(forward: Forward, **options: object) -> tuple[snnconv.SpikingNetwork, Tensor]:
     x = draw(12, 2, 6, 6)
     options = {"coding": FewSpike(6, 1.5, 2), "schedule": Pipeline(), "percentile": 99.0, **options}
-    return snnconv.convert(prepared(lambda: Free(forward)), x, **options), x  # type: ignore[arg-type]
+    return conversion.converted(forward, lambda: (prepared(lambda: Free(forward)), x), **options), x
 
 
 @pytest.mark.parametrize("simulator", ["clock", "window"])
@@ -53,7 +54,7 @@ def converted(forward: Forward, **options: object) -> tuple[snnconv.SpikingNetwo
 def test_the_train_of_the_largest_potential_passes(code: str, simulator: str) -> None:
     model = prepared(lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.LeakyReLU(0.2), nn.MaxPool2d(3, 2), nn.Flatten()))
     x = draw(15, 2, 9, 9)
-    network = snnconv.convert(model, x, coding=CODES[code], schedule=Pipeline())
+    network = conversion.converted("one pool", lambda: (model, x), coding=CODES[code], schedule=Pipeline())
     run = network.run(x, simulator=simulator, record=["rasters"])
     ((name, raster),) = run.rasters.items()
     (population,) = network.populations.values()

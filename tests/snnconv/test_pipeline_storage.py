@@ -15,7 +15,7 @@ import torch
 import snnconv
 from coding import TTFS, Burst, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import SpikingNetwork, storage
-from tests.support.networks import make
+from tests.support.networks import make, zoo
 
 PLANS: dict[str, CodingPlan] = {
     "few-spike": CodingPlan(),
@@ -30,8 +30,8 @@ PLANS: dict[str, CodingPlan] = {
 @pytest.mark.parametrize("name", ["deep", "leaky relu", "max pooling"])
 @pytest.mark.parametrize("kind", PLANS)
 def test_a_loaded_network_fires_the_same_spikes(kind: str, name: str, tmp_path: Path) -> None:
-    model, x = make(name)
-    network = snnconv.convert(model, x, coding=PLANS[kind])
+    _, x = make(name)
+    network = zoo(name, coding=PLANS[kind])
     for number, shift in enumerate(network._shifts.by_name().values()):
         shift.add_(0.01 * (number + 1))
     network.save(tmp_path / "network.snn")

@@ -14,8 +14,8 @@ from coding import TTFS, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipe
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv.operators import OPERATORS
 from snnconv.simulators import simulator_for
-from tests.support.networks import draw, make, network_of, prepared
-from tests.support.pipelines import SHAPES, assert_simulators_agree, updates_of
+from tests.support.networks import make, network_of, zoo
+from tests.support.pipelines import assert_simulators_agree, shaped, updates_of
 
 EPS = 2.0**-44  # the tie tolerance in double precision
 
@@ -52,9 +52,7 @@ def early(model: nn.Module, network: Any, x: Tensor, code: TTFS, stride: int) ->
 def test_early_firing_is_a_loop_over_time(stride: int) -> None:
     model, x = make("deep")
     code = TTFS(16, 4.0, 1.0)
-    network = snnconv.convert(
-        model, x, coding=CodingPlan(code, input=code, schedule=Pipeline(stride)), bias_correction=False
-    )
+    network = zoo("deep", coding=CodingPlan(code, input=code, schedule=Pipeline(stride)), bias_correction=False)
     with torch.no_grad():
         output, trains = early(model, network, x, code, stride)
     run = network.run(x, simulator="clock", record=["rasters"])
@@ -67,21 +65,19 @@ def test_early_firing_is_a_loop_over_time(stride: int) -> None:
 
 @pytest.mark.parametrize("name", ["residual", "two pools", "shortcut", "leaky pool"])
 def test_early_firing_needs_the_clock(name: str) -> None:
-    build, shape = SHAPES[name]
-    x = draw(10, *shape)
-    network = snnconv.convert(prepared(build), x, coding=FewSpike(8, 1.5, 2), schedule=Pipeline(4))
+    network, x = shaped(name, 10, coding=FewSpike(8, 1.5, 2), schedule=Pipeline(4))
     assert simulator_for(network).name == "clock"
     with pytest.raises(snnconv.ConfigurationError, match=r"wait for their sources to end.*use simulator='clock'"):
         network.run(x, simulator="window")
     run = network.run(x)
     assert torch.equal(run.output, network.run(x, simulator="clock").output)
-    whole = snnconv.convert(prepared(build), x, coding=FewSpike(8, 1.5, 2))
+    whole, _ = shaped(name, 10, coding=FewSpike(8, 1.5, 2))
     assert int(run.steps[0]) < int(whole.run(x).steps[0])
 
 
 def test_a_stride_of_the_whole_window_is_no_early_firing() -> None:
-    model, x = make("residual")
-    networks = [snnconv.convert(model, x, coding=FewSpike(), schedule=Pipeline(stride)) for stride in (None, 8, 20)]
+    _, x = make("residual")
+    networks = [zoo("residual", coding=FewSpike(), schedule=Pipeline(stride)) for stride in (None, 8, 20)]
     runs = [assert_simulators_agree(network, x) for network in networks]
     for run in runs[1:]:
         assert torch.equal(run.output, runs[0].output) and torch.equal(run.steps, runs[0].steps)
@@ -89,18 +85,16 @@ def test_a_stride_of_the_whole_window_is_no_early_firing() -> None:
 
 
 def test_an_analog_input_takes_no_window() -> None:
-    model, x = make("deep")
+    _, x = make("deep")
     for given, windows in (("real", 2), (TTFS(9, 3.0), 3), (Phase(9), 3)):
-        network = snnconv.convert(model, x, coding=OneSpike(9), input=given)
+        network = zoo("deep", coding=OneSpike(9), input=given)
         assert network.run(x).steps.tolist() == [9 * windows] * len(x)
         assert f"latency {9 * windows} steps" in network.report()
 
 
 def test_a_shortcut_waits_in_the_membrane() -> None:
-    build, shape = SHAPES["shortcut"]
-    x = draw(10, *shape)
     codes = {"*": FewSpike(6, 1.5, 2), "relu": Rate(3)}
-    network = snnconv.convert(prepared(build), x, coding=codes)
+    network, x = shaped("shortcut", 10, coding=codes)
     assert network.timing is not None
     starts = [network.timing.starts[node] for node in network.populations]
     assert starts == [0, 3, 9, 15, 21] and network.timing.latency == 27
@@ -109,8 +103,8 @@ def test_a_shortcut_waits_in_the_membrane() -> None:
 
 
 def test_updates_are_steps_of_listening_and_of_neurons_that_may_still_fire() -> None:
-    model, x = make("deep")
-    network = snnconv.convert(model, x, coding=TTFS(12, 3.0))
+    _, x = make("deep")
+    network = zoo("deep", coding=TTFS(12, 3.0))
     rasters = network.run(x, record=["rasters"]).rasters
     for simulator in ("clock", "window"):
         updates = updates_of(network, x, simulator)
@@ -130,8 +124,8 @@ def test_silent_regions_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
         return plain(self, arguments)
 
     monkeypatch.setattr(linear, "evaluate", counted)
-    model, x = make("deep")
-    network = snnconv.convert(model, x, coding=FewSpike(7, 1.5, 2))
+    _, x = make("deep")
+    network = zoo("deep", coding=FewSpike(7, 1.5, 2))
     assert network.synapses.macs > 0  # counted once, by other means
     calls.clear()
     network.run(x, simulator="clock")
@@ -143,8 +137,7 @@ def test_silent_regions_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_what_spikes_reach_is_live() -> None:
-    build, shape = SHAPES["shortcut"]
-    network = snnconv.convert(prepared(build), draw(10, *shape), coding=FewSpike(6, 1.5, 2))
+    network, _ = shaped("shortcut", 10, coding=FewSpike(6, 1.5, 2))
     nodes = list(network.populations)
     step = network.parts.live([nodes[1]])
     linears = [node.name for node in step.program.nodes if node.op == "linear"]
@@ -164,8 +157,8 @@ def test_only_what_spikes_reach_is_live() -> None:
 )
 @pytest.mark.parametrize("simulator", ["auto", "clock", "window"])
 def test_what_only_streams_have_is_refused(options: dict[str, Any], message: str, simulator: str) -> None:
-    model, x = make("deep")
-    network = snnconv.convert(model, x)
+    _, x = make("deep")
+    network = zoo("deep")
     with pytest.raises(snnconv.ConfigurationError, match=message):
         network.run(x, simulator=simulator, **options)
 

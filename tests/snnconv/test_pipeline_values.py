@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import SpikingNetwork
-from tests.support.networks import Between, Deep, draw, make, prepared
+from tests.support.conversion import converted
+from tests.support.networks import Between, Deep, draw, make, prepared, zoo
 from tests.support.pipelines import CODES
 
 SIMULATORS = ["clock", "window"]
@@ -49,7 +50,7 @@ def quantised(model: nn.Module, network: SpikingNetwork, x: Tensor, quantiser: o
 @pytest.mark.parametrize("code", [TTFS(80, 20.0), TTFS(20, 5.0, -1.5), TTFS(12, 3.0, 2.0), TTFS(20, "gradient")])
 def test_ttfs_is_the_network_with_the_exponential_floor_quantiser(code: TTFS, simulator: str) -> None:
     model, x = make("deep")
-    network = snnconv.convert(model, x, coding=code, bias_correction=False)
+    network = zoo("deep", coding=code, bias_correction=False)
     found = network.run(x, simulator=simulator).output
     assert torch.allclose(found, quantised(model, network, x, exponential_floor), rtol=1e-9, atol=1e-12)
 
@@ -60,7 +61,7 @@ def test_ttfs_is_the_network_with_the_exponential_floor_quantiser(code: TTFS, si
 )
 def test_one_spike_is_the_network_with_the_midpoint_quantiser(code: OneSpike, simulator: str) -> None:
     model, x = make("deep")
-    network = snnconv.convert(model, x, coding=code, bias_correction=False)
+    network = zoo("deep", coding=code, bias_correction=False)
     found = network.run(x, simulator=simulator).output
     assert torch.allclose(found, quantised(model, network, x, nearest_power), rtol=1e-9, atol=1e-12)
 
@@ -76,7 +77,9 @@ def test_a_neuron_with_nothing_but_a_bias_carries_the_quantised_bias(code: str, 
             model.get_parameter(f"{layer}.bias").copy_(biases)
         model.get_parameter("layers.4.weight").copy_(torch.eye(16)[3::4])
     x = draw(20, 6)
-    network = snnconv.convert(model, x, coding=CODES[code], schedule=Pipeline(), normalization="layer")
+    network = converted(
+        "nothing but biases", lambda: (model, x), coding=CODES[code], schedule=Pipeline(), normalization="layer"
+    )
     run = network.run(x, simulator=simulator, record=["rasters"])
     for population in network.populations.values():
         wanted = population.code.quantize(biases / population.scale).values
@@ -90,7 +93,9 @@ def test_a_neuron_with_nothing_but_a_bias_carries_the_quantised_bias(code: str, 
 def test_a_bounded_activation_never_exceeds_its_bound(code: str) -> None:
     model, x = prepared(lambda: Between(nn.ReLU6(), gain=30.0)), draw(60, 6)
     for percentile in (100, "mse"):
-        network = snnconv.convert(model, x, coding=CODES[code], schedule=Pipeline(), percentile=percentile)  # type: ignore[arg-type]
+        network = converted(
+            "a bounded activation", lambda: (model, x), coding=CODES[code], schedule=Pipeline(), percentile=percentile
+        )
         (population,) = network.populations.values()
         for simulator in SIMULATORS:
             ((_, raster),) = network.run(10.0 * x, simulator=simulator, record=["rasters"]).rasters.items()
@@ -110,7 +115,7 @@ def test_the_error_falls_as_windows_grow(name: str) -> None:
         [Rate(steps) for steps in (4, 32, 256)],
         [TTFS(steps, "fit", rounding="geometric") for steps in (8, 32, 128)],
     ):
-        networks = [snnconv.convert(model, x, coding=code, schedule=Pipeline(), percentile=100) for code in series]  # type: ignore[arg-type]
+        networks = [zoo(name, coding=code, schedule=Pipeline(), percentile=100) for code in series]
         errors = [float((network(x) - wanted).norm() / wanted.norm()) for network in networks]
         assert errors[0] > errors[1] > errors[2] and errors[2] < 0.08
 

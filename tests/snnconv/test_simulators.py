@@ -15,7 +15,7 @@ from snnconv.interpreter import Handler, evaluate_graph
 from snnconv.simulators import Clock, Window, simulator_for
 from snnconv.simulators.window_trains import PopulationWindow
 from tests.support.networks import GraphConvolution, TwoInputs, draw, make, prepared
-from tests.support.pipelines import CODES, SHAPES, assert_simulators_agree
+from tests.support.pipelines import CODES, SHAPES, assert_simulators_agree, shaped
 
 SAMPLES = 12
 MANY = ["few-spike", "one-spike", "ttfs", "rate"]
@@ -23,11 +23,9 @@ FEW = ["residual", "overlapping pool", "leaky pool", "late input", "shortcut"]
 
 
 def network_and_input(name: str, **options: object) -> tuple[snnconv.SpikingNetwork, Tensor]:
-    build, shape = SHAPES[name]
-    x = draw(SAMPLES, *shape)
     # Shifts have a test of their own; scales from a maximum put values on ties, which sums that cancel would break.
     options = {"schedule": Pipeline(), "percentile": 99.0, "bias_correction": False, **options}
-    return snnconv.convert(prepared(build), x, **options), x  # type: ignore[arg-type]
+    return shaped(name, SAMPLES, **options)
 
 
 @pytest.mark.parametrize("code", MANY)

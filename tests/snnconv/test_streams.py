@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import TTFS, Burst, Code, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
-from tests.support.networks import Perceptron, draw, fitted_part, make, prepared
+from tests.support.conversion import converted
+from tests.support.networks import Perceptron, draw, fitted_part, make, prepared, zoo
 
 STEPS = 43  # neither a multiple of the period of phase code nor of that of burst input
 EPS = 2.0**-44  # the tie tolerance in double precision
@@ -78,7 +79,9 @@ def test_every_pair_is_a_loop_over_time(given: str, hidden: str) -> None:
     presented: Any = CODES.get(given, given)
     if (given, hidden) == ("burst", "phase"):
         presented = SpikeInput(Burst(STEPS), every=8)
-    network = snnconv.convert(model, x, coding=CODES[hidden], input=presented, schedule=Concurrent(STEPS))
+    network = converted(
+        "a loop over time", lambda: (model, x), coding=CODES[hidden], input=presented, schedule=Concurrent(STEPS)
+    )
     with torch.no_grad():
         outputs, train = loop(model, network, x, given, hidden)
     run = network.run(x, record=["outputs", "rasters"])
@@ -106,7 +109,15 @@ PAIRS = [
 @pytest.mark.parametrize(("given", "hidden"), [pair[2:] for pair in PAIRS], ids=["-".join(p[:2]) for p in PAIRS])
 def test_the_output_converges_to_the_original(name: str, given: Any, hidden: Code) -> None:
     model, x = make(name, samples=25)
-    network = snnconv.convert(model, x, coding=hidden, input=given, schedule=Concurrent(2048), percentile=100)
+    samples = x
+    network = converted(
+        ("few of the zoo", name),
+        lambda: (model, samples),
+        coding=hidden,
+        input=given,
+        schedule=Concurrent(2048),
+        percentile=100,
+    )
     x = fitted_part(network, x)
     with torch.no_grad():
         wanted = model(x)
@@ -138,10 +149,10 @@ def test_codes_that_have_no_meaning_together_are_refused(options: dict[str, Any]
 @pytest.mark.parametrize("name", ["perceptron", "residual", "concatenation", "shared", "max pooling"])
 def test_codes_may_be_mixed_from_population_to_population(name: str) -> None:
     model, x = make(name)
-    populations = [p.name for p in snnconv.convert(model, x, coding=Rate(4)).populations.values()]
+    populations = [p.name for p in zoo(name, coding=Rate(4)).populations.values()]
     codes = dict(zip(populations, (Burst(256), Rate(256), Phase(8)), strict=False))
     plan = CodingPlan(Phase(8), Phase(8), codes, Concurrent(512))
-    network = snnconv.convert(model, x, coding=plan, percentile=100)
+    network = zoo(name, coding=plan, percentile=100)
     assert [p.code for p in network.populations.values()] == list(codes.values())
     x = fitted_part(network, x)
     with torch.no_grad():
@@ -152,7 +163,7 @@ def test_codes_may_be_mixed_from_population_to_population(name: str) -> None:
 @pytest.mark.parametrize("hidden", [Rate(2048), Burst(2048, 0.5)])
 def test_leaky_relu_converges_under_an_analog_input(hidden: Code) -> None:
     model, x = make("leaky relu")
-    network = snnconv.convert(model, x, coding=hidden, schedule=Concurrent(2048), percentile=100)
+    network = zoo("leaky relu", coding=hidden, schedule=Concurrent(2048), percentile=100)
     x = fitted_part(network, x)
     with torch.no_grad():
         wanted = model(x)
@@ -166,8 +177,8 @@ def test_leaky_relu_converges_under_an_analog_input(hidden: Code) -> None:
     [(Rate(64), "real", True), (Phase(8), "phase", True), (Rate(64), "phase", False), (Burst(64), "real", False)],
 )
 def test_the_report_says_where_a_bound_is_not_kept(hidden: Code, given: str, kept: bool) -> None:
-    model, x = make("relu6")
-    network = snnconv.convert(model, x, coding=hidden, input=given, schedule=Concurrent(64))
+    _, x = make("relu6")
+    network = zoo("relu6", coding=hidden, input=given, schedule=Concurrent(64))
     assert ("the bound of 6 is not kept" in network.report()) is not kept
     ((_, raster),) = network.run(10.0 * x, record=["rasters"]).rasters.items()
     (population,) = network.populations.values()

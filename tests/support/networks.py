@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import snnconv
 from coding import Rate
 from snnconv import SpikingNetwork
+from tests.support.conversion import converted
 
 
 class Perceptron(nn.Module):
@@ -181,8 +181,12 @@ def network_of(
     name: str, steps: int = 24, percentile: float | Literal["mse"] = 99.99, neuron: str = "integrate-fire"
 ) -> SpikingNetwork:
     """What ``make(name)`` becomes; made once for all tests, which is sound because a network keeps no state."""
-    model, x = make(name)
-    return snnconv.convert(model, x, coding=Rate(steps), percentile=percentile, neuron=neuron)
+    return zoo(name, coding=Rate(steps), percentile=percentile, neuron=neuron)
+
+
+def zoo(name: str, **options: Any) -> SpikingNetwork:
+    """What ``snnconv.convert`` makes of ``make(name)`` with ``options``."""
+    return converted(("zoo", name), lambda: make(name), **options)
 
 
 def make(name: str, samples: int = 40, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[nn.Module, Tensor]:

@@ -13,7 +13,8 @@ from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate
 from snnconv import Run, SpikingNetwork
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
-from tests.support.networks import ZOO
+from tests.support.conversion import converted
+from tests.support.networks import ZOO, draw, prepared
 
 #: Every window code, with and without a limit on its spikes, and rate code filling a window.
 CODES: dict[str, Code] = {
@@ -148,6 +149,13 @@ SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "pooled input": (Dense, (2, 5, 5)),
     "largest": (Largest, (2, 6, 5)),
 }
+
+
+def shaped(name: str, samples: int, **options: Any) -> tuple[SpikingNetwork, Tensor]:
+    """What ``snnconv.convert`` makes of the network ``name`` of ``SHAPES`` with ``options``, and its samples."""
+    build, shape = SHAPES[name]
+    x = draw(samples, *shape)
+    return converted(("shapes", name, samples), lambda: (prepared(build), x), **options), x
 
 
 def updates_of(network: SpikingNetwork, x: Any, simulator: str) -> dict[str, float]:
