@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from snnconv.binding import check_call
-from snnconv.sweep_file import data_digest
+from snnconv.digests import data_digest
 
 #: Elements of outputs that are kept; batches behind them are computed again.
 _MOST_ELEMENTS = 2**26

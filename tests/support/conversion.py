@@ -7,12 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from coding import Pipeline
 from coding.plan import as_plan
 from snnconv import SpikingNetwork
-from snnconv.assembly import Calibrated, Options, assemble, calibrate
+from snnconv.assembly import Calibrator, Options, assemble
 
-_CALIBRATED: dict[Hashable, Calibrated] = {}
+_CALIBRATORS: dict[Hashable, Calibrator] = {}
 
 
 def converted(
@@ -22,8 +21,6 @@ def converted(
     coding: Any = "few-spike",
     input: Any = None,
     schedule: Any = None,
-    normalization: Any = "channel",
-    negative: Any = None,
     **options: Any,
 ) -> SpikingNetwork:
     """What ``snnconv.convert`` makes of a model and its calibration, which ``make`` gives and ``key`` names.
@@ -31,9 +28,7 @@ def converted(
     The network is new, and a test may change its scales and shifts; its constants and samples are those of all
     networks of ``key``.
     """
-    plan = as_plan(coding, input, schedule)
-    setting = key, normalization, negative, isinstance(plan.schedule, Pipeline), plan.input.spiking
-    if setting not in _CALIBRATED:
-        model, calibration = make()
-        _CALIBRATED[setting] = calibrate(model, calibration, normalization, None, plan, negative)
-    return assemble(_CALIBRATED[setting], plan, Options(**options))
+    if key not in _CALIBRATORS:
+        _CALIBRATORS[key] = Calibrator(*make(), None)
+    plan, chosen = as_plan(coding, input, schedule), Options(**options)
+    return assemble(_CALIBRATORS[key].calibrated(plan, chosen), plan, chosen)
