@@ -21,8 +21,6 @@ from snnconv.graph import Graph, Ref
 from snnconv.input_range import InputRange
 from snnconv.interpreter import evaluate_graph, laid_out
 from snnconv.logs import SearchLog, TuningLog
-from snnconv.operators import OPERATORS
-from snnconv.operators.pooling import MaximumOperator
 from snnconv.parts import Parts
 from snnconv.population import Population, check_neurons_wait
 from snnconv.synapses import Synapses, count_synapses
@@ -271,9 +269,3 @@ class _Tensors(nn.Module):
 
     def by_name(self) -> dict[str, Tensor]:
         return {name: getattr(self, str(position)) for position, name in enumerate(self._names)}
-
-
-def gate_nodes(graph: Graph) -> list[str]:
-    """Names of the max-pooling nodes that act on signals."""
-    signals = graph.signals()
-    return [n.name for n in graph.nodes.values() if n.name in signals and isinstance(OPERATORS[n.op], MaximumOperator)]

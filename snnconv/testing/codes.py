@@ -51,11 +51,11 @@ def _values(code: Code, dtype: torch.dtype) -> Tensor:
 def _check_firing(code: Code, values: Tensor) -> None:
     """One firing rule, which changes nothing that it is given."""
     what, before = type(code).__name__, values.clone()
-    payload, *_ = code.fire(values, 0, None)
+    payload = code.fire(values, 0, None).emitted
     require(torch.equal(values, before), f"{what}: fire must not change the potential")
     alike = (payload.shape, payload.dtype) == (values.shape, values.dtype)
     require(alike, f"{what}: a payload must have the shape and precision of the potential")
-    into, *_ = code.fire(values, 0, None, torch.full_like(values, 7.0))
+    into = code.fire(values, 0, None, torch.full_like(values, 7.0)).emitted
     require(torch.equal(payload, into), f"{what}: fire must return the same with and without storage for the payload")
     train = code.encode(values)
     require(torch.equal(values, before), f"{what}: encode must not change the values")
@@ -119,9 +119,9 @@ def _check_order(code: Code, rising: Tensor) -> None:
     potential = rising * (code.steps // code.period) + code.initial_potential
     memory, payloads = None, []
     for t in range(code.steps):
-        payload, memory, *_ = code.fire(potential, t, memory)
-        potential = potential - payload
-        payloads.append(payload.clone())
+        emitted, removed, memory = code.fire(potential, t, memory)
+        potential = potential - removed
+        payloads.append(emitted.clone())
     steps = torch.stack(payloads).diff(dim=1)
     first = (steps != 0).to(torch.int8).argmax(0, keepdim=True)  # where neighbours differ first
     kept = bool((steps.gather(0, first) >= 0).all())
