@@ -17,7 +17,7 @@ from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, keep, note, publish
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
 from coding.fit import fit
-from snnconv.input_range import range_of
+from snnconv.spiking.input_range import range_of
 
 #: Images that both simulators compute.
 CLOCK_IMAGES = 200

@@ -20,10 +20,10 @@ from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES
 from benchmarks.results import keep, note, publish
 from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate
-from hw_export.integers import quantize
+from hw_export.integers.quantization import quantize
+from hw_export.integers.simulation import spiking_network
 from hw_export.lava.bundle import read_network, write_bundle
 from hw_export.lava.execution import run_bundle
-from hw_export.twin import spiking_network
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.detection import draw_shapes, load_shapes_detector
 

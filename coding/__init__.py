@@ -1,15 +1,19 @@
 """What a spike means: neural codes that turn values into spike trains and back."""
 
 from coding.burst import Burst
-from coding.code import Code, Fired, Quantized
 from coding.errors import ConfigurationError, InputError, SnnconvError
-from coding.input import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
-from coding.plan import CODES, CodingPlan, register_code
+from coding.input_codes import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
+from coding.neural_code import Code, Fired, Quantized
+from coding.plan import CodingPlan
 from coding.rate import Rate
+from coding.registry import CODES, register_code
 from coding.schedule import Concurrent, Pipeline, Schedule, Timing
 from coding.table_spike import TableSpike
-from coding.whole_table import WholeTable
-from coding.window import TTFS, FewSpike, OneSpike, Phase
+from coding.window.few_spike import FewSpike
+from coding.window.integer_table import WholeTable
+from coding.window.one_spike import OneSpike
+from coding.window.phase import Phase
+from coding.window.ttfs import TTFS
 
 __all__ = [
     "CODES",

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from coding.code import Code, Fired, Memory
 from coding.errors import ConfigurationError
+from coding.neural_code import Code, Fired, Memory
 from coding.threshold import reaches
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coding.code import Code
+from coding.neural_code import Code
 from coding.table_spike import TableSpike
-from coding.window import FewSpike
+from coding.window.few_spike import FewSpike
 
 #: From one spike to several, from few steps to many; what is free in them is fitted to every population.
 CANDIDATES: tuple[Code, ...] = (

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from coding.code import Code
 from coding.errors import ConfigurationError
+from coding.neural_code import Code
 from coding.table_spike import TableSpike
-from coding.window import TTFS, PowerCode, WindowCode
+from coding.window.ttfs import TTFS
+from coding.window.window_code import PowerCode, WindowCode
 
 #: Bases that a first scan looks at, evenly spaced in their logarithm, before the best is refined.
 _SCAN = 40

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from coding.code import Code, Fired, Memory, Quantized
+from coding.neural_code import Code, Fired, Memory, Quantized
 from coding.threshold import reaches
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from coding.errors import ConfigurationError
-from coding.levels import WindowTable
-from coding.window import WindowCode, thresholds_of
+from coding.window.closed_form import WindowTable
+from coding.window.rounding import thresholds_of
+from coding.window.window_code import WindowCode
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from coding.optional import imported
 from coding.threshold import tie_tolerance
-from hw_export.explicit import Connection
-from hw_export.maps import Convolution
-from hw_export.stream_rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
+from hw_export.explicit.maps import Convolution
+from hw_export.explicit.network import Connection
+from hw_export.explicit.rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
 from snnconv.data.batches import check_like
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork

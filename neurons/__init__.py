@@ -3,12 +3,12 @@
 from neurons.adapters.norse import NorseNeuron
 from neurons.adapters.snntorch import SnntorchNeuron
 from neurons.corrective import CorrectiveIntegrateFire
-from neurons.deciding import DoubleExponentialOutput
 from neurons.double_exponential import DoubleExponential
+from neurons.double_exponential_output import DoubleExponentialOutput
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import BiasedNeuron, Neuron, ScoringNeuron, UpdateCost, WindowNeuron
 from neurons.registry import NEURONS, Negative, default_negative, register_neuron, signed_neuron
-from neurons.signed import SignedIntegrateFire
+from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
 
 __all__ = [

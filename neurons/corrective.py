@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from coding.code import Code, Memory
 from coding.errors import ConfigurationError
+from coding.neural_code import Code, Memory
 from neurons.neuron import UpdateCost, integrate
 
 

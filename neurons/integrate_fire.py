@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from coding.code import Code, Memory, Quantized
 from coding.errors import ConfigurationError
+from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from coding.code import Quantized
+from coding.neural_code import Quantized
 
 #: A tensor or a nest of tensors whose first axis is the batch; only the neuron that made it looks inside.
 State = Any

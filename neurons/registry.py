@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from coding.code import Code
+from coding.neural_code import Code
 from neurons.corrective import CorrectiveIntegrateFire
-from neurons.deciding import DoubleExponentialOutput
 from neurons.double_exponential import DoubleExponential
+from neurons.double_exponential_output import DoubleExponentialOutput
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
-from neurons.signed import SignedIntegrateFire
+from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
 
 #: How a signed neuron fires below zero.

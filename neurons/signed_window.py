@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from coding.code import Code, Memory, Quantized
+from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
-from neurons.signed import check_negative_side
+from neurons.signed_stream import check_negative_side
 
 
 class SignedWindowState(NamedTuple):

@@ -4,20 +4,21 @@ import snnconv.shadowing  # noqa: F401 # first: it says so where another file st
 
 # isort: split
 from snnconv import coding, neurons
+from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
-from snnconv.convert import convert
+from snnconv.conversion import convert
 from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
-from snnconv.evaluation import Evaluation, evaluate
-from snnconv.learning.tuning import tune
-from snnconv.logs import TuningLog
+from snnconv.metrics.evaluation import Evaluation, evaluate
+from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
+from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
-from snnconv.problems import Preflight, UnsupportedModelError
 from snnconv.progress import Progress
 from snnconv.simulators import Confidence, FirstSpike
 from snnconv.simulators.run import Run
-from snnconv.statistics import SpikeStatistics, spike_statistics
-from snnconv.sweep import Sweep, sweep
-from snnconv.verification import Verification, verify
+from snnconv.spiking.logs import TuningLog
+from snnconv.sweeps.running import sweep
+from snnconv.sweeps.table import Sweep
+from snnconv.tuning.tuning import tune
 from snnconv.version import __version__
 
 __all__ = [

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from snnconv.capturing import captured
+from snnconv.capture.capturing import captured
+from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.data.batches import as_inputs
-from snnconv.problems import Preflight, UnsupportedModelError
 
 
 def preflight(

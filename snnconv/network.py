@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from snnconv.network_base import NetworkBase
-from snnconv.report import network_report, summary
-from snnconv.simulators import Run, Stop, simulate, simulator_for
-from snnconv.storage import read, save
+from snnconv.simulators import Run, Stop, simulator_for
+from snnconv.simulators import registry as simulate
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.report import network_report, summary
+from snnconv.storage.saving import read, save
 
 
 class SpikingNetwork(NetworkBase):

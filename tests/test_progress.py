@@ -20,7 +20,7 @@ from snnconv import ModelError, Progress, SpikingNetwork, Sweep
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.detection import DarknetNetwork, Detector, load_darknet, train_detector
 from snnconv.detection import evaluate as evaluate_detector
-from snnconv.detection.images import Preprocessing
+from snnconv.detection.data.images import Preprocessing
 from snnconv.detection.shapes import draw_shapes
 from snnconv.progress import ProgressCallback
 from tests.snnconv.detection.test_training import MICRO

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from hw_export.explicit import Connection, Gate
-from hw_export.integer_network import IntegerNetwork, IntegerPopulation
+from hw_export.explicit.maps import Array, Convolution, Dense, Sparse
+from hw_export.explicit.network import Connection, Gate
+from hw_export.integers.network import IntegerNetwork, IntegerPopulation
+from hw_export.integers.ranges import reaches
+from hw_export.integers.simulation import spiking_network
 from hw_export.lava.report import runs_built_in
-from hw_export.maps import Array, Convolution, Dense, Sparse
-from hw_export.ranges import reaches
-from hw_export.twin import spiking_network
-from neurons.whole_rule import TableRule
+from neurons.integer_rules import TableRule
 from snnconv.errors import ConfigurationError, StorageError
-from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork, load
+from snnconv.storage.atomic import write_whole
 
 FORMAT, VERSION = "snnconv-lava", 1
 _MOST_BYTES = 2**31

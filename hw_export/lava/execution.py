@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hw_export.explicit.maps import Array, whole_units
 from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaResult, launch
-from hw_export.maps import Array, whole_units
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork

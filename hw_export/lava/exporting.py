@@ -9,13 +9,13 @@ from typing import Literal
 
 from torch import Tensor
 
-from hw_export.fidelity import fidelity
-from hw_export.integer_network import Per
-from hw_export.integers import quantize
+from hw_export.integers.fidelity import fidelity
+from hw_export.integers.network import Per
+from hw_export.integers.quantization import quantize
+from hw_export.integers.ranges import MEMBRANE_LIMIT
+from hw_export.integers.simulation import spiking_network
 from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
-from hw_export.ranges import MEMBRANE_LIMIT
-from hw_export.twin import spiking_network
 from neurons import IntegrateFire
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hw_export.fidelity import Fidelity
-from hw_export.integer_network import IntegerNetwork, IntegerPopulation
-from hw_export.limits import CORES, Cores, cores_of, memory_of
-from hw_export.ranges import Reach, reaches
-from neurons.whole_rule import StreamRule
+from hw_export.integers.fidelity import Fidelity
+from hw_export.integers.network import IntegerNetwork, IntegerPopulation
+from hw_export.integers.ranges import Reach, reaches
+from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
+from neurons.integer_rules import StreamRule
 from snnconv.text import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from coding.optional import imported
-from hw_export.explicit import Connection
-from hw_export.maps import Array, Convolution, Shape
-from hw_export.stream_rate import RateNetwork, as_matrix, rate_network, strict_threshold
+from hw_export.explicit.maps import Array, Convolution, Shape
+from hw_export.explicit.network import Connection
+from hw_export.explicit.rate import RateNetwork, as_matrix, rate_network, strict_threshold
 from snnconv.errors import ConfigurationError
-from snnconv.files import write_whole
 from snnconv.network import SpikingNetwork
+from snnconv.storage.atomic import write_whole
 
 if TYPE_CHECKING:
     import nir

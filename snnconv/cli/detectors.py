@@ -12,8 +12,8 @@ import snnconv
 from coding import CODES
 from snnconv.cli.options import code_of, percentile_of
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
-from snnconv.detection.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
-from snnconv.detection.images import SUFFIXES
+from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
+from snnconv.detection.data.images import SUFFIXES
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback

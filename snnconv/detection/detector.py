@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from snnconv.capture.tracing import evaluation_mode
 from snnconv.detection.boxes import Detections, suppress
 from snnconv.detection.darknet import load_darknet
-from snnconv.detection.datasets import read_names
+from snnconv.detection.data.datasets import read_names
+from snnconv.detection.data.images import Preprocessing, as_images
 from snnconv.detection.heads import Head
-from snnconv.detection.images import Preprocessing, as_images
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.tracing import evaluation_mode
 
 if TYPE_CHECKING:
     from PIL.Image import Image

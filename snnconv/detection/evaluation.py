@@ -11,18 +11,18 @@ from typing import Any
 from torch import Tensor
 
 from snnconv.detection.boxes import Detections
+from snnconv.detection.data.ground_truth import BoxDataset
 from snnconv.detection.detector import Detector
-from snnconv.detection.ground_truth import BoxDataset
 from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.measures import Measures, measures
+from snnconv.metrics.costs import Measures, measures
+from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import table
-from snnconv.totals import totals_of
 
 #: Pictures that are simulated together.
 PIECE = 16
@@ -109,7 +109,7 @@ def evaluate(
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):
-        raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.convert(...))")
+        raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.conversion(...))")
     if reference is not None and not isinstance(reference, Detector):
         raise ConfigurationError(f"reference is a {type(reference).__name__}; give the original Detector")
     _check(data, len(detector.names))

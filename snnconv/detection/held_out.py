@@ -6,10 +6,10 @@ import torch
 
 from snnconv.detection.boxes import Detections
 from snnconv.detection.darknet import DarknetNetwork
+from snnconv.detection.data.ground_truth import Truth
+from snnconv.detection.data.images import Preprocessing
 from snnconv.detection.detector import Detector
 from snnconv.detection.evaluation import PIECE
-from snnconv.detection.ground_truth import Truth
-from snnconv.detection.images import Preprocessing
 from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from snnconv.detection.boxes import Detections
-from snnconv.detection.ground_truth import Truth
+from snnconv.detection.data.ground_truth import Truth
 from snnconv.errors import ConfigurationError, InputError
 
 #: Detections with a lower score do not take part in precision.

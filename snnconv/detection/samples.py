@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from snnconv.detection.darknet import DarknetNetwork
-from snnconv.detection.ground_truth import BoxDataset, Truth
-from snnconv.detection.images import Preprocessing
+from snnconv.detection.data.ground_truth import BoxDataset, Truth
+from snnconv.detection.data.images import Preprocessing
 from snnconv.errors import ConfigurationError, InputError
 
 #: Labelled pictures: files, or images ``[N, 3, H, W]`` from 0 to 1 and what is true of each, in pixels.

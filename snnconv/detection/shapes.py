@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnconv.detection.data.ground_truth import Truth
 from snnconv.detection.detector import Detector, load_detector
-from snnconv.detection.ground_truth import Truth
 from snnconv.errors import ConfigurationError
 
 #: The classes of shapes, in the order of their numbers.

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from snnconv.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.detection.augmentation import Augmentation
 from snnconv.detection.darknet import DarknetNetwork
 from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
-from snnconv.digests import weights_digest
 from snnconv.errors import ConfigurationError, ModelError
-from snnconv.learning_rate import WarmUpCosine
 from snnconv.progress import ProgressCallback
-from snnconv.seeding import order_of_epoch, seeded
-from snnconv.training_loop import Epoch, TrainingLoop
+from snnconv.storage.digests import weights_digest
+from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
+from snnconv.training.learning_rate import WarmUpCosine
+from snnconv.training.loop import Epoch, TrainingLoop
+from snnconv.training.seeding import order_of_epoch, seeded
 
 #: Part of the highest learning rate that the last step comes to.
 _LAST_RATE = 0.01

@@ -1,8 +1,11 @@
 """Learning through spikes: gradients of activations and timing (ANTLR, Kim, Kim and Kim 2020), and tuning."""
 
+from snnconv.learning.conversion import spiking_network as spiking_network
 from snnconv.learning.encoders import Encoder as Encoder
 from snnconv.learning.encoders import LatencyEncoder as LatencyEncoder
 from snnconv.learning.encoders import RateEncoder as RateEncoder
+from snnconv.learning.history import EpochRecord as EpochRecord
+from snnconv.learning.history import LearningLog as LearningLog
 from snnconv.learning.layer import LayerSpikes as LayerSpikes
 from snnconv.learning.layer import Spikes as Spikes
 from snnconv.learning.layer import run_layer as run_layer
@@ -11,23 +14,20 @@ from snnconv.learning.losses import LatencyLoss as LatencyLoss
 from snnconv.learning.losses import SpikeLoss as SpikeLoss
 from snnconv.learning.losses import SpikeTrainLoss as SpikeTrainLoss
 from snnconv.learning.losses import first_spikes as first_spikes
-from snnconv.learning.measures import Change as Change
-from snnconv.learning.measures import Measures as Measures
-from snnconv.learning.measures import change as change
-from snnconv.learning.measures import clamped_share as clamped_share
-from snnconv.learning.measures import decide_by_count as decide_by_count
-from snnconv.learning.measures import decide_by_first as decide_by_first
 from snnconv.learning.network import LayeredNetwork as LayeredNetwork
-from snnconv.learning.records import EpochRecord as EpochRecord
-from snnconv.learning.records import LearningLog as LearningLog
 from snnconv.learning.rule import GradientRule as GradientRule
 from snnconv.learning.samples import EncodedSamples as EncodedSamples
 from snnconv.learning.samples import EventSamples as EventSamples
 from snnconv.learning.samples import SpikeSamples as SpikeSamples
 from snnconv.learning.samples import TrainSamples as TrainSamples
-from snnconv.learning.shift_and_flip import ShiftAndFlip as ShiftAndFlip
-from snnconv.learning.spiking import spiking_network as spiking_network
+from snnconv.learning.spike_metrics import Change as Change
+from snnconv.learning.spike_metrics import Measures as Measures
+from snnconv.learning.spike_metrics import change as change
+from snnconv.learning.spike_metrics import clamped_share as clamped_share
+from snnconv.learning.spike_metrics import decide_by_count as decide_by_count
+from snnconv.learning.spike_metrics import decide_by_first as decide_by_first
 from snnconv.learning.training import measure as measure
 from snnconv.learning.training import train as train
-from snnconv.learning.tuning import tune as tune
-from snnconv.logs import TuningLog as TuningLog
+from snnconv.spiking.logs import TuningLog as TuningLog
+from snnconv.tuning.augmentation import ShiftAndFlip as ShiftAndFlip
+from snnconv.tuning.tuning import tune as tune

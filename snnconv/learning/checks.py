@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from snnconv.errors import ConfigurationError, InputError, ModelError
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
-from snnconv.learning.whole_numbers import check_whole
+from snnconv.training.options import check_whole
 
 
 def check_options(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.learning.whole_numbers import check_whole
+from snnconv.training.options import check_whole
 
 
 class Encoder(Protocol):

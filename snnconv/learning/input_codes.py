@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coding import InputCode
-from coding.plan import INPUT_CODES
+from coding.registry import INPUT_CODES
 from snnconv.errors import ConfigurationError
 from snnconv.learning.encoders import Encoder, LatencyEncoder, RateEncoder
 from snnconv.learning.samples import EncodedSamples, EventSamples, SpikeSamples

@@ -12,7 +12,7 @@ from neurons.double_exponential import DoubleExponential
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.layer import LayerSpikes, Spikes, run_layer
 from snnconv.learning.rule import GradientRule
-from snnconv.learning.whole_numbers import check_whole
+from snnconv.training.options import check_whole
 
 _NEURON, _RULE = DoubleExponential(), GradientRule()
 

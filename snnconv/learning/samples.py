@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from snnconv.data.events import Events
-from snnconv.digests import data_digest, option_text
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.encoders import Encoder
+from snnconv.storage.digests import data_digest, option_text
 
 
 @runtime_checkable

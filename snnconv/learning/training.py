@@ -12,7 +12,6 @@ from torch.nn import Parameter
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from snnconv.checkpoint import Checkpoint
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.learning.checks import (
     check_options,
@@ -23,18 +22,19 @@ from snnconv.learning.checks import (
     made_optimizer,
     made_schedule,
 )
+from snnconv.learning.history import EpochRecord, LearningLog, records_from
 from snnconv.learning.layer import LayerSpikes
 from snnconv.learning.losses import LatencyLoss, SpikeLoss
-from snnconv.learning.measures import Change, Measures, Tally, change, clamped_share
 from snnconv.learning.network import LayeredNetwork
-from snnconv.learning.records import EpochRecord, LearningLog, records_from
+from snnconv.learning.run_identity import run_text
 from snnconv.learning.samples import SpikeSamples
-from snnconv.learning.setting import run_text
-from snnconv.learning.whole_numbers import check_whole
-from snnconv.learning_rate import LearningRates, Scheduled
+from snnconv.learning.spike_metrics import Change, Measures, Tally, change, clamped_share
 from snnconv.progress import ProgressCallback
-from snnconv.seeding import generator_of, order_of_epoch
-from snnconv.training_loop import TrainingLoop
+from snnconv.training.checkpoint import Checkpoint
+from snnconv.training.learning_rate import LearningRates, Scheduled
+from snnconv.training.loop import TrainingLoop
+from snnconv.training.options import check_whole
+from snnconv.training.seeding import generator_of, order_of_epoch
 
 _LOGGER = logging.getLogger(__name__)
 _LOSS = LatencyLoss()

@@ -1,10 +1,10 @@
 """Simulators of spiking networks: the clock, one time step at a time, and the closed form of windows."""
 
 from snnconv.simulators.clock import Clock as Clock
+from snnconv.simulators.registry import SIMULATORS as SIMULATORS
+from snnconv.simulators.registry import simulate as simulate
+from snnconv.simulators.registry import simulator_for as simulator_for
 from snnconv.simulators.run import Run as Run
-from snnconv.simulators.simulate import SIMULATORS as SIMULATORS
-from snnconv.simulators.simulate import simulate as simulate
-from snnconv.simulators.simulate import simulator_for as simulator_for
 from snnconv.simulators.simulator import Simulator as Simulator
 from snnconv.simulators.simulator import Stop as Stop
 from snnconv.simulators.stopping import Confidence as Confidence

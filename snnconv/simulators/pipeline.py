@@ -10,11 +10,11 @@ from torch import Tensor
 
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
-from snnconv.interpreter import Environment, Handler
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.population import Population
+from snnconv.graph.interpreter import Environment, Handler
+from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.spiking.population import Population
 
 #: Steps after which the ranks of trains are renumbered, so that they stay exact whole numbers in double precision.
 _RENUMBER = 16

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from snnconv.network_base import NetworkBase
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.spiking.base import NetworkBase
 
 
 class SpikeCounter(Observer):

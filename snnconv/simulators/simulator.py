@@ -14,11 +14,11 @@ from torch.utils._pytree import tree_map
 from coding import Concurrent
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.interpreter import Handler, laid_out
-from snnconv.network_base import NetworkBase
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.population import Population
+from snnconv.graph.interpreter import Handler, laid_out
+from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer, Samples
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.population import Population
 
 _logger = logging.getLogger(__name__)
 

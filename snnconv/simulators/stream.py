@@ -11,11 +11,11 @@ from torch.utils._pytree import tree_map
 
 from neurons import BiasedNeuron, ScoringNeuron
 from snnconv.data.batches import Inputs
-from snnconv.interpreter import Environment, Handler
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.population import Population
+from snnconv.graph.interpreter import Environment, Handler
+from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.spiking.population import Population
 
 
 class StreamChunk(Chunk):

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
-from snnconv.interpreter import Environment, Handler, Program
-from snnconv.network_base import NetworkBase
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.population import Population
-from snnconv.settling import decode, settle
+from snnconv.graph.interpreter import Environment, Handler, Program
+from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.population import Population
+from snnconv.spiking.settling import decode, settle
 
 
 class Window(Simulator):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coding import Quantized
 from neurons import WindowNeuron
-from snnconv.population import Population
+from snnconv.spiking.population import Population
 
 
 @dataclass(frozen=True)

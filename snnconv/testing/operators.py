@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from snnconv.graph import Node, Ref
-from snnconv.operators import OPERATORS, Operator, Role, Spread
-from snnconv.operators.activation import ActivationOperator
-from snnconv.operators.operator import carried
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.reach import NotAProductError, Reach
+from snnconv.graph.graph import Node, Ref
+from snnconv.graph.operators import OPERATORS, Operator, Role, Spread
+from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.base import carried
+from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.graph.reach import NotAProductError, Reach
 from snnconv.testing.require import drawn, require, require_close
 
 _AFFINE = (Role.LINEAR, Role.SELECTION)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, Burst, Code, FewSpike, OneSpike, Phase
-from coding.levels import Levels, levels_of, trains
-from coding.window import ROUNDINGS, WindowCode
+from coding.window.closed_form import Levels, levels_of, trains
+from coding.window.rounding import ROUNDINGS
+from coding.window.window_code import WindowCode
 
 DTYPES = [torch.float32, torch.float64]
 CPU = torch.device("cpu")

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from coding import TTFS, Burst, Code, ConfigurationError, FewSpike, OneSpike, Phase, Rate
 from coding.fit import fit, squared_error
-from coding.window import Rounding, WindowCode
+from coding.window.rounding import Rounding
+from coding.window.window_code import WindowCode
 
 #: 99.9 % of the activations of a half-normal and of an exponential distribution lie below these many scales.
 HALF_NORMAL_QUANTILE, EXPONENTIAL_QUANTILE = 3.2905267, 6.9077553

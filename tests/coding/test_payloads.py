@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate, TableSpike
-from coding.payloads import parameter_gradient, payload_parameters, with_payload_parameters
-from coding.window import WindowCode
+from coding.learned_parameters import parameter_gradient, payload_parameters, with_payload_parameters
+from coding.window.window_code import WindowCode
 
 CODES: list[WindowCode] = [
     OneSpike(6, base=1.3),

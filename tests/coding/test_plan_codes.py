@@ -22,7 +22,7 @@ from coding import (
     Schedule,
     SpikeInput,
 )
-from coding.input import InputCode
+from coding.input_codes import InputCode
 from coding.plan import as_plan, period_of
 
 WINDOW_ONLY = [TTFS(), OneSpike(8, 1.4), FewSpike(8, 2.0)]

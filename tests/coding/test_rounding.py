@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, FewSpike, OneSpike
-from coding.window import Rounding, WindowCode
+from coding.window.rounding import Rounding
+from coding.window.window_code import WindowCode
 
 BASES = [1.1, 1.3, 1.5, 2.0, 3.0]
 #: From this base on, `k` later spikes cannot carry more than the payload before them: the root of sum b^-i = 1.

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, ConfigurationError, FewSpike, OneSpike, Phase
-from coding.levels import trains
-from coding.window import ROUNDINGS, Rounding, WindowCode
+from coding.window.closed_form import trains
+from coding.window.rounding import ROUNDINGS, Rounding
+from coding.window.window_code import WindowCode
 
 CODES: list[WindowCode] = [
     Phase(8),

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, Code, FewSpike, OneSpike, Phase
-from coding.window import ROUNDINGS, Rounding
+from coding.window.rounding import ROUNDINGS, Rounding
 
 BASES = [1.1, 1.16, 1.5, 2.0, 3.0]
 

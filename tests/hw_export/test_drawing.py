@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import re
 
-from hw_export.drawing import dot
-from hw_export.explicit import explicit
+from hw_export.explicit.drawing import dot
+from hw_export.explicit.network import explicit
 from tests.support.exported import converted
 
 

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 
 import snnconv
 from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
-from hw_export.explicit import explicit
-from hw_export.integer_network import IntegerNetwork
-from hw_export.integers import quantize
-from hw_export.ranges import MEMBRANE_LIMIT, payloads_of, reaches
-from hw_export.reference import IntegerRun, pooled, run_reference
-from hw_export.twin import spiking_network
+from hw_export.explicit.network import explicit
+from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.quantization import quantize
+from hw_export.integers.ranges import MEMBRANE_LIMIT, payloads_of, reaches
+from hw_export.integers.reference import IntegerRun, pooled, run_reference
+from hw_export.integers.simulation import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv import ConfigurationError, SpikingNetwork
 from tests.support.exported import CODES, NETWORKS, Joint, converted, images, model

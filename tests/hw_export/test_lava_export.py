@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 import snnconv
 from coding import Concurrent, Rate
 from hw_export import lava
-from hw_export.cli import add_commands
-from hw_export.integers import quantize
+from hw_export.commands import add_commands
+from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaError, launch
-from hw_export.limits import cores_of
+from hw_export.lava.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
 from tests.support.exported import converted, images, model

@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 import snnconv
 from coding import Burst, Concurrent, Pipeline, Rate
-from hw_export.integers import quantize
+from hw_export.explicit.rate import strict_threshold
+from hw_export.integers.quantization import quantize
+from hw_export.integers.simulation import spiking_network
 from hw_export.nir import export, load
-from hw_export.stream_rate import strict_threshold
-from hw_export.twin import spiking_network
 from snnconv.errors import ConfigurationError, InputError, StorageError
 from tests.hw_export.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
 from tests.support.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
@@ -140,12 +140,12 @@ def test_other_networks_are_refused() -> None:
 def test_matrices_are_written_piece_by_piece_and_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     network, _ = converted("odd", "subtract")
     wanted = export(network)
-    monkeypatch.setattr("hw_export.stream_rate._AT_ONCE", 1)
+    monkeypatch.setattr("hw_export.explicit.rate._AT_ONCE", 1)
     found = export(network)
     for name, node in wanted.nodes.items():
         if isinstance(node, nir.Affine):
             np.testing.assert_array_equal(found.nodes[name].weight, node.weight)
-    monkeypatch.setattr("hw_export.stream_rate.MATRIX_LIMIT", 100)
+    monkeypatch.setattr("hw_export.explicit.rate.MATRIX_LIMIT", 100)
     with pytest.raises(ConfigurationError, match=r"from relu_1 to relu_2 .* 90 x 144 neurons, which is too large"):
         export(network)
 

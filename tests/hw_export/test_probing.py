@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hw_export.maps import Convolution, Dense, LinearMap, Sparse
-from hw_export.probing import linear_map
+from hw_export.explicit.maps import Convolution, Dense, LinearMap, Sparse
+from hw_export.explicit.probing import linear_map
 from snnconv.errors import ConfigurationError
 
 

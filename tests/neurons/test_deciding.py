@@ -8,7 +8,7 @@ import torch
 import neurons
 from coding import Rate
 from neurons import BiasedNeuron, DoubleExponential, DoubleExponentialOutput, IntegrateFire, Neuron, ScoringNeuron
-from neurons.deciding import DecidingState
+from neurons.double_exponential_output import DecidingState
 from snnconv import ConfigurationError
 from snnconv.learning.recursions import respond
 

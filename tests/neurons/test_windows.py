@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 from coding import TTFS, Burst, Code, ConfigurationError, FewSpike, OneSpike, Phase, Rate
-from coding.window import ROUNDINGS
+from coding.window.rounding import ROUNDINGS
 from neurons import CorrectiveIntegrateFire, IntegrateFire, SignedIntegrateFire, SignedWindow, signed_neuron
 from neurons.neuron import WindowNeuron
 

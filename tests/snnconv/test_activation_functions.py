@@ -13,7 +13,7 @@ from torch import Tensor
 from coding import FewSpike
 from neurons import SignedIntegrateFire, SignedWindow
 from snnconv import ConfigurationError
-from snnconv.operators import ACTIVATION_FUNCTIONS, ActivationFunction, PiecewiseLinear
+from snnconv.graph.operators import ACTIVATION_FUNCTIONS, ActivationFunction, PiecewiseLinear
 
 #: A function, what it is without its bound, and the bound.
 MEMBERS: dict[str, tuple[ActivationFunction, Callable[[Tensor], Tensor], float]] = {

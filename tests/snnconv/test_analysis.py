@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnconv.analysis import analysis_of
-from snnconv.graph import Graph, Node, Ref
-from snnconv.operators import Role
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph, Node, Ref
+from snnconv.graph.operators import Role
 
 
 def graph(*nodes: Node, output: str, **constants: Tensor) -> Graph:

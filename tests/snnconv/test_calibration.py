@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, FewSpike, Phase, Rate
-from snnconv.calibration import Scaling, arrange, collect, observe, scale_of
+from snnconv.calibration.activation_statistics import BINS, Observed
+from snnconv.calibration.samples import arrange, collect
+from snnconv.calibration.scales import Scaling, observe, scale_of
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.graph import Graph, Node, Ref
-from snnconv.observed import BINS, Observed
-from snnconv.operators import ActivationFunction, PiecewiseLinear
+from snnconv.graph.graph import Graph, Node, Ref
+from snnconv.graph.operators import ActivationFunction, PiecewiseLinear
 
 
 def observed(values: Tensor, axis: int | None = None, activation: ActivationFunction | None = None) -> Observed:

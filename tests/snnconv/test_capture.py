@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Rate
-from snnconv.capture import capture
+from snnconv.capture.problems import UnsupportedModelError
+from snnconv.capture.roles_report import inspect
+from snnconv.capture.translation import capture
 from snnconv.errors import ModelError
-from snnconv.graph import Graph
-from snnconv.interpreter import evaluate_graph
-from snnconv.problems import UnsupportedModelError
-from snnconv.roles_report import inspect
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import evaluate_graph
 
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)) - 0.5
 

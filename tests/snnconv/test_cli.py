@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import snnconv
 from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv.cli.main import app, main
+from snnconv.cli.app import app, main
 from tests.support.networks import GraphConvolution, Perceptron, draw, prepared
 
 MODULE = """
@@ -113,7 +113,7 @@ def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -
 
 def test_a_sweep_takes_samples_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    module = sys.modules["snnconv.sweep"]
+    module = sys.modules["snnconv.sweeps.running"]
     evaluate = module.evaluate
 
     def watched(network: Any, data: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from torch import nn
 import snnconv
 from coding import Rate
 from neurons import SnntorchNeuron
-from snnconv.energy import Activity, energy, normalized
+from snnconv.metrics.energy_models import Activity, energy, normalized
 from tests.support.networks import draw, make, network_of, prepared
 
 #: Data set, code, spikes (millions), latency, and the energies on TrueNorth and SpiNNaker, in three decimals: all rows

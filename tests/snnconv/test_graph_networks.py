@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import snnconv
-import snnconv.reach
+import snnconv.graph.reach
 from coding import Rate
 from snnconv import ConfigurationError, InputError, UnsupportedModelError
 from tests.support.graph_networks import (

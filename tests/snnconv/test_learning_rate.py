@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from snnconv.learning_rate import WarmUpCosine
+from snnconv.training.learning_rate import WarmUpCosine
 
 
 @pytest.mark.parametrize("last", [0.0, 0.01])

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snnconv.graph import Graph, refs_in
-from snnconv.interpreter import evaluate_graph
-from snnconv.operators import OPERATORS
-from snnconv.operators.pooling import MaximumOperator
+from snnconv.graph.graph import Graph, refs_in
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.pooling import MaximumOperator
 from tests.support.operators import Apply, capture_each
 
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from coding import Code, Concurrent, FewSpike, Pipeline, Rate, Schedule
-from snnconv import SpikingNetwork, convert, load
-from snnconv.manifest import manifest_of
-from snnconv.network_base import NetworkBase
-from snnconv.report import network_report
+from snnconv import SpikingNetwork, load
+from snnconv import conversion as convert
 from snnconv.simulators import simulator_for
-from snnconv.storage import read, save
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.report import network_report
+from snnconv.storage.manifest import manifest_of
+from snnconv.storage.saving import read, save
 
 
 @pytest.mark.parametrize(("code", "schedule"), [(Rate(6), Concurrent(6)), (FewSpike(4, spikes=2), Pipeline())])

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Concurrent, FewSpike, OneSpike, Rate
-from hw_export.integers import quantize
+from hw_export.integers.quantization import quantize
+from hw_export.integers.simulation import spiking_network
 from hw_export.lava.exporting import with_hard_reset
-from hw_export.twin import spiking_network
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork, TuningLog
-from snnconv.logs import SearchLog
-from snnconv.network_base import NetworkBase
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.logs import SearchLog
 
 SEARCH_LOG, TUNING_LOG = SearchLog((), 0), TuningLog((1.0,), (1.0,), 2.0, 1, 0)
 #: What follows from graph, populations and plan.

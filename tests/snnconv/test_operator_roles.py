@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from coding import Rate
-from snnconv import UnsupportedModelError, convert
-from snnconv.capture import capture
-from snnconv.operators import Role
-from snnconv.operators.roles import classify
+from snnconv import UnsupportedModelError
+from snnconv import conversion as convert
+from snnconv.capture.translation import capture
+from snnconv.graph.operators import Role
+from snnconv.graph.operators.roles import classify
 from tests.support.operators import Apply
 
 NOT_AFFINE: dict[str, tuple[Callable[[Tensor], Tensor], str, Role]] = {

@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snnconv.capture import capture
-from snnconv.graph import Graph, Node, Ref
-from snnconv.interpreter import evaluate_graph, resolve
-from snnconv.operators import OPERATORS, Role, Spread, carried, first_signal
-from snnconv.operators.roles import classify
-from snnconv.regions import Regions
-from snnconv.rewrite import normal_form
-from snnconv.synapses import count_products
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.translation import capture
+from snnconv.graph.affine_regions import Regions
+from snnconv.graph.graph import Graph, Node, Ref
+from snnconv.graph.interpreter import evaluate_graph, resolve
+from snnconv.graph.operators import OPERATORS, Role, Spread, carried, first_signal
+from snnconv.graph.operators.roles import classify
+from snnconv.spiking.synapses import count_products
 from tests.support.operators import Apply, capture_each
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv.energy import Activity
+from snnconv.metrics.energy_models import Activity
 from tests.support.networks import GraphConvolution, draw, make, prepared, zoo
 from tests.support.pipelines import updates_of
 
@@ -79,7 +79,7 @@ def test_batches_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     network = zoo("max pooling", coding=FewSpike())
     targets = targets_for(model, x)
     whole = snnconv.evaluate(network, (x, targets)).to_dict()
-    monkeypatch.setattr("snnconv.evaluation.PIECE", 3)
+    monkeypatch.setattr("snnconv.metrics.evaluation.PIECE", 3)
     assert alike(snnconv.evaluate(network, [(x[:1], targets[:1]), (x[1:], targets[1:])]).to_dict(), whole)
 
 

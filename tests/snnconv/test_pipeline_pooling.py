@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv import storage
+from snnconv.storage import saving as storage
 from tests.support import conversion
 from tests.support.networks import draw, prepared
 from tests.support.pipelines import CODES, assert_simulators_agree

@@ -14,7 +14,8 @@ import torch
 
 import snnconv
 from coding import TTFS, Burst, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv import SpikingNetwork, storage
+from snnconv import SpikingNetwork
+from snnconv.storage import saving as storage
 from tests.support.networks import make, zoo
 
 PLANS: dict[str, CodingPlan] = {

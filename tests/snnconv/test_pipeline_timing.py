@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import TTFS, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from neurons import IntegrateFire, SignedIntegrateFire
-from snnconv.operators import OPERATORS
+from snnconv.graph.operators import OPERATORS
 from snnconv.simulators import simulator_for
 from tests.support.networks import make, network_of, zoo
 from tests.support.pipelines import assert_simulators_agree, shaped, updates_of

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Rate
-from snnconv.capture import capture
+from snnconv.capture.problems import UnsupportedModelError
+from snnconv.capture.translation import capture
 from snnconv.errors import InputError
-from snnconv.interpreter import evaluate_graph
-from snnconv.operators import Role
-from snnconv.problems import UnsupportedModelError
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators import Role
 
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0))
 

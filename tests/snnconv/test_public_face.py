@@ -29,16 +29,16 @@ ROOT = Path(__file__).parents[2]
 FACES = ("snnconv", "snnconv.coding", "snnconv.neurons", "coding", "neurons")
 #: Modules that are still to be renamed.
 MISNAMED = {
-    "coding.code",
-    "coding.input",
-    "snnconv.cli.main",
-    "snnconv.convert",
-    "snnconv.operators.operator",
+    "coding.neural_code",
+    "coding.input_codes",
+    "snnconv.cli.app",
+    "snnconv.conversion",
+    "snnconv.graph.operators.base",
     "snnconv.preflight",
     "snnconv.simulators.chunk",
-    "snnconv.simulators.simulate",
-    "snnconv.statistics",
-    "snnconv.sweep",
+    "snnconv.simulators.registry",
+    "snnconv.metrics.spike_trains",
+    "snnconv.sweeps.running",
 }
 
 

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import snnconv.reach
-from snnconv.capture import capture
-from snnconv.reach import NotAProductError, Reach
-from snnconv.regions import Regions
-from snnconv.rewrite import normal_form
-from snnconv.synapses import count_products, count_synapses, may_join, probe
+import snnconv.graph.reach
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.translation import capture
+from snnconv.graph.affine_regions import Regions
+from snnconv.graph.reach import NotAProductError, Reach
+from snnconv.spiking.synapses import count_products, count_synapses, may_join, probe
 
 
 class Map(nn.Module):

@@ -11,7 +11,7 @@ import snnconv
 from benchmarks.datasets import RESNET20, cifar10_test, cifar10_train
 from benchmarks.networks import WEIGHTS_FILE, ResNet20, resnet20
 from coding import Rate
-from snnconv.operators import Role
+from snnconv.graph.operators import Role
 
 pytestmark = pytest.mark.slow
 

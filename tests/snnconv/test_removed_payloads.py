@@ -12,7 +12,7 @@ from torch import Tensor
 
 import snnconv
 from coding import Code, Concurrent, Fired, Phase, Pipeline, Rate, SpikeInput
-from coding.code import Memory
+from coding.neural_code import Memory
 from coding.threshold import reaches
 from neurons import CorrectiveIntegrateFire, IntegrateFire, Neuron, SignedIntegrateFire, SignedWindow
 from tests.support.networks import Deep, draw, prepared

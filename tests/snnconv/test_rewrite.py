@@ -11,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snnconv.capture import capture
-from snnconv.graph import Graph
-from snnconv.interpreter import evaluate_graph
-from snnconv.operators import OPERATORS
-from snnconv.operators.activation import ActivationOperator, BoundedRelu, IdentityPopulation, LeakyRelu, Relu
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.rewrite import normal_form
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.translation import capture
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import ActivationOperator, BoundedRelu, IdentityPopulation, LeakyRelu, Relu
+from snnconv.graph.operators.pooling import MaximumOperator
 
 SHAPE = (2, 8, 8)
 

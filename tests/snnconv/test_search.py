@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu
 import snnconv
 from coding import Concurrent, OneSpike, Phase
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.interpreter import evaluate_graph
+from snnconv.graph.interpreter import evaluate_graph
 from tests.support.networks import GraphConvolution, draw, prepared
 
 
@@ -71,7 +71,7 @@ def test_a_search_that_cannot_work_says_why(options: dict[str, object], error: t
 
 
 def test_a_bound_that_no_candidate_keeps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(2),))
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(2),))
     model, x = classifier()
     with pytest.raises(ConfigurationError, match="no codes that were tried are expected to lose"):
         snnconv.convert(model, x, coding="auto", max_loss=1e-6)
@@ -88,13 +88,13 @@ def test_a_search_needs_class_scores_and_samples_held_out() -> None:
 def warnings_of_a_search(caplog: pytest.LogCaptureFixture, model: nn.Module, x: Any, **options: Any) -> list[str]:
     caplog.clear()
     snnconv.convert(model, x, coding="auto", **options)
-    return [record.getMessage() for record in caplog.records if record.name == "snnconv.search"]
+    return [record.getMessage() for record in caplog.records if record.name == "snnconv.search.searching"]
 
 
 def test_few_decisions_on_held_out_samples_are_worth_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(16), Phase(8)))
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(16), Phase(8)))
     model, x = classifier()
     x = torch.cat([x, x + 0.01, x - 0.01])
     (told,) = warnings_of_a_search(caplog, model, x[:200], max_loss=3.0)
@@ -107,7 +107,7 @@ def test_few_decisions_on_held_out_samples_are_worth_one_warning(
 
 
 def test_every_node_of_a_graph_is_a_decision(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(24), Phase(10)))
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(24), Phase(10)))
     parts = [draw(6, 5, seed=seed) for seed in range(10)]
     (told,) = warnings_of_a_search(caplog, prepared(GraphConvolution), parts, max_loss=20.0)
     assert "on 2 held-out samples with 12 decisions" in told

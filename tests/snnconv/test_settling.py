@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike, WholeTable
-from coding.levels import levels_of
-from coding.window import WindowCode
+from coding.window.closed_form import levels_of
+from coding.window.window_code import WindowCode
 from neurons import IntegrateFire, Negative, SignedWindow, WindowNeuron
-from snnconv.graph import Source
-from snnconv.operators import PiecewiseLinear
-from snnconv.population import Population
-from snnconv.settling import decode, normalise, settle
+from snnconv.graph.graph import Source
+from snnconv.graph.operators import PiecewiseLinear
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.spiking.population import Population
+from snnconv.spiking.settling import decode, normalise, settle
 from tests.support.networks import GraphConvolution, draw, prepared
 from tests.support.pipelines import SHAPES
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from snnconv.graph import Graph, Node, Ref
-from snnconv.operators import OPERATORS, Classification, Operator, Role
-from snnconv.operators.operator import Arguments, Carries
-from snnconv.reach import Reach
-from snnconv.regions import Regions
-from snnconv.synapses import count_products, count_synapses, probe
+from snnconv.graph.affine_regions import Regions
+from snnconv.graph.graph import Graph, Node, Ref
+from snnconv.graph.operators import OPERATORS, Classification, Operator, Role
+from snnconv.graph.operators.base import Arguments, Carries
+from snnconv.graph.reach import Reach
+from snnconv.spiking.synapses import count_products, count_synapses, probe
 
 
 class Scores(Operator):

@@ -55,7 +55,7 @@ def test_a_population_that_never_fires_gets_a_code_that_can_run(code: Code) -> N
 def test_a_search_says_so_of_the_network_it_chose(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snnconv.search.CANDIDATES", (OneSpike(4, 1.1),))
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4, 1.1),))
     with caplog.at_level(logging.WARNING, logger="snnconv"):
         snnconv.convert(
             model(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import snnconv
 from coding import TTFS, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv.interpreter import Handler, evaluate_graph
+from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.simulators import Clock, Window, simulator_for
 from snnconv.simulators.window_trains import PopulationWindow
 from tests.support.networks import GraphConvolution, TwoInputs, draw, make, prepared

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import snnconv
 from coding import Rate
-from snnconv import storage
+from snnconv.storage import saving as storage
 from tests.support.graph_networks import (
     FEATURES,
     GCN,

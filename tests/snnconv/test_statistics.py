@@ -12,8 +12,8 @@ from torch import Tensor
 import snnconv
 from coding import Burst, Code, FewSpike, Phase, Rate
 from snnconv import SpikingNetwork
+from snnconv.metrics.spike_trains import TrainObserver, TrainStatistics
 from snnconv.simulators import Clock, simulator_for
-from snnconv.statistics import TrainObserver, TrainStatistics
 from tests.support.networks import GraphConvolution, draw, make, prepared
 
 CODES: dict[str, Code] = {"burst": Burst(24), "rate": Rate(17), "few-spike": FewSpike(8), "phase": Phase(6)}

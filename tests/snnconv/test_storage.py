@@ -23,7 +23,8 @@ from torch.utils._pytree import tree_leaves
 import snnconv
 from coding import Code, Rate
 from neurons import NEURONS, IntegrateFire, UpdateCost, register_neuron
-from snnconv import SpikingNetwork, storage
+from snnconv import SpikingNetwork
+from snnconv.storage import saving as storage
 from tests.support.networks import ZOO, GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 STEPS = 12

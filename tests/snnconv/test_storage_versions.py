@@ -16,8 +16,9 @@ from torch import Tensor
 
 import snnconv
 from coding import FewSpike
-from snnconv import SpikingNetwork, storage
-from snnconv.operators import ACTIVATION_FUNCTIONS, PiecewiseLinear
+from snnconv import SpikingNetwork
+from snnconv.graph.operators import ACTIVATION_FUNCTIONS, PiecewiseLinear
+from snnconv.storage import saving as storage
 from tests.support.networks import make
 
 #: Written in format 3: convolutions with ReLU and leaky ReLU, max pooling, and a linear layer with ReLU6.

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 import snnconv
 from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
-from snnconv import ConfigurationError, StorageError, Sweep, assembly, evaluate
-from snnconv.calibration import observe
+from snnconv import ConfigurationError, StorageError, Sweep, evaluate
+from snnconv.calibration import assembly
+from snnconv.calibration.scales import observe
 from snnconv.progress import Progress
 from tests.support.interruption import stopped_at
 from tests.support.networks import make
@@ -46,7 +47,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(found.steps)
         return found
 
-    monkeypatch.setattr(sys.modules["snnconv.sweep"], "evaluate", counting)
+    monkeypatch.setattr(sys.modules["snnconv.sweeps.running"], "evaluate", counting)
     return calls
 
 
@@ -82,7 +83,7 @@ def test_an_interruption_within_a_configuration_loses_only_it(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "sweep.json"
-    module = sys.modules["snnconv.sweep"]
+    module = sys.modules["snnconv.sweeps.running"]
 
     def failing(network: Any, *arguments: Any, **options: Any) -> Any:
         if network.plan.hidden == Rate(8):

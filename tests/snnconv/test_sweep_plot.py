@@ -12,8 +12,8 @@ import matplotlib
 import pytest
 
 from snnconv import ConfigurationError, StorageError, Sweep
-from snnconv.sweep_plot import short_labels
-from snnconv.sweep_results import Measured
+from snnconv.sweeps.plotting import short_labels
+from snnconv.sweeps.results import Measured
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import snnconv.reach
-import snnconv.synapses
-from snnconv.capture import capture
-from snnconv.graph import Graph
-from snnconv.operators import OPERATORS
-from snnconv.operators.activation import ActivationOperator
-from snnconv.operators.pooling import MaximumOperator
-from snnconv.rewrite import normal_form
-from snnconv.synapses import Synapses, count_synapses
+import snnconv.graph.reach
+import snnconv.spiking.synapses
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.translation import capture
+from snnconv.graph.graph import Graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.spiking.synapses import Synapses, count_synapses
 
 
 class Net(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor
 from coding import CODES, Code, Rate
 from coding.fit import fit
 from neurons import NEURONS, IntegrateFire, Neuron
-from snnconv.operators import OPERATORS, Operator, Role
+from snnconv.graph.operators import OPERATORS, Operator, Role
 from snnconv.testing import check_code, check_neuron, check_operator
 from snnconv.testing.require import drawn
 

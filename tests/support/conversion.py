@@ -9,7 +9,7 @@ from torch import nn
 
 from coding.plan import as_plan
 from snnconv import SpikingNetwork
-from snnconv.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, Options, assemble
 
 _CALIBRATORS: dict[Hashable, Calibrator] = {}
 

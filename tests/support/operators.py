@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from snnconv.capture import capture
-from snnconv.graph import Graph
+from snnconv.capture.translation import capture
+from snnconv.graph.graph import Graph
 
 
 class Apply(nn.Module):

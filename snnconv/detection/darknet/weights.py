@@ -17,7 +17,7 @@ from torch import Tensor
 
 from snnconv.detection.darknet.network import DarknetNetwork
 from snnconv.errors import ModelError, StorageError
-from snnconv.files import write_whole
+from snnconv.storage.atomic import write_whole
 
 _VERSION = struct.Struct("<3i")
 #: The version whose format is written.

@@ -13,7 +13,7 @@ from coding import Rate
 from snnconv import ConfigurationError
 from snnconv.detection import DarknetNetwork, RegionHead, YoloHead, load_darknet
 from snnconv.detection.darknet import save_weights
-from snnconv.operators import Role
+from snnconv.graph.operators import Role
 from tests.support.darknet_configs import (
     PIXEL_ANCHORS,
     SMALL,

@@ -11,9 +11,17 @@ import torch
 from PIL import Image
 
 from snnconv import InputError
-from snnconv.detection import datasets
-from snnconv.detection.datasets import VOC_NAMES, BoxDataset, Truth, read_coco, read_names, read_voc, read_yolo_folder
-from snnconv.detection.images import SUFFIXES
+from snnconv.detection.data import datasets
+from snnconv.detection.data.datasets import (
+    VOC_NAMES,
+    BoxDataset,
+    Truth,
+    read_coco,
+    read_names,
+    read_voc,
+    read_yolo_folder,
+)
+from snnconv.detection.data.images import SUFFIXES
 
 NAMES = ("cat", "dog", "cow")
 

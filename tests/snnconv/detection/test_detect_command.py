@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import snnconv
-from snnconv.cli.main import app, main
+from snnconv.cli.app import app, main
 from snnconv.detection import draw_shapes
 
 

@@ -26,7 +26,7 @@ from snnconv.detection import (
 )
 from snnconv.detection.boxes import match
 from snnconv.detection.darknet import save_weights
-from snnconv.detection.ground_truth import BoxDataset, LabelledImage
+from snnconv.detection.data.ground_truth import BoxDataset, LabelledImage
 from snnconv.detection.shapes import SHAPES_CONFIG
 
 PICTURES, TRUTHS = draw_shapes(120, seed=11)
@@ -123,13 +123,13 @@ def test_the_search_keeps_what_the_original_finds(
     shapes: Detector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     candidates = (TableSpike(8), TableSpike(16), TableSpike(32), FewSpike(6, spikes=2), FewSpike(8))
-    monkeypatch.setattr("snnconv.search.CANDIDATES", candidates)
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", candidates)
     network = snnconv.convert(
         shapes.network, PICTURES[:60], coding="auto", max_loss=5.0, judge=DetectionJudge(shapes.heads)
     )
     log = network.search_log
     assert log is not None and log.trials[log.chosen].loss <= 5.0
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "snnconv.search"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "snnconv.search.searching"]
     assert "measures on 12 held-out samples with " in told and "the bound is 5," in told
     result = evaluate(shapes.with_network(network), (PICTURES[60:], TRUTHS[60:]), reference=shapes)
     assert result.kept > 93.0

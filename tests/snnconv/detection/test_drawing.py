@@ -11,7 +11,7 @@ from PIL import Image
 
 from snnconv import InputError
 from snnconv.detection.boxes import Detections
-from snnconv.detection.datasets import read_names, read_yolo_folder
+from snnconv.detection.data.datasets import read_names, read_yolo_folder
 from snnconv.detection.drawing import class_colour, draw, side_by_side
 
 NAMES = ("cat", "dog")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import snnconv
 from snnconv.cli import detectors
-from snnconv.cli.main import app, main
+from snnconv.cli.app import app, main
 from snnconv.detection import SHAPE_NAMES, draw_shapes
 from snnconv.detection.shapes import SHAPES_CONFIG
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from snnconv import ConfigurationError, InputError
-from snnconv.detection.images import Preprocessing, image_size, read_image
+from snnconv.detection.data.images import Preprocessing, image_size, read_image
 
 NOISE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 

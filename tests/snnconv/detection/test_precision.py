@@ -12,7 +12,7 @@ from torch import Tensor
 
 from snnconv import ConfigurationError, InputError
 from snnconv.detection.boxes import Detections, iou
-from snnconv.detection.ground_truth import Truth
+from snnconv.detection.data.ground_truth import Truth
 from snnconv.detection.precision import Precision, mean_average_precision
 
 BOX = (0.0, 0.0, 10.0, 10.0)

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from snnconv.cli import detectors
-from snnconv.cli.main import app, main
+from snnconv.cli.app import app, main
 from snnconv.detection import load_darknet
 from snnconv.detection.shapes import SHAPES_CONFIG
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from snnconv import ConfigurationError, InputError, ModelError, StorageError
 from snnconv.detection import Augmentation, DarknetNetwork, TrainingLog, load_darknet, train_detector
 from snnconv.detection.darknet import save_weights
-from snnconv.detection.datasets import BoxDataset, read_yolo_folder
-from snnconv.detection.ground_truth import Truth
+from snnconv.detection.data.datasets import BoxDataset, read_yolo_folder
+from snnconv.detection.data.ground_truth import Truth
 from snnconv.detection.samples import Objects, Samples
 from snnconv.detection.shapes import draw_shapes
 from snnconv.progress import Progress

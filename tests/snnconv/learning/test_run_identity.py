@@ -19,7 +19,7 @@ from snnconv.learning import (
     Spikes,
     train,
 )
-from snnconv.learning.setting import schedule_text
+from snnconv.learning.run_identity import schedule_text
 from tests.snnconv.learning.training_runs import (
     NEURON,
     falling,

@@ -22,7 +22,7 @@ from snnconv.learning import (
     measure,
     train,
 )
-from snnconv.learning.measures import Tally
+from snnconv.learning.spike_metrics import Tally
 from tests.snnconv.learning.training_runs import falling, same, sgd, small_network, small_samples, trained
 
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 import snnconv
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import ConfigurationError, InputError, StorageError, tune
-from snnconv.interpreter import evaluate_graph
+from snnconv.graph.interpreter import evaluate_graph
 from snnconv.learning import ShiftAndFlip
-from snnconv.learning.trained_tensors import TrainedTensors, weights_of
-from snnconv.learning.tuned_network import tuned_output
-from snnconv.learning.window_gradient import RULES
+from snnconv.tuning.differentiable_network import tuned_output
+from snnconv.tuning.surrogate_gradients import RULES
+from snnconv.tuning.trained_tensors import TrainedTensors, weights_of
 from tests.snnconv.learning.tuned_networks import (
     converted,
     disturbed,

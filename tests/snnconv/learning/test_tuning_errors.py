@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, Concurrent, OneSpike, Pipeline, Rate, Schedule
-from hw_export.integers import quantize
-from hw_export.twin import spiking_network
+from hw_export.integers.quantization import quantize
+from hw_export.integers.simulation import spiking_network
 from snnconv import ConfigurationError, InputError, ModelError, StorageError, tune
 from snnconv.learning import ShiftAndFlip
 from tests.snnconv.learning.tuned_networks import (
@@ -130,7 +130,7 @@ def test_a_network_without_parameters_is_refused() -> None:
 
 
 def test_what_is_no_converted_network_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"tune takes a converted network, got Small: call snnconv.convert"):
+    with pytest.raises(ConfigurationError, match=r"tune takes a converted network, got Small: call snnconv.conversion"):
         tune(model(), images(20, 1))  # type: ignore[arg-type]
 
 

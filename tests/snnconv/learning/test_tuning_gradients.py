@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, TableSpike
-from coding.payloads import payload_parameters, with_payload_parameters
-from coding.window import WindowCode
+from coding.learned_parameters import payload_parameters, with_payload_parameters
+from coding.window.window_code import WindowCode
 from snnconv import SpikingNetwork
-from snnconv.learning.trained_tensors import TrainedTensors, weights_of
-from snnconv.learning.tuned_network import tuned_output
-from snnconv.learning.window_gradient import RULES, Rule, tuned_window
-from snnconv.population import Population
+from snnconv.spiking.population import Population
+from snnconv.tuning.differentiable_network import tuned_output
+from snnconv.tuning.surrogate_gradients import RULES, Rule, tuned_window
+from snnconv.tuning.trained_tensors import TrainedTensors, weights_of
 
 
 class Pooling(nn.Module):

@@ -1,0 +1,60 @@
+"""The registries of codes and of input codes by name."""
+
+from __future__ import annotations
+
+from coding.burst import Burst
+from coding.errors import ConfigurationError
+from coding.input_codes import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
+from coding.neural_code import Code
+from coding.rate import Rate
+from coding.table_spike import TableSpike
+from coding.window.few_spike import FewSpike
+from coding.window.integer_table import WholeTable
+from coding.window.one_spike import OneSpike
+from coding.window.phase import Phase
+from coding.window.ttfs import TTFS
+
+#: Codes by the name that a user may write; a new code adds its line here.
+CODES: dict[str, type[Code]] = {
+    code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, WholeTable)
+}
+
+
+#: Input codes of which a name says all.
+_PLAIN_INPUTS = (RealInput, PoissonInput, LatencyInput)
+
+
+INPUT_CODES: dict[str, type[InputCode]] = {
+    code.name: code for code in (*_PLAIN_INPUTS, SpikeInput, BernoulliInput, EventInput)
+}
+
+
+def register_code(code: type[Code]) -> None:
+    """Make a code of your own known by its ``name``, so that it can be asked for by name and stored.
+
+    Args:
+        code: The class; all its fields have defaults.
+    """
+    CODES[code.name] = code
+
+
+def as_code(value: object) -> Code:
+    """The code that a user means by a code or its name; raises ``ConfigurationError``."""
+    if isinstance(value, Code):
+        return value
+    if isinstance(value, str) and value in CODES:
+        return CODES[value]()  # type: ignore[call-arg] # every code has a default for its steps
+    raise ConfigurationError(f"unknown code {value!r}; known codes: {', '.join(sorted(CODES))}")
+
+
+def as_input(value: object) -> InputCode:
+    """The input code that a user means by an input code, a code, or a name; raises ``ConfigurationError``."""
+    if isinstance(value, InputCode):
+        return value
+    for code in _PLAIN_INPUTS:
+        if value == code.name:
+            return code()
+    if isinstance(value, Code) or (isinstance(value, str) and value in CODES):
+        return SpikeInput(as_code(value))
+    known = sorted([*(code.name for code in _PLAIN_INPUTS), *CODES])
+    raise ConfigurationError(f"unknown input code {value!r}; known input codes: {', '.join(known)}")

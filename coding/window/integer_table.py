@@ -1,0 +1,50 @@
+"""A window code in whole numbers, as a machine without fractions runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from coding.errors import ConfigurationError
+from coding.window.closed_form import WindowTable
+from coding.window.window_code import WindowCode
+
+
+@dataclass(frozen=True)
+class WholeTable(WindowCode):
+    """A window code whose payloads and thresholds are whole numbers, of which ``resolution`` make 1.0.
+
+    ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after; at most ``most_spikes`` are fired
+    in a window (``None``: one every step). What other window codes become when they are quantised for export.
+    Raises ``ConfigurationError``.
+    """
+
+    steps: int = 1
+    payloads: tuple[int, ...] = (1,)
+    thresholds: tuple[tuple[int, ...], ...] = ((1,),)
+    most_spikes: int | None = None
+    resolution: int = 1
+
+    name: ClassVar[str] = "whole-table"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "payloads", tuple(self.payloads))
+        object.__setattr__(self, "thresholds", tuple(tuple(row) for row in self.thresholds))
+        rows = (self.payloads, *self.thresholds, (self.resolution,) * self.steps)
+        whole = all(type(number) is int and number >= 1 for row in rows for number in row)
+        if not whole or not self.thresholds or any(len(row) != self.steps for row in rows):
+            raise ConfigurationError(
+                f"WholeTable: payloads and every row of thresholds must be {self.steps} positive whole numbers, one a "
+                f"step, and resolution another, got {self!r}"
+            )
+
+    @property
+    def limit(self) -> int | None:
+        return self.most_spikes
+
+    def table(self) -> WindowTable:
+        payloads, *rows = (
+            tuple(number / self.resolution for number in row) for row in (self.payloads, *self.thresholds)
+        )
+        return WindowTable(payloads, tuple(rows), self.limit)

@@ -1,0 +1,124 @@
+"""Window codes: payloads and thresholds fixed per step, and a limit on the spikes of a window."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, Self
+
+import torch
+from torch import Tensor
+
+from coding.errors import ConfigurationError
+from coding.neural_code import Code, Fired, Memory, Quantized
+from coding.threshold import reaches
+from coding.window.closed_form import WindowTable, levels_of
+
+
+@dataclass(frozen=True)
+class WindowCode(Code):
+    """A code that is a table, payload and threshold of every step; phase, TTFS, one-spike and few-spike fill it."""
+
+    @abstractmethod
+    def table(self) -> WindowTable:
+        """Payloads and thresholds of the window."""
+
+    @property
+    def maximum(self) -> float:
+        payloads = table_of(self).payloads
+        return math.fsum(payloads[: self.limit])
+
+    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
+        table = table_of(self)
+        t %= self.steps
+        if t == 0:
+            memory = None  # a window starts afresh
+        payload = table.payloads[t]
+        if len(table.thresholds) == 1:
+            threshold: float | Tensor = table.thresholds[0][t]
+            spikes = reaches(potential, threshold, out)
+            if self.limit is None:
+                spikes.mul_(payload)
+                return Fired(spikes, spikes, None)
+            if memory is not None:
+                spikes.mul_(memory)  # 1 while the only spike allowed has not been fired
+            silent = 1.0 - spikes
+            spikes.mul_(payload)
+            return Fired(spikes, spikes, silent if memory is None else silent.mul_(memory))
+        # The memory counts the spikes fired; it selects the row of thresholds, and nothing reaches the row
+        # behind the last, not even infinity.
+        fired = torch.zeros(potential.shape, dtype=torch.int32, device=potential.device) if memory is None else memory
+        column = [row[t] for row in table.thresholds] + [math.nan]
+        thresholds = torch.tensor(column, dtype=potential.dtype, device=potential.device)
+        spikes = reaches(potential, thresholds.index_select(0, fired.reshape(-1)).view(potential.shape), out)
+        count = fired + spikes.to(torch.int32)
+        spikes = spikes * payload
+        return Fired(spikes, spikes, count)
+
+    def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
+        levels = levels_of(table_of(self), values.dtype, values.device)
+        return super().quantize(values) if levels is None else levels(values, counted)
+
+
+@dataclass(frozen=True)
+class PowerCode(WindowCode):
+    """A window code whose payloads are powers of one base."""
+
+    @abstractmethod
+    def with_base(self, base: float) -> Self:
+        """The same code with levels that are powers of ``base``."""
+
+
+@dataclass(frozen=True)
+class BaseCode(PowerCode):
+    """A power code whose ``base`` is a parameter of its own: a number above 1, or "fit"."""
+
+    base: float | Literal["fit"] = "fit"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_base(self, self.base)
+
+    @property
+    def free_parameter(self) -> str | None:
+        return _free(self.base)
+
+    def with_base(self, base: float) -> Self:
+        return replace(self, base=base)
+
+    def powers(self, first: int) -> tuple[float, ...]:
+        """``base``^-first and the powers that follow it, one a step."""
+        base = fixed(self, "base")
+        return tuple(base ** -(first + t) for t in range(self.steps))
+
+
+@lru_cache(maxsize=1024)
+def table_of(code: WindowCode) -> WindowTable:
+    """The table of ``code``, made once."""
+    return code.table()
+
+
+def _free(value: float | str) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def fixed(code: WindowCode, field: str) -> float:
+    """The number in ``field``; raises ``ConfigurationError`` while it is still to be fitted."""
+    value = getattr(code, field)
+    if isinstance(value, str):
+        raise ConfigurationError(
+            f"{type(code).__name__}: {field}={value!r} is fitted by convert(); give a number to use the code by itself"
+        )
+    return float(value)
+
+
+def check_base(code: WindowCode, base: object) -> None:
+    """Raise ``ConfigurationError`` unless ``base`` is "fit" or a number above 1."""
+    number = isinstance(base, (int, float)) and not isinstance(base, bool)
+    if base != "fit" and not (number and 1.0 < float(base) <= 64.0):  # type: ignore[arg-type]
+        raise ConfigurationError(
+            f"{type(code).__name__}: base must be 'fit' or a number above 1 (at most 64), got {base!r}; "
+            "payloads are powers of 1 / base"
+        )

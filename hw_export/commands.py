@@ -1,0 +1,79 @@
+"""The commands for machines, which join those of snnconv by the entry-point group "snnconv.commands"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from torch import Tensor
+
+import snnconv
+from hw_export import lava
+from snnconv.cli.app import console
+from snnconv.cli.options import Json, write_json
+from snnconv.data.files import load_samples
+from snnconv.errors import ConfigurationError
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add ``export`` and ``run-lava`` to the command line."""
+    app.command()(export)
+    app.command()(run_lava)
+
+
+def export(
+    network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.npz.")],
+    target: Annotated[str, typer.Option(help="Target: lava.")] = "lava",
+    per: Annotated[str, typer.Option(help="Weights share a step by channel, or by population.")] = "channel",
+    input_bits: Annotated[int, typer.Option(help="Bits of an input, its sign included.")] = 10,
+    reset: Annotated[str, typer.Option(help="zero: neurons that Lava has itself, for rate code.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Samples on which to measure what is lost.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Write a converted network for a neuromorphic machine, and say what became of it."""
+    if target != "lava":
+        raise ConfigurationError(f"--target must be lava, got {target!r}")
+    if reset not in ("", "zero"):
+        raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
+    report = lava.export(
+        snnconv.load(network),
+        output,
+        per=per,  # type: ignore[arg-type]
+        input_bits=input_bits,
+        reset="zero" if reset else None,
+        samples=None if data is None else load_samples(data)[0],
+    )
+    console.print(str(report), markup=False)
+    console.print(f"written: {output}", markup=False)
+    write_json(json_file, report.to_dict())
+
+
+def run_lava(
+    bundle: Annotated[Path, typer.Argument(help="A file that export --target lava wrote.")],
+    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")],
+    samples: Annotated[int | None, typer.Option(help="Run the first so many samples only.")] = None,
+    interpreter: Annotated[str | None, typer.Option(help="A Python that has lava-nc, if this one has not.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which the run is ended.")] = 3600.0,
+    hardware: Annotated[bool, typer.Option("--hardware", help="Compile for Loihi 2.")] = False,
+    json_file: Json = None,
+) -> None:
+    """Run an exported network on Lava, and show its decisions, spikes and synaptic operations."""
+    inputs, targets = load_samples(data)
+    if samples is not None and samples < 1:
+        raise ConfigurationError(f"--samples must be at least 1, got {samples}")
+    inputs = inputs[:samples]
+    run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware)
+    figures: dict[str, float] = {
+        "samples": run.samples,
+        "steps": int(run.steps[0]),
+        "spikes_per_neuron": run.spikes_per_neuron,
+        "synops_per_sample": sum(run.synops.values()) / run.samples,
+    }
+    if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
+        correct = run.output.argmax(1) == targets[: run.samples]
+        figures["accuracy"] = 100.0 * float(correct.double().mean())
+    for name, value in figures.items():
+        console.print(f"{name.replace('_', ' ')}: {value:.6g}", markup=False)
+    write_json(json_file, figures)

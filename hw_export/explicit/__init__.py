@@ -1,0 +1,1 @@
+"""A network as explicit linear maps between its populations."""

@@ -1,0 +1,1 @@
+"""A network in integers: quantised, bounded, simulated, and compared with the original."""

@@ -1,0 +1,84 @@
+"""Integer networks: weights of 8 bits, whole thresholds, biases and payloads, as a neuromorphic machine holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from hw_export.explicit.maps import Array, whole_units
+from hw_export.explicit.network import Connection, ExplicitNetwork
+from neurons.integer_rules import Rule, TableRule
+from snnconv.network import SpikingNetwork
+
+Per = Literal["channel", "population"]
+
+
+@dataclass(frozen=True)
+class IntegerPopulation:
+    """Thresholds, initial potentials and biases of a population in whole numbers, broadcastable to its shape.
+
+    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were cut off at 127.
+    """
+
+    rule: Rule
+    threshold: Array
+    initial: Array
+    bias: Array
+    saturated: int = 0
+
+    @property
+    def scale(self) -> Array:
+        """The whole number that stands for the population's scale in its membrane, by channel."""
+        rule = self.rule
+        units = rule.resolution if isinstance(rule, TableRule) else 1.0 / rule.fraction
+        found: Array = self.threshold.reshape(-1) * units
+        return found
+
+
+@dataclass(frozen=True)
+class IntegerOutput:
+    """How a sum of whole numbers is read: times ``step`` (by channel), plus ``offset``, in the shape of the output."""
+
+    step: Array
+    offset: Array
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """``explicit`` in whole numbers: connections with weights of 8 bits, populations, inputs and outputs, by node.
+
+    An input is divided by its step, rounded, and cut off at ``largest_input``.
+    """
+
+    explicit: ExplicitNetwork
+    per: Per
+    connections: tuple[Connection, ...]
+    populations: Mapping[str, IntegerPopulation]
+    outputs: Mapping[str, IntegerOutput]
+    input_steps: Mapping[str, float]
+    largest_input: int
+
+    @property
+    def network(self) -> SpikingNetwork:
+        """The network that was quantised."""
+        return self.explicit.network
+
+    @property
+    def steps(self) -> int:
+        """Time steps of one sample: of the stream, or the latency of the pipeline."""
+        timing, schedule = self.network.timing, self.network.plan.schedule
+        return timing.latency if timing is not None else int(getattr(schedule, "steps"))  # noqa: B009
+
+    def into(self, target: str) -> list[Connection]:
+        """Connections that end in ``target``."""
+        return [connection for connection in self.connections if connection.target == target]
+
+    def starts(self) -> Mapping[str, int]:
+        """First step of every population's window; empty for a stream."""
+        timing = self.network.timing
+        return {} if timing is None else timing.starts
+
+    def quantized_input(self, name: str, values: Array) -> Array:
+        """``values`` of the input ``name`` as the whole numbers that the network takes."""
+        return whole_units(values, self.input_steps[name], self.largest_input)

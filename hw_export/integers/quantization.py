@@ -1,0 +1,189 @@
+"""quantize(): a network in whole numbers, with as many bits for payloads and weights as membranes of 24 bits allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+
+from hw_export.explicit.maps import Array
+from hw_export.explicit.network import Connection, ExplicitNetwork, explicit
+from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPopulation, Per
+from hw_export.integers.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
+from neurons.integer_rules import Rule, StreamRule, TableRule, whole_rule
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+from snnconv.spiking.population import Population
+
+LARGEST_WEIGHT = 127
+#: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
+_LARGEST_THRESHOLD = 2**16 - 1
+#: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
+_RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
+#: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
+_FINE_SHARE = 0.7
+#: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
+_LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
+
+
+def quantize(
+    network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10, membrane_limit: int = MEMBRANE_LIMIT
+) -> IntegerNetwork:
+    """``network`` in whole numbers: a step for the weights of every output channel, or of every population.
+
+    ``input_bits`` are those of an input, its sign included. The payloads of window codes get as many bits as membranes
+    of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer. A smaller
+    ``membrane_limit`` is kept by all populations that weights of at least 4 bits allow to. Raises
+    ``ConfigurationError`` for what whole numbers cannot say, and where a membrane could still overflow.
+    """
+    if per not in get_args(Per):
+        raise ConfigurationError(f"per must be one of {', '.join(get_args(Per))}, got {per!r}")
+    if not 2 <= input_bits <= 16:
+        raise ConfigurationError(f"input_bits must lie between 2 and 16, got {input_bits!r}")
+    if network.batch_axis is None:
+        raise ConfigurationError(
+            "a network that takes one sample a call, such as a graph network, cannot be exported yet"
+        )
+    if membrane_limit < 1:
+        raise ConfigurationError(f"membrane_limit must be positive, got {membrane_limit}")
+    if network.period != 1:
+        raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
+    found, largest_input = explicit(network), 2 ** (input_bits - 1) - 1
+    for name in found.outputs:
+        if not found.currents[name].shape:
+            raise ConfigurationError(f"output {name} has no axis beside that of the batch: leave the squeeze out")
+        if name not in network.graph.nodes or name in network.populations:
+            raise ConfigurationError(
+                f"output {name.removesuffix(' decoded')} is the spikes of a population and cannot be exported; let the "
+                "network end in a layer without an activation"
+            )
+    for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
+        integers = _quantized(found, per, largest_input, resolution, {})
+        if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(integers)):
+            break
+    # Membranes that could leave their limit get smaller thresholds, with weights of fewer bits.
+    shares: dict[str, float] = {}
+    limits = dict.fromkeys(found.populations, membrane_limit)
+    for _ in range(_MOST_ROUNDS):
+        far = [reach for reach in reaches(integers) if reach.size > limits.get(reach.node, MEMBRANE_LIMIT)]
+        if not far:
+            break
+        for reach in far:
+            share = shares.get(reach.node, 1.0) * 0.98 * limits.get(reach.node, MEMBRANE_LIMIT) / reach.size
+            if share < _LEAST_SHARE and limits.get(reach.node, MEMBRANE_LIMIT) < MEMBRANE_LIMIT:
+                limits[reach.node], share = MEMBRANE_LIMIT, 1.0
+            shares[reach.node] = max(share, _LEAST_SHARE)
+        integers = _quantized(found, per, largest_input, resolution, shares)
+    check_ranges(integers)
+    return integers
+
+
+def _quantized(
+    found: ExplicitNetwork, per: Per, largest_input: int, resolution: int, shares: Mapping[str, float]
+) -> IntegerNetwork:
+    network, windowed = found.network, found.network.timing is not None
+    steps = {
+        name: float(max(seen.low.abs().max(), seen.high.abs().max())) / largest_input
+        for name, seen in zip(found.inputs, network.input_ranges, strict=True)
+    }
+    rules = {node: _rule(population, windowed, resolution) for node, population in found.populations.items()}
+    units = {**steps, **{node: rule.unit for node, rule in rules.items()}}
+    for gate, described in found.gates.items():
+        units[gate] = units[described.source]
+    connections: list[Connection] = []
+    populations: dict[str, IntegerPopulation] = {}
+    outputs: dict[str, IntegerOutput] = {}
+    for target in (*found.populations, *found.outputs):
+        into = [_per_payload(each, units[each.source]) for each in found.into(target)]
+        channels = found.currents[target].shape[0]
+        largest = np.max([np.zeros(channels), *(each.map.by_target(_largest) for each in into)], axis=0)
+        if per == "population":
+            largest = np.full(channels, largest.max())
+        if target in rules:
+            threshold, step = _thresholds(rules[target], largest, shares.get(target, 1.0))
+        else:
+            step = np.where(largest > 0.0, largest, 1.0) / (LARGEST_WEIGHT * shares.get(target, 1.0))
+        quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
+        saturated = sum(int((np.abs(each.map.weights) > LARGEST_WEIGHT).sum()) for each in quantized)
+        connections += [replace(each, map=each.map.mapped(_as_int8)) for each in quantized]
+        if target not in rules:
+            outputs[target] = IntegerOutput(step, found.currents[target])
+            continue
+        bias = np.rint(found.currents[target] / _broadcast(step, found.currents[target].ndim)).astype(np.int64)
+        populations[target] = IntegerPopulation(
+            rules[target],
+            _broadcast(threshold, bias.ndim),
+            _broadcast(_initial(rules[target], threshold), bias.ndim),
+            _by_channel(bias),
+            saturated,
+        )
+    return _without_needless_biases(
+        IntegerNetwork(found, per, tuple(connections), populations, outputs, steps, largest_input)
+    )
+
+
+def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
+    """``integers`` with biases no lower than what keeps a neuron silent whatever excites it.
+
+    Channels that never fire may have biases of thousands of thresholds, which would need the bits of all others.
+    """
+    payloads, populations = payloads_of(integers), dict(integers.populations)
+    for node, population in integers.populations.items():
+        rule = population.rule
+        signed = rule.reciprocal_slope if isinstance(rule, TableRule) else rule.negative
+        if not signed:
+            _, excited = arriving(integers, node, payloads)
+            kept = np.maximum(population.bias, -np.ceil(excited).astype(np.int64))
+            populations[node] = replace(population, bias=_by_channel(kept))
+    return replace(integers, populations=populations)
+
+
+def _rule(population: Population, windowed: bool, resolution: int) -> Rule:
+    try:
+        return whole_rule(population.neuron, windowed, resolution)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{population.name}: {error}") from error
+
+
+def _per_payload(connection: Connection, unit: float) -> Connection:
+    """The connection for payloads in whole numbers, of which one stands for ``unit``."""
+    return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
+
+
+def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]:
+    """Whole thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
+
+    ``share`` is what is used of the largest threshold and weight that there are.
+    """
+    whole = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
+    if isinstance(rule, TableRule):
+        threshold = np.clip(np.floor(whole / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
+        return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
+    threshold = np.clip(np.floor(whole * rule.fraction), 1, share * _LARGEST_THRESHOLD // 1)
+    threshold -= 1 - threshold % 2  # odd, so that half of it lies between two whole numbers
+    return threshold.astype(np.int64), rule.fraction / threshold
+
+
+def _initial(rule: Rule, threshold: Array) -> Array:
+    halved = isinstance(rule, StreamRule) and rule.halved
+    return threshold // 2 if halved else np.zeros_like(threshold)
+
+
+def _largest(rows: Array) -> Array:
+    return np.abs(rows).max(1) if rows.shape[1] else np.zeros(len(rows))
+
+
+def _as_int8(weights: Array) -> Array:
+    return np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+
+
+def _broadcast(values: Array, dims: int) -> Array:
+    return values.reshape(-1, *[1] * (dims - 1))
+
+
+def _by_channel(bias: Array) -> Array:
+    """``bias`` with one number a channel where its neurons have the same, which borders may prevent."""
+    first = bias[(slice(None), *[slice(0, 1)] * (bias.ndim - 1))]
+    return first if bool((bias == first).all()) else bias

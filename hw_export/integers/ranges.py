@@ -1,0 +1,155 @@
+"""The worst case: how far membranes and currents could go, whatever the input, against the bits there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw_export.explicit.maps import Array
+from hw_export.integers.network import IntegerNetwork
+from neurons.integer_rules import Rule, TableRule
+from snnconv.errors import ConfigurationError
+
+#: Membranes and currents have 24 bits, one of them for the sign.
+MEMBRANE_LIMIT = 2**23 - 1
+
+
+@dataclass(frozen=True)
+class Payloads:
+    """Bounds of what one neuron sends: smallest and largest payload of a step, and their sums over a sample."""
+
+    smallest: int
+    largest: int
+    smallest_sum: int
+    largest_sum: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the membrane of a population (or the sum of an output in one step) could go either way."""
+
+    node: str
+    lowest: int
+    highest: int
+
+    @property
+    def size(self) -> int:
+        """The farther of the two ends from 0."""
+        return max(-self.lowest, self.highest)
+
+
+def payloads_of(integers: IntegerNetwork) -> dict[str, Payloads]:
+    """Bounds of the payloads of every source that has any; bursts without a largest gain have none."""
+    steps, windowed = integers.steps, integers.network.timing is not None
+    found: dict[str, Payloads] = {}
+    for name in integers.explicit.inputs:
+        largest = integers.largest_input
+        total = largest if windowed else largest * steps
+        found[name] = Payloads(-largest, largest, -total, total)
+    for node in integers.explicit.shapes:
+        if node in integers.populations:
+            bounds = _of_rule(integers.populations[node].rule, steps)
+        else:
+            bounds = found.get(integers.explicit.gates[node].source)
+        if bounds is not None:
+            found[node] = bounds
+    return found
+
+
+def _of_rule(rule: Rule, steps: int) -> Payloads | None:
+    if isinstance(rule, TableRule):
+        total = sum(sorted(rule.payloads, reverse=True)[: rule.limit])
+        signed = rule.reciprocal_slope is not None
+        largest = max(rule.payloads)
+        return Payloads(-largest if signed else 0, largest, -total if signed else 0, total)
+    if rule.gain > 1 and rule.largest_gain is None:
+        return None
+    largest = rule.positive * (rule.largest_gain or 1)
+    lowest = 0 if rule.negative is None else -largest
+    return Payloads(lowest, largest, lowest * steps, largest * steps)
+
+
+def reaches(integers: IntegerNetwork) -> list[Reach]:
+    """The worst case of every population and output; raises ``ConfigurationError`` where payloads have no bound."""
+    payloads = payloads_of(integers)
+    found = []
+    for target in (*integers.populations, *integers.outputs):
+        lowest, highest = arriving(integers, target, payloads)
+        if target in integers.populations:
+            lowest, highest = _of_membrane(integers, target, lowest, highest)
+        found.append(Reach(target, int(lowest.min()), int(highest.max())))
+    return found
+
+
+def arriving(integers: IntegerNetwork, target: str, payloads: Mapping[str, Payloads]) -> tuple[Array, Array]:
+    """Bounds of what arrives at each neuron of ``target``, in its shape.
+
+    For the populations of a pipeline it is the sum over a sample, for outputs and in a stream that of one step.
+    """
+    summed = integers.network.timing is not None and target in integers.populations
+    lowest, highest = (np.zeros(integers.explicit.currents[target].shape) for _ in range(2))
+    for connection in integers.into(target):
+        if connection.source not in payloads:
+            name = integers.explicit.name(connection.source)
+            raise ConfigurationError(
+                f"{name}: the payload of its bursts has no bound, so a membrane could overflow; "
+                "give the code a largest_gain, for instance Burst(largest_gain=16)"
+            )
+        sent = payloads[connection.source]
+        low, high = (sent.smallest_sum, sent.largest_sum) if summed else (sent.smallest, sent.largest)
+        ones = np.ones((1, *connection.map.source_shape))
+        excited, inhibited = (connection.map.mapped(part).apply(ones)[0] for part in (_positive, _negative))
+        lowest += excited * low + inhibited * high
+        highest += excited * high + inhibited * low
+    return lowest, highest
+
+
+def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: Array) -> tuple[Array, Array]:
+    population = integers.populations[target]
+    rule, bias = population.rule, population.bias
+    start = population.initial.astype(np.float64)
+    if isinstance(rule, TableRule):
+        factor = (rule.reciprocal_slope or 1) * population.threshold
+        # The largest threshold is compared with whatever arrives; a payload above its threshold leaves the other sign.
+        beyond = max(p - t for row in rule.thresholds for p, t in zip(rule.payloads, row, strict=True))
+        over = factor * max(0, beyond)
+        signed = over if rule.reciprocal_slope else 0.0
+        top = factor * max(map(max, rule.thresholds))
+        return start + bias + lowest - over, np.maximum(start + bias + highest + signed, top)
+    steps = integers.steps
+    top = population.threshold * (rule.largest_gain or 1)
+    if rule.negative == "imbalanced":
+        top = top * rule.reciprocal_slope
+    return start + steps * np.minimum(0, bias + lowest), np.maximum(start + steps * np.maximum(0, bias + highest), top)
+
+
+def _positive(weights: Array) -> Array:
+    found: Array = weights.astype(np.float64).clip(min=0)
+    return found
+
+
+def _negative(weights: Array) -> Array:
+    found: Array = weights.astype(np.float64).clip(max=0)
+    return found
+
+
+def overflows(integers: IntegerNetwork) -> list[Reach]:
+    """Populations and outputs that could leave 24 bits."""
+    return [reach for reach in reaches(integers) if reach.size > MEMBRANE_LIMIT]
+
+
+def check_ranges(integers: IntegerNetwork) -> None:
+    """Raise ``ConfigurationError`` where a membrane could overflow, with how far it could go."""
+    found = overflows(integers)
+    if not found:
+        return
+    found.sort(key=lambda reach: -reach.size)
+    names = "; ".join(
+        f"{integers.explicit.name(reach.node)} from {reach.lowest} to {reach.highest}" for reach in found[:5]
+    )
+    raise ConfigurationError(
+        f"{len(found)} membranes could overflow 24 bits (+-{MEMBRANE_LIMIT}) if everything that excites them fired: "
+        f"{names}; use fewer steps, a smaller burst gain, or input_bits below {1 + integers.largest_input.bit_length()}"
+    )

@@ -1,0 +1,146 @@
+"""Firing rules in whole numbers: what a machine needs of a neuron and its code besides thresholds and biases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from coding.burst import Burst
+from coding.errors import ConfigurationError
+from coding.rate import Rate
+from coding.window.integer_table import WholeTable
+from coding.window.window_code import WindowCode
+from neurons.integrate_fire import IntegrateFire
+from neurons.neuron import Neuron
+from neurons.signed_stream import SignedIntegrateFire
+from neurons.signed_window import SignedWindow
+
+#: Most by which a slope below zero may miss the reciprocal of a whole number.
+_SLOPE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class StreamRule:
+    """Integrate and fire at every step: rate code (``gain`` 1) or bursts whose payload grows by ``gain``.
+
+    ``negative`` says how the neuron fires below zero, where its slope is 1 / ``reciprocal_slope``. ``halved``: the
+    potential stands half a unit above the number that is stored, so that it never meets a threshold exactly.
+    """
+
+    reset: Literal["subtract", "zero"]
+    gain: int
+    largest_gain: int | None
+    negative: Literal["graded", "imbalanced"] | None
+    reciprocal_slope: int
+    halved: bool
+    #: The threshold before the first spike, in units of the population's scale.
+    fraction: float
+
+    @property
+    def unit(self) -> float:
+        """What a payload of 1 stands for, in units of the population's scale."""
+        return self.fraction / self.positive
+
+    @property
+    def positive(self) -> int:
+        """Payload of a positive spike of gain 1: fractions of it are left for graded negative ones."""
+        return self.reciprocal_slope if self.negative == "graded" else 1
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """A window: payload and threshold of every step in whole numbers, of which ``resolution`` make the scale.
+
+    ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after; ``limit`` is the most spikes.
+    With a ``reciprocal_slope`` the window holds spikes of the potential's sign, and thresholds below zero are as many
+    times larger.
+    """
+
+    payloads: tuple[int, ...]
+    thresholds: tuple[tuple[int, ...], ...]
+    limit: int | None
+    reciprocal_slope: int | None
+    resolution: int
+
+    @property
+    def code(self) -> WholeTable:
+        """The window code that is this table."""
+        return WholeTable(len(self.payloads), self.payloads, self.thresholds, self.limit, self.resolution)
+
+    @property
+    def unit(self) -> float:
+        """What a payload of 1 stands for, in units of the population's scale."""
+        return 1.0 / self.resolution
+
+
+Rule = StreamRule | TableRule
+
+
+def whole_rule(neuron: Neuron, windowed: bool, resolution: int) -> Rule:
+    """The rule of ``neuron``, in a stream or in a window of its own, whose payloads count 1 / ``resolution``.
+
+    Raises ``ConfigurationError`` for neurons and codes that whole numbers cannot say.
+    """
+    if windowed and isinstance(neuron, (IntegrateFire, SignedWindow)) and isinstance(neuron.code, WindowCode):
+        return _table(neuron, neuron.code, resolution)
+    if not windowed and isinstance(neuron, (IntegrateFire, SignedIntegrateFire)):
+        return _stream(neuron)
+    schedule = "in a pipeline" if windowed else "under a concurrent schedule"
+    raise ConfigurationError(
+        f"{type(neuron).__name__} neurons with {getattr(neuron, 'code', None)!r} {schedule} cannot be exported; export "
+        "knows integrate-and-fire neurons, signed ones too, with rate or burst code under Concurrent(steps), and with "
+        "window codes (few-spike, one-spike, table-spike, TTFS, phase) in a pipeline"
+    )
+
+
+def _table(neuron: IntegrateFire | SignedWindow, code: WindowCode, resolution: int) -> TableRule:
+    reciprocal = None
+    if isinstance(neuron, SignedWindow):
+        reciprocal = _reciprocal(neuron.negative_slope)
+        if neuron.negative == "graded" and reciprocal != 1:
+            raise ConfigurationError(
+                "graded negative spikes in a window cannot be exported; "
+                'convert with negative="imbalanced", the default of a pipeline'
+            )
+    elif neuron.initial_potential not in (None, 0.0) or neuron.reset != "subtract":
+        raise ConfigurationError("to be exported a window starts from rest and resets by subtraction")
+    table = code.table()
+    payloads = tuple(round(payload * resolution) for payload in table.payloads)
+    rows = tuple(tuple(max(1, round(threshold * resolution)) for threshold in row) for row in table.thresholds)
+    if min(payloads) < 1:
+        raise ConfigurationError(
+            f"the smallest payload of {code!r} is less than 1 / {resolution} of the largest, which "
+            "whole numbers of this size cannot say; use fewer steps or a smaller base"
+        )
+    return TableRule(payloads, rows, table.limit, reciprocal, resolution)
+
+
+def _stream(neuron: IntegrateFire | SignedIntegrateFire) -> StreamRule:
+    code = neuron.code
+    fraction, gain, largest = 1.0, 1, None
+    if isinstance(code, Burst):
+        fraction = code.threshold
+        if code.gain != 2.0 or (code.largest_gain is not None and not float(code.largest_gain).is_integer()):
+            raise ConfigurationError(f"bursts are exported with gain 2 and a whole largest_gain, got {code!r}")
+        gain, largest = 2, None if code.largest_gain is None else int(code.largest_gain)
+    elif not isinstance(code, Rate):
+        raise ConfigurationError(
+            f"{code.name} code under a concurrent schedule cannot be exported; use rate or burst code, or "
+            "few-spike, one-spike or phase code in a pipeline"
+        )
+    start = code.initial_potential if neuron.initial_potential is None else neuron.initial_potential
+    if start not in (0.0, fraction / 2):
+        raise ConfigurationError(f"an initial potential of {start} cannot be exported; use 0 or half a threshold")
+    if isinstance(neuron, IntegrateFire):
+        return StreamRule(neuron.reset, gain, largest, None, 1, start > 0.0, fraction)
+    reciprocal = _reciprocal(neuron.negative_slope)
+    return StreamRule("subtract", gain, largest, neuron.negative, reciprocal, start > 0.0, fraction)
+
+
+def _reciprocal(slope: float) -> int:
+    found = round(1.0 / slope)
+    if abs(1.0 / found - slope) > _SLOPE_TOLERANCE:
+        raise ConfigurationError(
+            f"a slope of {slope} below zero cannot be exported: it is not the reciprocal of a whole number"
+        )
+    return found

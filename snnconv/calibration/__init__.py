@@ -1,0 +1,1 @@
+"""Activations on sample data become scales, codes and bias corrections, and these a network."""

@@ -1,0 +1,247 @@
+"""From calibrated statistics to a spiking network: populations with codes, neurons and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from coding import Code, CodingPlan, Pipeline
+from neurons import NEURONS, Negative, Neuron, default_negative
+from snnconv.calibration.activation_statistics import Observed
+from snnconv.calibration.bias_correction import corrected
+from snnconv.calibration.naming import _names
+from snnconv.calibration.samples import Calibration, arrange, collect
+from snnconv.calibration.scales import Scaling, fitted_code, observe, scale_of
+from snnconv.calibration.silence import warn_of_silence
+from snnconv.capture.capturing import Captured, captured
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.channel_axes import channel_axes
+from snnconv.graph.graph import Graph
+from snnconv.graph.operators import ActivationFunction
+from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
+from snnconv.spiking.execution_plan import Parts
+from snnconv.spiking.input_range import InputRange, range_of
+from snnconv.spiking.max_pooling import meeting_channels
+from snnconv.spiking.population import Population, check_neurons_wait
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A captured model in normal form with its calibration samples and what was observed on them, by node.
+
+    It does not depend on codes, so that many networks can be assembled from one. ``names`` are those of populations,
+    ``negative`` is how their neurons fire below zero.
+    """
+
+    graph: Graph
+    samples: Calibration
+    activations: dict[str, ActivationFunction]
+    observed: dict[str, Observed]
+    names: dict[str, str]
+    input_ranges: list[InputRange]
+    negative: Negative
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say of the assembly beside the codes; ``None`` is the schedule's own default."""
+
+    percentile: float | Literal["mse"] | None = None
+    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
+    bias_correction: bool = True
+    normalization: Literal["channel", "layer"] = "channel"
+    negative: Negative | None = None
+
+    def check(self, plan: CodingPlan) -> None:
+        """Raise ``ConfigurationError`` for what cannot work under ``plan``, before anything is computed."""
+        self.scaling(windowed=True)
+        if self.normalization not in ("channel", "layer"):
+            raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
+        if self.negative not in (None, *get_args(Negative)):
+            raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
+        if not plan.input.carries_values:
+            raise ConfigurationError(
+                f"{plan.input.name} input does not add up to the values that a trained network computes with: convert "
+                "with real input, poisson input or a neural code; a network that learned from such spikes is made by "
+                "learning.spiking_network"
+            )
+
+    def scaling(self, windowed: bool) -> Scaling:
+        """How scales are chosen: by least squares for windows, by a high percentile for streams."""
+        return Scaling(self.percentile if self.percentile is not None else "mse" if windowed else 99.9)
+
+
+class Calibrator:
+    """A model with its calibration data: captured once, and observed once for every way in which it can be coded.
+
+    Nothing is computed before it is asked for; what is raised then is what ``convert`` raises.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | ExportedProgram,
+        calibration: Any,
+        constants: Mapping[str, Tensor] | None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        self._model, self._calibration, self._constants, self._progress = model, calibration, constants, progress
+        self._calibrated: dict[tuple[object, ...], Calibrated] = {}
+
+    @cached_property
+    def captured(self) -> Captured:
+        """The model as a graph, checked."""
+        return captured(self._model, self._parts[0], "calibration", self._constants)
+
+    @cached_property
+    def samples(self) -> Calibration:
+        """The calibration samples, arranged."""
+        return arrange(self._parts, self.captured.graph.batch_axis)
+
+    @cached_property
+    def _parts(self) -> list[Inputs]:
+        return collect(self._calibration, self._progress)
+
+    def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:
+        """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter."""
+        options.check(plan)
+        windowed = isinstance(plan.schedule, Pipeline)
+        negative = options.negative or default_negative(windowed)
+        key = (options.normalization, negative, windowed, plan.input.spiking)
+        if key not in self._calibrated:
+            self._calibrated[key] = _calibrate(
+                self.captured, self.samples, plan, options.normalization, negative, progress
+            )
+        return self._calibrated[key]
+
+
+def _calibrate(
+    captured: Captured,
+    samples: Calibration,
+    plan: CodingPlan,
+    normalization: Literal["channel", "layer"],
+    negative: Negative,
+    progress: ProgressCallback | None,
+) -> Calibrated:
+    graph = captured.graph
+    analysis = analysis_of(graph)
+    activations = {
+        name: operator.activation(graph.nodes[name].arguments) for name, operator in analysis.populations.items()
+    }
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, captured.example, strict=True)}
+    by_channel = normalization == "channel"
+    channels = channel_axes(graph, shapes) if by_channel else dict.fromkeys([*shapes, *activations])
+    input_axes = {name: 1 if graph.batch_axis == 0 and len(shape) > 2 else None for name, shape in shapes.items()}
+    meeting: set[str] = set()
+    if isinstance(plan.schedule, Pipeline):
+        # Trains that meet in a max pooling group are compared, so they must stand for the same values.
+        layout = Parts(graph, set(activations), constant_input=not plan.input.spiking)
+        axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
+        meeting = meeting_channels(graph, layout, axes)
+    observed = {
+        name: Observed(None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0)
+        for name, activation in activations.items()
+    }
+    observed |= {name: Observed(None) for name in analysis.gates}
+    observe(graph, observed, samples.fitted, progress)
+    ranges = [
+        range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
+        for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
+    ]
+    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges, negative)
+
+
+def assemble(
+    calibrated: Calibrated, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None
+) -> SpikingNetwork:
+    """The spiking network of ``plan``; raises ``ConfigurationError``."""
+    names = calibrated.names
+    plan.check_names([(names[node], node) for node in calibrated.activations])
+    windowed = isinstance(plan.schedule, Pipeline)
+    scaling = options.scaling(windowed)
+    populations = {}
+    for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
+        code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
+        populations[node] = population(calibrated, node, code, scaling, windowed, options)
+        if windowed:
+            warn_of_silence(names[node], calibrated.observed[node], scaling, code)
+    return network_of(calibrated, plan, populations, options)
+
+
+def network_of(
+    calibrated: Calibrated, plan: CodingPlan, populations: Mapping[str, Population], options: Options
+) -> SpikingNetwork:
+    """The spiking network of ``populations`` under ``plan``, its biases corrected where that has a meaning."""
+    graph, samples = calibrated.graph, calibrated.samples
+    if isinstance(plan.schedule, Pipeline) and options.bias_correction:
+        check_neurons_wait(populations.values())
+        chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
+        populations = corrected(graph, populations, chunks)
+    free = -1 if graph.batch_axis == 0 else None
+    densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
+    densities.update({name: 1.0 for name in graph.inputs})
+    input_shapes = [(free or tensor.shape[0], *tensor.shape[1:]) for tensor in samples.fitted[0]]
+    ranges = calibrated.input_ranges
+    return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
+
+
+def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[InputRange]) -> Inputs:
+    """What the windows of a spiking input make of ``inputs``; an analog input is presented as it is."""
+    code = plan.input.code
+    if code is None:
+        return inputs
+    return tuple(
+        seen.restore(code.quantize(seen.normalize(values), counted=False).values)
+        for values, seen in zip(inputs, ranges, strict=True)
+    )
+
+
+def population(
+    calibrated: Calibrated,
+    node: str,
+    code: Code,
+    scaling: Scaling,
+    windowed: bool,
+    options: Options,
+) -> Population:
+    """The population of ``node`` with a fitted ``code``."""
+    at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
+    scale, silent = scale_of(observed, scaling, code)
+    assert at.shape is not None
+    return Population(
+        name=calibrated.names[node],
+        node=node,
+        activation=activation,
+        code=code,
+        neuron=activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code),
+        scale=scale,
+        shift=torch.zeros_like(scale),
+        channel_axis=observed.channel_axis,
+        shape=at.shape[1:] if calibrated.graph.batch_axis == 0 else at.shape,
+        source=at.source,
+        inserted=at.op == "identity_population",
+        silent_channels=silent,
+    )
+
+
+def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
+    if isinstance(neuron, str):
+        if neuron not in NEURONS:
+            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(NEURONS)}")
+        neuron = NEURONS[neuron]
+    if isinstance(neuron, type) or not isinstance(neuron, Neuron):
+        try:
+            neuron = neuron(code) if callable(neuron) else neuron
+        except TypeError as error:
+            raise ConfigurationError(f"the neuron cannot be made from a code alone: {error}") from error
+    if not isinstance(neuron, Neuron):
+        raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
+    return neuron

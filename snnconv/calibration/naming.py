@@ -1,0 +1,27 @@
+"""Names of populations in reports."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+from snnconv.graph.graph import Graph, Node
+
+
+def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
+    """A name for every population: the path of its module, with the operator's name unless it is a module itself."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in nodes:
+        node = graph.nodes[name]
+        own_module = node.source.module_type.startswith("torch.nn.modules.activation.")
+        parts = [node.source.module] if own_module else [node.source.module, _plain_op(node)]
+        wanted = ".".join(part for part in parts if part)
+        candidates = itertools.chain([wanted], (f"{wanted}_{number}" for number in itertools.count(1)))
+        names[name] = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(names[name])
+    return names
+
+
+def _plain_op(node: Node) -> str:
+    return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)

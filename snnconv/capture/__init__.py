@@ -1,0 +1,1 @@
+"""A PyTorch model becomes a graph in normal form, checked."""

@@ -1,0 +1,69 @@
+"""One way in: a PyTorch model becomes a graph in normal form, checked, with the report on its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from snnconv.capture.checks import check_affine, check_capture, check_samples_apart
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.problems import Preflight, UnsupportedModelError
+from snnconv.capture.roles_report import inspect
+from snnconv.capture.tracing import runnable
+from snnconv.capture.translation import capture
+from snnconv.data.batches import Inputs
+from snnconv.graph.graph import Graph
+
+#: Samples of the example on which graph and model are compared.
+_COMPARED = 32
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A model as a graph in normal form, and the report on the operations that it was written with.
+
+    The shapes that nodes record are those of their results for ``example``: two samples, where the batch is free.
+    """
+
+    graph: Graph
+    report: Preflight
+    example: Inputs
+
+
+def captured(
+    model: nn.Module | ExportedProgram,
+    example: Sequence[Tensor],
+    what: str = "example",
+    constants: Mapping[str, Tensor] | None = None,
+) -> Captured:
+    """``model`` at inference as a checked graph in normal form, for inputs like ``example`` (a batch of any size).
+
+    The graph computes what the model computes on the example, is affine between populations, and keeps samples apart.
+    The model is left as it was found. Arguments of forward that ``constants`` names become constants of the graph;
+    ``example``, which errors call ``what``, holds the others.
+
+    Raises ``UnsupportedModelError`` with the report on the model where it cannot be converted, ``ModelError`` for
+    weights that cannot be used and a model that computes something else at every call, ``InputError`` for an example
+    and ``ConfigurationError`` for constants that do not fit.
+    """
+    graph = capture(model, example, what, constants)
+    report = inspect(graph)
+    if not report.ok:
+        raise UnsupportedModelError(report)
+    compared = pair = tuple(example)
+    if graph.batch_axis == 0:
+        pair = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
+        samples = min(len(tensor) for tensor in example)
+        compared = tuple(tensor[:_COMPARED][:samples] for tensor in example) if samples > 1 else pair
+    check_capture(graph, runnable(model, constants), compared)
+    graph = normal_form(graph, pair)
+    try:
+        check_samples_apart(graph, pair)
+        check_affine(graph, pair)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(Preflight(report.lines, error.preflight.problems)) from error
+    return Captured(graph, report, pair)

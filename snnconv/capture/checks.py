@@ -1,0 +1,156 @@
+"""Checks of a captured graph by running it: that it is the model, and that its affine regions are affine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.tracing import evaluation_mode
+from snnconv.errors import ModelError
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph, refs_in
+from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
+
+#: Relative error that rounding may cause in single precision through a deep network.
+_CAPTURE_TOLERANCE = 1e-3
+_AFFINE_TOLERANCE = 1e-9
+#: Samples in the batches of random values that regions are probed with.
+_SAMPLES = 3
+
+
+def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
+    """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``."""
+    with torch.no_grad():
+        found, _ = evaluate_graph(graph, example)
+        if model.training:
+            with evaluation_mode(model):
+                wanted = model(*example)
+        else:
+            wanted = model(*example)
+    for mine, theirs in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
+        if not isinstance(theirs, Tensor) or not theirs.is_floating_point():
+            continue
+        difference = float((mine - theirs).abs().max())
+        if not difference <= _CAPTURE_TOLERANCE * (float(theirs.abs().max()) + 1e-12):
+            raise ModelError(
+                f"the captured graph differs from the model by {difference:.3g}; the model may be random or keep "
+                "state between calls; make its forward pass a pure function of its inputs"
+            )
+
+
+def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
+    """Raise ``UnsupportedModelError`` where a region between populations fails f(a + b) = f(a) + f(b) - f(0).
+
+    Every source of events takes random values; the currents into all populations, gates and outputs are compared, in
+    double precision.
+    """
+    regions = _Regions(graph, example)
+    first, second = regions.draw(seed=1), regions.draw(seed=2)
+    both = {name: first[name] + second[name] for name in first}
+    none = {name: torch.zeros_like(first[name]) for name in first}
+    values = [regions.currents(sources) for sources in (first, second, both, none)]
+    problems = []
+    for name in values[0]:
+        of_first, of_second, of_both, of_none = (value[name] for value in values)
+        error = (of_both - of_first - of_second + of_none).abs().max()
+        if not bool(error <= _AFFINE_TOLERANCE * (of_both.abs().max() + of_none.abs().max() + 1.0)):
+            node = graph.nodes[name]
+            reason = f"what leads to it is not affine (a sum is off by {float(error):.3g})"
+            remedy = "report this operator combination, with the model's code"
+            problems.append(Problem(node.op, node.source, reason, remedy))
+    if problems:
+        raise UnsupportedModelError(Preflight((), tuple(problems)))
+
+
+def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
+    """Raise ``UnsupportedModelError`` where a sample's result depends on the other samples of its batch.
+
+    The first and the last sample of a batch are kept while the others change: their activations and outputs must stay.
+    """
+    if graph.batch_axis is None:
+        return
+    double = _in_double(graph)
+    analysis = analysis_of(graph)
+    outputs = [name for name in refs_in(graph.output) if name in analysis.signals & graph.nodes.keys()]
+    watched = {name: graph.nodes[name] for name in (*analysis.stations, *outputs)}
+
+    def batch(seed: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(seed)
+        shapes = [(_SAMPLES, *tensor.shape[1:]) for tensor in example]
+        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(example[0]) for shape in shapes)
+
+    def results(inputs: Sequence[Tensor]) -> Environment:
+        with torch.no_grad():
+            return evaluate_graph(double, [tensor.double() for tensor in inputs], keep=watched)[1]
+
+    base = batch(seed=1)
+    before = results(base)
+    problems: dict[str, Problem] = {}
+    for kept in (0, _SAMPLES - 1):
+        changed = batch(seed=2)
+        for mine, theirs in zip(changed, base, strict=True):
+            mine[kept] = theirs[kept]
+        after = results(changed)
+        for name, node in watched.items():
+            one, other = before[name], after[name]
+            apart = one.shape[:1] == (_SAMPLES,) and one.shape == other.shape
+            if not apart or not torch.allclose(one[kept], other[kept], rtol=1e-9, atol=1e-12, equal_nan=True):
+                reason = "its result mixes the samples of a batch, or moves the batch axis"
+                remedy = "leave axis 0 alone in all that leads to it: name the other axes"
+                problems[name] = Problem(node.op, node.source, reason, remedy)
+    if problems:
+        raise UnsupportedModelError(Preflight((), tuple(problems.values())))
+
+
+def _in_double(graph: Graph) -> Graph:
+    constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
+    return replace(graph, constants=constants)
+
+
+class _Regions:
+    """The affine regions of a graph in double precision, from sources of events to the next ones."""
+
+    def __init__(self, graph: Graph, example: Sequence[Tensor]) -> None:
+        analysis = analysis_of(graph)
+        affine = [node for node in graph.nodes.values() if node.name not in analysis.readout]
+        self.stations = [graph.nodes[name] for name in analysis.stations]
+        self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
+        self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
+        if graph.batch_axis == 0:
+            self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
+        self.device = example[0].device
+        self.constants = _in_double(graph).constants
+        outputs = analysis.signals.intersection(refs_in(graph.output)) - analysis.readout - self.shapes.keys()
+        self.outputs = sorted(outputs)
+        self.program = Program(affine, keep=self.outputs)
+
+    def draw(self, seed: int) -> dict[str, Tensor]:
+        """Random values for every source of events."""
+        generator = torch.Generator().manual_seed(seed)
+        return {
+            name: torch.randn(shape, generator=generator, dtype=torch.float64).to(self.device)
+            for name, shape in self.shapes.items()
+        }
+
+    def currents(self, sources: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Currents into populations, gates and outputs when the sources emit these values."""
+        arrived: dict[str, Tensor] = {}
+
+        def station(name: str) -> Handler:
+            def handle(arguments: Mapping[str, Any]) -> Tensor:
+                arrived[name] = arguments["self"]
+                return sources[name]
+
+            return handle
+
+        environment: Environment = {**self.constants, **sources}
+        with torch.no_grad():
+            self.program.run(environment, {node.name: station(node.name) for node in self.stations})
+        arrived.update({name: environment[name] for name in self.outputs})
+        return arrived

@@ -1,0 +1,230 @@
+"""Rewrites that bring a captured graph into the normal form that populations are made from; each keeps its function.
+
+Graph in, new graph out; the graph given is not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import SHAPE_ONLY, Graph, Node, Ref, map_refs
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators import OPERATORS, Role
+from snnconv.graph.operators.activation import ActivationOperator, Clamp
+from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.graph.sparse import canonical
+
+
+def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
+    """The graph with constants folded, batch norms folded where safe, activations in ReLU form and before pooling."""
+    graph = with_shapes(graph, example)
+    for rewrite in (
+        fold_constants,
+        batch_norm_as_affine,
+        fold_affine_into_weights,
+        activation_before_pool,
+        clamps_as_relu,
+        population_before_gate,
+    ):
+        graph = rewrite(graph)
+    return with_shapes(graph.without_dead_nodes(), example)
+
+
+def with_shapes(graph: Graph, example: Sequence[Tensor]) -> Graph:
+    """A copy whose nodes carry the shapes of their results for ``example``."""
+    with torch.no_grad():
+        _, values = evaluate_graph(graph, example, keep=graph.nodes)
+    shapes = {name: tuple(values[name].shape) for name in graph.nodes if isinstance(values[name], Tensor)}
+    return replace(graph, nodes={n.name: replace(n, shape=shapes.get(n.name)) for n in graph.nodes.values()})
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Compute once what depends on parameters alone."""
+    depends = set(graph.inputs)
+    constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
+    for node in graph.nodes.values():
+        if node.op in SHAPE_ONLY or any(name in depends for name in node.refs()):
+            depends.add(node.name)
+            nodes[node.name] = node
+        else:
+            with torch.no_grad():
+                single = Graph({}, constants, {node.name: node}, Ref(node.name))
+                value, _ = evaluate_graph(single, ())
+                constants[node.name] = canonical(value, node.name) if isinstance(value, Tensor) else value
+                if not parameters.isdisjoint(node.refs()):
+                    parameters.add(node.name)
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
+
+
+def batch_norm_as_affine(graph: Graph) -> Graph:
+    """Batch normalisation at inference is a scale and a shift a channel (computed in double precision)."""
+    constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
+    for node in graph.nodes.values():
+        if node.op == "batch_norm":
+
+            def value(key: str, node: Node = node) -> Tensor | None:
+                ref = node.arguments[key]
+                return None if ref is None else constants[ref.name].double()
+
+            mean, variance = value("running_mean"), value("running_var")
+            assert mean is not None and variance is not None
+            scale = torch.rsqrt(variance + node.arguments["eps"])
+            weight, bias = value("weight"), value("bias")
+            scale = scale if weight is None else scale * weight
+            shift = -mean * scale if bias is None else bias - mean * scale
+            dtype = graph.constants[node.arguments["running_mean"].name].dtype
+            names = {"scale": f"{node.name}.scale", "shift": f"{node.name}.shift"}
+            constants[names["scale"]], constants[names["shift"]] = scale.to(dtype), shift.to(dtype)
+            parameters.update(names.values())
+            arguments = {"input": node.arguments["input"], **{key: Ref(name) for key, name in names.items()}}
+            node = replace(node, op="channel_affine", arguments=arguments)
+        nodes[node.name] = node
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
+
+
+def fold_affine_into_weights(graph: Graph) -> Graph:
+    """Fold a channel-wise affine map into the convolution before it, if that has one call site and one consumer."""
+    users = analysis_of(graph).consumers
+    constants, nodes, parameters = dict(graph.constants), dict(graph.nodes), set(graph.parameters)
+    for node in graph.nodes.values():
+        producer = nodes.get(node.arguments["input"].name) if node.op == "channel_affine" else None
+        if producer is None or not _takes_affine(producer) or users[producer.name] != (node.name,):
+            continue
+        weight_name, bias_ref = producer.arguments["weight"].name, producer.arguments["bias"]
+        if weight_name not in constants or users[weight_name] != (producer.name,):
+            continue
+        scale = constants[node.arguments["scale"].name].double()
+        shift = constants[node.arguments["shift"].name].double()
+        weight = constants[weight_name]
+        shape = (-1,) + (1,) * (weight.dim() - 1)
+        bias = shift if bias_ref is None else shift + constants[bias_ref.name].double() * scale
+        bias_name = f"{node.name}.bias"
+        parameters.add(bias_name)
+        constants[weight_name] = (weight.double() * scale.view(shape)).to(weight.dtype)
+        constants[bias_name] = bias.to(weight.dtype)
+        del nodes[producer.name]
+        folded = {**producer.arguments, "bias": Ref(bias_name)}
+        nodes[node.name] = replace(producer, name=node.name, arguments=folded)
+    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
+
+
+def _takes_affine(node: Node) -> bool:
+    # A linear layer puts its channels on the last axis, a channel-wise map on axis 1: the same one for matrices only.
+    return node.op in ("conv1d", "conv2d", "conv3d") or (
+        node.op == "linear" and node.shape is not None and len(node.shape) == 2
+    )
+
+
+def activation_before_pool(graph: Graph) -> Graph:
+    """max(phi) = phi(max) for a monotone phi: activate first, so that the pool gates spikes."""
+    users = analysis_of(graph).consumers
+    nodes: dict[str, Node] = {}
+    renamed: dict[str, str] = {}
+    for node in graph.nodes.values():
+        node = node.mapped(lambda ref: Ref(renamed.get(ref.name, ref.name)))
+        pool = nodes.get(node.arguments["self"].name) if _is_monotone(node) else None
+        if pool is not None and _is_pool(pool) and users[pool.name] == (node.name,):
+            active = replace(node, arguments={**node.arguments, "self": pool.arguments["self"]})
+            del nodes[pool.name]
+            nodes[active.name] = active
+            nodes[pool.name] = replace(pool, arguments={**pool.arguments, "self": Ref(active.name)})
+            renamed[node.name] = pool.name
+        else:
+            nodes[node.name] = node
+    output = map_refs(graph.output, lambda ref: Ref(renamed.get(ref.name, ref.name)))
+    moved = replace(graph, nodes=nodes, output=output)
+    return activation_before_pool(moved) if renamed else moved  # again: there may be another pool before that one
+
+
+def _is_monotone(node: Node) -> bool:
+    return isinstance(OPERATORS[node.op], ActivationOperator)
+
+
+def _is_pool(node: Node) -> bool:
+    return isinstance(OPERATORS[node.op], MaximumOperator)
+
+
+def clamps_as_relu(graph: Graph) -> Graph:
+    """clamp(x, a, b) = a + min(max(x - a, 0), b - a); without a lower bound b - relu(b - x)."""
+
+    def expand(node: Node) -> Iterable[Node]:
+        operator = OPERATORS[node.op]
+        if node.op == "leaky_relu" and node.arguments["negative_slope"] == 0:
+            return [replace(node, op="relu", arguments={"self": node.arguments["self"]})]
+        if not isinstance(operator, Clamp):
+            return [node]
+        values = node.arguments["self"]
+        lower, upper = operator.bounds(node.arguments)
+
+        def shift(name: str, op: str, values: Ref, by: float) -> Node:
+            return replace(node, name=name, op=op, arguments={"self": values, "other": by, "alpha": 1})
+
+        def relu(name: str, values: Ref, maximum: float | None) -> Node:
+            if maximum is None:
+                return replace(node, name=name, op="relu", arguments={"self": values})
+            return replace(node, name=name, op="bounded_relu", arguments={"self": values, "maximum": maximum})
+
+        before, active = f"{node.name}_shifted", f"{node.name}_active"
+        if lower is None:
+            return [
+                shift(before, "rsub", values, upper),
+                relu(active, Ref(before), None),
+                shift(node.name, "rsub", Ref(active), upper),
+            ]
+        maximum = None if upper is None else float(upper) - float(lower)
+        if lower == 0:
+            return [relu(node.name, values, maximum)]
+        return [
+            shift(before, "sub", values, lower),
+            relu(active, Ref(before), maximum),
+            shift(node.name, "add", Ref(active), lower),
+        ]
+
+    return _expanded(graph, expand)
+
+
+def population_before_gate(graph: Graph) -> Graph:
+    """Insert a population of signed neurons where a maximum would be taken over currents instead of spikes.
+
+    Gates over the same currents, as in spatial pyramid pooling, share it.
+    """
+    analysis = analysis_of(graph)
+    populations: dict[str, str] = {}
+
+    def expand(node: Node) -> Iterable[Node]:
+        if node.name not in analysis.gates or not _reaches_linear(graph, node):
+            return [node]
+        current = node.arguments["self"]
+        name = populations.setdefault(current.name, f"{node.name}_input")
+        gate = replace(node, arguments={**node.arguments, "self": Ref(name)})
+        if name != f"{node.name}_input":
+            return [gate]
+        return [Node(name, "identity_population", {"self": current}, None, node.source), gate]
+
+    return _expanded(graph, expand)
+
+
+def _reaches_linear(graph: Graph, pool: Node) -> bool:
+    """Whether, from ``pool`` back through selections, some signal is a sum of currents."""
+    analysis = analysis_of(graph)
+    pending = [name for name in pool.refs() if name in analysis.signals]
+    while pending:
+        node = graph.nodes.get(pending.pop())
+        if node is None:
+            continue
+        role = analysis.role(node.name)
+        if role is Role.LINEAR:
+            return True
+        if role is Role.SELECTION:
+            pending.extend(name for name in node.refs() if name in analysis.signals)
+    return False
+
+
+def _expanded(graph: Graph, expand: Callable[[Node], Iterable[Node]]) -> Graph:
+    nodes = (new for node in graph.nodes.values() for new in expand(node))
+    return replace(graph, nodes={node.name: node for node in nodes})

@@ -1,0 +1,61 @@
+"""The report on a captured graph: the role of every operation, and all that cannot be converted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from snnconv.capture.problems import Line, Preflight, Problem
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph, Node, Source
+from snnconv.graph.operators import Classification, Role
+from snnconv.graph.operators.roles import misplaced
+
+_SPARSE = Classification(
+    Role.REFUSED,
+    "it takes a sparse constant, and only products do",
+    "multiply with the constant (adj @ h), or make it dense outside the model: adj.to_dense()",
+)
+
+
+def inspect(graph: Graph) -> Preflight:
+    """The report on a captured graph."""
+    analysis = analysis_of(graph)
+    spiking = _followed_by_station(graph, analysis.stations)
+    sparse = {node.name for node in misplaced(graph)}
+    lines, problems = [], []
+    for node in graph.nodes.values():
+        found = _SPARSE if node.name in sparse else analysis.classifications[node.name]
+        role = found.role
+        if role is Role.READOUT and node.name in spiking:
+            role = Role.REFUSED
+        if role is Role.REFUSED:
+            remedy = found.remedy + _binding(node, graph)
+            problems.append(Problem(node.op, node.source, found.reason, remedy))
+        lines.append(Line(node.name, node.op, role, node.source))
+    if not problems and not any(line.role is Role.ACTIVATION for line in lines):
+        problems.append(
+            Problem(
+                "model",
+                Source(),
+                "it has no activation that could become a population of neurons",
+                "convert a model with relu, leaky_relu, relu6, hardtanh or clamp between its layers",
+            )
+        )
+    return Preflight(tuple(lines), tuple(problems))
+
+
+def _binding(node: Node, graph: Graph) -> str:
+    """What to add to the remedy of a node that directly takes one of several inputs: it may be meant as a constant."""
+    taken = [name for name in graph.inputs if name in set(node.refs())]
+    if len(graph.inputs) < 2 or not taken:
+        return ""
+    return f'; if {taken[-1]} belongs to the network, name it: constants={{"{taken[-1]}": {taken[-1]}}}'
+
+
+def _followed_by_station(graph: Graph, stations: Collection[str]) -> set[str]:
+    """Names of the nodes on whose result a population or a gate depends."""
+    found: set[str] = set()
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in found or node.name in stations:
+            found.update(node.refs())
+    return found

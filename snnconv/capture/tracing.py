@@ -1,0 +1,200 @@
+"""Tracing: a model as its author wrote it becomes an exported program; the model is left as it was found."""
+
+from __future__ import annotations
+
+import io
+import logging
+import operator
+import os
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, ShapesCollection
+
+from snnconv.capture.binding import bound, call_arguments, check_call
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.errors import InputError, ModelError
+from snnconv.graph.graph import Source
+from snnconv.graph.sparse import stored_values
+
+_logger = logging.getLogger(__name__)
+
+_TORCH_DIRECTORY = f"{Path(torch.__file__).parent}{os.sep}"
+_PROJECT_DIRECTORIES = tuple(f"{Path(__file__).parents[1] / part}{os.sep}" for part in ("snnconv", "coding", "neurons"))
+#: One export at a time: what silences the exporter is shared by all threads.
+_EXPORTING = threading.Lock()
+
+
+def runnable(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """The module that computes what ``model`` computes, given the arguments of forward that ``constants`` names."""
+    return bound(model if isinstance(model, nn.Module) else model.module(), constants)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Every module of ``model`` in eval mode, each one's own mode restored afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        for module in modes:
+            module.training = False
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor]) -> None:
+    """Raise ``ModelError`` unless all floating-point weights are finite, of one precision and on one device."""
+    kinds: dict[tuple[torch.dtype, torch.device], str] = {}
+    if isinstance(model, ExportedProgram):
+        tensors = [*model.state_dict.items(), *model.constants.items()]
+    else:
+        tensors = [*model.named_parameters(), *model.named_buffers()]
+    for name, tensor in (*tensors, *constants.items()):
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            continue
+        if not bool(torch.isfinite(stored_values(tensor)).all()):
+            raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
+        kinds.setdefault((tensor.dtype, tensor.device), name)
+    for dtype, _ in kinds:
+        if dtype not in (torch.float32, torch.float64):
+            raise ModelError(
+                f"{kinds[next(k for k in kinds if k[0] == dtype)]} is {dtype}; convert the model in single or double "
+                "precision: model.float()"
+            )
+    if len(kinds) > 1:
+        listed = ", ".join(f"{name} is {dtype} on {device}" for (dtype, device), name in kinds.items())
+        raise ModelError(f"the model's weights differ in precision or device: {listed}; move them with model.to(...)")
+
+
+def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
+    """Raise ``InputError`` unless ``model`` runs on ``inputs``, and their precision and device are its weights'."""
+    check_call(model, inputs, what)
+    weight = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
+    for position, tensor in enumerate(inputs):
+        if not tensor.is_floating_point():
+            raise InputError(f"{what}: input {position} is {tensor.dtype}; the network takes floating point")
+        if weight is not None and tensor.device != weight.device:
+            raise InputError(
+                f"{what}: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
+            )
+        if weight is not None and tensor.dtype != weight.dtype:
+            raise InputError(
+                f"{what}: input {position} is {tensor.dtype}, the model {weight.dtype}; convert one of them"
+            )
+    failure: Exception | None = None
+    for trial in (tuple(tensor[:2] for tensor in inputs), tuple(inputs)):  # some models fix the size of the batch
+        try:
+            with torch.no_grad(), evaluation_mode(model):
+                model(*trial)
+            return
+        except Exception as error:
+            failure = error
+    shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
+    raise InputError(f"{what}: the model itself fails on inputs of shape {shapes}: {first_line(failure)}") from failure
+
+
+def first_line(error: BaseException | None) -> str:
+    """What an error says, in one line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram, int | None]:
+    """The exported program of a model in eval mode, and its batch axis: 0, or ``None`` where the model fixes it."""
+    doubled = tuple(torch.cat([value[:1], value[:1]]) for value in example)
+    batch = Dim("batch")
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call] # by tensor: constants may stand between inputs
+    for value in doubled:
+        shapes[value] = {0: batch}
+    try:
+        return _run_export(model, doubled, shapes), 0
+    except Exception as error:
+        if _depends_on_data(error):
+            raise _refusal(error) from error
+        # What fails with a free batch axis may tie its size to something else, as a graph network does.
+        reason = first_line(error)
+    try:
+        program = _run_export(model, tuple(example), None)
+    except Exception as error:
+        raise _refusal(error) from error
+    shapes_seen = [list(tensor.shape) for tensor in example]
+    _logger.warning("the model fixes its first axis (%s): one call is one sample of shape %s", reason, shapes_seen)
+    return program, None
+
+
+def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> ExportedProgram:
+    with torch.no_grad(), quiet_exporter():
+        inner, placed, named = call_arguments(model, example)
+        return torch.export.export(inner, placed, named, dynamic_shapes=shapes, strict=False)
+
+
+def functional(program: ExportedProgram) -> ExportedProgram:
+    """The program without operations that change tensors in place, and with none decomposed."""
+    try:
+        with torch.no_grad(), quiet_exporter():
+            result: ExportedProgram = program.run_decompositions({})
+            return result
+    except Exception as error:
+        remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
+        problem = Problem("export", _source_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
+        raise UnsupportedModelError(Preflight((), (problem,))) from error
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Without what torch's exporter warns, logs and prints of its internals: our own report says what matters."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("torch.fx.experimental.symbolic_shapes", "torch.export", "torch._subclasses")
+    ]
+    levels = [logger.level for logger in loggers]
+    with _EXPORTING, warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _depends_on_data(error: Exception) -> bool:
+    text = str(error)
+    return "data-dependent" in text or "DataDependent" in type(error).__name__ or ".item()" in text
+
+
+def _refusal(error: Exception) -> UnsupportedModelError:
+    if _depends_on_data(error):
+        reason = "control flow depends on the values of the input"
+        remedy = "compute both branches and choose with torch.where, or decide outside the model"
+    else:
+        reason = f"torch.export cannot trace it: {first_line(error)}"
+        remedy = "make torch.export.export(model, example) succeed, or pass the ExportedProgram itself"
+    return UnsupportedModelError(Preflight((), (Problem("export", _source_of_error(error), reason, remedy),)))
+
+
+def _source_of_error(error: BaseException) -> Source:
+    """The deepest line of the user's own code on the way to the error."""
+    found = Source()
+    current: BaseException | None = error
+    while current is not None and not found.file:
+        for frame in traceback.extract_tb(current.__traceback__):
+            if is_users(frame.filename):
+                found = Source(frame.filename, frame.lineno or 0, frame.line or "")
+        current = current.__cause__ or current.__context__
+    return found
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is the user's own, neither torch's nor this project's."""
+    ours = file.startswith((_TORCH_DIRECTORY, *_PROJECT_DIRECTORIES))
+    return not ours and not file.startswith("<") and f"{Path(operator.__file__).parent}/contextlib" not in file

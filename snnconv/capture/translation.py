@@ -1,0 +1,248 @@
+"""Capture: a PyTorch model as its author wrote it becomes a graph of named operators, through ``torch.export``."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx import Node as FxNode
+
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
+from snnconv.errors import ModelError
+from snnconv.graph.graph import Argument, Graph, Node, Ref, Source
+from snnconv.graph.sparse import canonical
+
+#: Operators that return their argument as it is.
+_ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
+_DTYPE_CASTS = {"to", "_to_copy", "type_as"}
+_SIZE_ARITHMETIC = {
+    operator.add: "size_add",
+    operator.sub: "size_sub",
+    operator.mul: "size_mul",
+    operator.floordiv: "size_floordiv",
+    operator.mod: "size_mod",
+    operator.neg: "size_neg",
+}
+#: Operators whose first result is what a plainer operator computes; only that result is converted.
+_FIRST_RESULT = {
+    "max_pool2d_with_indices": "max_pool2d",
+    "max_pool3d_with_indices": "max_pool3d",
+    "_native_batch_norm_legit_no_training": "batch_norm",
+}
+_TUPLE_RESULTS = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
+
+
+def capture(
+    model: nn.Module | ExportedProgram,
+    example: Sequence[Tensor],
+    what: str = "example",
+    constants: Mapping[str, Tensor] | None = None,
+) -> Graph:
+    """The graph of ``model`` at inference, for inputs like ``example`` (a batch of any size).
+
+    The model is exported in eval mode and left as it was found. The batch axis is dynamic; where the model ties its
+    size to something else, the graph is static and takes inputs shaped as ``example``. Arguments of forward that
+    ``constants`` names become constants of the graph; ``example`` holds the others.
+
+    Raises ``ModelError`` for weights that cannot be used, ``ConfigurationError`` for constants that do not fit,
+    ``InputError`` if the model itself does not run on the example (which errors call ``what``),
+    ``UnsupportedModelError`` for control flow that depends on data and for whatever else cannot be exported.
+    """
+    if not isinstance(model, (nn.Module, ExportedProgram)):
+        raise ModelError(f"model must be a torch.nn.Module or an ExportedProgram, got {type(model).__name__}")
+    module = runnable(model, constants)
+    constants = constants or {}
+    check_weights(model, constants)
+    check_inputs(module, example, what)
+    if isinstance(model, ExportedProgram):
+        return _to_graph(model, _program_batch_axis(model, constants), constants)
+    with evaluation_mode(model):
+        program, batch_axis = export(module, example)
+    return _to_graph(program, batch_axis, constants)
+
+
+def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:
+    users = set(program.graph_signature.user_inputs) - constants.keys()
+    values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
+    return 0 if values and all(isinstance(value.shape[0], torch.SymInt) for value in values) else None
+
+
+def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+    return _Translator(functional(program), bound).translate(batch_axis)
+
+
+class _Translator:
+    """Translates one functional exported program node by node."""
+
+    def __init__(self, program: ExportedProgram, bound: Mapping[str, Tensor]) -> None:
+        self.program, self.bound = program, bound
+        self.values: dict[str, Argument] = {}  # what each node of the program became
+        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.constants: dict[str, Tensor] = {}
+        self.nodes: dict[str, Node] = {}
+        self.parameters: set[str] = set()
+
+    def translate(self, batch_axis: int | None) -> Graph:
+        signature = self.program.graph_signature
+        if signature.buffers_to_mutate:
+            names = ", ".join(sorted(signature.buffers_to_mutate.values()))
+            problem = Problem(
+                "buffer update",
+                Source(),
+                f"the forward pass changes buffers: {names}",
+                "make forward free of side effects",
+            )
+            raise UnsupportedModelError(Preflight((), (problem,)))
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                self._placeholder(node)
+            elif node.op == "call_function":
+                self.values[node.name] = self._call(node)
+            elif node.op == "output":
+                leaves = [self._argument(leaf) for leaf in node.args[0]]
+        spec = self.program.call_spec.out_spec
+        output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
+        parameters = frozenset(self.parameters)
+        return Graph(self.inputs, self.constants, self.nodes, output, batch_axis, parameters).without_dead_nodes()
+
+    def _placeholder(self, node: FxNode) -> None:
+        signature = self.program.graph_signature
+        for table in (
+            signature.inputs_to_parameters,
+            signature.inputs_to_buffers,
+            signature.inputs_to_lifted_tensor_constants,
+        ):
+            if node.name in table:
+                self.values[node.name] = constant = self._constant(table[node.name])
+                if node.name in signature.inputs_to_parameters:
+                    self.parameters.add(constant.name)
+                return
+        if node.name in self.bound:
+            name = f"argument.{node.name}"  # no node's name has a dot, and a weight's may be the argument's
+            self.constants[name] = canonical(self.bound[node.name].detach().clone(), node.name)
+            self.values[node.name] = Ref(name)
+            return
+        value = node.meta.get("val")
+        if not isinstance(value, Tensor):
+            raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
+        self.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
+        self.values[node.name] = Ref(node.name)
+
+    def _constant(self, path: str) -> Ref:
+        taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()
+        name = f"weight.{path}" if taken else path
+        if name not in self.constants:
+            tensors = {**self.program.state_dict, **self.program.constants}
+            self.constants[name] = canonical(tensors[path].detach().clone(), path)
+        return Ref(name)
+
+    def _call(self, node: FxNode) -> Argument:
+        if node.target in _SIZE_ARITHMETIC:
+            operands = dict(zip("ab", (self._argument(arg) for arg in node.args), strict=False))
+            return self._add(node, _SIZE_ARITHMETIC[node.target], operands)
+        if node.target is operator.getitem:
+            return self._item(node)
+        if not isinstance(node.target, torch._ops.OpOverload):
+            return self._add(node, getattr(node.target, "__name__", str(node.target)), {})
+        schema = node.target._schema
+        op = schema.name.split("::")[1]
+        arguments: dict[str, Argument] = {}
+        for position, parameter in enumerate(schema.arguments):
+            if position < len(node.args):
+                arguments[parameter.name] = self._argument(node.args[position])
+            elif parameter.name in node.kwargs:
+                arguments[parameter.name] = self._argument(node.kwargs[parameter.name])
+            else:
+                arguments[parameter.name] = self._argument(parameter.default_value)
+        if not schema.name.startswith("aten::"):
+            op = schema.name
+        return self._normalise(node, op, arguments)
+
+    def _normalise(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
+        if op in _ALIASES | _DTYPE_CASTS and not arguments.get("train", False):
+            before = node.args[0].meta["val"] if isinstance(node.args[0], FxNode) else None
+            after = node.meta["val"]
+            if before is not None and before.dtype == after.dtype and before.device == after.device:
+                return arguments.get("self", arguments.get("input"))
+        if op in ("zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like"):
+            return self._fill(node, op, arguments)
+        return self._add(node, op, arguments)
+
+    def _fill(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
+        value = node.meta["val"]
+        if not value.is_floating_point():
+            return self._add(node, f"{op} of {value.dtype}", {})
+        size = [self._size(dim, axis, arguments) for axis, dim in enumerate(value.shape)]
+        kind = next(kind for kind in ("zeros", "ones", "full") if kind in op)
+        fill = {"fill_value": arguments["fill_value"]} if kind == "full" else {}
+        return self._add(node, kind, {"like": Ref(next(iter(self.inputs))), "size": size, **fill})
+
+    def _size(self, dim: Any, axis: int, arguments: dict[str, Argument]) -> Argument:
+        if isinstance(dim, int):
+            return dim
+        if "size" in arguments:
+            return arguments["size"][axis]
+        own = arguments["self"]  # zeros_like: the length of that axis of the tensor it resembles
+        name = f"{own.name}_size_{axis}"
+        self.nodes[name] = Node(name, "sym_size", {"self": own, "dim": axis})
+        return Ref(name)
+
+    def _item(self, node: FxNode) -> Argument:
+        owner, index = node.args
+        assert isinstance(owner, FxNode) and isinstance(index, int)
+        value = self.values[owner.name]
+        whole = self.nodes.get(value.name) if isinstance(value, Ref) else None
+        if whole is not None and whole.op in _TUPLE_RESULTS:
+            op = _FIRST_RESULT.get(whole.op, whole.op) if index == 0 else f"result {index} of {whole.op}"
+            return self._add(node, op, whole.arguments, at=owner)
+        if whole is not None and whole.op == "max" and "dim" in whole.arguments:
+            op = "amax" if index == 0 else "result 1 of max"
+            arguments = {**whole.arguments, "dim": [whole.arguments["dim"]]}
+            return self._add(node, op, arguments, at=owner)
+        return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
+
+    def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
+        self.nodes[node.name] = Node(node.name, op, arguments, source=_source(at or node))
+        return Ref(node.name)
+
+    def _argument(self, value: Any) -> Argument:
+        if isinstance(value, FxNode):
+            return self.values[value.name]
+        if isinstance(value, (list, tuple)):
+            return [self._argument(item) for item in value]
+        if isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
+            return str(value)
+        return value
+
+
+_FRAME = re.compile(r'File "(?P<file>.+?)", line (?P<line>\d+), in .+\n\s*(?P<text>.*)')
+
+
+def _source(node: FxNode) -> Source:
+    module, kind = "", ""
+    for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
+        module = re.sub(r"^L\['self'\]\.?|^L__self__\.?", "", path)
+        kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
+    for frame in reversed(list(_FRAME.finditer(node.meta.get("stack_trace") or ""))):
+        if is_users(frame["file"]):
+            return Source(frame["file"], int(frame["line"]), frame["text"].strip(), module, kind)
+    return Source(module=module, module_type=kind)
+
+
+def _plain(output: Any) -> Argument:
+    """The output's nest as plain tuples, lists and dicts, so that it can be stored without the user's classes."""
+    if isinstance(output, Ref) or output is None:
+        return output
+    if isinstance(output, dict):
+        return {key: _plain(value) for key, value in output.items()}
+    if type(output) in (tuple, list):
+        return type(output)(_plain(item) for item in output)
+    if isinstance(output, tuple):
+        return tuple(_plain(item) for item in output)
+    raise ModelError(f"the model returns a {type(output).__name__}; return tensors in tuples, lists and dicts")

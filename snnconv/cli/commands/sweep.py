@@ -1,0 +1,86 @@
+"""The command that measures one network under many codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import snnconv
+from coding import CODES, Code
+from snnconv.calibration.samples import collect
+from snnconv.capture.capturing import captured
+from snnconv.cli.models import load_model
+from snnconv.cli.options import folder
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import check_size, in_batches
+from snnconv.data.files import load_samples
+from snnconv.errors import ConfigurationError
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+def sweep(
+    model: Annotated[
+        str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
+    ],
+    calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
+    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sweep.json and pareto.png.")],
+    codes: Annotated[str, typer.Option(help="Neural codes, of " + ", ".join(CODES))] = "few-spike,one-spike,rate",
+    steps: Annotated[str, typer.Option(help="Time steps of every code.")] = "4,8,16",
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
+    ] = None,
+    neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
+    normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
+    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
+) -> None:
+    """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
+
+    What is in sweep.json already is not measured again, so an interrupted sweep goes on where it stopped.
+    """
+    check_size(batch)
+    codings = _codings(codes, steps)
+    inputs, _ = load_samples(calibration)
+    images, targets = load_samples(data)
+    original = load_model(model, weights)
+    graph = captured(original, collect(inputs)[0], "calibration").graph
+    items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis)
+    folder(output)
+    with progress_bars(console) as progress:
+        found = snnconv.sweep(
+            original,
+            inputs,
+            items,
+            codings,
+            path=output / "sweep.json",
+            progress=progress,
+            neuron=neuron,
+            normalization=normalization,
+        )
+    console.print(str(found), markup=False)
+    if not found.results:
+        raise typer.Exit(1)
+    found.plot(output / "pareto.png")
+    console.print(f"written: {output / 'sweep.json'}, {output / 'pareto.png'}", markup=False)
+
+
+def _codings(codes: str, steps: str) -> dict[str, Code]:
+    """Every code with every number of steps, under labels such as "rate 16"."""
+    found: dict[str, Any] = {}
+    for name in (name.strip() for name in codes.split(",")):
+        if name not in CODES:
+            raise ConfigurationError(f"--codes: unknown code {name!r}; known codes: {', '.join(CODES)}")
+        for number in _numbers(steps):
+            found[f"{name} {number}"] = CODES[name](number)
+    return found
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ConfigurationError(f"--steps must be whole numbers such as 4,8,16, got {text!r}") from None

@@ -1,0 +1,82 @@
+"""convert(): a trained network becomes a spiking one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from coding import Code, CodingPlan, InputCode, Schedule
+from coding.plan import as_plan
+from neurons import Negative, Neuron
+from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
+from snnconv.search.objective import ClassJudge, Judge
+from snnconv.search.searching import search
+from snnconv.spiking.logs import Cost
+
+
+def convert(
+    model: nn.Module | ExportedProgram,
+    calibration: Any,
+    *,
+    coding: str | Code | Mapping[str, str | Code] | CodingPlan = "few-spike",
+    input: str | Code | InputCode | None = None,
+    schedule: Schedule | None = None,
+    normalization: Literal["channel", "layer"] = "channel",
+    percentile: float | Literal["mse"] | None = None,
+    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
+    negative: Negative | None = None,
+    bias_correction: bool = True,
+    max_loss: float = 0.5,
+    minimize: Cost = "energy",
+    judge: Judge | None = None,
+    constants: Mapping[str, Tensor] | None = None,
+    progress: ProgressCallback | None = None,
+) -> SpikingNetwork:
+    """Convert a trained network into a spiking network that computes the same function with spikes.
+
+    Args:
+        model: The network, which is left exactly as it is, or an exported program.
+        calibration: Sample input: a tensor, a (inputs, targets) tuple, or an iterable of batches. Every fifth sample is
+            held out for ``verify``.
+        coding: A code's name, a code such as ``coding.FewSpike(6, spikes=2)``, a mapping of patterns of population
+            names to codes ("*" is the rest), or a plan. "auto" searches for the codes with the least ``minimize`` that
+            are expected to lose at most ``max_loss`` points; the network's ``search_log`` says what was tried.
+        input: "real" (constant current), "poisson", or a code of spikes.
+        schedule: ``coding.Pipeline()`` or ``coding.Concurrent(steps)`` where a code has a meaning under both.
+        normalization: One scale per "channel", or one per "layer".
+        percentile: Percentile of the activations that scales are (100 is the maximum), or "mse" for the least squared
+            error; by default "mse" in a pipeline and 99.9 otherwise.
+        neuron: "integrate-fire"; "corrective", which takes back spikes fired too early in rate code; a function that
+            makes a neuron from the code, such as ``functools.partial(neurons.IntegrateFire, reset="zero")``; or a
+            neuron of your own, for instance ``neurons.SnntorchNeuron(...)``.
+        negative: How populations with negative values fire below zero: a fraction of a spike as soon as there is one
+            ("graded", the default of a stream), or with imbalanced thresholds ("imbalanced", Spiking-YOLO, the default
+            of a pipeline).
+        bias_correction: Take back the mean error of every channel's current in a pipeline.
+        max_loss: Points of the judge's measure that a search may lose.
+        minimize: What a search makes small: "energy", "spikes" or "latency".
+        judge: What an error of the output costs; without one the output must be class scores.
+        constants: Arguments of forward that become part of the synapses, by name, such as the adjacency (dense or
+            sparse) of a graph network: ``constants={"adj": adj}``. The spiking network takes the remaining inputs.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+
+    Returns:
+        The spiking network, on the device and in the precision of the model.
+
+    Raises:
+        UnsupportedModelError: The model has operations that cannot be converted; all of them are listed.
+        ModelError: Its weights, device or precision cannot be used.
+        InputError: The calibration samples do not fit.
+        ConfigurationError: An option is out of range, or options have no meaning together.
+    """
+    options = Options(percentile, neuron, bias_correction, normalization, negative)
+    plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
+    calibrated = Calibrator(model, calibration, constants, progress).calibrated(plan, options, progress)
+    if coding == "auto":
+        return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge(), progress)
+    return assemble(calibrated, plan, options, progress)

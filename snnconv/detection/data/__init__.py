@@ -1,0 +1,1 @@
+"""Pictures, labelled boxes, and the layouts of data sets they come in."""

@@ -1,0 +1,1 @@
+"""A model as data: nodes, operators, and what follows from structure alone."""

@@ -1,0 +1,65 @@
+"""What follows from the structure of a graph alone: its signals, and what every node is to the spiking network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from snnconv.graph.graph import Graph
+from snnconv.graph.operators import OPERATORS, Classification, Role
+from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.graph.operators.roles import classify
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Answers about one graph, every collection in order of execution; nothing here may be changed.
+
+    ``signals`` name what depends on the value of an input. ``classifications`` say what every node is, given which of
+    its arguments carry signals. ``populations`` and ``gates`` are the activations and the maxima over signals, with
+    their operators; together they are the ``stations``, at which one affine region ends and the next begins.
+    ``readout`` names what runs on decoded values: operations that are not affine behind the last station, and all that
+    uses their results. ``consumers`` are the nodes that use the result of a node, input or constant ("output" stands
+    for the output).
+    """
+
+    signals: frozenset[str]
+    classifications: Mapping[str, Classification]
+    populations: Mapping[str, ActivationOperator]
+    gates: Mapping[str, MaximumOperator]
+    readout: frozenset[str]
+    consumers: Mapping[str, tuple[str, ...]]
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """Populations and gates in order of execution."""
+        return tuple(name for name in self.classifications if name in self.populations or name in self.gates)
+
+    def role(self, node: str) -> Role:
+        """What ``node`` is to the spiking network."""
+        return self.classifications[node].role
+
+
+def analysis_of(graph: Graph) -> Analysis:
+    """The answers about ``graph``, found once: the graph keeps them, and a rewritten one is another graph."""
+    return graph.derived(_analyse)
+
+
+def _analyse(graph: Graph) -> Analysis:
+    signals = frozenset(graph.signals())
+    classifications: dict[str, Classification] = {}
+    populations: dict[str, ActivationOperator] = {}
+    gates: dict[str, MaximumOperator] = {}
+    readout: set[str] = set()
+    for node in graph.nodes.values():
+        classifications[node.name] = found = classify(node, signals)
+        operator = OPERATORS.get(node.op)
+        if found.role is Role.READOUT or not readout.isdisjoint(node.refs()):
+            readout.add(node.name)
+        if found.role is Role.ACTIVATION and isinstance(operator, ActivationOperator):
+            populations[node.name] = operator
+        elif found.role is Role.POOL and isinstance(operator, MaximumOperator):
+            gates[node.name] = operator
+    consumers = {name: tuple(users) for name, users in graph.consumers().items()}
+    return Analysis(signals, classifications, populations, gates, frozenset(readout), consumers)

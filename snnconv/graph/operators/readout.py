@@ -1,0 +1,70 @@
+"""Functions that run on the decoded output: exact behind the last population, not converted before one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+
+from snnconv.graph.graph import Node
+from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
+
+_REMEDY = "replace it by relu, leaky_relu, relu6 or hardtanh and fine-tune, or move it behind the last activation"
+
+
+@register
+class Readout(Operator):
+    """A smooth or discrete function of the output."""
+
+    names = (
+        "softmax",
+        "log_softmax",
+        "sigmoid",
+        "tanh",
+        "exp",
+        "log",
+        "sqrt",
+        "square",
+        "pow",
+        "abs",
+        "argmax",
+        "gelu",
+        "silu",
+        "elu",
+        "softplus",
+        "hardsigmoid",
+        "hardswish",
+        "mish",
+    )
+    _functions: ClassVar[dict[str, Callable[..., Any]]] = {
+        "softmax": lambda self, dim, dtype: torch.softmax(self, dim),
+        "log_softmax": lambda self, dim, dtype: torch.log_softmax(self, dim),
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "exp": torch.exp,
+        "log": torch.log,
+        "sqrt": torch.sqrt,
+        "square": torch.square,
+        "pow": torch.pow,
+        "abs": torch.abs,
+        "argmax": torch.argmax,
+        "gelu": lambda self, approximate: torch.nn.functional.gelu(self, approximate=approximate),
+        "silu": torch.nn.functional.silu,
+        "elu": torch.ops.aten.elu,
+        "softplus": torch.nn.functional.softplus,
+        "hardsigmoid": torch.nn.functional.hardsigmoid,
+        "hardswish": torch.nn.functional.hardswish,
+        "mish": torch.nn.functional.mish,
+    }
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        if node.arguments.get("dtype") is not None:
+            return Classification(Role.REFUSED, "it changes the precision", "leave dtype at its default")
+        return Classification(Role.READOUT, f"{self.op} is not piecewise linear", _REMEDY)
+
+    def evaluate(self, arguments: Arguments) -> Any:
+        return self._functions[self.op](*arguments.values())
+
+    def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
+        return None

@@ -1,0 +1,109 @@
+"""What a run costs: time steps, spikes, synaptic operations and energy of one sample, whatever is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from itertools import accumulate
+from typing import Any
+
+from snnconv.metrics.energy_models import Activity, Energy, energy
+from snnconv.metrics.totals import Totals
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Costs of a spiking network on a data set: means for one sample.
+
+    ``steps`` is the latency of a pipeline, else the time steps simulated; samples may stop earlier (``mean_steps``).
+    ``spikes_by_step[t]`` are the spikes of a sample up to step ``t``, ``None`` for a pipeline. ``spikes`` and
+    ``synops_by_source`` go by population. ``totals`` are the sums behind all figures.
+    """
+
+    samples: int
+    steps: int
+    mean_steps: float
+    neurons: int
+    spikes_per_neuron: float
+    spikes_by_step: list[float] | None
+    spikes: dict[str, float]
+    input_spikes: float
+    synops: float
+    synops_by_source: dict[str, float]
+    synops_by_layer: float
+    synops_are_bound: bool
+    activity: Activity
+    energy: Energy
+    totals: Totals = field(repr=False)
+
+    def cost_text(self, beside: str = "original") -> list[str]:
+        """Lines on synaptic operations and energy, ``beside`` that of the same network with activations."""
+        bound = " (upper bound)" if self.synops_are_bound else ""
+        e = self.energy
+        lines = [
+            f"synaptic operations per sample: {self.synops:.4g}{bound}, "
+            f"counted layer by layer {self.synops_by_layer:.4g}; "
+            f"MACs of the analog input {self.activity.input_macs:.4g}",
+            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, {beside} {e.e2_reference:.3g} J",
+            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, {beside} {e.e3_reference:.3g} J",
+        ]
+        if e.e1 is not None:
+            chips = ", ".join(f"{chip} {value:.3f}" for chip, value in e.e1.items())
+            lines.append(f"energy E1 (rate coding is 1): {chips}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as plain data, ready for JSON."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        return {**plain, "activity": vars(self.activity), "energy": self.energy.to_dict()}
+
+
+def measures(totals: Totals) -> dict[str, Any]:
+    """The fields of ``Measures`` for what was counted."""
+    samples, activity = totals.samples, _activity(totals)
+    by_step = None
+    if totals.spikes_by_step is not None:
+        by_step = [count / samples for count in accumulate(totals.spikes_by_step)]
+    return {
+        "samples": samples,
+        "steps": totals.steps,
+        "mean_steps": totals.steps_taken / samples,
+        "neurons": activity.neurons,
+        "spikes_per_neuron": activity.spikes / activity.neurons,
+        "spikes_by_step": by_step,
+        "spikes": _means(totals.spikes, samples),
+        "input_spikes": totals.input_spikes / samples,
+        "synops": activity.synops,
+        "synops_by_source": _means(totals.synops, samples),
+        "synops_by_layer": totals.synops_by_layer / samples,
+        "synops_are_bound": totals.synops_are_bound,
+        "activity": activity,
+        "energy": energy(activity, totals.rate_reference),
+        "totals": totals,
+    }
+
+
+def _activity(totals: Totals) -> Activity:
+    latency, updates = totals.steps_taken / totals.samples, _means(totals.updates, totals.samples)
+    # A stream presents an analog input at every step, a pipeline once.
+    presentations = 1.0 if totals.spikes_by_step is None else latency
+    words, additions, multiplications = (
+        sum(updates[name] * cost[part] for name, cost in totals.update_costs.items()) for part in range(3)
+    )
+    return Activity(
+        spikes=sum(_means(totals.spikes, totals.samples).values()),
+        latency=latency,
+        synops=sum(_means(totals.synops, totals.samples).values()),
+        input_macs=totals.input_macs_per_presentation * presentations,
+        updates=sum(updates.values()),
+        update_words=words,
+        update_additions=additions,
+        update_multiplications=multiplications,
+        neurons=sum(totals.neurons.values()),
+        reference_macs=totals.reference_macs,
+        reference_active_macs=totals.reference_active_macs,
+    )
+
+
+def _means(sums: Mapping[str, float], samples: int) -> dict[str, float]:
+    return {name: total / samples for name, total in sums.items()}

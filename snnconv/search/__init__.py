@@ -1,0 +1,1 @@
+"""The cheapest codes within a loss budget."""

@@ -1,0 +1,177 @@
+"""Budget search: the codes, population by population, that cost least and are expected to keep the accuracy."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import get_args
+
+import torch
+
+from coding import CodingPlan
+from coding.candidates import CANDIDATES
+from snnconv.calibration.assembly import Calibrated, Options, network_of, population
+from snnconv.calibration.scales import fitted_code
+from snnconv.calibration.silence import warn_of_silence
+from snnconv.errors import ConfigurationError
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.metrics.costs import Measures, measures
+from snnconv.metrics.totals import totals_of
+from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, tell, told
+from snnconv.search.objective import Judge
+from snnconv.search.sensitivity import sensitivities
+from snnconv.simulators import simulator_for
+from snnconv.simulators.recorders import SpikeCounter
+from snnconv.spiking.logs import Cost, SearchLog, Trial
+from snnconv.spiking.population import Population
+from snnconv.text import code_text
+
+#: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
+#: a percentage point, and of many networks that are tried some keep the bound by luck.
+FEW_DECISIONS = 100
+
+_BISECTIONS = 12
+
+_logger = logging.getLogger(__name__)
+
+
+def search(
+    calibrated: Calibrated,
+    options: Options,
+    plan: CodingPlan,
+    max_loss: float,
+    minimize: Cost,
+    judge: Judge,
+    progress: ProgressCallback | None = None,
+) -> SpikingNetwork:
+    """The cheapest network expected to lose at most ``max_loss`` points; its ``search_log`` says what was tried.
+
+    What a code in one population does to the output is measured with all others exact; such errors nearly add up as
+    squares. For a price of error, every population then takes the code with the least cost and priced error; bisection
+    finds the price at which the assembled network, measured on samples held out, just keeps the bound; where these are
+    few a warning is logged. Raises
+    ``ConfigurationError`` for a network without class scores, and where no candidate keeps the bound.
+    """
+    if minimize not in get_args(Cost):
+        raise ConfigurationError(f"minimize must be one of {', '.join(get_args(Cost))}, got {minimize!r}")
+    if not 0.0 < max_loss < 100.0:
+        raise ConfigurationError(f"max_loss is in percentage points and must lie in (0, 100), got {max_loss!r}")
+    if not calibrated.samples.held_out:
+        raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
+    return _Search(calibrated, options, plan, max_loss, minimize, judge, progress).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        calibrated: Calibrated,
+        options: Options,
+        plan: CodingPlan,
+        max_loss: float,
+        minimize: Cost,
+        judge: Judge,
+        progress: ProgressCallback | None,
+    ) -> None:
+        self.calibrated, self.options, self.minimize, self.max_loss = calibrated, options, minimize, max_loss
+        self.plan, self.judge, self.progress = plan, judge, progress
+        self.scaling = options.scaling(windowed=True)
+        self.nodes = list(calibrated.activations)
+        self.trials: list[Trial] = []
+        self.tried: list[list[int]] = []
+        nodes = told(progress, "fitting codes", self.nodes, len(self.nodes))
+        self.choices: list[list[Population]] = [self._population_choices(node) for node in nodes]
+        with torch.no_grad():
+            self.exact = [evaluate_graph(calibrated.graph, chunk)[0] for chunk in calibrated.samples.held_out]
+
+    def _population_choices(self, node: str) -> list[Population]:
+        observed = self.calibrated.observed[node]
+        codes = [fitted_code(code, observed, self.scaling) for code in CANDIDATES]
+        return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in codes]
+
+    def run(self) -> SpikingNetwork:
+        self._warn_of_few_decisions()
+        self._tell()
+        for number, code in enumerate(CANDIDATES):
+            self._try([number] * len(self.nodes), code_text(code))
+        found = sensitivities(
+            self.calibrated,
+            self._network(self.tried[0]),
+            dict(zip(self.nodes, self.choices, strict=True)),
+            self.judge,
+            self.progress,
+        )
+        errors, costs = (
+            torch.tensor([[getattr(each, kind) for each in row] for row in found], dtype=torch.float64)
+            for kind in ("error", self.minimize)
+        )
+        errors, costs = (each / each.mean().clamp(min=1e-300) for each in (errors, costs))
+        low, high = 1e-6, 1e6  # prices of squared error against cost, in units that make both means 1
+        for _ in range(_BISECTIONS):
+            price = (low * high) ** 0.5
+            chosen = (costs + price * errors).argmin(1).tolist()
+            trial = self._try(chosen, f"mixed, price of error {price:.3g}")
+            low, high = (low, price) if trial.loss <= self.max_loss else (price, high)
+        kept = [number for number, trial in enumerate(self.trials) if trial.loss <= self.max_loss]
+        if not kept:
+            best = min(self.trials, key=lambda trial: trial.loss)
+            raise ConfigurationError(
+                f"no codes that were tried are expected to lose at most {self.max_loss:g} percentage points; the best "
+                f"({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
+            )
+        best_number = min(kept, key=lambda number: self.trials[number].cost(self.minimize))
+        network = self._network(self.tried[best_number])  # assembled again: all at once would fill the memory
+        network.search_log = SearchLog(tuple(self.trials), best_number)
+        for node, chosen in network.populations.items():
+            warn_of_silence(chosen.name, self.calibrated.observed[node], self.scaling, chosen.code)
+        return network
+
+    def _warn_of_few_decisions(self) -> None:
+        """Log a warning where the loss is measured on so few decisions that what is chosen may not hold elsewhere."""
+        decisions = self.judge.decisions(self.exact)
+        if not 0 < decisions < FEW_DECISIONS:  # without any the judge knows no loss, and says so
+            return
+        held_out, free = self.calibrated.samples.held_out, self.calibrated.graph.batch_axis is not None
+        samples = sum(chunk[0].shape[0] if free else 1 for chunk in held_out)
+        _logger.warning(
+            "the search measures on %d held-out samples with %d decisions or objects of the original: one of them is "
+            "%.3g percentage points and the bound is %g, so the codes that it finds may lose more elsewhere; give at "
+            "least %d times as many calibration samples, and evaluate the network on other data",
+            samples,
+            decisions,
+            100.0 / decisions,
+            self.max_loss,
+            math.ceil(FEW_DECISIONS / decisions),
+        )
+
+    def _network(self, chosen: list[int]) -> SpikingNetwork:
+        populations = {
+            node: choices[number] for node, choices, number in zip(self.nodes, self.choices, chosen, strict=True)
+        }
+        names = self.calibrated.names
+        plan = CodingPlan(
+            self.plan.hidden,
+            self.plan.input,
+            {names[node]: CANDIDATES[number] for node, number in zip(self.nodes, chosen, strict=True)},
+            self.plan.schedule,
+        )
+        return network_of(self.calibrated, plan, populations, self.options)
+
+    def _try(self, chosen: list[int], label: str) -> Trial:
+        network = self._network(chosen)
+        counter, found = SpikeCounter(network), []
+        for chunk in self.calibrated.samples.held_out:
+            output, _ = simulator_for(network).run(chunk, [counter])
+            found.append(output)
+        assert network.timing is not None
+        latency = network.timing.latency
+        measured = Measures(**measures(totals_of(network, counter, latency, latency * counter.samples)))
+        loss = self.judge.expected_loss(self.exact, found)
+        trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
+        self.trials.append(trial)
+        self.tried.append(chosen)
+        self._tell()
+        return trial
+
+    def _tell(self) -> None:
+        tell(self.progress, "trying codes", len(self.trials), len(CANDIDATES) + _BISECTIONS)

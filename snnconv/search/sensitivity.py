@@ -1,0 +1,94 @@
+"""Sensitivities: what a code in one population does to the output, and what it costs there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.calibration.assembly import Calibrated
+from snnconv.graph.graph import refs_in
+from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
+from snnconv.metrics.energy_models import SYNOP, update_energy
+from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
+from snnconv.search.objective import Judge
+from snnconv.spiking.population import Population
+from snnconv.spiking.settling import settle
+
+#: Activations of the original network that are held at once.
+_MOST_ACTIVATIONS = 2**25
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One population in a code of its own, all others exact: mean squared deviation, and costs of one sample."""
+
+    error: float
+    energy: float
+    spikes: float
+    latency: float
+
+
+def sensitivities(
+    calibrated: Calibrated,
+    network: SpikingNetwork,
+    choices: Mapping[str, Sequence[Population]],
+    judge: Judge,
+    progress: ProgressCallback | None = None,
+) -> list[list[Sensitivity]]:
+    """The sensitivity of every population to each of its ``choices``; ``network`` is any network of the same graph.
+
+    For every choice only what lies behind the population is computed again.
+    """
+    graph, inputs = calibrated.graph, calibrated.samples.fitted[0]
+    samples = 1
+    if graph.batch_axis is not None:
+        activations = sum(population.neurons for population in network.populations.values())
+        samples = min(inputs[0].shape[0], max(1, _MOST_ACTIVATIONS // activations))
+        inputs = tuple(tensor[:samples] for tensor in inputs)
+    with torch.no_grad():
+        exact, values = evaluate_graph(graph, inputs, keep=graph.nodes)
+        found = []
+        for node, populations in told(progress, "measuring sensitivities", choices.items(), len(choices)):
+            changed = graph.behind([node])
+            behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
+            targets = [target for target, sources in network.parts.sources.items() if node in sources]
+            listeners = sum(network.populations[target].neurons for target in targets)
+            fan_out = float(network.synapses.fan_out[node].mean())
+            row = []
+            for choice in populations:
+                spent = _Spent()
+                environment: Environment = dict(values)
+                behind.run(environment, {node: _alone(choice, spent)})
+                deviation = judge.deviation(exact, resolve(graph.output, environment))
+                spikes, updates = spent.spikes / samples, spent.updates / samples
+                updates += listeners * choice.code.steps
+                energy = spikes * fan_out * SYNOP + updates * update_energy(*choice.neuron.update_cost)
+                error = float(deviation.double().square().mean())
+                row.append(Sensitivity(error, energy, spikes, float(choice.code.steps)))
+            found.append(row)
+    return found
+
+
+@dataclass
+class _Spent:
+    spikes: float = 0.0
+    updates: float = 0.0
+
+
+def _alone(choice: Population, spent: _Spent) -> Handler:
+    """The closed form of one population, which adds what it spends to ``spent``."""
+
+    def fire(arguments: Mapping[str, Any]) -> Tensor:
+        windows = settle(choice, arguments["self"], counted=True)
+        found = windows.found
+        assert found.spikes is not None and found.updates is not None
+        spent.spikes += float(found.spikes.sum(dtype=torch.float64))
+        spent.updates += float(found.updates.sum(dtype=torch.float64))
+        return windows.decoded
+
+    return fire

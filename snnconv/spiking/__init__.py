@@ -1,0 +1,1 @@
+"""A spiking network as data: populations, synapses, and what runs when."""

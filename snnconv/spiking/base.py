@@ -1,0 +1,271 @@
+"""NetworkBase: populations, the affine regions between them, a schedule and a readout, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from coding import Code, CodingPlan, Pipeline, Timing
+from coding.plan import check_codes, period_of
+from neurons import ScoringNeuron, WindowNeuron
+from snnconv.data.batches import Inputs, as_inputs, check_like
+from snnconv.errors import ConfigurationError
+from snnconv.graph.graph import Graph, Ref
+from snnconv.graph.interpreter import evaluate_graph, laid_out
+from snnconv.spiking.decisions import decisions, spike_decisions
+from snnconv.spiking.execution_plan import Parts
+from snnconv.spiking.input_range import InputRange
+from snnconv.spiking.logs import SearchLog, TuningLog
+from snnconv.spiking.max_pooling import check_gates
+from snnconv.spiking.population import Population, check_neurons_wait
+from snnconv.spiking.synapses import Synapses, count_synapses
+
+N = TypeVar("N", bound="NetworkBase")
+
+
+class NetworkBase(nn.Module):
+    """A network of spiking populations as data: graph, populations, plan and timing, and what follows from them.
+
+    Weights are those of the original (batch norms folded where safe); scales belong to the populations. Nothing here
+    runs time: see ``SpikingNetwork``.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        populations: Mapping[str, Population],
+        plan: CodingPlan,
+        input_shapes: Sequence[tuple[int, ...]],
+        input_ranges: Sequence[InputRange],
+        densities: Mapping[str, float],
+        held_out: Sequence[Inputs] = (),
+        tuned: bool = False,
+    ) -> None:
+        super().__init__()
+        self.graph = replace(graph, constants={})
+        self.plan = plan
+        self.input_shapes = tuple(tuple(shape) for shape in input_shapes)
+        #: What a search for codes tried, if one was made; never saved.
+        self.search_log: SearchLog | None = None
+        #: Whether the weights were tuned: ``reference`` is no longer the network that was converted.
+        self.tuned = tuned
+        #: What tuning came to, if the network was tuned; never saved.
+        self.tuning_log: TuningLog | None = None
+        #: Share of non-zero values of every source of events (inputs, populations, gates) on calibration data.
+        self.densities = dict(densities)
+        #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.
+        self.held_out = tuple(held_out)
+        self._constants = _Tensors(graph.constants)
+        self._scales = _Tensors({name: population.scale for name, population in populations.items()})
+        self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
+        self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
+        self._populations = dict(populations)
+        self.parts = Parts(graph, set(populations), constant_input=not plan.input.spiking)
+        codes = [population.code for population in populations.values()]
+        check_codes(codes, plan.input, plan.schedule)
+        #: Steps over which concurrent populations present a value once, and the windows of a pipeline.
+        self.period = 1 if isinstance(plan.schedule, Pipeline) else period_of(codes, plan.input)
+        self.timing = self._timing(plan.schedule) if isinstance(plan.schedule, Pipeline) else None
+        if self.timing is not None:
+            check_neurons_wait(populations.values())
+            spiking = zip(graph.inputs, input_ranges, strict=True) if plan.input.spiking else ()
+            check_gates(graph, self.parts, populations, dict(spiking))
+        self.requires_grad_(False)
+        self.eval()
+
+    def with_(
+        self: N,
+        *,
+        graph: Graph | None = None,
+        constants: Mapping[str, Tensor] | None = None,
+        populations: Mapping[str, Population] | None = None,
+        plan: CodingPlan | None = None,
+        input_shapes: Sequence[tuple[int, ...]] | None = None,
+        input_ranges: Sequence[InputRange] | None = None,
+        densities: Mapping[str, float] | None = None,
+        held_out: Sequence[Inputs] | None = None,
+        tuned: bool | None = None,
+    ) -> N:
+        """A copy with tensors of its own and what is given replaced; everything else stays, flags and logs included.
+
+        The arguments are those of the constructor; ``constants`` are the weights and biases of ``graph``. Held-out
+        samples are shared. Raises ``ConfigurationError`` for codes and neurons that do not fit the schedule.
+        """
+        graph = self.complete_graph() if graph is None else graph
+        constants = graph.constants if constants is None else constants
+        populations = self.populations if populations is None else populations
+        input_ranges = self.input_ranges if input_ranges is None else input_ranges
+        copied = type(self)(
+            replace(graph, constants={name: _copy(tensor) for name, tensor in constants.items()}),
+            {
+                node: replace(population, scale=_copy(population.scale), shift=_copy(population.shift))
+                for node, population in populations.items()
+            },
+            self.plan if plan is None else plan,
+            self.input_shapes if input_shapes is None else input_shapes,
+            [InputRange(_copy(seen.low), _copy(seen.high)) for seen in input_ranges],
+            self.densities if densities is None else densities,
+            self.held_out if held_out is None else held_out,
+            self.tuned if tuned is None else tuned,
+        )
+        copied.search_log, copied.tuning_log = self.search_log, self.tuning_log
+        return copied
+
+    def _timing(self, schedule: Pipeline) -> Timing:
+        code = self.plan.input.code
+        lengths = {} if code is None else dict.fromkeys(self.graph.inputs, code.steps)
+        lengths |= {node: population.code.steps for node, population in self._populations.items()}
+        return schedule.timing(self.parts.sources, lengths, self.parts.output_sources)
+
+    def presentations(self, steps: int) -> int:
+        """How often a concurrent network has begun to present its input after ``steps`` time steps."""
+        return -(-steps // self.period)
+
+    def decoded(self, node: str, payloads: Tensor, steps: int) -> Tensor:
+        """The normalised value of a population whose payloads summed to ``payloads`` over ``steps`` time steps."""
+        if self.timing is None:
+            return payloads / self.presentations(steps)
+        code = self._populations[node].code
+        return payloads * (code.period / code.steps)
+
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        """Weights and biases by name."""
+        return self._constants.by_name()
+
+    @property
+    def populations(self) -> dict[str, Population]:
+        """Populations by node, in order of execution, with their tensors where the network is."""
+        scales, shifts = self._scales.by_name(), self._shifts.by_name()
+        return {
+            node: replace(population, scale=scales[node], shift=shifts[node])
+            for node, population in self._populations.items()
+        }
+
+    @property
+    def input_ranges(self) -> list[InputRange]:
+        """Smallest and largest value of every input on calibration data: what a spiking input maps to 0 and 1."""
+        ranges = self._ranges.by_name()
+        return [InputRange(ranges[f"{i}.0"], ranges[f"{i}.1"]) for i in range(len(self.input_shapes))]
+
+    @property
+    def batch_axis(self) -> int | None:
+        """0, or ``None`` for a network that takes one sample a call."""
+        return self.graph.batch_axis
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor on the network's device and in its precision."""
+        return next(iter(self._scales.by_name().values()))
+
+    @property
+    def has_closed_form(self) -> bool:
+        """Whether every window is a function of its summed input that its neurons can tell at once."""
+        return (
+            self.timing is not None
+            and self.timing.closed
+            and all(
+                isinstance(population.neuron, WindowNeuron) and population.neuron.closed_form
+                for population in self._populations.values()
+            )
+        )
+
+    @property
+    def in_whole_numbers(self) -> bool:
+        """Whether it is the twin of a network in whole numbers, which rounds its input."""
+        return any(node.op == "whole_input" for node in self.graph.nodes.values())
+
+    @property
+    def learned(self) -> bool:
+        """Whether it learned through its own spikes: its output neurons decide, and there is no original network."""
+        output = self.graph.output
+        population = self._populations.get(output.name) if isinstance(output, Ref) else None
+        return population is not None and isinstance(population.neuron, ScoringNeuron)
+
+    def decide(self, output: Any) -> Tensor:
+        """The class that each sample (or position) of a decoded ``output`` is assigned to: the largest score.
+
+        In a network that learned through its own spikes -1 for a sample in which no output neuron fired. Raises
+        ``InputError`` for an output without class scores along axis 1.
+        """
+        return spike_decisions(output) if self.learned else decisions(output)
+
+    def node_of(self, name: str) -> str:
+        """Node of the population that reports call ``name``; raises ``ConfigurationError`` with the names there are."""
+        for node, population in self._populations.items():
+            if name in (population.name, node):
+                return node
+        known = ", ".join(population.name for population in self._populations.values())
+        raise ConfigurationError(f"there is no population {name!r}; populations: {known}")
+
+    def name_of(self, node: str) -> str:
+        """What reports call ``node``: a population by its name, everything else by that of its node."""
+        return self._populations[node].name if node in self._populations else node
+
+    def recode(self, node: str, code: Code) -> None:
+        """Give the population at ``node`` another ``code`` of as many steps."""
+        population = self._populations[node]
+        assert code.steps == population.code.steps and code.period == population.code.period
+        if code != population.code:
+            neuron = replace(population.neuron, code=code)  # type: ignore[type-var]
+            self._populations[node] = replace(population, code=code, neuron=neuron)
+
+    def check(self, inputs: Any, what: str = "input") -> Inputs:
+        """``inputs`` as a tuple of tensors; raises ``InputError`` unless they fit the network."""
+        tensors = as_inputs(inputs, what)
+        check_like(tensors, self.input_shapes, self.like.dtype, self.like.device, what)
+        return tensors
+
+    @cached_property
+    def synapses(self) -> Synapses:
+        """Fan-out of every source of events, and the original network's multiply-accumulates; counted once."""
+        constants = {name: tensor.cpu() for name, tensor in self.constants.items()}
+        shapes = {
+            name: tuple(1 if size == -1 else size for size in self.plan.input.step_shape(shape))
+            for name, shape in zip(self.graph.inputs, self.input_shapes, strict=True)
+        }
+        return count_synapses(replace(self.graph, constants=constants), self._populations, shapes)
+
+    def complete_graph(self) -> Graph:
+        """The graph with its weights where the network is."""
+        return replace(self.graph, constants=self.constants)
+
+    def reference(self, *inputs: Tensor) -> Any:
+        """Output of the original network: the same graph with its activations instead of neurons.
+
+        Raises ``ConfigurationError`` for a network that learned through its own spikes.
+        """
+        self.check_original("its reference output")
+        with torch.no_grad():
+            output, _ = evaluate_graph(self.complete_graph(), self.check(inputs))
+        return output
+
+    def check_original(self, purpose: str) -> None:
+        """Raise ``ConfigurationError`` where there is no original network that ``purpose`` needs."""
+        if self.learned:
+            raise ConfigurationError(
+                f"{purpose}: the network learned through its own spikes, so there is no original network to compare it "
+                "with; evaluate measures it against targets"
+            )
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
+
+
+class _Tensors(nn.Module):
+    """Tensors by any name (module buffers cannot hold dots), moved with the network."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self._names = tuple(tensors)
+        for position, tensor in enumerate(tensors.values()):
+            self.register_buffer(str(position), laid_out(tensor))
+
+    def by_name(self) -> dict[str, Tensor]:
+        return {name: getattr(self, str(position)) for position, name in enumerate(self._names)}

@@ -1,0 +1,157 @@
+"""The nodes of a network by when they run, and who feeds whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph, Node, refs_in
+from snnconv.graph.interpreter import Program, resolve
+from snnconv.graph.operators import Role
+from snnconv.graph.operators.pooling import MaximumOperator
+
+
+@dataclass(frozen=True)
+class LiveStep:
+    """What runs in a time step in which only some sources may fire; everything else is silent by schedule.
+
+    ``listening`` names the populations that currents reach, ``frontier`` the decoded results that change, and
+    ``silent`` the signals that take part and are zero.
+    """
+
+    program: Program
+    listening: frozenset[str]
+    frontier: tuple[str, ...]
+    silent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a ``gate`` is reached by what it chooses from: through ``nodes``, selections all, from the ``candidates``.
+
+    Candidates are populations, other gates, spiking inputs, and what an analog input or a constant delivers.
+    """
+
+    gate: Node
+    nodes: tuple[Node, ...]
+    candidates: frozenset[str]
+    #: The nodes with the constants that they add, and without.
+    whole: Program
+    homogeneous: Program
+
+    @property
+    def arriving(self) -> str:
+        """Name of what arrives at the gate."""
+        return str(self.gate.arguments["self"].name)
+
+
+class Parts:
+    """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
+
+    ``gates`` are the max-pooling nodes over spikes. ``frontier`` names the results that are decoded: what the output
+    and the readout operators use. Results that no spike reaches are computed once, so a constant input costs the first
+    affine region once; ``analog`` names those that depend on it. ``sources`` says which spiking inputs and populations
+    feed a population, ``output_sources`` which feed the output.
+    """
+
+    def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
+        analysis = analysis_of(graph)
+        self._signals = signals = analysis.signals
+        self._populations = populations
+        self._live: dict[frozenset[str], LiveStep] = {}
+        timed: set[str] = set() if constant_input else set(graph.inputs)
+        lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
+        self.gates: dict[str, MaximumOperator] = {}
+        for node in graph.nodes.values():
+            names = set(node.refs())
+            if node.name in analysis.readout:
+                lists["readout"].append(node)
+            elif node.name in populations or (names & timed and node.name in signals):
+                timed.add(node.name)
+                lists["step"].append(node)
+                if node.name in analysis.gates:
+                    self.gates[node.name] = analysis.gates[node.name]
+            else:
+                lists["setup"].append(node)
+        used = [name for node in lists["readout"] for name in node.refs() if name not in analysis.readout]
+        used += [name for name in refs_in(graph.output) if name not in analysis.readout]
+        computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
+        #: Populations whose current is a sum made for them alone, so that a neuron may reuse its storage.
+        sums = {node.name for node in lists["step"] if analysis.role(node.name) is Role.LINEAR}
+        currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
+        alone = {node for node, name in currents.items() if analysis.consumers[name] == (node,)}
+        self.own_currents = {node for node in alone if currents[node] in sums}
+        self.frontier = tuple(name for name in dict.fromkeys(used) if name in timed)
+        self._output = graph.output
+        shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)
+        self.setup = Program(lists["setup"], keep=shared & computed)
+        self.step = Program(lists["step"], keep=self.frontier)
+        self.homogeneous_step = Program(lists["step"], keep=self.frontier, signals=signals)
+        self.analog = {name for name in computed & signals if name not in timed}
+        self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
+        self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
+        self.routes = {gate: self._route(gate) for gate in self.gates}
+        #: What some gate chooses from.
+        self.pooled = {name for route in self.routes.values() for name in route.candidates}
+
+    def decode(self, environment: dict[str, Any]) -> Any:
+        """The network's output from an environment that holds the decoded frontier."""
+        values = dict(environment)
+        self.readout.run(values)
+        return resolve(self._output, values)
+
+    def _route(self, gate: str) -> Route:
+        nodes = {node.name: node for node in self.step.nodes}
+        pending, path, candidates = list(nodes[gate].refs()), set(), set()
+        while pending:
+            name = pending.pop()
+            if name in self._populations or name in self.gates or name not in nodes:
+                candidates.add(name)
+            elif name not in path:
+                path.add(name)
+                pending.extend(ref for ref in nodes[name].refs() if ref in self._signals)
+        ordered = tuple(node for node in self.step.nodes if node.name in path)
+        argument = [nodes[gate].arguments["self"].name]
+        whole, homogeneous = Program(ordered, argument), Program(ordered, argument, self._signals)
+        return Route(nodes[gate], ordered, frozenset(candidates), whole, homogeneous)
+
+    def _feeding(self, spiking_inputs: set[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        reached: dict[str, set[str]] = {name: {name} for name in spiking_inputs}
+        feeding: dict[str, tuple[str, ...]] = {}
+        for node in self.step.nodes:
+            found = set().union(*(reached.get(name, set()) for name in node.refs()))
+            if node.name in self._populations:
+                feeding[node.name] = tuple(sorted(found))
+                found = {node.name}
+            reached[node.name] = found
+        output = set().union(*(reached.get(name, set()) for name in self.frontier))
+        return feeding, tuple(sorted(output))
+
+    def live(self, active: Iterable[str]) -> LiveStep:
+        """The part of a step that spikes of the ``active`` sources reach, up to the next populations."""
+        key = frozenset(active)
+        if key not in self._live:
+            self._live[key] = self._live_step(key)
+        return self._live[key]
+
+    def _live_step(self, active: frozenset[str]) -> LiveStep:
+        live = {name for name in active if name not in self._populations}
+        nodes: list[Node] = []
+        listening: set[str] = set()
+        for node in self.step.nodes:
+            reached = any(name in live for name in node.refs())
+            if node.name in self._populations:
+                if reached:
+                    listening.add(node.name)
+                if node.name in active:
+                    live.add(node.name)
+            elif reached:
+                live.add(node.name)
+            if reached or node.name in active:
+                nodes.append(node)
+        frontier = tuple(name for name in self.frontier if name in live)
+        used = {name for node in nodes for name in node.refs()}
+        silent = tuple(sorted((used & self._signals) - live))
+        return LiveStep(Program(nodes, frontier, self._signals), frozenset(listening), frontier, silent)

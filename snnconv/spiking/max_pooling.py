@@ -1,0 +1,167 @@
+"""Max pooling in a pipeline: a gate compares trains, so all that meets in one of its groups must share one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from snnconv.errors import ConfigurationError
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import Environment, Program, resolve
+from snnconv.graph.operators import OPERATORS
+from snnconv.spiking.execution_plan import Parts, Route
+from snnconv.spiking.input_range import InputRange
+from snnconv.spiking.population import Population
+
+#: Kinds of candidates: constants never fire, an analog input is known before step 0, all others have trains.
+_CONSTANT, _ANALOG, _FIRST = 0, 1, 2
+
+
+class _Group(NamedTuple):
+    """The smallest and the largest kind of candidate in every group of a gate, constants aside."""
+
+    route: Route
+    lowest: Tensor
+    highest: Tensor
+
+
+def meeting_channels(graph: Graph, parts: Parts, axes: Mapping[str, int | None]) -> set[str]:
+    """Populations and spiking inputs (named with their channel axes) of which several channels meet in one group."""
+    kinds, owners = _Kinds(), dict[int, str]()
+    for name in _sources(parts, axes):
+        shape = _shape(graph, name)
+        axis = axes[name]
+        channels = 1 if axis is None else shape[axis]
+        view = [channels if place == axis else 1 for place in range(len(shape))]
+        owners |= dict.fromkeys(range(kinds.count, kinds.count + channels), name)
+        kinds.add(name, torch.arange(channels).view(view).expand(shape))
+    found = set()
+    for group in _groups(graph, parts, kinds):
+        mixed = (group.lowest != group.highest) & (group.highest >= _FIRST)
+        pairs = set(zip(group.lowest[mixed].tolist(), group.highest[mixed].tolist(), strict=True))
+        found |= {owners[high] for low, high in pairs if owners.get(low) == owners[high]}
+    return found
+
+
+def check_gates(
+    graph: Graph,
+    parts: Parts,
+    populations: Mapping[str, Population],
+    ranges: Mapping[str, InputRange],
+) -> None:
+    """Raise ``ConfigurationError`` where a gate would compare trains that do not stand for the same values.
+
+    ``ranges`` are those of the spiking inputs.
+    """
+    kinds, owners, offsets = _Kinds(), dict[int, str](), dict[str, Tensor]()
+    for name in _sources(parts, {**populations, **ranges}):
+        shape = _shape(graph, name)
+        if name in populations:
+            population = populations[name]
+            worth, called = population.broadcast_scale(len(shape)), population.name
+        else:
+            worth, called = ranges[name].span, f"input {name}"
+            offsets[name] = ranges[name].low.expand(shape).cpu().double()
+        found, inverse = torch.unique(worth, return_inverse=True)
+        owners |= dict.fromkeys(range(kinds.count, kinds.count + len(found)), called)
+        kinds.add(name, inverse.cpu().expand(shape))
+    for group in _groups(graph, parts, kinds):
+        spiking = group.highest >= _FIRST
+        mixed = (group.lowest != group.highest) & spiking
+        if bool(mixed.any()):
+            first, last = int(group.lowest[mixed][0]), int(group.highest[mixed][0])
+            names = " and ".join(dict.fromkeys([owners.get(first, "an analog input"), owners[last]]))
+            raise _refusal(group.route, f"spikes of {names}, which stand for different values")
+    for route, lowest, highest in _constants(graph, parts, kinds, offsets):
+        spiking = kinds.arrived[route.gate.name] >= _FIRST
+        if bool((lowest != highest)[spiking].any()):
+            raise _refusal(route, "spikes with constants")
+
+
+def _refusal(route: Route, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"max pooling {route.gate.name} ({route.gate.source}) would compare {what}; in a pipeline pool each of them by "
+        "itself, or use schedule=Concurrent(steps) with rate, phase or burst code"
+    )
+
+
+class _Kinds:
+    """Kinds of candidates by source, whole numbers; what is pooled has the kind of its group."""
+
+    def __init__(self) -> None:
+        self.count = _FIRST
+        self.arrived: dict[str, Tensor] = {}
+
+    def add(self, name: str, numbers: Tensor) -> None:
+        """Give ``name`` kinds of its own, one for each number (from 0) in ``numbers``."""
+        self.arrived[name] = (numbers + self.count).double()
+        self.count += int(numbers.max()) + 1
+
+
+def _sources(parts: Parts, spiking: Mapping[str, object]) -> Sequence[str]:
+    return [name for name in spiking if name in parts.pooled]
+
+
+def _shape(graph: Graph, name: str) -> tuple[int, ...]:
+    shape = graph.inputs[name] if name in graph.inputs else graph.nodes[name].shape
+    assert shape is not None
+    return (1, *shape[1:]) if graph.batch_axis == 0 else shape
+
+
+def _groups(graph: Graph, parts: Parts, kinds: _Kinds) -> Iterator[_Group]:
+    surroundings = _surroundings(graph, parts)
+    for gate, route in parts.routes.items():
+        arrived = kinds.arrived
+        for name in route.candidates - arrived.keys():
+            arrived[name] = torch.full_like(surroundings[name], _ANALOG)
+        mirrored = {
+            name: torch.where(kind == _CONSTANT, kind, kinds.count - kind)
+            for name, kind in arrived.items()
+            if name in route.candidates
+        }
+        highest = _pooled(route, route.homogeneous, surroundings | arrived)
+        lowest = kinds.count - _pooled(route, route.homogeneous, surroundings | mirrored)
+        arrived[gate] = highest
+        yield _Group(route, lowest, highest)
+
+
+def _constants(
+    graph: Graph, parts: Parts, kinds: _Kinds, offsets: dict[str, Tensor]
+) -> Iterator[tuple[Route, Tensor, Tensor]]:
+    """The smallest and the largest value in every group of each gate while nothing spikes."""
+    surroundings = _surroundings(graph, parts)
+    for gate, route in parts.routes.items():
+        for name in route.candidates - offsets.keys():
+            offsets[name] = torch.zeros_like(kinds.arrived[name])
+        highest = _pooled(route, route.whole, surroundings | offsets)
+        yield route, -_pooled(route, route.whole, surroundings | offsets, sign=-1), highest
+        offsets[gate] = highest
+
+
+def _pooled(route: Route, program: Program, environment: Environment, sign: int = 1) -> Tensor:
+    program.run(environment)
+    arguments = {key: resolve(value, environment) for key, value in route.gate.arguments.items()}
+    arguments["self"] = arguments["self"] * sign
+    pooled: Tensor = OPERATORS[route.gate.op].evaluate(arguments)
+    return pooled
+
+
+def _surroundings(graph: Graph, parts: Parts) -> Environment:
+    """What the routes to all gates refer to, for inputs that are zero; in double precision."""
+    wanted = {name for route in parts.routes.values() for node in route.nodes for name in node.refs()} | parts.pooled
+    nodes = []
+    for node in reversed(parts.setup.nodes):
+        if node.name in wanted:
+            nodes.append(node)
+            wanted.update(node.refs())
+    environment: Environment = {
+        name: tensor.cpu().double() if tensor.is_floating_point() else tensor.cpu()
+        for name, tensor in graph.constants.items()
+        if name in wanted
+    }
+    environment |= {name: torch.zeros(_shape(graph, name), dtype=torch.float64) for name in graph.inputs}
+    Program(nodes[::-1], keep=wanted).run(environment)
+    return environment

@@ -1,0 +1,79 @@
+"""A population: neurons that stand for one activation of the original network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coding import Code
+from neurons import Neuron, WindowNeuron
+from snnconv.errors import ConfigurationError
+from snnconv.graph.graph import Source
+from snnconv.graph.operators import ActivationFunction
+
+
+@dataclass(frozen=True)
+class Population:
+    """Activation, code, neuron and scale of the neurons that replace one activation.
+
+    ``name`` is what reports call it, ``node`` its node in the graph. ``scale`` is ``[channels]`` along
+    ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of
+    the same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one
+    sample, ``silent_channels`` are those that no calibration sample activated.
+    """
+
+    name: str
+    node: str
+    activation: ActivationFunction
+    code: Code
+    neuron: Neuron
+    scale: Tensor
+    shift: Tensor
+    channel_axis: int | None
+    shape: tuple[int, ...]
+    source: Source
+    inserted: bool = False
+    silent_channels: tuple[int, ...] = ()
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons for one sample."""
+        return int(torch.Size(self.shape).numel())
+
+    def coded_size(self, values: Tensor) -> Tensor:
+        """What the code sees of each of the activation's values."""
+        return self.activation.coded_size(values, getattr(self.neuron, "negative", "graded"))
+
+    def slope(self, potential: Tensor) -> Tensor:
+        """Slope of the activation at potentials in units of the scale."""
+        return self.activation.slope(potential * self.broadcast_scale(potential.dim()))
+
+    def broadcast(self, values: Tensor, dims: int) -> Tensor:
+        """``values``, one a channel, in a shape that broadcasts over a current with ``dims`` axes."""
+        if self.channel_axis is None:
+            return values.reshape(())
+        shape = [1] * dims
+        shape[self.channel_axis] = -1
+        return values.view(shape)
+
+    def broadcast_scale(self, dims: int) -> Tensor:
+        """The scale in a shape that broadcasts over a current with ``dims`` axes."""
+        return self.broadcast(self.scale, dims)
+
+    def window_scale(self, dims: int) -> Tensor:
+        """What a payload of 1 stands for in a window, broadcastable: rate code spreads its 1.0 over many payloads."""
+        return self.broadcast_scale(dims) * (self.code.period / self.code.steps)
+
+
+def check_neurons_wait(populations: Iterable[Population]) -> None:
+    """Raise ``ConfigurationError`` for a population whose neurons cannot fire in a window of their own."""
+    for population in populations:
+        if not isinstance(population.neuron, WindowNeuron):
+            raise ConfigurationError(
+                f"{population.name}: {type(population.neuron).__name__} neurons fire while they integrate, and cannot "
+                "wait for a window of their own in a pipeline; use neuron='integrate-fire', or "
+                "schedule=Concurrent(steps) with rate, phase or burst code"
+            )

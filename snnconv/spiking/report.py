@@ -1,0 +1,68 @@
+"""Reports on a network as text."""
+
+from __future__ import annotations
+
+from coding import CodingPlan
+from snnconv.spiking.base import NetworkBase
+from snnconv.text import code_text, table
+
+
+def summary(network: NetworkBase) -> str:
+    """What a network is, in half a line: how many populations and neurons, its schedule and its input."""
+    neurons = [population.neurons for population in network.populations.values()]
+    plan = network.plan
+    return f"{len(neurons)} populations, {sum(neurons)} neurons, {plan.schedule}, input {_input_name(plan)}"
+
+
+def network_report(network: NetworkBase) -> str:
+    """What became spiking: populations with their neurons, scales and fan-out, and what is approximate."""
+    rows, notes = [], []
+    synapses = network.synapses
+    for node, population in network.populations.items():
+        low, high = float(population.scale.min()), float(population.scale.max())
+        shape = "x".join(str(size) for size in population.shape)
+        scales = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        fan_out = float(synapses.fan_out[node].mean())
+        rows.append(
+            [
+                population.name,
+                shape,
+                str(population.neurons),
+                code_text(population.code),
+                scales,
+                f"{network.densities[node]:.3f}",
+                f"{fan_out:.1f}",
+            ]
+        )
+        if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
+            why = "layer normalisation, no channel axis, or max pooling over channels"
+            notes.append(f"{population.name}: one scale for all neurons ({why})")
+        bound, code = population.activation.bound, population.code
+        if bound is not None and network.timing is None and not (code.bounded and code.period == network.period):
+            what = f"{code.name} code has no largest value in a period of {network.period} steps"
+            notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
+        if population.inserted:
+            notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
+        if population.silent_channels:
+            notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
+    for node in network.parts.gates:
+        how = (
+            "passes what raises the largest accumulated payload: exact on decoded values"
+            if network.timing is None
+            else "passes the train of the largest value: exact"
+        )
+        notes.append(f"{node}: max pooling {how}")
+    for node in synapses.bounds:
+        notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
+    if network.batch_axis is None:
+        shapes = ", ".join("x".join(str(size) for size in shape) for shape in network.input_shapes)
+        notes.insert(0, f"the model fixes its first axis: one call is one sample, of shape {shapes}")
+    head = f"{summary(network)}, {synapses.macs} MACs"
+    if network.timing is not None:
+        head += f", latency {network.timing.latency} steps"
+    columns = ["population", "shape", "neurons", "code", "scale", "density", "mean fan-out"]
+    return "\n".join([head, table(columns, rows), *(f"note: {note}" for note in notes)])
+
+
+def _input_name(plan: CodingPlan) -> str:
+    return plan.input.name if plan.input.code is None else code_text(plan.input.code)

@@ -1,0 +1,212 @@
+"""Synapses: how many connections each neuron drives, counted on the structure of the network, borders included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.affine_regions import Regions, resolved
+from snnconv.graph.graph import Graph, Ref
+from snnconv.graph.operators import OPERATORS, Spread, carried
+from snnconv.graph.reach import NotAProductError, Reach
+
+#: Elements and multiply-accumulates that counting by single spikes may evaluate in one network; seconds on one core.
+PROBE_LIMIT = 4 * 10**9
+_PROBE_BATCH = 64
+_EVERY_AXIS = frozenset(range(-64, 0))
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """Fan-out of every source of events: inputs, populations and max-pooling gates, by node; tensors of one sample.
+
+    ``fan_out`` counts the structural non-zeros of the map to the next populations, gates and outputs. ``bounds`` names
+    the sources whose count is an upper bound, because several paths join the same pair of neurons, its targets are no
+    products of sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted
+    operator on the way by itself. ``macs`` are the multiply-accumulates of the original network for one sample,
+    ``input_macs`` those between the inputs and the first populations.
+    """
+
+    fan_out: dict[str, Tensor]
+    fan_out_by_layer: dict[str, Tensor]
+    bounds: tuple[str, ...]
+    macs: int
+    input_macs: int
+
+
+def count_synapses(
+    graph: Graph, populations: Mapping[str, Any], input_shapes: Mapping[str, tuple[int, ...]]
+) -> Synapses:
+    """Count the synapses of ``graph``; ``input_shapes`` with a batch of one."""
+    regions = Regions(graph, set(populations), input_shapes)
+    with torch.enable_grad():
+        leaves = {
+            name: torch.ones(shape, dtype=torch.float64, requires_grad=True) for name, shape in regions.sources.items()
+        }
+        arrivals, layers, macs = _path_counts(regions, leaves)
+        batched = graph.batch_axis == 0
+        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros(())), leaves, batched)
+        by_layer = _gradients(sum((layer.sum() for layer in layers), torch.zeros(())), leaves, batched)
+    bounds: list[str] = []
+    with torch.no_grad():
+        left = []
+        for name in regions.sources:
+            if not may_join(regions, name):
+                continue
+            try:
+                fan_out[name] = count_products(regions, name)
+            except NotAProductError:
+                left.append(name)
+        budget = float(PROBE_LIMIT)
+        for cost, name in sorted((_probe_cost(regions, name, macs), name) for name in left):  # as many as possible
+            if cost <= budget:
+                fan_out[name] = probe(regions, name)
+                budget -= cost
+            else:
+                bounds.append(name)
+    behind_spikes = graph.behind(populations)
+    input_macs = sum(cost for name, cost in macs.items() if name not in behind_spikes)
+    in_order = tuple(name for name in regions.sources if name in bounds)
+    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs)
+
+
+def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
+    if not total.requires_grad:
+        return {name: torch.zeros(leaf.shape[1:] if batched else leaf.shape) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(total, list(leaves.values()), retain_graph=True, allow_unused=True)
+    whole = (
+        torch.zeros_like(leaf) if gradient is None else gradient
+        for leaf, gradient in zip(leaves.values(), found, strict=True)
+    )
+    return {name: values[0] if batched else values for name, values in zip(leaves, whole, strict=True)}
+
+
+def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes are alike but for the length of one axis, counted from the end."""
+    same = [a == b for a, b in zip(one, other, strict=False)]
+    return len(one) == len(other) >= -axis and all(same[:axis] + same[len(one) + axis + 1 :])
+
+
+def _path_counts(
+    regions: Regions, leaves: Mapping[str, Tensor], only: set[str] | None = None
+) -> tuple[list[Tensor], list[Tensor], dict[str, int]]:
+    """Path counts that arrive at populations, gates and outputs; those at weighted operators; MACs by node.
+
+    ``only`` restricts the walk to these nodes.
+    """
+    width = next(iter(leaves.values())).shape[0]
+    values: dict[str, Any] = {**regions.constants(width), **leaves}
+    arrivals: list[Tensor] = []
+    layers: list[Tensor] = []
+    macs: dict[str, int] = {}
+    walked = regions.signals if only is None else only
+
+    def value_of(ref: Ref) -> Any:
+        return values[ref.name] if ref.name in values else regions.no_events(ref.name, width)
+
+    for node in regions.nodes:
+        if node.name not in walked:
+            continue
+        arguments = resolved(node, value_of)
+        if node.name in regions.stations:
+            arrivals.append(arguments["self"])
+            continue
+        operator = OPERATORS[node.op]
+        carries = carried(node, regions.signals)
+        values[node.name] = operator.paths(arguments, carries)
+        cost = operator.macs(arguments, carries, values[node.name])
+        if cost:
+            macs[node.name] = cost
+            layers.append(values[node.name])
+        if node.name in regions.outputs:
+            arrivals.append(values[node.name])
+    return arrivals, layers, macs
+
+
+def may_join(regions: Regions, source: str) -> bool:
+    """Whether two paths could join ``source`` to one target neuron, judged by the operators on the way.
+
+    They cannot if no branches meet again and what mixes behind the first operator that spreads mixes along another
+    axis, as an adjacency and a weight matrix do: then where a path ends says which way it went.
+    """
+    mixed: dict[str, frozenset[int]] = {source: frozenset()}
+    region = regions.behind(source)
+    for node in regions.nodes:
+        if node.name not in region:
+            continue
+        arriving = [name for name in node.refs() if name in mixed and (name == source or name not in regions.stations)]
+        if len(arriving) > 1:
+            return True
+        if node.name in regions.stations:
+            continue
+        before = mixed[arriving[0]]
+        old, new = regions.sample_shape(arriving[0]), regions.sample_shape(node.name)
+        kind = OPERATORS[node.op].spread(node, old, new)
+        axis = OPERATORS[node.op].mixed_axis(carried(node, set(arriving)))
+        if kind is Spread.ELEMENTWISE:
+            mixed[node.name] = before
+        elif kind is Spread.ONE_TO_ONE:
+            mixed[node.name] = _EVERY_AXIS if before else before
+        elif axis is not None and _differ_along(axis, old, new):
+            if axis in before:
+                return True
+            mixed[node.name] = before | {axis}
+        elif before:
+            return True
+        else:
+            mixed[node.name] = _EVERY_AXIS if kind is Spread.ONE_TO_MANY else before
+    return False
+
+
+def count_products(regions: Regions, source: str) -> Tensor:
+    """Exact fan-out of every neuron of ``source`` where its targets are products of sets (see ``reach``)."""
+    shape = regions.sources[source]
+    reached: dict[str, Any] = {source: Reach.identity(shape)}
+    constants = regions.constants()
+    region = regions.behind(source)
+    found = torch.zeros(shape, dtype=torch.float64)
+
+    def value_of(ref: Ref) -> Any:
+        if ref.name in reached:
+            return reached[ref.name]
+        return Reach(shape, regions.shape(ref.name)) if ref.name in regions.signals else constants[ref.name]
+
+    for node in regions.nodes:
+        if node.name not in region:
+            continue
+        arguments = resolved(node, value_of)
+        if node.name in regions.stations:
+            found += arguments["self"].fan_out()
+            continue
+        reached[node.name] = OPERATORS[node.op].reach(arguments)
+        if node.name in regions.outputs:
+            found += reached[node.name].fan_out()
+    return found[0] if regions.graph.batch_axis == 0 else found
+
+
+def _probe_cost(regions: Regions, source: str, macs: Mapping[str, int]) -> float:
+    """Elements and multiply-accumulates that ``probe`` evaluates, given those of each node for one sample."""
+    if regions.graph.batch_axis is None:
+        return math.inf  # single spikes are the samples of a batch
+    costs = (math.prod(regions.shape(name)) + macs.get(name, 0) for name in regions.behind(source))
+    return float(math.prod(regions.sources[source]) * sum(costs))
+
+
+def probe(regions: Regions, source: str) -> Tensor:
+    """Exact fan-out of every neuron of ``source`` by sending one spike at a time."""
+    shape = regions.sources[source]
+    count = math.prod(shape)
+    region = regions.behind(source)
+    found = torch.zeros(count, dtype=torch.float64)
+    for start in range(0, count, _PROBE_BATCH):
+        width = min(_PROBE_BATCH, count - start)
+        spikes = torch.zeros(width, count, dtype=torch.float64)
+        spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
+        arrivals, _, _ = _path_counts(regions, {source: spikes.view(width, *shape[1:])}, only=region)
+        found[start : start + width] = torch.stack([a.ne(0).flatten(1).sum(1) for a in arrivals]).sum(0).double()
+    return found.view(shape[1:])

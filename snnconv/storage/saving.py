@@ -1,0 +1,91 @@
+"""Storage: a network in one file, safetensors with a JSON manifest, read without pickle or the model's class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from coding import SnnconvError
+from snnconv.errors import StorageError
+from snnconv.spiking.base import N, NetworkBase
+from snnconv.storage.atomic import write_whole
+from snnconv.storage.manifest import manifest_of, parsed, tensors_of
+from snnconv.storage.manifest_versions import OLDEST, VERSION, upgraded
+
+FORMAT = "snnconv"
+
+
+def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
+    """Write ``network`` to ``path``, whole or not at all.
+
+    Raises ``StorageError`` for a neuron or code that is not registered, and where the file cannot be written.
+    """
+    tensors = tensors_of(network)
+    manifest = json.dumps(manifest_of(network), allow_nan=False)
+    metadata = {
+        "format": FORMAT,
+        "version": str(VERSION),
+        "manifest": manifest,
+        "sha256": _digest(manifest, tensors),
+    }
+    write_whole(path, safetensors.torch.save(tensors, metadata))
+
+
+def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
+    """What ``network``, a class, makes of the content of ``path``, on the CPU.
+
+    Args:
+        path: The file.
+        network: The class of the network.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        StorageError: The file is missing, truncated, altered, from a future version, or not one of ours.
+    """
+    source = Path(path)
+    try:
+        with safetensors.safe_open(source, framework="pt") as file:
+            metadata = file.metadata() or {}
+            version = _check_version(source, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, safetensors.SafetensorError) as error:
+        raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
+    manifest = metadata.get("manifest", "")
+    if metadata.get("sha256") != _digest(manifest, tensors):
+        raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
+    try:
+        return network(**parsed(upgraded(json.loads(manifest), version), tensors))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
+        raise StorageError(f"{source} holds no valid network: {error}") from error
+
+
+def _check_version(source: Path, metadata: Mapping[str, str]) -> int:
+    version = metadata.get("version", "")
+    if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
+    if int(version) < OLDEST:
+        raise StorageError(f"{source} has format version {version}, of an earlier snnconv: convert the model again")
+    if int(version) > VERSION:
+        raise StorageError(
+            f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
+        )
+    return int(version)
+
+
+def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(manifest.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()

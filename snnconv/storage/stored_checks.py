@@ -1,0 +1,91 @@
+"""What the content of a stored network must fulfil beyond being readable, so that no network that loads fails later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coding import Code
+from snnconv.errors import StorageError
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.spiking.population import Population
+
+#: Steps of the longest window that is read: tables of a code grow with it.
+_LONGEST_WINDOW = 2**20
+
+
+def check_length(code: Code) -> None:
+    """Raise ``StorageError`` for a ``code`` whose window is longer than any that is of use."""
+    if code.steps > _LONGEST_WINDOW:
+        raise StorageError(f"a window of {code.steps} steps is longer than {_LONGEST_WINDOW}")
+
+
+def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population]) -> None:
+    """Raise ``StorageError`` for tensors that nothing uses, and for numbers that are not of the network's one type."""
+    parts = ("constant.", "sparse.", "range.")
+    used = {f"{kind}.{node}" for node in populations for kind in ("scale", "shift")}
+    unused = sorted(name for name in tensors if name not in used and not name.startswith(parts))
+    if unused:
+        raise StorageError(f"unknown tensors {unused}")
+    numbers = {f"scale of {node}": population.scale for node, population in populations.items()}
+    numbers |= {f"shift of {node}": population.shift for node, population in populations.items()}
+    numbers |= {name: graph.constants[name] for name in sorted(graph.parameters)}
+    dtype = next(iter(numbers.values())).dtype if numbers else torch.float32
+    if not dtype.is_floating_point:
+        raise StorageError(f"scales are of type {dtype}")
+    for name, tensor in numbers.items():
+        if tensor.dtype != dtype:
+            raise StorageError(f"{name} is of type {tensor.dtype}, other numbers of the network are {dtype}")
+
+
+def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> None:
+    """Raise ``StorageError`` unless all ``sources`` have a density, and densities are shares."""
+    missing = set(sources) - densities.keys()
+    if missing:
+        raise StorageError(f"densities of {sorted(missing)} are missing")
+    for name, share in densities.items():
+        if not 0.0 <= share <= 1.0:
+            raise StorageError(f"the density of {name!r} is {share!r}, which is no share")
+
+
+def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raise ``StorageError`` unless inputs of these shapes run through ``graph`` and fit its ``populations``.
+
+    Shapes and types alone are computed, without memory for values. What does not fit raises what torch raises.
+    """
+    if [*graph.inputs.values()] != [*input_shapes]:
+        raise StorageError(f"inputs have the shapes {[*input_shapes]}, those of the graph {[*graph.inputs.values()]}")
+    batch = 1 if graph.batch_axis is None else 2
+
+    def checked(population: Population) -> Handler:
+        operator = OPERATORS[graph.nodes[population.node].op]
+        assert isinstance(operator, ActivationOperator)
+
+        def check(arguments: Mapping[str, Any]) -> Tensor:
+            current: Tensor = arguments["self"]
+            shape = current.shape if graph.batch_axis is None else current.shape[1:]
+            if shape != population.shape or current.dtype != population.scale.dtype:
+                raise StorageError(
+                    f"population {population.name!r} is of shape {list(population.shape)} and type "
+                    f"{population.scale.dtype}, its currents of shape {list(shape)} and type {current.dtype}"
+                )
+            if operator.activation(arguments) != population.activation:
+                raise StorageError(f"population {population.name!r} has another activation than its node")
+            return operator.evaluate(arguments)  # type: ignore[no-any-return]
+
+        return check
+
+    def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        return torch.empty([batch if size == -1 else size for size in shape], dtype=dtype, device="meta")
+
+    constants = {name: empty(tensor.shape, tensor.dtype) for name, tensor in graph.constants.items()}
+    dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
+    bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
+    handlers = {node: checked(population) for node, population in populations.items()}
+    evaluate_graph(bare, [empty(shape, dtype) for shape in input_shapes], handlers=handlers)

@@ -1,0 +1,1 @@
+"""One network under many codings, in one table and one picture."""

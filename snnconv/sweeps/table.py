@@ -1,0 +1,122 @@
+"""The results of a sweep as one table, with the Pareto fronts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from snnconv.errors import ConfigurationError
+from snnconv.sweeps.file import broken, read
+from snnconv.sweeps.plotting import plot
+from snnconv.sweeps.results import COSTS, Cost, Measured
+from snnconv.text import table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A configuration that has no meaning for the network, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What was measured, and what failed, in the order of the codings. Prints as a table."""
+
+    results: tuple[Measured, ...]
+    failures: tuple[Failed, ...] = ()
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Sweep:
+        """All that the file ``path`` of a sweep holds, in the order of measurement. Raises ``StorageError``."""
+        _, entries = read(path)
+        found = {label: _measured(label, entry) for label, entry in entries.items()}
+        failures = tuple(Failed(label, str(entry["failure"])) for label, entry in entries.items() if "failure" in entry)
+        missing = [label for label, result in found.items() if result is None and "failure" not in entries[label]]
+        if missing:
+            raise broken(path, f"the figures of {missing[0]!r} are incomplete")
+        return Sweep(tuple(result for result in found.values() if result is not None), failures)
+
+    def pareto(self, cost: Cost = "spikes") -> tuple[Measured, ...]:
+        """Results that none beats: at least as accurate and as cheap, and better in one; the cheapest first.
+
+        ``energy`` is that of model E3. Raises ``ConfigurationError`` for another cost.
+        """
+        if cost not in COSTS:
+            raise ConfigurationError(f"unknown cost {cost!r}; known: {', '.join(COSTS)}")
+        points = [(result.cost(cost), -result.quality, result) for result in self.results]
+        front = [
+            (paid, lost, result)
+            for paid, lost, result in points
+            if not any(p <= paid and q <= lost and (p, q) != (paid, lost) for p, q, _ in points)
+        ]
+        return tuple(result for _, _, result in sorted(front, key=lambda point: point[:2]))
+
+    def plot(self, target: str | os.PathLike[str] | Sequence[Any] | None = None) -> Sequence[Axes]:
+        """Accuracy against spikes, latency and energy (E3), with the Pareto fronts; returns the three axes.
+
+        ``target`` is a file to write or three matplotlib axes to draw on; ``None`` makes a new figure. A configuration
+        without spikes has no place on the logarithmic axis of spikes. Raises ``ConfigurationError`` without results or
+        without matplotlib, ``StorageError`` where the file cannot be written.
+        """
+        return plot(self.results, {cost: self.pareto(cost) for cost in COSTS}, target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures as plain data, ready for JSON."""
+        return {"results": [asdict(r) for r in self.results], "failures": [asdict(f) for f in self.failures]}
+
+    def __str__(self) -> str:
+        head = ["configuration", "steps", "accuracy %", "s.e.", "loss", "agreement %", "spikes per neuron", "SynOps"]
+        head += ["E2 (J)", "E3 (J)"]
+        fronts = {cost: {result.label for result in self.pareto(cost)} for cost in COSTS}
+        rows = [
+            [
+                result.label,
+                f"{result.latency:g}",
+                *(_text(value) for value in (result.accuracy, result.standard_error, result.loss)),
+                f"{result.agreement:.2f}",
+                f"{result.spikes_per_neuron:.3f}",
+                *(f"{value:.3g}" for value in (result.synops, result.e2, result.e3)),
+                ", ".join(cost for cost, front in fronts.items() if result.label in front),
+            ]
+            for result in self.results
+        ]
+        lines = [table([*head, "Pareto front"], rows)]
+        if self.results:
+            first = self.results[0]
+            lines.append(
+                f"original network: {_text(first.reference_accuracy)} %, E2 {first.e2_reference:.3g} J, "
+                f"E3 {first.e3_reference:.3g} J; {first.samples} samples"
+            )
+        return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
+
+
+def _measured(label: str, entry: Mapping[str, Any]) -> Measured | None:
+    """The figures of a stored entry; ``None`` unless all are there, each of its own kind."""
+    figures = entry.get("figures")
+    if not isinstance(figures, dict):
+        return None
+    kinds: dict[str, Any] = {
+        "str": str,
+        "int": int,
+        "float": (int, float),
+        "float | None": (int, float, type(None)),
+    }
+    for field in fields(Measured)[1:]:
+        value = figures.get(field.name, _MISSING)
+        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
+            return None
+    return Measured(label, **{field.name: figures[field.name] for field in fields(Measured)[1:]})
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+_MISSING = object()

@@ -1,0 +1,1 @@
+"""What all training shares: epochs, checkpoints, seeds and learning rates."""

@@ -1,0 +1,187 @@
+"""The file of a training run: weights, state of any optimiser, and the records of its epochs, read without pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from snnconv.errors import ConfigurationError, StorageError
+from snnconv.storage.atomic import write_whole
+
+FORMAT, VERSION = "snnconv training", 3
+#: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
+_WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
+
+Records = list[dict[str, Any]]
+Record = TypeVar("Record")
+
+
+class Checkpoint:
+    """Where a run of training stands, in one safetensors file that is written whole or not at all.
+
+    ``run`` says by name what two runs must have in common to have the same result; the weights that a run starts from
+    are in the file and need not be part of it. The state of random numbers and the learning rates of a scheduler are
+    not kept: each step of training seeds its own, and rates follow from the records. ``path=None`` is a file that is
+    never written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
+        self.path = None if path is None else Path(path)
+        self.run = dict(run)
+
+    def write(self, network: nn.Module, best: Mapping[str, Tensor], optimizer: Optimizer, records: Records) -> None:
+        """Keep what the run has come to. Raises ``StorageError``, and ``ConfigurationError`` for an odd optimiser."""
+        if self.path is None:
+            return
+        tensors = {_WEIGHT + name: tensor for name, tensor in network.state_dict().items()}
+        tensors |= {_BEST + name: tensor for name, tensor in best.items()}
+        scalars: dict[str, Any] = {}
+        for number, state in optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                (tensors if isinstance(value, Tensor) else scalars)[f"{_STATE}{number}.{name}"] = value
+        try:
+            metadata = {
+                "format": FORMAT,
+                "version": str(VERSION),
+                "run": json.dumps(self.run),
+                "records": json.dumps(records),
+                "optimizer": json.dumps(scalars),
+                "tensors": json.dumps({name: _form(tensor) for name, tensor in sorted(tensors.items())}),
+            }
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{type(optimizer).__name__} keeps what a checkpoint cannot hold ({error}); take another optimiser, or "
+                "train without checkpoint"
+            ) from error
+        write_whole(self.path, safetensors.torch.save(_laid_out(tensors), metadata))
+
+    def kept_failure(self, tensors: Mapping[str, Tensor]) -> str:
+        """Keep a batch that a step cannot be made from, and the weights, beside the checkpoint, and say so."""
+        if self.path is None:
+            return "pass checkpoint to have the batch kept"
+        path = self.path.with_name(self.path.name + ".failed")
+        write_whole(path, safetensors.torch.save(_laid_out(tensors), {"format": f"{FORMAT}, a batch that failed"}))
+        return f"the batch and the weights are in {path}"
+
+    def read(
+        self, network: nn.Module, optimizer: Optimizer, parse: Callable[[Records, Checkpoint], list[Record]]
+    ) -> tuple[list[Record], dict[str, Tensor]]:
+        """Put network and optimiser where the file says; the records so far, none without a file, and best weights.
+
+        Without records the file still holds the weights that the run started from, and the network gets those.
+
+        ``parse`` makes records of what the file holds, and raises ``broken`` for what are none. Raises
+        ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another run.
+        """
+        if self.path is None or not self.path.exists():
+            return [], {}
+        if not self.path.is_file():
+            raise StorageError(f"{self.path} is no file, so no checkpoint can be in its place; give a file's path")
+        try:
+            with safetensors.safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                found_records, scalars, forms = self._checked(metadata)
+                records = parse(found_records, self)
+                for name in sorted(set(forms) ^ set(file.keys())):
+                    raise self.broken(f"it {'lacks' if name in forms else 'has'} {name}")
+                tensors = {name: file.get_tensor(name) for name in forms}
+        except (OSError, safetensors.SafetensorError) as error:
+            raise self.broken(error) from error
+        for name, tensor in tensors.items():
+            if _form(tensor) != forms[name] or not _finite(tensor):
+                raise self.broken(f"{name} has another shape or type, or is not finite")
+        weights = network.state_dict()
+        parameters = sum(len(group["params"]) for group in optimizer.param_groups)
+        best = {name: tensors.pop(_BEST + name) for name in weights if _BEST + name in tensors}
+        found = {name: tensors.pop(_WEIGHT + name) for name in weights if _WEIGHT + name in tensors}
+        for kept in (found, best) if best else (found,):
+            self._check_weights(kept, weights)
+        state = self._state({**tensors, **scalars}, parameters)
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                tensor.copy_(found[name])
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
+
+    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], dict[str, str]]:
+        if metadata.get("format") != FORMAT:
+            raise self.broken("it is a safetensors file, but not one of training")
+        if metadata.get("version") != str(VERSION):
+            raise StorageError(
+                f"{self.path} has format version {metadata.get('version')}, this snnconv reads {VERSION}: use the "
+                "snnconv that wrote it, or delete it"
+            )
+        try:
+            names = ("run", "records", "optimizer", "tensors")
+            run, records, scalars, forms = (json.loads(metadata[name]) for name in names)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise self.broken(error) from error
+        listed = isinstance(records, list) and all(isinstance(record, dict) for record in records)
+        if not (listed and isinstance(run, dict) and isinstance(scalars, dict) and isinstance(forms, dict)):
+            raise self.broken("it lacks its run or its records")
+        differing = [name for name, text in self.run.items() if run.get(name) != text]
+        if differing:
+            raise StorageError(
+                f"{self.path} is of a training with another {' and another '.join(differing)}, and cannot go on as "
+                "this one; take another path, or delete the file"
+            )
+        return records, scalars, forms
+
+    def _check_weights(self, found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+        for name, wanted in weights.items():
+            if name not in found:
+                raise self.broken(f"it lacks {name}")
+            if _form(found[name]) != _form(wanted):
+                raise self.broken(f"{name} is {_form(found[name])}, the network's is {_form(wanted)}")
+
+    def _state(self, values: Mapping[str, Any], parameters: int) -> dict[int, dict[str, Any]]:
+        """What the optimiser keeps of every parameter: tensors of shapes of its own choice, and numbers."""
+        state: dict[int, dict[str, Any]] = {}
+        for key, value in values.items():
+            start, number, name = (*key.split(".", 2), "", "")[:3]
+            if start + "." != _STATE or not name or not number.isdecimal() or int(number) >= parameters:
+                raise self.broken(f"it has {key}")
+            if not isinstance(value, (Tensor, bool, int, float, type(None))):
+                raise self.broken(f"{key} is no number")
+            state.setdefault(int(number), {})[name] = value
+        return state
+
+    def broken(self, why: object) -> StorageError:
+        """The error of a file that cannot be used."""
+        return StorageError(f"{self.path} is no checkpoint: {why}; delete it or take another path, and train again")
+
+
+def _laid_out(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    # Cloned, because tensors of one storage cannot be saved.
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"
+
+
+def _finite(values: Tensor) -> bool:
+    return bool(values.isfinite().all())
+
+
+def is_number(value: object) -> bool:
+    """Whether a record's value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def numbers_of(records: Records, file: Checkpoint, *names: str) -> list[tuple[float, ...]]:
+    """The numbers called ``names`` of every record; raises ``StorageError`` for a record that lacks one."""
+    for number, record in enumerate(records):
+        if not all(is_number(record.get(name)) for name in names):
+            raise file.broken(f"the record of epoch {number + 1} lacks a number")
+    return [tuple(float(record[name]) for name in names) for record in records]

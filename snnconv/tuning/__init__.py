@@ -1,0 +1,1 @@
+"""Converted networks trained through their own spikes."""
