@@ -17,7 +17,7 @@ from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, FOLDER, accuracy_cells, keep, note, publish
 from coding import FewSpike, OneSpike
 from snnconv.cli.progress import progress_bars
-from snnconv.learning import ShiftAndFlip
+from snnconv.tuning import ShiftAndFlip
 
 #: Training images, of which a tenth is held out.
 TRAINING_IMAGES = 10_000

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import snnconv
 from hw_export import lava
-from snnconv.cli.app import console
+from snnconv.cli.console import console
 from snnconv.cli.options import Json, write_json
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError

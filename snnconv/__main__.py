@@ -1,5 +1,5 @@
 """``python -m snnconv`` is the command line ``snnconv``."""
 
-from snnconv.cli import app as main
+from snnconv.cli import main
 
 main()

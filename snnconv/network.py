@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from snnconv.simulators import Run, Stop, simulator_for
-from snnconv.simulators import registry as simulate
+from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.report import network_report, summary
 from snnconv.storage.saving import read, save

@@ -13,6 +13,12 @@ import neurons
 from coding import CODES, Code
 from snnconv.errors import ConfigurationError, StorageError
 
+Model = Annotated[
+    str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
+]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
+]
 Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
 Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]
 Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron.")]

@@ -1,4 +1,4 @@
-"""Learning through spikes: gradients of activations and timing (ANTLR, Kim, Kim and Kim 2020), and tuning."""
+"""Learning through spikes: gradients of activations and timing (ANTLR, Kim, Kim and Kim 2020)."""
 
 from snnconv.learning.conversion import spiking_network as spiking_network
 from snnconv.learning.encoders import Encoder as Encoder
@@ -28,6 +28,3 @@ from snnconv.learning.spike_metrics import decide_by_count as decide_by_count
 from snnconv.learning.spike_metrics import decide_by_first as decide_by_first
 from snnconv.learning.training import measure as measure
 from snnconv.learning.training import train as train
-from snnconv.spiking.logs import TuningLog as TuningLog
-from snnconv.tuning.augmentation import ShiftAndFlip as ShiftAndFlip
-from snnconv.tuning.tuning import tune as tune

@@ -1,1 +1,5 @@
 """Converted networks trained through their own spikes."""
+
+from snnconv.tuning.augmentation import ShiftAndFlip
+
+__all__ = ["ShiftAndFlip"]

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 
 import snnconv
 from coding import CODES
+from snnconv.cli.console import console
+from snnconv.cli.options import Json, write_json
 from snnconv.cli.progress import progress_bars
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.metrics.evaluation import Evaluation
+
+
+def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:
+    """Train a small network on digits, convert it, and show it beside the original."""
+    figures = run_demo(console, steps)
+    write_json(json_file, figures)
 
 
 def run_demo(console: Console, steps: int) -> dict[str, Any]:

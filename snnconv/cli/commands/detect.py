@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from snnconv.cli import detectors
+from snnconv.cli.console import console
 from snnconv.cli.options import Base, Negative, Percentile, Spikes, Steps, folder, write_json
 from snnconv.cli.progress import items_with_progress, progress_bars
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
 from snnconv.errors import ConfigurationError, InputError, StorageError
 
-console = Console(soft_wrap=True, highlight=False)
 #: Boxes that overlap by more than this are one and the same.
 _SAME = 0.9
 

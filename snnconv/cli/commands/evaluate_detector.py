@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from snnconv.cli import detectors
+from snnconv.cli.console import console
 from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, write_json
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
 from snnconv.errors import ConfigurationError
 from snnconv.simulators import simulator_for
-
-console = Console(soft_wrap=True, highlight=False)
 
 
 def evaluate_detector(

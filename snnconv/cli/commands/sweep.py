@@ -6,20 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 import snnconv
 from coding import CODES, Code
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
+from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import folder
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
-
-console = Console(soft_wrap=True, highlight=False)
 
 
 def sweep(

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
 from snnconv.cli import detectors
+from snnconv.cli.console import console
 from snnconv.cli.progress import progress_bars
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.data.datasets import BoxDataset
@@ -19,8 +19,6 @@ from snnconv.detection.samples import LabelledPictures
 from snnconv.detection.shapes import SHAPES_CONFIG, draw_shapes
 from snnconv.detection.training import train_detector as train
 from snnconv.errors import ConfigurationError, InputError, StorageError
-
-console = Console(soft_wrap=True, highlight=False)
 
 #: One picture of so many is held out.
 _HELD_OUT = 10

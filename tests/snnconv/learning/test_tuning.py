@@ -14,7 +14,7 @@ import snnconv
 from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import ConfigurationError, InputError, StorageError, tune
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.learning import ShiftAndFlip
+from snnconv.tuning import ShiftAndFlip
 from snnconv.tuning.differentiable_network import tuned_output
 from snnconv.tuning.surrogate_gradients import RULES
 from snnconv.tuning.trained_tensors import TrainedTensors, weights_of

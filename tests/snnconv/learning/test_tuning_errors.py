@@ -16,7 +16,7 @@ from coding import Code, Concurrent, OneSpike, Pipeline, Rate, Schedule
 from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import spiking_network
 from snnconv import ConfigurationError, InputError, ModelError, StorageError, tune
-from snnconv.learning import ShiftAndFlip
+from snnconv.tuning import ShiftAndFlip
 from tests.snnconv.learning.tuned_networks import (
     converted,
     images,

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, OneSpike, Schedule
-from snnconv import SpikingNetwork
-from snnconv.learning import TuningLog
+from snnconv import SpikingNetwork, TuningLog
 
 ONE_SPIKE = OneSpike(4)
 

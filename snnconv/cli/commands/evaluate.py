@@ -1,0 +1,51 @@
+"""evaluate: a network measured on samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from torch import nn
+
+import snnconv
+from coding import Concurrent
+from snnconv.cli.console import console
+from snnconv.cli.models import load_model
+from snnconv.cli.options import (
+    Json,
+    Weights,
+    write_json,
+)
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import check_size, in_batches
+from snnconv.data.files import load_samples
+from snnconv.simulators import SIMULATORS
+
+
+def evaluate(
+    network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
+    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
+    reference: Annotated[str, typer.Option(help="The original model, as for convert.")] = "",
+    weights: Weights = None,
+    simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
+    steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
+    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
+    json_file: Json = None,
+) -> None:
+    """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""
+    check_size(batch)
+    if steps is not None:
+        Concurrent(steps)
+    spiking = snnconv.load(network)
+    inputs, targets = load_samples(data)
+    original = load_model(reference, weights) if reference else None
+    if original is not None and not isinstance(original, nn.Module):
+        original = original.module()
+    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis)
+    with progress_bars(console) as progress:
+        result = snnconv.evaluate(
+            spiking, items, reference=original, simulator=simulator, steps=steps, progress=progress
+        )
+    console.print(str(result), markup=False)
+    write_json(json_file, result.to_dict())

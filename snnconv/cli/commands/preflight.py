@@ -1,0 +1,43 @@
+"""preflight: what each operation of a model becomes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import typer
+
+import snnconv
+from snnconv.cli.console import console
+from snnconv.cli.models import load_model
+from snnconv.cli.options import (
+    Json,
+    Model,
+    Weights,
+    write_json,
+)
+from snnconv.errors import ConfigurationError
+
+
+def preflight(
+    model: Model,
+    shape: Annotated[str, typer.Option(help="Shape of one input without its batch axis, such as 3,32,32.")],
+    weights: Weights = None,
+    json_file: Json = None,
+) -> None:
+    """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
+    report = snnconv.preflight(load_model(model, weights), torch.zeros(2, *_sizes(shape)))
+    console.print(str(report), markup=False)
+    write_json(json_file, report.to_dict())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise ConfigurationError(f"--shape must be positive numbers such as 3,32,32, got {text!r}")
+    return sizes
