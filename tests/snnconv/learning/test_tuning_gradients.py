@@ -18,6 +18,7 @@ from snnconv.learning.trained_tensors import TrainedTensors, weights_of
 from snnconv.learning.tuned_network import copy_of, tuned_output
 from snnconv.learning.window_gradient import RULES, Rule, tuned_window
 from snnconv.population import Population
+from tests.support import conversion
 
 
 class Pooling(nn.Module):
@@ -41,7 +42,9 @@ def images(count: int = 24) -> Tensor:
 
 @cache
 def _converted(code: Code, slope: float, options: tuple[tuple[str, Any], ...]) -> SpikingNetwork:
-    return snnconv.convert(Pooling(slope).eval(), images(), coding=code, **dict(options))
+    return conversion.converted(
+        ("pooling", slope), lambda: (Pooling(slope).eval(), images()), coding=code, **dict(options)
+    )
 
 
 def converted(code: Code, slope: float = 0.0, **options: Any) -> SpikingNetwork:
