@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import snnconv
 from coding import Concurrent, Rate
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork
+from tests.support import conversion
 from tests.support.networks import Concatenation, Deep, draw, prepared
 
 STEPS = 32
@@ -161,7 +161,13 @@ def converted(
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.copy_((parameter * 32).round() / 32)
-    network = snnconv.convert(model, x, coding=Rate(STEPS), schedule=Concurrent(STEPS), neuron=NEURONS[neuron])
+    network = conversion.converted(
+        ("nir", name, exact),
+        lambda: (model, x),
+        coding=Rate(STEPS),
+        schedule=Concurrent(STEPS),
+        neuron=NEURONS[neuron],
+    )
     if exact:
         for population in network.populations.values():
             population.scale.copy_(population.scale.log2().round().exp2())

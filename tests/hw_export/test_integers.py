@@ -22,7 +22,7 @@ from hw_export.integers.reference import IntegerRun, pooled, run_reference
 from hw_export.integers.simulation import spiking_network
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv import ConfigurationError, SpikingNetwork
-from tests.support.exported import CODES, NETWORKS, Joint, converted, images, model
+from tests.support.exported import CODES, NETWORKS, Joint, assembled, converted, images
 
 SAMPLES = 3
 
@@ -106,7 +106,7 @@ def test_spikes_below_zero_are_kept(code: str, negative: Any) -> None:
 @pytest.mark.parametrize("name", ["residual", "leaky"])
 @pytest.mark.parametrize("stride", [1, 3])
 def test_early_firing_is_kept(stride: int, name: str) -> None:
-    network = snnconv.convert(model(name), images(40), coding=OneSpike(8), schedule=Pipeline(stride=stride))
+    network = assembled(name, coding=OneSpike(8), schedule=Pipeline(stride=stride))
     integers = quantize(network)
     different, spikes = differences(integers, spiking_network(integers), reference(integers))
     assert spikes > 50 and different == 0
@@ -192,7 +192,7 @@ def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
 
 
 def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
-    network = snnconv.convert(model("residual"), images(40), coding=Rate(), schedule=Concurrent(128))
+    network = assembled("residual", coding=Rate(), schedule=Concurrent(128))
     short, long = quantize(network, input_bits=3), quantize(network, input_bits=10)
     assert max(int(np.abs(each.map.weights.astype(int)).max()) for each in short.into("relu")) == 127
     assert 8 <= max(int(np.abs(each.map.weights.astype(int)).max()) for each in long.into("relu")) < 64
@@ -213,9 +213,7 @@ REFUSED = {
     "another gain": (lambda: converted_with(Burst(16, gain=3.0, largest_gain=9)), "gain 2 and a whole largest_gain"),
     "phases in a stream": (lambda: converted_with(Phase(4)), "presents a value over 4 steps"),
     "a spiking input": (
-        lambda: snnconv.convert(
-            model("residual"), images(40), coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))
-        ),
+        lambda: assembled("residual", coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))),
         "whose input spikes cannot be exported",
     ),
     "graded spikes in a window": (lambda: converted("leaky", "few-spike", negative="graded"), 'negative="imbalanced"'),
@@ -232,7 +230,7 @@ REFUSED = {
 
 
 def converted_with(code: Any) -> SpikingNetwork:
-    return snnconv.convert(model("residual"), images(40), coding=code, schedule=Concurrent(16))
+    return assembled("residual", coding=code, schedule=Concurrent(16))
 
 
 def sloped(slope: float) -> SpikingNetwork:

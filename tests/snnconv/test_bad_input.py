@@ -14,7 +14,7 @@ import snnconv
 from coding import TTFS, CodingPlan, FewSpike, Phase, Rate, SpikeInput
 from neurons import NEURONS, IntegrateFire
 from snnconv import ConfigurationError, InputError, ModelError, SnnconvError
-from tests.support.networks import TwoInputs, draw, make, network_of, prepared
+from tests.support.networks import TwoInputs, draw, make, network_of, prepared, zoo
 
 X = draw(20, 6)
 
@@ -89,11 +89,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_options_that_cannot_work_are_refused(option: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        zoo("deep", **OPTIONS[option])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["code", "input", "neuron", "normalization", "percentile of zero"])
+def test_a_conversion_that_an_option_stops_leaves_the_model_untouched(option: str) -> None:
     model = make("deep")[0]
     before = snapshot(model)
-    with pytest.raises(ConfigurationError) as error:
+    with pytest.raises(ConfigurationError):
         snnconv.convert(model, X, **OPTIONS[option])
-    assert "\n" not in str(error.value)
     assert_untouched(model, before)
 
 

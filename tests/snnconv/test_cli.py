@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,11 @@ from typer.testing import CliRunner
 import snnconv
 from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.app import app, main
+from tests.support.conversion import converted
 from tests.support.networks import GraphConvolution, Perceptron, draw, prepared
 
 MODULE = """
+from tests.support.conversion import converted
 from tests.support.networks import Perceptron
 
 def build():
@@ -34,22 +37,30 @@ def sized(width):
 """
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model in three forms, its weights, and samples."""
+    folder = tmp_path_factory.mktemp("files")
+    model = prepared(Perceptron, torch.float32)
+    x = draw(40, 6, dtype=torch.float32)
+    (folder / "own_model.py").write_text(MODULE)
+    safetensors.torch.save_file(model.state_dict(), folder / "weights.safetensors")
+    torch.save(model.state_dict(), folder / "weights.pt")
+    batch = torch.export.Dim("batch")
+    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), folder / "model.pt2")
+    with torch.no_grad():
+        np.savez(folder / "samples.npz", inputs=x.numpy(), targets=model(x).argmax(1).numpy())
+    np.save(folder / "samples.npy", x.numpy())
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a model in three forms, its weights, and samples."""
+def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with files of its own."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delitem(sys.modules, "own_model", raising=False)
-    model = prepared(Perceptron, torch.float32)
-    x = draw(40, 6, dtype=torch.float32)
-    (tmp_path / "own_model.py").write_text(MODULE)
-    safetensors.torch.save_file(model.state_dict(), tmp_path / "weights.safetensors")
-    torch.save(model.state_dict(), tmp_path / "weights.pt")
-    batch = torch.export.Dim("batch")
-    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), tmp_path / "model.pt2")
-    with torch.no_grad():
-        np.savez(tmp_path / "samples.npz", inputs=x.numpy(), targets=model(x).argmax(1).numpy())
-    np.save(tmp_path / "samples.npy", x.numpy())
     return tmp_path
 
 
@@ -295,15 +306,15 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
     for name in ("broken.pt2", "broken.safetensors"):
         (folder / name).write_bytes(b"nothing that can be read")
     torch.save({"first.weight": torch.zeros(2)}, folder / "other.pt")
-    samples = draw(40, 6, dtype=torch.float32).numpy()
+    inputs = draw(40, 6, dtype=torch.float32)
+    samples = inputs.numpy()
     np.savez(folder / "short.npz", inputs=samples, targets=np.zeros(30, int))
     np.savez(folder / "halves.npz", inputs=samples, targets=np.full(40, 0.5))
     np.save(folder / "number.npy", np.float32(1.0))
     arguments, message = ERRORS[kind]
     for name, code in {"rate.snn": Rate(4), "few.snn": FewSpike()}.items():
         if name in arguments:
-            model, x = prepared(Perceptron, torch.float32), draw(10, 6, dtype=torch.float32)
-            snnconv.convert(model, x, coding=code).save(name)
+            converted("mistakes", lambda: (prepared(Perceptron, torch.float32), inputs), coding=code).save(name)
     written = failure(capsys, monkeypatch, *arguments)
     assert written.startswith("error: ") and message in written
     assert not (folder / "n.snn").exists() and not (folder / "swept").exists()

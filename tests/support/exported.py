@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import snnconv
 from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import SpikingNetwork
+from tests.support import conversion
 
 
 class Residual(nn.Module):
@@ -110,9 +111,14 @@ def model(name: str) -> nn.Module:
     return made.eval()
 
 
+def assembled(name: str, **options: Any) -> SpikingNetwork:
+    """What ``snnconv.convert`` makes of the network ``name`` with ``options``; a new network, to be changed freely."""
+    return conversion.converted(("exported", name), lambda: (model(name), images(40)), **options)
+
+
 @functools.cache
-def converted(name: str, code: str, **options: object) -> SpikingNetwork:
+def converted(name: str, code: str, **options: Any) -> SpikingNetwork:
     """The network ``name`` in spikes of ``code``; made once for all tests: one that changes it takes a copy."""
     chosen = CODES[code]
     schedule = Concurrent(chosen.steps) if code in ("rate", "burst") else Pipeline()
-    return snnconv.convert(model(name), images(40), coding=chosen, schedule=schedule, **options)  # type: ignore[arg-type]
+    return assembled(name, coding=chosen, schedule=schedule, **options)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,11 +65,11 @@ class GCN(nn.Module):
         return self.readout(self.product(adj, hidden @ self.second))
 
 
-def converted(layout: str, product: str = "@", **options: Any) -> tuple[GCN, SpikingNetwork]:
+@functools.cache
+def converted(layout: str, product: str = "@") -> tuple[GCN, SpikingNetwork]:
+    """A model and its network, made once for all tests, which leave them as they are."""
     model = GCN(PRODUCTS[product])
-    network = snnconv.convert(
-        model, X, coding=Rate(256), percentile=100, constants={"adj": adjacency(layout)}, **options
-    )
+    network = snnconv.convert(model, X, coding=Rate(256), percentile=100, constants={"adj": adjacency(layout)})
     return model, network
 
 

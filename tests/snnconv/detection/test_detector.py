@@ -13,7 +13,7 @@ from PIL import Image
 
 import snnconv
 from coding import Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
-from snnconv import ConfigurationError, InputError
+from snnconv import ConfigurationError, InputError, SpikingNetwork
 from snnconv.detection import (
     DetectionJudge,
     Detector,
@@ -28,6 +28,7 @@ from snnconv.detection.boxes import match
 from snnconv.detection.darknet import save_weights
 from snnconv.detection.data.ground_truth import BoxDataset, LabelledImage
 from snnconv.detection.shapes import SHAPES_CONFIG
+from tests.support import conversion
 
 PICTURES, TRUTHS = draw_shapes(120, seed=11)
 
@@ -39,7 +40,12 @@ def shapes() -> Detector:
 
 @pytest.fixture(scope="module")
 def spiking(shapes: Detector) -> Detector:
-    return shapes.with_network(snnconv.convert(shapes.network, PICTURES[:60], coding=FewSpike(8)))
+    return shapes.with_network(converted(shapes, FewSpike(8)))
+
+
+def converted(shapes: Detector, code: Code) -> SpikingNetwork:
+    """The network of ``shapes`` in windows of ``code``."""
+    return conversion.converted("shapes detector", lambda: (shapes.network, PICTURES[:60]), coding=code)
 
 
 def pictures(count: int) -> list[Image.Image]:
@@ -53,7 +59,7 @@ def pictures(count: int) -> list[Image.Image]:
     ids=str,
 )
 def test_a_spiking_detector_keeps_its_precision(shapes: Detector, code: Code, kept: float) -> None:
-    network = snnconv.convert(shapes.network, PICTURES[:60], coding=code)
+    network = converted(shapes, code)
     result = evaluate(shapes.with_network(network), (PICTURES[60:], TRUTHS[60:]), reference=shapes)
     assert result.reference_precision.ap50 > 90.0
     assert result.kept >= kept

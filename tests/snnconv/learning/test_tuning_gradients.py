@@ -18,6 +18,7 @@ from snnconv.spiking.population import Population
 from snnconv.tuning.differentiable_network import tuned_output
 from snnconv.tuning.surrogate_gradients import RULES, Rule, tuned_window
 from snnconv.tuning.trained_tensors import TrainedTensors, weights_of
+from tests.support import conversion
 
 
 class Pooling(nn.Module):
@@ -41,7 +42,9 @@ def images(count: int = 24) -> Tensor:
 
 @cache
 def _converted(code: Code, slope: float, options: tuple[tuple[str, Any], ...]) -> SpikingNetwork:
-    return snnconv.convert(Pooling(slope).eval(), images(), coding=code, **dict(options))
+    return conversion.converted(
+        ("pooling", slope), lambda: (Pooling(slope).eval(), images()), coding=code, **dict(options)
+    )
 
 
 def converted(code: Code, slope: float = 0.0, **options: Any) -> SpikingNetwork:

@@ -7,9 +7,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-import snnconv
 from coding import Code, OneSpike, Schedule
 from snnconv import SpikingNetwork, TuningLog
+from tests.support import conversion
 
 ONE_SPIKE = OneSpike(4)
 
@@ -41,7 +41,7 @@ def images(count: int, seed: int) -> Tensor:
 @cache
 def converted(code: Code = ONE_SPIKE, schedule: Schedule | None = None) -> SpikingNetwork:
     """A network that no test changes."""
-    return snnconv.convert(model(), images(60, 0), coding=code, schedule=schedule)
+    return conversion.converted("tuned", lambda: (model(), images(60, 0)), coding=code, schedule=schedule)
 
 
 def disturbed(code: Code = ONE_SPIKE) -> SpikingNetwork:
