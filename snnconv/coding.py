@@ -1,4 +1,4 @@
-"""What a spike means: the neural codes and plans that ``snnconv.conversion`` takes."""
+"""What a spike means: the neural codes and plans that ``snnconv.convert`` takes."""
 
 import coding
 from coding import *  # noqa: F403 # one list of names, coding.__all__

@@ -1,4 +1,4 @@
-"""How a spike is produced: the neurons that ``snnconv.conversion`` takes."""
+"""How a spike is produced: the neurons that ``snnconv.convert`` takes."""
 
 import neurons
 from neurons import *  # noqa: F403 # one list of names, neurons.__all__

@@ -97,7 +97,7 @@ def check_converted(network: SpikingNetwork) -> None:
         raise ConfigurationError(
             f"a network that learned through its own spikes cannot be exported: Lava, NIR, snntorch and norse get "
             f"integrate-and-fire neurons only, and its neurons are {' and '.join(names)}; train a network of ReLU and "
-            "convert it with snnconv.conversion"
+            "convert it with snnconv.convert"
         )
 
 

@@ -109,7 +109,7 @@ def evaluate(
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):
-        raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.conversion(...))")
+        raise ConfigurationError("evaluate a spiking detector: detector.with_network(snnconv.convert(...))")
     if reference is not None and not isinstance(reference, Detector):
         raise ConfigurationError(f"reference is a {type(reference).__name__}; give the original Detector")
     _check(data, len(detector.names))

@@ -43,7 +43,7 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
     """
     if not isinstance(network, SpikingNetwork):
         raise ConfigurationError(
-            f"tune takes a converted network, got {type(network).__name__}: call snnconv.conversion(model, samples, "
+            f"tune takes a converted network, got {type(network).__name__}: call snnconv.convert(model, samples, "
             "coding=...) first"
         )
     if torch.is_inference_mode_enabled():

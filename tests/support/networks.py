@@ -185,7 +185,7 @@ def network_of(
 
 
 def zoo(name: str, **options: Any) -> SpikingNetwork:
-    """What ``snnconv.conversion`` makes of ``make(name)`` with ``options``."""
+    """What ``snnconv.convert`` makes of ``make(name)`` with ``options``."""
     return converted(("zoo", name), lambda: make(name), **options)
 
 

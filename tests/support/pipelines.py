@@ -152,7 +152,7 @@ SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def shaped(name: str, samples: int, **options: Any) -> tuple[SpikingNetwork, Tensor]:
-    """What ``snnconv.conversion`` makes of the network ``name`` of ``SHAPES`` with ``options``, and its samples."""
+    """What ``snnconv.convert`` makes of the network ``name`` of ``SHAPES`` with ``options``, and its samples."""
     build, shape = SHAPES[name]
     x = draw(samples, *shape)
     return converted(("shapes", name, samples), lambda: (prepared(build), x), **options), x

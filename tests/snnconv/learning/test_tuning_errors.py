@@ -130,7 +130,7 @@ def test_a_network_without_parameters_is_refused() -> None:
 
 
 def test_what_is_no_converted_network_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"tune takes a converted network, got Small: call snnconv.conversion"):
+    with pytest.raises(ConfigurationError, match=r"tune takes a converted network, got Small: call snnconv.convert"):
         tune(model(), images(20, 1))  # type: ignore[arg-type]
 
 
