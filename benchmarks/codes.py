@@ -75,7 +75,7 @@ HEAD = (
     "window",
     "latency",
     *ACCURACY_HEAD,
-    "alike %",
+    "agreement %",
     "spikes per neuron",
     "clock: accuracy",
     "clock: spikes",

@@ -1,4 +1,4 @@
-"""Networks in whole numbers: what 8 bits cost, and runs on Lava beside the clock simulator, spike for spike."""
+"""Integer networks: what 8 bits cost, and runs on Lava beside the clock simulator, spike for spike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEPS = 32
 CODES: dict[str, Code] = {"rate": Rate(STEPS), "burst": Burst(STEPS, largest_gain=4), "few-spike": FewSpike(6)}
 #: Samples whose rasters are compared; of all others spikes in sum and outputs are.
 COMPARED = 2
-WHOLE_HEAD = ("code", "images", "ANN %", "SNN %", "8 bits a channel %", "8 bits a population %", "bits of payloads")
+INTEGER_HEAD = ("code", "images", "ANN %", "SNN %", "8 bits by channel %", "8 bits by population %", "bits of payloads")
 LAVA_HEAD = (
     "network",
     "code",
@@ -43,8 +43,8 @@ LAVA_HEAD = (
     "spikes compared",
     "sums alike",
     "spikes per neuron",
-    "ms a sample",
-    "ms a step",
+    "ms per sample",
+    "ms per step",
 )
 
 
@@ -59,11 +59,11 @@ class Task:
 
 
 def run_int8(images: int | None = None) -> None:
-    """Publish the table ``int8``: accuracy of ResNet-20 in floating point and in whole numbers."""
+    """Publish the table ``int8``: accuracy of ResNet-20 in floating point and with 8-bit weights."""
     test, table = cifar10_test(images), []
     model = resnet20(data_file(WEIGHTS_FILE))
     calibration = cifar10_train(CALIBRATION_IMAGES).images
-    title = "ResNet-20 on CIFAR-10 in whole numbers"
+    title = "ResNet-20 on CIFAR-10 with 8-bit weights"
     for code in (FewSpike(6, spikes=3), FewSpike(8, spikes=2), OneSpike(16)):
         network = snnconv.convert(model, calibration, coding=code)
         found = [_accuracy(network, test)]
@@ -73,8 +73,8 @@ def run_int8(images: int | None = None) -> None:
         unit = next(iter(integers.populations.values())).rule.unit
         table.append([repr(code), len(test.images), _accuracy(model, test), *found, round(1 / unit).bit_length() - 1])
         note(f"{code!r}: {found}")
-        keep("int8", title, WHOLE_HEAD, table)
-    publish("int8", title, WHOLE_HEAD, table)
+        keep("int8", title, INTEGER_HEAD, table)
+    publish("int8", title, INTEGER_HEAD, table)
 
 
 def run_lava(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
@@ -99,14 +99,14 @@ def _lava_row(task: Task, code: Code) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.npz")
         write_bundle(quantize(network), path)
-        twin, _, _ = read_network(path)
+        simulation, _, _ = read_network(path)
         few, _ = run_bundle(path, task.inputs[:COMPARED], record=["rasters"])
         run, result = run_bundle(path, task.inputs)
     x = task.inputs.double()
-    clock = twin.run(x[:COMPARED], simulator="clock", record=["rasters"])
+    clock = simulation.run(x[:COMPARED], simulator="clock", record=["rasters"])
     different = sum(int((few.rasters[name] != raster).sum()) for name, raster in clock.rasters.items())
     compared = sum(int((raster != 0).sum()) for raster in clock.rasters.values())
-    expected = twin.run(x)
+    expected = simulation.run(x)
     outputs = zip(tree_leaves(run.output), tree_leaves(expected.output), strict=True)
     alike = run.spikes == expected.spikes and all(torch.allclose(*pair, rtol=0, atol=1e-9) for pair in outputs)
     steps, seconds = int(run.steps[0]), result.seconds["run"]

@@ -29,7 +29,7 @@ HEAD = (
     "loss",
     "of loss, deviation",
     "largest loss",
-    "alike %",
+    "agreement %",
     "spikes per neuron",
     "clock: accuracy",
     "clock: spikes",

@@ -55,7 +55,7 @@ HEAD = (
     "images",
     "steps",
     *ACCURACY_HEAD,
-    "alike %",
+    "agreement %",
     "spikes per neuron",
     *(head for loss in LOSSES for head in (f"steps to {loss}", f"spikes to {loss}")),
 )

@@ -2,7 +2,7 @@
 
 Both run in the mode that is the fastest of those they document on a CPU (single step, or several steps a
 call), tried on one batch. Both have an analog output layer whose outputs are summed over the steps. sinabs'
-neurons may emit several spikes a step, so compare at equal spikes too.
+neurons may emit several spikes per step, so compare at equal spikes too.
 
 Networks must have their activations as `nn.ReLU` modules, one per use: see `benchmarks.networks`.
 """

@@ -20,7 +20,7 @@ CALIBRATION_IMAGES = 500
 STEPS = 128
 MARKS = (16, 32, 64, 128)
 NEURONS = ("integrate-fire", "corrective")
-HEAD = ("neuron", "images", "steps", *ACCURACY_HEAD, "alike %", "spikes per neuron")
+HEAD = ("neuron", "images", "steps", *ACCURACY_HEAD, "agreement %", "spikes per neuron")
 
 
 def batches(split: Split, size: int = 100) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,7 +1,7 @@
 """sinabs 3.1: `nn.ReLU` modules replaced by integrate-and-fire layers.
 
 ``from_model`` swaps modules and normalises nothing: as it stands, every neuron has threshold 1 in the units
-of its layer, may emit several spikes a step, and clamps its membrane at -1. Its ``normalize_weights``
+of its layer, may emit several spikes per step, and clamps its membrane at -1. Its ``normalize_weights``
 reaches top-level children only and scales biases in a way that changes the function of the network, so it
 is not used. What a careful user can do instead, and ``percentile`` does here, is to write each `nn.ReLU` as
 divide - ReLU - multiply with a calibrated scale before the conversion: the network's function stays the
@@ -33,7 +33,7 @@ class SinabsSettings:
     percentile: float | None = None
     """Scale each ReLU by this percentile of its activations before the conversion; None changes nothing."""
     single_spike: bool = False
-    """At most one spike a step, as in the other rate-coded networks."""
+    """At most one spike per step, as in the other rate-coded networks."""
     min_v_mem: float | None = -1.0
     """Lower bound of the membrane."""
 

@@ -29,7 +29,7 @@ OPTIONS: dict[str, Any] = {
     "augmentation": ShiftAndFlip(),
 }
 TITLE = "ResNet-20, CIFAR-10, tuned through its own spikes"
-HEAD = ("code", "images", "epochs", "minutes", *ACCURACY_HEAD, "alike %", "spikes per neuron")
+HEAD = ("code", "images", "epochs", "minutes", *ACCURACY_HEAD, "agreement %", "spikes per neuron")
 
 
 def run(images: int | None = None, rows: Sequence[str] = ("*",), epochs: int = EPOCHS) -> None:

@@ -10,7 +10,7 @@ from coding.registry import CODES, register_code
 from coding.schedule import Concurrent, Pipeline, Schedule, Timing
 from coding.table_spike import TableSpike
 from coding.window.few_spike import FewSpike
-from coding.window.integer_table import WholeTable
+from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
 from coding.window.ttfs import TTFS
@@ -29,6 +29,7 @@ __all__ = [
     "Fired",
     "InputCode",
     "InputError",
+    "IntegerTable",
     "LatencyInput",
     "OneSpike",
     "Phase",
@@ -42,6 +43,5 @@ __all__ = [
     "SpikeInput",
     "TableSpike",
     "Timing",
-    "WholeTable",
     "register_code",
 ]

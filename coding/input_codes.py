@@ -84,7 +84,7 @@ class BernoulliInput(InputCode):
     """At each of the first ``last`` steps a unit spike with probability ``largest`` times the value, then silence.
 
     ``last=None`` is all steps. It serves networks that learned from such trains, not those that decode values. Raises
-    ``ConfigurationError`` for a ``largest`` outside (0, 1] and a ``last`` that is no whole number of at least 1.
+    ``ConfigurationError`` for a ``largest`` outside (0, 1] and a ``last`` that is no integer of at least 1.
     """
 
     largest: float = 0.2
@@ -99,7 +99,7 @@ class BernoulliInput(InputCode):
             raise ConfigurationError(f"BernoulliInput: largest must lie in (0, 1], got {self.largest!r}")
         last = 1 if self.last is None else self.last
         if isinstance(last, bool) or not isinstance(last, int) or last < 1:
-            raise ConfigurationError(f"BernoulliInput: last must be a whole number of at least 1, got {self.last!r}")
+            raise ConfigurationError(f"BernoulliInput: last must be an integer of at least 1, got {self.last!r}")
 
     @property
     def least_steps(self) -> int:
@@ -117,7 +117,7 @@ class LatencyInput(InputCode):
     """One spike an element, at step int(``last`` (1 - value)), the larger the earlier; none for 0 (Kim et al. 2020).
 
     It is fired once, whatever the number of steps, so it serves networks whose neurons remember. Raises
-    ``ConfigurationError`` for a ``last`` that is no whole number of at least 0.
+    ``ConfigurationError`` for a ``last`` that is no integer of at least 0.
     """
 
     last: int = 24
@@ -128,7 +128,7 @@ class LatencyInput(InputCode):
 
     def __post_init__(self) -> None:
         if isinstance(self.last, bool) or not isinstance(self.last, int) or self.last < 0:
-            raise ConfigurationError(f"LatencyInput: last must be a whole number of at least 0, got {self.last!r}")
+            raise ConfigurationError(f"LatencyInput: last must be an integer of at least 0, got {self.last!r}")
 
     @property
     def least_steps(self) -> int:

@@ -52,9 +52,9 @@ class Code(ABC):
     name: ClassVar[str]
     #: Payloads are 0 or 1, so that their sum counts spikes.
     unit_payload: ClassVar[bool] = False
-    #: Means something when all populations run at once, every step carrying an estimate.
+    #: Supports ``Concurrent``: all populations run at once, and every step carries an estimate.
     streams: ClassVar[bool] = False
-    #: Means something when a value is known before its first spike, so that it fills a window of ``steps``.
+    #: Supports ``Pipeline``: a value is known before its first spike and fills a window of ``steps``.
     windows: ClassVar[bool] = True
     #: A presentation carries ``maximum`` at most.
     bounded: ClassVar[bool] = True
@@ -64,7 +64,7 @@ class Code(ABC):
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ConfigurationError(
-                f"{type(self).__name__}: steps must be a whole number of at least 1, got {self.steps!r}"
+                f"{type(self).__name__}: steps must be an integer of at least 1, got {self.steps!r}"
             )
 
     @property

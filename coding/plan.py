@@ -21,7 +21,7 @@ class CodingPlan:
     ``input`` is an input code, a code, or the name of either; ``hidden`` a code or its name. ``overrides`` maps
     patterns of population names, as a shell matches them, to codes; the first that matches wins. Without a
     ``schedule`` codes that have a stream form of every step run concurrently, all others as a pipeline. Raises
-    ``ConfigurationError`` for what is no code, and for codes that have no meaning together.
+    ``ConfigurationError`` for what is no code, and for codes that cannot run together.
     """
 
     hidden: Code = field(default_factory=FewSpike)
@@ -66,7 +66,7 @@ class CodingPlan:
 
 
 def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> None:
-    """Raise ``ConfigurationError`` unless all codes have a meaning under ``schedule``."""
+    """Raise ``ConfigurationError`` unless all codes can run under ``schedule``."""
     codes = list(codes)
     placed = [(code, "") for code in codes] + ([(input.code, " as input")] if input.code else [])
     if isinstance(schedule, Pipeline):
@@ -83,7 +83,7 @@ def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> 
             )
         if input.code is not None and input.period != input.code.presentation:
             raise ConfigurationError(
-                f"an input every {input.period} steps has no meaning in a pipeline, where it fills one window"
+                f"every={input.period} is not supported under Pipeline: an input fills one window; leave it out"
             )
         return
     for code, end in placed:

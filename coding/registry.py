@@ -9,14 +9,14 @@ from coding.neural_code import Code
 from coding.rate import Rate
 from coding.table_spike import TableSpike
 from coding.window.few_spike import FewSpike
-from coding.window.integer_table import WholeTable
+from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
 from coding.window.ttfs import TTFS
 
 #: Codes by the name that a user may write; a new code adds its line here.
 CODES: dict[str, type[Code]] = {
-    code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, WholeTable)
+    code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, IntegerTable)
 }
 
 

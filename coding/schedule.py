@@ -27,7 +27,7 @@ class Concurrent(Schedule):
 
     def __post_init__(self) -> None:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise ConfigurationError(f"Concurrent: steps must be a whole number of at least 1, got {self.steps!r}")
+            raise ConfigurationError(f"Concurrent: steps must be an integer of at least 1, got {self.steps!r}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Pipeline(Schedule):
     def __post_init__(self) -> None:
         whole = isinstance(self.stride, int) and not isinstance(self.stride, bool) and self.stride >= 1
         if self.stride is not None and not whole:
-            raise ConfigurationError(f"Pipeline: stride must be None or a whole number from 1, got {self.stride!r}")
+            raise ConfigurationError(f"Pipeline: stride must be None or an integer from 1, got {self.stride!r}")
 
     def timing(self, sources: Mapping[str, Sequence[str]], lengths: Mapping[str, int], output: Iterable[str]) -> Timing:
         """Windows of all names in ``lengths``, given who feeds whom (in order of execution) and feeds the ``output``.

@@ -1,4 +1,4 @@
-"""One spike a window, worth a level of a table that follows the distribution of a population's values."""
+"""One spike per window, worth a level of a table that follows the distribution of a population's values."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TableSpike(WindowCode):
         falling = all(upper > lower for upper, lower in zip(self.levels, (*self.levels[1:], 0.0), strict=True))
         if len(self.levels) != self.steps or self.levels[0] != 1.0 or not falling:
             raise ConfigurationError(
-                f"TableSpike: levels must be {self.steps} positive numbers, one a step, falling from 1, "
+                f"TableSpike: levels must be {self.steps} positive numbers, one per step, falling from 1, "
                 f"got {self.levels!r}"
             )
 

@@ -26,10 +26,10 @@ def export(
     network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.npz.")],
     target: Annotated[str, typer.Option(help="Target: lava.")] = "lava",
-    per: Annotated[str, typer.Option(help="Weights share a step by channel, or by population.")] = "channel",
-    input_bits: Annotated[int, typer.Option(help="Bits of an input, its sign included.")] = 10,
-    reset: Annotated[str, typer.Option(help="zero: neurons that Lava has itself, for rate code.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Samples on which to measure what is lost.")] = None,
+    per: Annotated[str, typer.Option(help="Step of integer weights: one per channel, or population.")] = "channel",
+    input_bits: Annotated[int, typer.Option(help="Bits of an integer input, its sign included.")] = 10,
+    reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava, for rate code.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Samples on which to measure the loss of export.")] = None,
     json_file: Json = None,
 ) -> None:
     """Write a converted network for a neuromorphic machine, and say what became of it."""
@@ -53,7 +53,7 @@ def export(
 def run_lava(
     bundle: Annotated[Path, typer.Argument(help="A file that export --target lava wrote.")],
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")],
-    samples: Annotated[int | None, typer.Option(help="Run the first so many samples only.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Run only this many samples, the first ones.")] = None,
     interpreter: Annotated[str | None, typer.Option(help="A Python that has lava-nc, if this one has not.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which the run is ended.")] = 3600.0,
     hardware: Annotated[bool, typer.Option("--hardware", help="Compile for Loihi 2.")] = False,

@@ -1,4 +1,4 @@
-"""Firing rules in whole numbers: what a machine needs of a neuron and its code besides thresholds and biases."""
+"""Integer firing rules: what a machine needs of a neuron and its code besides thresholds and biases."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 from coding.burst import Burst
 from coding.errors import ConfigurationError
 from coding.rate import Rate
-from coding.window.integer_table import WholeTable
+from coding.window.integer_table import IntegerTable
 from coding.window.window_code import WindowCode
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
 from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
 
-#: Most by which a slope below zero may miss the reciprocal of a whole number.
+#: Most by which a slope below zero may miss the reciprocal of an integer.
 _SLOPE_TOLERANCE = 1e-6
 
 
@@ -49,7 +49,7 @@ class StreamRule:
 
 @dataclass(frozen=True)
 class TableRule:
-    """A window: payload and threshold of every step in whole numbers, of which ``resolution`` make the scale.
+    """A window: payload and threshold of every step in integers, of which ``resolution`` make the scale.
 
     ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after; ``limit`` is the most spikes.
     With a ``reciprocal_slope`` the window holds spikes of the potential's sign, and thresholds below zero are as many
@@ -63,9 +63,9 @@ class TableRule:
     resolution: int
 
     @property
-    def code(self) -> WholeTable:
+    def code(self) -> IntegerTable:
         """The window code that is this table."""
-        return WholeTable(len(self.payloads), self.payloads, self.thresholds, self.limit, self.resolution)
+        return IntegerTable(len(self.payloads), self.payloads, self.thresholds, self.limit, self.resolution)
 
     @property
     def unit(self) -> float:
@@ -76,10 +76,10 @@ class TableRule:
 Rule = StreamRule | TableRule
 
 
-def whole_rule(neuron: Neuron, windowed: bool, resolution: int) -> Rule:
+def integer_rule(neuron: Neuron, windowed: bool, resolution: int) -> Rule:
     """The rule of ``neuron``, in a stream or in a window of its own, whose payloads count 1 / ``resolution``.
 
-    Raises ``ConfigurationError`` for neurons and codes that whole numbers cannot say.
+    Raises ``ConfigurationError`` for neurons and codes that integers cannot represent.
     """
     if windowed and isinstance(neuron, (IntegrateFire, SignedWindow)) and isinstance(neuron.code, WindowCode):
         return _table(neuron, neuron.code, resolution)
@@ -103,14 +103,14 @@ def _table(neuron: IntegrateFire | SignedWindow, code: WindowCode, resolution: i
                 'convert with negative="imbalanced", the default of a pipeline'
             )
     elif neuron.initial_potential not in (None, 0.0) or neuron.reset != "subtract":
-        raise ConfigurationError("to be exported a window starts from rest and resets by subtraction")
+        raise ConfigurationError("an exported window starts from a potential of 0 and resets by subtraction")
     table = code.table()
     payloads = tuple(round(payload * resolution) for payload in table.payloads)
     rows = tuple(tuple(max(1, round(threshold * resolution)) for threshold in row) for row in table.thresholds)
     if min(payloads) < 1:
         raise ConfigurationError(
             f"the smallest payload of {code!r} is less than 1 / {resolution} of the largest, which "
-            "whole numbers of this size cannot say; use fewer steps or a smaller base"
+            "integers of this size cannot represent; use fewer steps or a smaller base"
         )
     return TableRule(payloads, rows, table.limit, reciprocal, resolution)
 
@@ -121,7 +121,7 @@ def _stream(neuron: IntegrateFire | SignedIntegrateFire) -> StreamRule:
     if isinstance(code, Burst):
         fraction = code.threshold
         if code.gain != 2.0 or (code.largest_gain is not None and not float(code.largest_gain).is_integer()):
-            raise ConfigurationError(f"bursts are exported with gain 2 and a whole largest_gain, got {code!r}")
+            raise ConfigurationError(f"bursts are exported with gain 2 and an integer largest_gain, got {code!r}")
         gain, largest = 2, None if code.largest_gain is None else int(code.largest_gain)
     elif not isinstance(code, Rate):
         raise ConfigurationError(
@@ -141,6 +141,6 @@ def _reciprocal(slope: float) -> int:
     found = round(1.0 / slope)
     if abs(1.0 / found - slope) > _SLOPE_TOLERANCE:
         raise ConfigurationError(
-            f"a slope of {slope} below zero cannot be exported: it is not the reciprocal of a whole number"
+            f"a slope of {slope} below zero cannot be exported: it is not the reciprocal of an integer"
         )
     return found

@@ -47,7 +47,7 @@ def convert(
             names to codes ("*" is the rest), or a plan. "auto" searches for the codes with the least ``minimize`` that
             are expected to lose at most ``max_loss`` points; the network's ``search_log`` says what was tried.
         input: "real" (constant current), "poisson", or a code of spikes.
-        schedule: ``coding.Pipeline()`` or ``coding.Concurrent(steps)`` where a code has a meaning under both.
+        schedule: ``coding.Pipeline()`` or ``coding.Concurrent(steps)`` where a code supports both.
         normalization: One scale per "channel", or one per "layer".
         percentile: Percentile of the activations that scales are (100 is the maximum), or "mse" for the least squared
             error; by default "mse" in a pipeline and 99.9 otherwise.

@@ -53,7 +53,7 @@ class Deep:
         with torch.no_grad():
             self.targets = self.model(self.x).argmax(1)
         self.network = snnconv.convert(self.model, self.x, coding=FewSpike(4, base=1.9))
-        self.parts = list(zip(split(self.x), split(self.targets), strict=True))
+        self.execution_plan = list(zip(split(self.x), split(self.targets), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def search(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
 
 
 def evaluate(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.evaluate(deep.network, deep.parts, reference=deep.model, progress=progress).to_dict()
+    return snnconv.evaluate(deep.network, deep.execution_plan, reference=deep.model, progress=progress).to_dict()
 
 
 def evaluate_a_tensor(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
@@ -83,15 +83,15 @@ def verify(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
 
 
 def verify_data(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.verify(deep.network, deep.parts, progress=progress).to_dict()
+    return snnconv.verify(deep.network, deep.execution_plan, progress=progress).to_dict()
 
 
 def spike_statistics(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.spike_statistics(deep.network, deep.parts, progress=progress).to_dict()
+    return snnconv.spike_statistics(deep.network, deep.execution_plan, progress=progress).to_dict()
 
 
 def sweep(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    file, data = folder / "sweep.json", deep.parts[:2]
+    file, data = folder / "sweep.json", deep.execution_plan[:2]
     if file.exists():
         Sweep.load(file)  # a file that an interruption left behind is whole
     return snnconv.sweep(deep.model, deep.x[:50], data, CODINGS, path=file, progress=progress).to_dict()

@@ -84,7 +84,7 @@ class Levels:
     The bits of a positive float grow with it. Its leading bits name a cell of neighbouring values; ``carry`` holds for
     every cell the train of its smallest value above ``shift`` bits that make a carry of the value's low bits as soon as
     they reach those of the next train. Where a cell holds more trains, ``corrections`` comparisons follow, of bits as
-    whole numbers: the sign of a difference is faster than a truth value.
+    integers: the sign of a difference is faster than a truth value.
     """
 
     dtype: torch.dtype

@@ -1,4 +1,4 @@
-"""A window code in whole numbers, as a machine without fractions runs it."""
+"""A window code of integers, as a machine without fractions runs it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from coding.window.window_code import WindowCode
 
 
 @dataclass(frozen=True)
-class WholeTable(WindowCode):
-    """A window code whose payloads and thresholds are whole numbers, of which ``resolution`` make 1.0.
+class IntegerTable(WindowCode):
+    """A window code whose payloads and thresholds are integers, of which ``resolution`` make 1.0.
 
     ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after; at most ``most_spikes`` are fired
     in a window (``None``: one every step). What other window codes become when they are quantised for export.
@@ -35,7 +35,7 @@ class WholeTable(WindowCode):
         whole = all(type(number) is int and number >= 1 for row in rows for number in row)
         if not whole or not self.thresholds or any(len(row) != self.steps for row in rows):
             raise ConfigurationError(
-                f"WholeTable: payloads and every row of thresholds must be {self.steps} positive whole numbers, one a "
+                f"IntegerTable: payloads and every row of thresholds must be {self.steps} positive integers, one a "
                 f"step, and resolution another, got {self!r}"
             )
 

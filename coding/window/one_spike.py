@@ -12,7 +12,7 @@ from coding.window.window_code import BaseCode
 
 @dataclass(frozen=True)
 class OneSpike(BaseCode):
-    """Single-spike phase coding (Hwang and Kung 2024): one spike a window, worth ``base``^-t at step t.
+    """Single-spike phase coding (Hwang and Kung 2024): one spike per window, worth ``base``^-t at step t.
 
     Base manipulation: ``base`` is a number above 1, or "fit". Threshold shift: ``rounding`` "floor" is none,
     "arithmetic" fires midway between two levels (the paper's (1 + 1/base) / 2), "geometric" at their geometric mean,

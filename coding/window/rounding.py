@@ -44,7 +44,7 @@ def _middle(upper: float, lower: float, rounding: Rounding) -> float:
 
 
 def check_rounding(code: WindowCode) -> None:
-    """Raise ``ConfigurationError`` for a rounding that there is not."""
+    """Raise ``ConfigurationError`` for a rounding that does not exist."""
     if getattr(code, "rounding") not in ROUNDINGS:  # noqa: B009 - only some window codes round
         raise ConfigurationError(
             f"{type(code).__name__}: rounding must be one of {', '.join(ROUNDINGS)}, got {code.rounding!r}"  # type: ignore[attr-defined]

@@ -89,7 +89,7 @@ class BaseCode(PowerCode):
         return replace(self, base=base)
 
     def powers(self, first: int) -> tuple[float, ...]:
-        """``base``^-first and the powers that follow it, one a step."""
+        """``base``^-first and the powers that follow it, one per step."""
         base = fixed(self, "base")
         return tuple(base ** -(first + t) for t in range(self.steps))
 

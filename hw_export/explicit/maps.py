@@ -16,8 +16,8 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
-def whole_units(values: Array, step: float, largest: int) -> Array:
-    """``values`` divided by ``step``, rounded and cut off at ``largest``: an input as a machine takes it."""
+def integer_units(values: Array, step: float, largest: int) -> Array:
+    """``values`` divided by ``step``, rounded and clipped at ``largest``: an input as a machine takes it."""
     units = np.rint(np.asarray(values, dtype=np.float64) / step)
     return np.clip(units, -largest, largest).astype(np.int64)
 
@@ -35,7 +35,7 @@ class LinearMap(ABC):
 
     @abstractmethod
     def apply(self, values: Array) -> Array:
-        """Currents ``[N, *target_shape]`` of ``values [N, *source_shape]``; exact for whole numbers below 2^53."""
+        """Currents ``[N, *target_shape]`` of ``values [N, *source_shape]``; exact for integers below 2^53."""
 
     @abstractmethod
     def by_target(self, reduce: Callable[[Array], Array]) -> Array:

@@ -111,11 +111,11 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     check_converted(network)
     if network.plan.input.spiking:
         raise ConfigurationError(
-            f"a network whose input spikes cannot be exported: spikes of {network.plan.input.name} input are made "
+            f"a spiking input cannot be exported: spikes of {network.plan.input.name} input are made "
             "outside the network; convert with the default input, a constant current"
         )
-    if network.in_whole_numbers:
-        raise ConfigurationError("the network is in whole numbers already: export the one that it was made of")
+    if network.is_integer_simulation:
+        raise ConfigurationError("the network is an integer simulation already: export the network that it was made of")
     graph = network.complete_graph()
     graph = replace(graph, constants={name: tensor.cpu() for name, tensor in graph.constants.items()})
     shapes = {
@@ -216,7 +216,7 @@ class _Ends:
             return torch.ones((), dtype=torch.float64)
         before = self.emitted(gate.arguments["self"].name)
         if before.dim() == 3 and before.shape[1:] != (1, 1):
-            raise ConfigurationError(f"max pooling {source} pools neurons of different scales; use one scale a channel")
+            raise ConfigurationError(f"max pooling {source} compares different scales; use one scale per channel")
         return before
 
     def response(self, source: str, target: str) -> Callable[[Tensor], Tensor]:

@@ -97,7 +97,7 @@ def _check(network: SpikingNetwork, format: str) -> None:
     check_converted(network)
     if network.batch_axis is None:
         raise ConfigurationError(
-            f"a network that takes one sample a call, such as a graph network, cannot be expressed in {format}; "
+            f"a network that takes one sample per call, such as a graph network, cannot be expressed in {format}; "
             "convert a model whose first axis counts samples"
         )
     for population in network.populations.values():
@@ -118,7 +118,7 @@ def _check(network: SpikingNetwork, format: str) -> None:
             f"an input that spikes cannot be expressed in {format}: its spikes are made outside the network; convert "
             "with the default input, a constant current"
         )
-    for gate in network.parts.gates:
+    for gate in network.execution_plan.gates:
         node = network.graph.nodes[gate]
         raise ConfigurationError(
             f"max pooling {gate} ({node.source}) cannot be expressed in {format}, which has no neuron for it; use "
@@ -131,12 +131,12 @@ def _check(network: SpikingNetwork, format: str) -> None:
         )
     if len(network.input_shapes[0]) < 2:
         raise ConfigurationError(
-            f"input {next(iter(network.graph.inputs))} has one number a sample, which {format} cannot express; "
+            f"input {next(iter(network.graph.inputs))} has one number per sample, which {format} cannot express; "
             "give it an axis of size 1"
         )
-    if network.in_whole_numbers:
+    if network.is_integer_simulation:
         raise ConfigurationError(
-            f"an input that is rounded to whole numbers cannot be expressed in {format}; export the network that was "
+            f"an input that is rounded to integers cannot be expressed in {format}; export the network that was "
             "quantised"
         )
     if network.like.dtype not in (torch.float32, torch.float64):

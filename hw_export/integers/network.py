@@ -1,4 +1,4 @@
-"""Integer networks: weights of 8 bits, whole thresholds, biases and payloads, as a neuromorphic machine holds them."""
+"""Integer networks: 8-bit weights, integer thresholds, biases and payloads, as a neuromorphic machine holds them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hw_export.explicit.maps import Array, whole_units
+from hw_export.explicit.maps import Array, integer_units
 from hw_export.explicit.network import Connection, ExplicitNetwork
 from neurons.integer_rules import Rule, TableRule
 from snnconv.network import SpikingNetwork
@@ -16,9 +16,9 @@ Per = Literal["channel", "population"]
 
 @dataclass(frozen=True)
 class IntegerPopulation:
-    """Thresholds, initial potentials and biases of a population in whole numbers, broadcastable to its shape.
+    """Thresholds, initial potentials and biases of a population in integers, broadcastable to its shape.
 
-    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were cut off at 127.
+    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were clipped at 127.
     """
 
     rule: Rule
@@ -29,7 +29,7 @@ class IntegerPopulation:
 
     @property
     def scale(self) -> Array:
-        """The whole number that stands for the population's scale in its membrane, by channel."""
+        """The integer that stands for the population's scale in its membrane, by channel."""
         rule = self.rule
         units = rule.resolution if isinstance(rule, TableRule) else 1.0 / rule.fraction
         found: Array = self.threshold.reshape(-1) * units
@@ -38,7 +38,7 @@ class IntegerPopulation:
 
 @dataclass(frozen=True)
 class IntegerOutput:
-    """How a sum of whole numbers is read: times ``step`` (by channel), plus ``offset``, in the shape of the output."""
+    """How a sum of integers is read: times ``step`` (by channel), plus ``offset``, in the shape of the output."""
 
     step: Array
     offset: Array
@@ -46,9 +46,9 @@ class IntegerOutput:
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """``explicit`` in whole numbers: connections with weights of 8 bits, populations, inputs and outputs, by node.
+    """``explicit`` with integers: connections with weights of 8 bits, populations, inputs and outputs, by node.
 
-    An input is divided by its step, rounded, and cut off at ``largest_input``.
+    An input is divided by its step, rounded, and clipped at ``largest_input``.
     """
 
     explicit: ExplicitNetwork
@@ -80,5 +80,5 @@ class IntegerNetwork:
         return {} if timing is None else timing.starts
 
     def quantized_input(self, name: str, values: Array) -> Array:
-        """``values`` of the input ``name`` as the whole numbers that the network takes."""
-        return whole_units(values, self.input_steps[name], self.largest_input)
+        """``values`` of the input ``name`` as the integers that the network takes."""
+        return integer_units(values, self.input_steps[name], self.largest_input)

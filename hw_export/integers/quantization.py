@@ -1,4 +1,4 @@
-"""quantize(): a network in whole numbers, with as many bits for payloads and weights as membranes of 24 bits allow."""
+"""quantize(): a network in integers, with as many bits for payloads and weights as membranes of 24 bits allow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hw_export.explicit.maps import Array
 from hw_export.explicit.network import Connection, ExplicitNetwork, explicit
 from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPopulation, Per
 from hw_export.integers.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
-from neurons.integer_rules import Rule, StreamRule, TableRule, whole_rule
+from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
@@ -20,7 +20,7 @@ from snnconv.spiking.population import Population
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
-#: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
+#: ExecutionPlan of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 #: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
 _FINE_SHARE = 0.7
@@ -31,12 +31,12 @@ _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 def quantize(
     network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10, membrane_limit: int = MEMBRANE_LIMIT
 ) -> IntegerNetwork:
-    """``network`` in whole numbers: a step for the weights of every output channel, or of every population.
+    """``network`` with integers: a step for the weights of every output channel, or of every population.
 
     ``input_bits`` are those of an input, its sign included. The payloads of window codes get as many bits as membranes
     of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer. A smaller
     ``membrane_limit`` is kept by all populations that weights of at least 4 bits allow to. Raises
-    ``ConfigurationError`` for what whole numbers cannot say, and where a membrane could still overflow.
+    ``ConfigurationError`` for what integers cannot represent, and where a membrane could still overflow.
     """
     if per not in get_args(Per):
         raise ConfigurationError(f"per must be one of {', '.join(get_args(Per))}, got {per!r}")
@@ -44,7 +44,7 @@ def quantize(
         raise ConfigurationError(f"input_bits must lie between 2 and 16, got {input_bits!r}")
     if network.batch_axis is None:
         raise ConfigurationError(
-            "a network that takes one sample a call, such as a graph network, cannot be exported yet"
+            "a network that takes one sample per call, such as a graph network, cannot be exported yet"
         )
     if membrane_limit < 1:
         raise ConfigurationError(f"membrane_limit must be positive, got {membrane_limit}")
@@ -142,18 +142,18 @@ def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
 
 def _rule(population: Population, windowed: bool, resolution: int) -> Rule:
     try:
-        return whole_rule(population.neuron, windowed, resolution)
+        return integer_rule(population.neuron, windowed, resolution)
     except ConfigurationError as error:
         raise ConfigurationError(f"{population.name}: {error}") from error
 
 
 def _per_payload(connection: Connection, unit: float) -> Connection:
-    """The connection for payloads in whole numbers, of which one stands for ``unit``."""
+    """The connection for payloads in integers, of which one stands for ``unit``."""
     return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
 
 
 def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]:
-    """Whole thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
+    """Integer thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
 
     ``share`` is what is used of the largest threshold and weight that there are.
     """
@@ -162,7 +162,7 @@ def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]
         threshold = np.clip(np.floor(whole / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
         return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
     threshold = np.clip(np.floor(whole * rule.fraction), 1, share * _LARGEST_THRESHOLD // 1)
-    threshold -= 1 - threshold % 2  # odd, so that half of it lies between two whole numbers
+    threshold -= 1 - threshold % 2  # odd, so that half of it lies between two integers
     return threshold.astype(np.int64), rule.fraction / threshold
 
 
@@ -184,6 +184,6 @@ def _broadcast(values: Array, dims: int) -> Array:
 
 
 def _by_channel(bias: Array) -> Array:
-    """``bias`` with one number a channel where its neurons have the same, which borders may prevent."""
+    """``bias`` with one number per channel where its neurons have the same, which borders may prevent."""
     first = bias[(slice(None), *[slice(0, 1)] * (bias.ndim - 1))]
     return first if bool((bias == first).all()) else bias

@@ -28,7 +28,7 @@ class IntegerRun:
 
 
 def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record: Sequence[str] = ()) -> IntegerRun:
-    """Simulate whole-number ``inputs [N, ...]`` (see ``quantized_input``) and record the nodes named in ``record``."""
+    """Simulate integer ``inputs [N, ...]`` (see ``quantized_input``) and record the nodes named in ``record``."""
     explicit, windowed = integers.explicit, integers.network.timing is not None
     count = len(next(iter(inputs.values())))
     stations: dict[str, _Stream | _Table | _Accumulated | _Ranked] = {}

@@ -26,8 +26,8 @@ _DENSE_LIMIT = 2**27
 def spiking_network(integers: IntegerNetwork) -> SpikingNetwork:
     """A ``SpikingNetwork`` in double precision whose populations fire spike for spike as those of ``integers``.
 
-    Its scales are the whole numbers that stand for them, so that currents are whole numbers too. Half a unit is added
-    where a potential could meet a threshold exactly, which no whole number notices. Raises ``ConfigurationError`` for
+    Its scales are the integers that stand for them, so that currents are integers too. Half a unit is added
+    where a potential could meet a threshold exactly, which no integer notices. Raises ``ConfigurationError`` for
     a sparse map that is too large to be written out.
     """
     network, graph = integers.network, _Writer(integers).graph()
@@ -54,7 +54,7 @@ def _population(integers: IntegerNetwork, node: str) -> Population:
 
 
 class _Writer:
-    """Writes an integer network as a graph: payloads back to whole numbers, synapses, biases, populations."""
+    """Writes an integer network as a graph: payloads back to integers, synapses, biases, populations."""
 
     def __init__(self, integers: IntegerNetwork) -> None:
         self._integers, self._original = integers, integers.network.complete_graph()
@@ -92,7 +92,7 @@ class _Writer:
         return source if source in self._integers.populations else self._fires(source)
 
     def _unscaled(self, source: str, population: str) -> Ref:
-        """What ``source`` sends as whole numbers: the network multiplies payloads by the scale of ``population``."""
+        """What ``source`` sends as integers: the network multiplies payloads by the scale of ``population``."""
         whole = self._integers.populations[population]
         shape = self._integers.explicit.shapes[source]
         worth = whole.scale.reshape(1, -1, *[1] * (len(shape) - 1)) * whole.rule.unit

@@ -25,13 +25,13 @@ def export(
     samples: Tensor | Sequence[Tensor] | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
-    """Write ``network`` in whole numbers to the bundle ``path``, whole or not at all, and report what became of it.
+    """Write ``network`` as integers to the bundle ``path``, whole or not at all, and report what became of it.
 
     ``per`` says which weights share a step, ``input_bits`` how finely inputs are rounded. ``reset="zero"`` replaces
     neurons of rate code by those that Lava has itself (LIFReset). What the network loses by all of this is measured on
     ``samples``, a batch, or on the calibration samples held out, which a network that was loaded has not. ``progress``
     is called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``). Raises
-    ``ConfigurationError`` for what whole numbers cannot say or could overflow, ``StorageError`` if the file cannot be
+    ``ConfigurationError`` for what integers cannot represent or could overflow, ``StorageError`` if the file cannot be
     written.
     """
     from hw_export.lava.exporting import export_network

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw_export.explicit.maps import Array, whole_units
+from hw_export.explicit.maps import Array, integer_units
 from hw_export.lava.bundle import read_network
 from hw_export.lava.launch import LavaResult, launch
 from snnconv.data.batches import Inputs, as_inputs
@@ -57,13 +57,13 @@ def run_bundle(
 
 
 def _whole(tensors: Inputs, manifest: Mapping[str, Any]) -> dict[str, Array]:
-    """The inputs in whole numbers, as the machine takes them."""
+    """The inputs as integers, as the machine takes them."""
     largest, found = manifest["largest_input"], {}
     for tensor, described in zip(tensors, manifest["inputs"], strict=True):
         values = tensor.double().numpy()
         if np.abs(values).max(initial=0.0) > (largest + 0.5) * described["step"]:
-            _logger.warning("input %s leaves the range seen in calibration: it is cut off", described["name"])
-        found[described["name"]] = whole_units(values, described["step"], largest)
+            _logger.warning("input %s leaves the range seen in calibration: it is clipped", described["name"])
+        found[described["name"]] = integer_units(values, described["step"], largest)
     return found
 
 
@@ -76,7 +76,7 @@ def _as_run(
 ) -> Run:
     samples, steps = len(inputs[0]), manifest["steps"]
     environment: dict[str, Any] = {**network.constants, **dict(zip(network.graph.inputs, inputs, strict=True))}
-    network.parts.setup.run(environment)
+    network.execution_plan.setup.run(environment)
     presentations = 1 if network.timing is not None else steps
     for output in manifest["outputs"]:
         offset = arrays[output["offset"]]
@@ -94,7 +94,7 @@ def _as_run(
         unit = manifest["units"][node]
         rasters[population.name] = torch.from_numpy(raster[:, start : start + length]).transpose(0, 1).double() * unit
     return Run(
-        output=network.parts.decode(environment),
+        output=network.execution_plan.decode(environment),
         steps=torch.full((samples,), steps),
         samples=samples,
         spikes={population.name: float(counts[node].sum()) for node, population in populations.items()},

@@ -42,9 +42,9 @@ def export_network(
     exported = network if reset is None else with_hard_reset(network)
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
-    twin = spiking_network(integers)
+    simulation = spiking_network(integers)
     chunks = network.held_out if samples is None else _chunks(network, samples)
-    networks = {"as converted": network, "reset to zero": exported, "in whole numbers": twin}
+    networks = {"as converted": network, "reset to zero": exported, "in integers": simulation}
     measured = {}
     for label, one in networks.items() if chunks else ():
         if label != "reset to zero" or exported is not network:
@@ -71,7 +71,7 @@ def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
         neuron = population.neuron
         if network.timing is not None or not isinstance(neuron, IntegrateFire) or not neuron.unit_payload:
             raise ConfigurationError(
-                f"{population.name}: a reset to zero means something for integrate-and-fire neurons with rate code "
+                f"{population.name}: reset='zero' is supported for integrate-and-fire neurons with rate code "
                 f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"
             )
         changed[node] = replace(population, neuron=replace(neuron, reset="zero", initial_potential=0.0))

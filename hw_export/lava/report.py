@@ -167,7 +167,7 @@ def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bo
 
 
 def notes(integers: IntegerNetwork) -> tuple[str, ...]:
-    """What was rewritten on the way to whole numbers, and why."""
+    """What was rewritten on the way to integers, and why."""
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
         f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
@@ -186,5 +186,5 @@ def notes(integers: IntegerNetwork) -> tuple[str, ...]:
             )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
-        found.append(f"{saturated} weights are larger than 127 thresholds and were cut off")
+        found.append(f"{saturated} weights are larger than 127 thresholds and were clipped")
     return tuple(found)

@@ -39,7 +39,7 @@ def export(
     """Write ``network`` as a NIR graph, and return the graph.
 
     Populations are IF nodes with threshold 1 and unit spikes; ``neuron="LIF-snntorch"`` writes them as LIF nodes whose
-    leak vanishes, the only ones that snntorch reads. What NIR cannot say (initial potential, reset by subtraction,
+    leak vanishes, the only ones that snntorch reads. What NIR lacks (initial potential, reset by subtraction,
     scales) is in the nodes' metadata, which ``load`` honours. Arrays have the network's precision. The file is written
     whole or not at all. Raises ``ConfigurationError`` for a network that NIR cannot express, and ``StorageError``.
     """
@@ -76,7 +76,7 @@ def _warn(found: RateNetwork) -> None:
 class _Writer:
     """Writes the nodes and edges of a graph.
 
-    A population whose connections are all convolutions, with one bias a channel, keeps its axes [C, H, W]. Any other
+    A population whose connections are all convolutions, with one bias per channel, keeps its axes [C, H, W]. Any other
     is laid flat, and so is what follows: NIR flattens, and cannot undo it.
     """
 
@@ -137,7 +137,7 @@ class _Writer:
             if kernel is None:
                 names.append(self._affine(each, added))
                 continue
-            if added is not None and not mapped:  # one number a channel
+            if added is not None and not mapped:  # one number per channel
                 added = added.reshape(len(kernel.weight), -1)[:, 0]
             if added is not None:
                 kernel.bias = added.astype(self._type)
@@ -157,7 +157,7 @@ class _Writer:
         return name
 
     def _kernel(self, connection: Connection) -> Any | None:
-        """The connection as a Conv2d without bias; none where NIR cannot say it, or its source is laid flat."""
+        """The connection as a Conv2d without bias; none where NIR cannot represent it, or its source is laid flat."""
         one = connection.map
         if not isinstance(one, Convolution) or len(self._laid[connection.source]) != 3:
             return None

@@ -19,7 +19,7 @@ BINS = 2048
 
 
 @dataclass
-class Observed:
+class ActivationStatistics:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
 
     Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sum

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
-from snnconv.calibration.activation_statistics import Observed
+from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
 from snnconv.calibration.naming import _names
 from snnconv.calibration.samples import Calibration, arrange, collect
@@ -28,7 +28,7 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.operators import ActivationFunction
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
-from snnconv.spiking.execution_plan import Parts
+from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange, range_of
 from snnconv.spiking.max_pooling import meeting_channels
 from snnconv.spiking.population import Population, check_neurons_wait
@@ -45,7 +45,7 @@ class Calibrated:
     graph: Graph
     samples: Calibration
     activations: dict[str, ActivationFunction]
-    observed: dict[str, Observed]
+    observed: dict[str, ActivationStatistics]
     names: dict[str, str]
     input_ranges: list[InputRange]
     negative: Negative
@@ -143,14 +143,16 @@ def _calibrate(
     meeting: set[str] = set()
     if isinstance(plan.schedule, Pipeline):
         # Trains that meet in a max pooling group are compared, so they must stand for the same values.
-        layout = Parts(graph, set(activations), constant_input=not plan.input.spiking)
+        layout = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
         meeting = meeting_channels(graph, layout, axes)
     observed = {
-        name: Observed(None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0)
+        name: ActivationStatistics(
+            None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0
+        )
         for name, activation in activations.items()
     }
-    observed |= {name: Observed(None) for name in analysis.gates}
+    observed |= {name: ActivationStatistics(None) for name in analysis.gates}
     observe(graph, observed, samples.fitted, progress)
     ranges = [
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
@@ -179,7 +181,7 @@ def assemble(
 def network_of(
     calibrated: Calibrated, plan: CodingPlan, populations: Mapping[str, Population], options: Options
 ) -> SpikingNetwork:
-    """The spiking network of ``populations`` under ``plan``, its biases corrected where that has a meaning."""
+    """The spiking network of ``populations`` under ``plan``, with bias correction in a pipeline."""
     graph, samples = calibrated.graph, calibrated.samples
     if isinstance(plan.schedule, Pipeline) and options.bias_correction:
         check_neurons_wait(populations.values())

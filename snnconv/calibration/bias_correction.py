@@ -1,4 +1,4 @@
-"""Bias correction: a shift a channel that takes back the mean error of the currents that quantised sources cause."""
+"""Bias correction: a shift per channel that takes back the mean error of the currents that quantised sources cause."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
-from snnconv.calibration.activation_statistics import Observed
+from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.graph import Graph
@@ -32,15 +32,18 @@ class Scaling:
 
 
 def observe(
-    graph: Graph, found: Mapping[str, Observed], chunks: Iterable[Inputs], progress: ProgressCallback | None = None
+    graph: Graph,
+    found: Mapping[str, ActivationStatistics],
+    chunks: Iterable[Inputs],
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
     Two passes: maxima first, then histograms over the ranges found. Raises ``InputError`` for a result that is NaN or
     infinite.
     """
-    passes = [(Observed.observe_maximum, chunk) for chunk in chunks]
-    passes += [(Observed.observe_histogram, chunk) for _, chunk in passes]
+    passes = [(ActivationStatistics.observe_maximum, chunk) for chunk in chunks]
+    passes += [(ActivationStatistics.observe_histogram, chunk) for _, chunk in passes]
     with torch.no_grad():
         for method, chunk in told(progress, "observing activations", passes, len(passes)):
             _, values = evaluate_graph(graph, chunk, keep=found)
@@ -50,14 +53,14 @@ def observe(
                 method(observed, values[name])
 
 
-def largest_of(observed: Observed, scaling: Scaling, code: Code) -> Tensor:
+def largest_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> Tensor:
     """The largest value that ``code`` is to carry for every channel, ``[channels]``; 0 where nothing was active."""
     if scaling.percentile == "mse":
         return observed.least_squares(code)
     return observed.percentile(scaling.percentile)
 
 
-def fitted_code(code: Code, observed: Observed, scaling: Scaling) -> Code:
+def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) -> Code:
     """``code`` with its free parameter fitted to what was observed, all channels together, each by its own range.
 
     With least-squares scales the range depends on the code and the code on the range, so both are fitted in turn.
@@ -75,7 +78,7 @@ def fitted_code(code: Code, observed: Observed, scaling: Scaling) -> Code:
     return fitted
 
 
-def _relative_to(observed: Observed, largest: Tensor) -> tuple[Tensor, Tensor]:
+def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor]:
     """Values ``[channels, bins]`` in units of the largest to carry, and the weight of their squared errors."""
     active = observed.maximum > 0
     unit = largest[active][:, None]
@@ -85,7 +88,7 @@ def _relative_to(observed: Observed, largest: Tensor) -> tuple[Tensor, Tensor]:
     return values, weights
 
 
-def scale_of(observed: Observed, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
+def scale_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
     """Scale ``[channels]`` of a population (``[1]`` for one scale), and the channels that were silent throughout.
 
     A silent channel takes the largest scale of the layer: it neither divides by zero nor saturates if it fires later.

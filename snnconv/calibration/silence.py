@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from coding import Code
-from snnconv.calibration.activation_statistics import Observed
+from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.scales import Scaling, scale_of
 from snnconv.errors import ConfigurationError
 
@@ -19,7 +19,7 @@ SILENCED_SHARE = 0.01
 _logger = logging.getLogger(__name__)
 
 
-def silenced(observed: Observed, scale: Tensor, code: Code) -> tuple[int, float]:
+def silenced(observed: ActivationStatistics, scale: Tensor, code: Code) -> tuple[int, float]:
     """Active calibration values that ``code`` makes silent, and their share of the mean square of all values."""
     active = observed.maximum > 0
     values = observed.maximum[active][:, None] * observed.centres()[None]
@@ -30,7 +30,7 @@ def silenced(observed: Observed, scale: Tensor, code: Code) -> tuple[int, float]
     return int(counts[lost].sum()), float(squares[lost].sum() / squares.sum().clamp(min=1e-300))
 
 
-def warn_of_silence(name: str, observed: Observed, scaling: Scaling, code: Code) -> None:
+def warn_of_silence(name: str, observed: ActivationStatistics, scaling: Scaling, code: Code) -> None:
     """Log a warning where the window is too short for the range of the values, with a length that would do."""
 
     def found(steps: int) -> tuple[int, float]:

@@ -62,7 +62,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 
 def batch_norm_as_affine(graph: Graph) -> Graph:
-    """Batch normalisation at inference is a scale and a shift a channel (computed in double precision)."""
+    """Batch normalisation at inference is one scale and one shift per channel (computed in double precision)."""
     constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
     for node in graph.nodes.values():
         if node.op == "batch_norm":

@@ -22,10 +22,10 @@ Model = Annotated[
     str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
 ]
 Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
-Names = Annotated[Path | None, typer.Option(help="Class names, one a line; yolo needs them.")]
+Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yolo needs them.")]
 Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
 Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(CODES))]
-MaxLoss = Annotated[float, typer.Option(help="Percentage points that auto may lose.")]
+MaxLoss = Annotated[float, typer.Option(help="Percentage points of accuracy that auto may lose.")]
 Letterbox = Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; of COCO the folder with the pictures.")]
 Layout = Annotated[str, typer.Option(help="Layout of the data: yolo, coco or voc.")]

@@ -21,16 +21,14 @@ Weights = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
 Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]
-Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron.")]
+Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron in a window.")]
 Negative = Annotated[
     str | None,
     typer.Option(
         help=f"Spikes below zero: {' or '.join(get_args(neurons.Negative))}; the default depends on the code."
     ),
 ]
-Percentile = Annotated[
-    str | None, typer.Option(help="Percentile of the activations that scales are (100: maximum), or mse.")
-]
+Percentile = Annotated[str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
 
 

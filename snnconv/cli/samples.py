@@ -32,5 +32,5 @@ def in_batches(
     if targets.dim() == 0 or len(targets) != len(inputs):
         raise InputError(f"data: {len(inputs)} inputs and {len(targets) if targets.dim() else 'one'} targets")
     if targets.is_complex() or (targets.is_floating_point() and bool((targets != targets.round()).any())):
-        raise InputError(f"data: targets are {targets.dtype} and no whole numbers; they must be class indices")
+        raise InputError(f"data: targets are {targets.dtype}; they must be class indices, which are integers")
     return list(zip(torch.split(inputs, size), torch.split(targets.to(torch.int64), size), strict=True))

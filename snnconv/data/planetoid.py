@@ -88,12 +88,12 @@ def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     """D^-1/2 (A + I) D^-1/2 of the edges ``[2, edges]``, as a sparse float32 matrix.
 
     A repeated edge counts once, a self loop as the one that every node gets. Raises ``InputError`` for edges that are
-    no whole numbers from 0 to ``nodes`` - 1.
+    no integers from 0 to ``nodes`` - 1.
     """
     whole = not edge_index.is_floating_point() and not edge_index.is_complex() and edge_index.dtype != torch.bool
     if not whole or edge_index.dim() != 2 or edge_index.shape[0] != 2:
         raise InputError(
-            f"edge_index is {edge_index.dtype} {list(edge_index.shape)}, it must hold whole numbers, [2, edges]"
+            f"edge_index is {edge_index.dtype} {list(edge_index.shape)}, it must hold integers, [2, edges]"
         )
     if bool(((edge_index < 0) | (edge_index >= nodes)).any()):
         raise InputError(f"edge_index holds numbers outside 0 to {nodes - 1}")
@@ -153,12 +153,12 @@ def _features(arrays: Mapping[str, Array]) -> npt.NDArray[np.float32]:
 def _whole(
     arrays: Mapping[str, Array], name: str, shape: tuple[int | None, ...], limit: int | None = None
 ) -> npt.NDArray[np.int64]:
-    """A whole-number array of a shape (any length where ``None``), not negative and below ``limit``, as int64."""
+    """An integer array of a shape (any length where ``None``), not negative and below ``limit``, as int64."""
     array = arrays[name]
     fits = array.ndim == len(shape) and all(s in (None, n) for s, n in zip(shape, array.shape, strict=True))
     if array.dtype.kind not in "iu" or not fits:
         wanted = " x ".join("any" if length is None else str(length) for length in shape)
-        raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, it must hold whole numbers, {wanted}")
+        raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, it must hold integers, {wanted}")
     largest = math.inf if limit is None else limit - 1
     if array.size and (int(array.min()) < 0 or int(array.max()) > min(largest, 2**62)):
         raise ValueError(f"{name} holds numbers outside 0 to {largest}")

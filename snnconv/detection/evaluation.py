@@ -105,7 +105,7 @@ def evaluate(
     ``at`` says after how many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are
     those of ``run``. ``progress`` is called behind every 16 pictures; what it raises ends the evaluation (see
     ``Progress``). Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
-    network is not a spiking one, for a reference that is no detector and for options without a meaning.
+    network is not a spiking one, for a reference that is no detector and for options that are not supported.
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):
@@ -119,9 +119,7 @@ def evaluate(
         raise ConfigurationError("a pipeline has no output before its last step: leave at= out")
     marks = sorted(set(range(1, chosen.steps + 1) if at is None else at) | {chosen.steps})
     if any(mark not in range(1, chosen.steps + 1) for mark in marks):
-        raise ConfigurationError(
-            f"at holds whole numbers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}"
-        )
+        raise ConfigurationError(f"at holds integers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}")
     truths: list[Any] = []
     exact: list[Detections] = []
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])

@@ -76,7 +76,7 @@ class Graph:
 
     ``inputs`` are the names of the signal inputs, ``constants`` the parameters and buffers by name, ``nodes`` the
     operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
-    ``batch_axis`` is 0, or ``None`` for a network that takes one sample a call. ``parameters`` are the names of the
+    ``batch_axis`` is 0, or ``None`` for a network that takes one sample per call. ``parameters`` are the names of the
     constants that a training of the original would change.
     """
 

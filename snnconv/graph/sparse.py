@@ -68,7 +68,7 @@ def from_parts(name: str, parts: Mapping[str, Tensor]) -> Tensor:
 
 def _sizes(name: str, size: Tensor) -> tuple[int, int]:
     if size.dtype != torch.int64 or size.shape != (2,):
-        raise StorageError(f"{name} has no size of two whole numbers")
+        raise StorageError(f"{name} has no size of two integers")
     rows, columns = (int(length) for length in size)
     if min(rows, columns) < 1 or rows * columns >= 2**63:
         raise StorageError(f"{name} has the impossible size {rows} x {columns}")

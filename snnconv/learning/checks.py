@@ -15,21 +15,21 @@ from torch.optim.lr_scheduler import LRScheduler
 from snnconv.errors import ConfigurationError, InputError, ModelError
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
-from snnconv.training.options import check_whole
+from snnconv.training.options import check_integers
 
 
 def check_options(
     epochs: int, batch: int, probe: int, seed: int, clip: float | None, patience: int | None, validation: object
 ) -> None:
     """Raise ``ConfigurationError`` for a number out of range, and where no gradient can be computed."""
-    check_whole(1, epochs=epochs, batch=batch, probe=probe)
-    check_whole(0, seed=seed)
+    check_integers(1, epochs=epochs, batch=batch, probe=probe)
+    check_integers(0, seed=seed)
     if clip is not None and not (isinstance(clip, (int, float)) and clip > 0.0):
         raise ConfigurationError(f"clip must be positive or None, got {clip!r}")
     if patience is not None:
-        check_whole(1, patience=patience)
+        check_integers(1, patience=patience)
         if validation is None:
-            raise ConfigurationError(f"patience {patience} needs validation samples, which a better epoch is told by")
+            raise ConfigurationError(f"patience={patience} needs validation samples, to tell which epoch is better")
     if torch.is_inference_mode_enabled():
         raise ConfigurationError("train under torch.inference_mode: no gradient can be computed there; call it outside")
 
@@ -49,10 +49,10 @@ def check_samples(samples: Any, network: LayeredNetwork, what: str) -> None:
 
 
 def check_validation(samples: Any, network: LayeredNetwork) -> None:
-    """Raise ``InputError`` for samples that the best epoch cannot be told by."""
+    """Raise ``InputError`` for samples without labels, by which the best epoch is found."""
     check_samples(samples, network, "validation")
     if samples.labels is None:
-        raise InputError("validation samples have no labels, which the best epoch is found by; leave validation out")
+        raise InputError("validation samples need labels, to find the best epoch; or leave validation out")
 
 
 def check_trainable(network: LayeredNetwork) -> None:
@@ -75,7 +75,7 @@ def made_optimizer(make: Callable[[Iterable[Parameter]], Optimizer], network: La
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise ConfigurationError(
-            f"{type(optimizer).__name__} evaluates the loss several times a step (closure), and training once; take "
+            f"{type(optimizer).__name__} evaluates the loss several times per step (closure), and training once; take "
             "another optimiser, such as Adam"
         )
     own = {id(parameter) for parameter in network.parameters()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.training.options import check_whole
+from snnconv.training.options import check_integers
 
 
 class Encoder(Protocol):
@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class LatencyEncoder:
-    """One spike a value, at step int(``last`` (1 - x)): the larger the earlier; 0 stays silent (Kim et al. 2020).
+    """One spike per value, at step int(``last`` (1 - x)): the larger the earlier; 0 stays silent (Kim et al. 2020).
 
     Raises ``ConfigurationError`` unless 0 <= ``last`` < ``steps``, ``InputError`` for values outside [0, 1].
     """
@@ -36,7 +36,7 @@ class LatencyEncoder:
     last: int = 24
 
     def __post_init__(self) -> None:
-        check_whole(0, last=self.last, steps=self.steps)
+        check_integers(0, last=self.last, steps=self.steps)
         if not 0 <= self.last < self.steps:
             raise ConfigurationError(
                 f"LatencyEncoder: last must lie in 0 to steps - 1, got last {self.last!r} and steps {self.steps!r}"
@@ -62,7 +62,7 @@ class RateEncoder:
     last: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole(0, last=self._firing, steps=self.steps)
+        check_integers(0, last=self._firing, steps=self.steps)
         if self.steps < 1 or not 0.0 < self.largest <= 1.0 or not 1 <= self._firing <= self.steps:
             raise ConfigurationError(
                 "RateEncoder: steps must be 1 or more, largest in (0, 1] and last in 1 to steps, got "

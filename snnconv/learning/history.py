@@ -62,7 +62,7 @@ def _record(found: dict[str, Any], number: int, file: Checkpoint) -> EpochRecord
         if record.epoch != number or not all(map(is_number, plain)):
             raise ValueError("a number is missing")
     except (KeyError, TypeError, ValueError) as error:
-        raise file.broken(f"the record of epoch {number + 1} is none ({error})") from error
+        raise file.broken(f"the record of epoch {number + 1} is damaged ({error})") from error
     return record
 
 

@@ -12,7 +12,7 @@ from neurons.double_exponential import DoubleExponential
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.layer import LayerSpikes, Spikes, run_layer
 from snnconv.learning.rule import GradientRule
-from snnconv.training.options import check_whole
+from snnconv.training.options import check_integers
 
 _NEURON, _RULE = DoubleExponential(), GradientRule()
 
@@ -38,7 +38,7 @@ class LayeredNetwork(nn.Module):
         if len(sizes) < 2:
             raise ConfigurationError(f"sizes must be two or more, got {list(sizes)}")
         for size in sizes:
-            check_whole(1, size=size)
+            check_integers(1, size=size)
         self.sizes, self.neuron, self.rule = tuple(sizes), neuron, rule
         self.layers = nn.ModuleList(
             nn.Linear(inputs, outputs, bias=bias) for inputs, outputs in itertools.pairwise(sizes)

@@ -31,7 +31,7 @@ def run_text(
 ) -> dict[str, str]:
     """Network, data and setting of a run; the weights that it starts from and the number of its epochs are no part.
 
-    Raises ``ConfigurationError`` for a loss, an encoder or a schedule that cannot be told from another.
+    Raises ``ConfigurationError`` for a loss, an encoder or a schedule that cannot be recognised when a run is resumed.
     """
     others = "".join(f", {name} {value}" for name, value in numbers.items())
     return {

@@ -51,7 +51,7 @@ class EncodedSamples:
     """Values ``[N, ...]`` in [0, 1] with ``labels`` ``[N]``, which ``encoder`` turns into spikes.
 
     Both are tensors, or what ``torch.as_tensor`` makes such of. Raises ``InputError`` unless there is one label, a
-    whole number of 0 or more, for every sample.
+    integer of 0 or more, for every sample.
     """
 
     def __init__(self, values: Any, labels: Any, encoder: Encoder) -> None:

@@ -16,7 +16,7 @@ from snnconv.learning.rule import GradientRule
 
 @dataclass(frozen=True)
 class Measures:
-    """Means over samples; accuracies in percent, spikes a sample, latency in steps.
+    """Means over samples; accuracies in percent, spikes per sample, latency in steps.
 
     ``by_first`` decides for the output that fires first (of several in one step, the one with the highest potential),
     ``by_count`` for the one that fires most (of several, the one of them that fires first). A sample without an output
@@ -98,7 +98,7 @@ def _preferred(candidates: Tensor, first: Tensor, potential: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Change:
-    """How the trains of a fixed batch differ from those before: spikes a sample, and steps.
+    """How the trains of a fixed batch differ from those before: spikes per sample, and steps.
 
     Where a neuron fires more often than before, the difference is ``created``, where less often ``removed``; ``moved``
     is by how many steps first spikes moved, a mean over the neurons that fired before and after.

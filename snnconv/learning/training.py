@@ -33,7 +33,7 @@ from snnconv.progress import ProgressCallback
 from snnconv.training.checkpoint import Checkpoint
 from snnconv.training.learning_rate import LearningRates, Scheduled
 from snnconv.training.loop import TrainingLoop
-from snnconv.training.options import check_whole
+from snnconv.training.options import check_integers
 from snnconv.training.seeding import generator_of, order_of_epoch
 
 _LOGGER = logging.getLogger(__name__)
@@ -122,8 +122,8 @@ def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256,
     Draws of an encoder depend on ``seed``. Raises ``ConfigurationError`` for numbers out of range, ``InputError`` for
     samples that do not fit the network.
     """
-    check_whole(1, batch=batch)
-    check_whole(0, seed=seed)
+    check_integers(1, batch=batch)
+    check_integers(0, seed=seed)
     check_samples(samples, network, "samples")
     tally = Tally()
     for number, positions in enumerate(torch.split(torch.arange(len(samples)), batch)):

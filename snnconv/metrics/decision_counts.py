@@ -68,7 +68,7 @@ class Tally(Observer):
             raise InputError("data: some batches have targets and some have none")
         self.has_targets = targets is not None
         if targets is not None and (targets.is_floating_point() or targets.is_complex()):
-            raise InputError(f"data: targets are {targets.dtype}; they must be class indices, whole numbers")
+            raise InputError(f"data: targets are {targets.dtype}; they must be class indices, which are integers")
         if targets is not None and targets.shape != reference.shape:
             raise InputError(
                 f"data: targets have shape {list(targets.shape)}, decisions have {list(reference.shape)}; "

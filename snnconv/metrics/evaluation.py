@@ -34,7 +34,7 @@ PIECE = 256
 class Evaluation(Measures):
     """Decisions of a spiking network on a data set, beside the original network, and what they cost.
 
-    Accuracies and agreement (share of samples for which both decide alike) are percentages; accuracies are ``None``
+    Accuracies and agreement (share of samples for which both decide the same) are percentages; accuracies are ``None``
     without targets, ``reference_accuracy`` and agreement where there is no original network.
     ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are ``None`` for a
     pipeline, which has no output before its last step. ``judged`` counts the decisions that have a target, ``counts``

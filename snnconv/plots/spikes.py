@@ -31,7 +31,7 @@ def raster(
     """Spikes over time of one sample: at most ``neurons`` of every population, evenly chosen among those that fire.
 
     ``run`` must have recorded the rasters of ``populations`` (names; by default all that were recorded). ``sample`` is
-    ``None`` for a network that takes one sample a call. Negative spikes point down. In a pipeline ``network`` tells
+    ``None`` for a network that takes one sample per call. Negative spikes point down. In a pipeline ``network`` tells
     when each window starts, and the windows are shaded; without it only a single population can be drawn, over its own
     window. Raises ``ConfigurationError``.
     """
@@ -79,9 +79,9 @@ def _starts(run: Run, names: Sequence[str], network: NetworkBase | None) -> dict
 def _chosen(payloads: Tensor, sample: int | None, neurons: int, samples: int) -> Tensor:
     """Payloads ``[T, rows]`` of some neurons of one of ``samples``."""
     if sample is None and samples > 1:
-        raise ConfigurationError(f"sample=None is for one sample a call, the run has {samples}: choose one of them")
+        raise ConfigurationError(f"sample=None is for one sample per call, the run has {samples}: choose one of them")
     if sample is not None and payloads.shape[1] != samples:
-        raise ConfigurationError("the network takes one sample a call, so there is none to choose: pass sample=None")
+        raise ConfigurationError("the network takes one sample per call, so no sample can be chosen: pass sample=None")
     if sample is not None and not 0 <= sample < samples:
         raise ConfigurationError(f"there is no sample {sample}: the run has {samples}")
     train = (payloads if sample is None else payloads[:, sample]).reshape(len(payloads), -1).cpu()

@@ -56,7 +56,7 @@ def sensitivities(
         for node, populations in told(progress, "measuring sensitivities", choices.items(), len(choices)):
             changed = graph.behind([node])
             behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
-            targets = [target for target, sources in network.parts.sources.items() if node in sources]
+            targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
             listeners = sum(network.populations[target].neurons for target in targets)
             fan_out = float(network.synapses.fan_out[node].mean())
             row = []

@@ -16,7 +16,7 @@ from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.spiking.population import Population
 
-#: Steps after which the ranks of trains are renumbered, so that they stay exact whole numbers in double precision.
+#: Steps after which the ranks of trains are renumbered, so that they stay exact integers in double precision.
 _RENUMBER = 16
 
 
@@ -43,13 +43,13 @@ class PipelineChunk(Chunk):
         for t in range(self.timing.latency):
             self.t = t
             active = [name for name, start in self.timing.starts.items() if start <= t < self.timing.end(name)]
-            self.live = self.parts.live(active)
+            self.live = self.execution_plan.live(active)
             environment: Environment = {**self.constants, **{name: self.silence[name] for name in self.live.silent}}
             environment.update(self._encoded(active))
             self.live.program.run(environment, handlers)
-            for name in self.live.frontier:
+            for name in self.live.decoded_nodes:
                 self.total[name] = self.total[name] + environment[name]
-        output = self.parts.decode({**self.setup, **self.total})
+        output = self.execution_plan.decode({**self.setup, **self.total})
         for observer in self.observers:
             if observer.wants_output:
                 observer.output(self.timing.latency - 1, output, self.positions)
@@ -57,7 +57,7 @@ class PipelineChunk(Chunk):
 
     def _load(self) -> None:
         """Deliver biases and analog inputs to all populations, and note the shape of every signal."""
-        network, parts = self.network, self.parts
+        network, parts = self.network, self.execution_plan
         names = network.graph.inputs
         constants = network.constants
         lowest = self.inputs
@@ -93,7 +93,7 @@ class PipelineChunk(Chunk):
             environment[node.name] = handlers.get(node.name, evaluate)(arguments())
             if isinstance(environment[node.name], Tensor):
                 self.silence[node.name] = _silence(environment[node.name])
-        self.total = {name: environment[name] for name in parts.frontier}
+        self.total = {name: environment[name] for name in parts.decoded_nodes}
 
     def _inverse_scale(self, population: Population, current: Tensor) -> Tensor:
         return 1.0 / population.window_scale(current.dim())
@@ -164,7 +164,7 @@ class PipelineChunk(Chunk):
 
 
 class _Ranks:
-    """The order of all trains so far: whole numbers that grow with a train, and the largest of every pooling window."""
+    """The order of all trains so far: integers that grow with a train, and the largest of every pooling window."""
 
     def __init__(self) -> None:
         self.steps = 0

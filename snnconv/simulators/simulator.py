@@ -29,7 +29,7 @@ Stop = Callable[[Any, int], Tensor]
 class Simulator(ABC):
     """Runs a network on batches of inputs; ``steps`` are the time steps that one sample takes at most.
 
-    Raises ``ConfigurationError`` for options that have no meaning under the network's schedule.
+    Raises ``ConfigurationError`` for options that the network's schedule does not support.
     """
 
     name: ClassVar[str]
@@ -47,8 +47,8 @@ class Simulator(ABC):
         else:
             if steps is not None:
                 raise ConfigurationError(
-                    f"steps={steps} has no meaning in a pipeline, where every population's code sets the steps of its "
-                    "window: convert with other codes, or with schedule=Concurrent(steps)"
+                    f"steps={steps} is not supported under Pipeline, where codes set the steps of their windows: "
+                    "convert with other codes, or with schedule=Concurrent(steps)"
                 )
             if stop is not None:
                 raise ConfigurationError("early stopping needs an output after every step: schedule=Concurrent(steps)")
@@ -57,7 +57,7 @@ class Simulator(ABC):
         if stop is not None and network.batch_axis is None:
             raise ConfigurationError("early stopping needs a network with a batch axis")
         if seed is not None and not isinstance(seed, int):
-            raise ConfigurationError(f"seed must be a whole number, got {seed!r}")
+            raise ConfigurationError(f"seed must be an integer, got {seed!r}")
         # Without a seed torch's own generator gives one, so that torch.manual_seed fixes spikes too.
         own = int(torch.randint(2**62, ())) if seed is None and network.plan.input.spiking else seed or 0
         self.generator = torch.Generator(network.like.device).manual_seed(own)
@@ -96,7 +96,7 @@ class Chunk(ABC):
 
     def __init__(self, simulator: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         self.network, self.steps = simulator.network, simulator.steps
-        self.parts, self.observers = simulator.network.parts, observers
+        self.execution_plan, self.observers = simulator.network.execution_plan, observers
         self.inputs = tuple(laid_out(tensor) for tensor in inputs)
         count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
@@ -116,7 +116,7 @@ class Chunk(ABC):
     def handlers(self) -> dict[str, Handler]:
         """What stands at every population and gate."""
         found = {node: self.population(node, population) for node, population in self.network.populations.items()}
-        return found | {node: self.gate(node, operator) for node, operator in self.parts.gates.items()}
+        return found | {node: self.gate(node, operator) for node, operator in self.execution_plan.gates.items()}
 
     @property
     def positions(self) -> Samples:
@@ -124,10 +124,10 @@ class Chunk(ABC):
         return slice(None) if self.network.batch_axis is None else self.samples
 
     def normalized_input(self, position: int) -> Tensor:
-        """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that cuts it off."""
+        """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that clips it."""
         seen, values = self.network.input_ranges[position], self.inputs[position]
         if not seen.covers(values):
             _logger.warning(
-                "input %d leaves the range seen in calibration, and spikes cannot say so: it is cut off", position
+                "input %d leaves the range seen in calibration: its spikes carry it clipped to that range", position
             )
         return seen.normalize(values)

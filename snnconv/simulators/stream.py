@@ -32,18 +32,18 @@ class StreamChunk(Chunk):
         self.period = self.network.period
         self.constants = self.network.constants
         self.states: dict[str, Any] = {}
-        self.accumulated: dict[str, Tensor] = {}  # of the frontier and of the gates
+        self.accumulated: dict[str, Tensor] = {}  # of the decoded_nodes and of the gates
         self.scales: dict[str, tuple[Tensor, Tensor]] = {}
         neurons = {node: population.neuron for node, population in self.network.populations.items()}
         self.scoring = {
             node: neuron
             for node, neuron in neurons.items()
-            if node in self.parts.frontier and isinstance(neuron, ScoringNeuron)
+            if node in self.execution_plan.decoded_nodes and isinstance(neuron, ScoringNeuron)
         }
         self._prepare()
 
     def run(self) -> tuple[Any, Tensor]:
-        parts, handlers = self.parts, self.handlers()
+        parts, handlers = self.execution_plan, self.handlers()
         finished: list[tuple[Any, Tensor, int]] = []
         watched = self.stop is not None or any(observer.wants_output for observer in self.observers)
         for t in range(self.steps):
@@ -52,7 +52,7 @@ class StreamChunk(Chunk):
             environment = dict(self.setup if begins else self.between)
             environment.update(self._encoded(begins))
             (parts.step if begins else parts.homogeneous_step).run(environment, handlers)
-            for name in parts.frontier:
+            for name in parts.decoded_nodes:
                 self._accumulate(name, environment[name])
             if watched and self._after_step(finished):
                 break
@@ -67,7 +67,7 @@ class StreamChunk(Chunk):
 
     def _prepare(self) -> None:
         """Evaluate what does not change with time for the samples that are running."""
-        names, parts = self.network.graph.inputs, self.parts
+        names, parts = self.network.graph.inputs, self.execution_plan
         self.setup: Environment = {**self.constants, **dict(zip(names, self.inputs, strict=True))}
         parts.setup.run(self.setup)
         self.between = self.setup
@@ -102,7 +102,7 @@ class StreamChunk(Chunk):
     def population(self, node: str, population: Population) -> Handler:
         neuron, observers = population.neuron, self.observers
         biased = neuron if isinstance(neuron, BiasedNeuron) else None
-        own_current = node in self.parts.own_currents
+        own_current = node in self.execution_plan.own_currents
         shifted = bool(population.shift.any())
 
         def advance(arguments: Mapping[str, Any]) -> Tensor:
@@ -157,13 +157,13 @@ class StreamChunk(Chunk):
     def decoded(self) -> Any:
         """The network's output from what has been accumulated so far."""
         environment = dict(self.setup)
-        for name in self.parts.frontier:
+        for name in self.execution_plan.decoded_nodes:
             if name in self.scoring:
                 counts = self.accumulated[name] * self.scales[name][1]
                 environment[name] = self.scoring[name].score(counts, self.states[name], self.t + 1)
             else:
                 environment[name] = self.accumulated[name] / self.network.presentations(self.t + 1)
-        return self.parts.decode(environment)
+        return self.execution_plan.decode(environment)
 
     def _after_step(self, finished: list[tuple[Any, Tensor, int]]) -> bool:
         """Report the decoded output and take out the samples that stop; True when none is left."""

@@ -51,9 +51,9 @@ class WindowChunk(Chunk):
     def run(self) -> tuple[Any, Tensor]:
         environment: Environment = {**self.network.constants, **self._encoded()}
         self.environment = environment
-        self.parts.setup.run(environment)
-        self.parts.step.run(environment, self.handlers())
-        output = self.parts.decode(environment)
+        self.execution_plan.setup.run(environment)
+        self.execution_plan.step.run(environment, self.handlers())
+        output = self.execution_plan.decode(environment)
         for observer in self.observers:
             if observer.wants_output:
                 observer.output(self.steps - 1, output, self.positions)
@@ -71,12 +71,12 @@ class WindowChunk(Chunk):
             for observer in self.observers:
                 observer.input(found.spikes, position)
             encoded[name] = seen.restore(found.values)
-            if name in self.parts.pooled:
+            if name in self.execution_plan.pooled:
                 self.potentials[name], self.spikes[name] = seen.restore(values), found.spikes
         return encoded
 
     def population(self, node: str, population: Population) -> Handler:
-        pooled = node in self.parts.pooled
+        pooled = node in self.execution_plan.pooled
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
             if not (self.observers or pooled):
@@ -93,7 +93,7 @@ class WindowChunk(Chunk):
 
     def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
-        route = self.parts.routes[node]
+        route = self.execution_plan.routes[node]
 
         def routed(program: Program, values: Mapping[str, Tensor]) -> Any:
             environment: Environment = {**self.environment, **values}

@@ -18,10 +18,10 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph, laid_out
 from snnconv.spiking.decisions import decisions, spike_decisions
-from snnconv.spiking.execution_plan import Parts
+from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.logs import SearchLog, TuningLog
-from snnconv.spiking.max_pooling import check_gates
+from snnconv.spiking.max_pooling import check_max_pooling
 from snnconv.spiking.population import Population, check_neurons_wait
 from snnconv.spiking.synapses import Synapses, count_synapses
 
@@ -54,7 +54,7 @@ class NetworkBase(nn.Module):
         self.search_log: SearchLog | None = None
         #: Whether the weights were tuned: ``reference`` is no longer the network that was converted.
         self.tuned = tuned
-        #: What tuning came to, if the network was tuned; never saved.
+        #: The losses of tuning, if the network was tuned; never saved.
         self.tuning_log: TuningLog | None = None
         #: Share of non-zero values of every source of events (inputs, populations, gates) on calibration data.
         self.densities = dict(densities)
@@ -65,7 +65,7 @@ class NetworkBase(nn.Module):
         self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
         self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
         self._populations = dict(populations)
-        self.parts = Parts(graph, set(populations), constant_input=not plan.input.spiking)
+        self.execution_plan = ExecutionPlan(graph, set(populations), constant_input=not plan.input.spiking)
         codes = [population.code for population in populations.values()]
         check_codes(codes, plan.input, plan.schedule)
         #: Steps over which concurrent populations present a value once, and the windows of a pipeline.
@@ -74,7 +74,7 @@ class NetworkBase(nn.Module):
         if self.timing is not None:
             check_neurons_wait(populations.values())
             spiking = zip(graph.inputs, input_ranges, strict=True) if plan.input.spiking else ()
-            check_gates(graph, self.parts, populations, dict(spiking))
+            check_max_pooling(graph, self.execution_plan, populations, dict(spiking))
         self.requires_grad_(False)
         self.eval()
 
@@ -120,7 +120,7 @@ class NetworkBase(nn.Module):
         code = self.plan.input.code
         lengths = {} if code is None else dict.fromkeys(self.graph.inputs, code.steps)
         lengths |= {node: population.code.steps for node, population in self._populations.items()}
-        return schedule.timing(self.parts.sources, lengths, self.parts.output_sources)
+        return schedule.timing(self.execution_plan.sources, lengths, self.execution_plan.output_sources)
 
     def presentations(self, steps: int) -> int:
         """How often a concurrent network has begun to present its input after ``steps`` time steps."""
@@ -155,7 +155,7 @@ class NetworkBase(nn.Module):
 
     @property
     def batch_axis(self) -> int | None:
-        """0, or ``None`` for a network that takes one sample a call."""
+        """0, or ``None`` for a network that takes one sample per call."""
         return self.graph.batch_axis
 
     @property
@@ -176,8 +176,8 @@ class NetworkBase(nn.Module):
         )
 
     @property
-    def in_whole_numbers(self) -> bool:
-        """Whether it is the twin of a network in whole numbers, which rounds its input."""
+    def is_integer_simulation(self) -> bool:
+        """Whether it simulates an integer network, and so rounds its input."""
         return any(node.op == "whole_input" for node in self.graph.nodes.values())
 
     @property

@@ -17,13 +17,13 @@ from snnconv.graph.operators.pooling import MaximumOperator
 class LiveStep:
     """What runs in a time step in which only some sources may fire; everything else is silent by schedule.
 
-    ``listening`` names the populations that currents reach, ``frontier`` the decoded results that change, and
+    ``listening`` names the populations that currents reach, ``decoded_nodes`` the decoded results that change, and
     ``silent`` the signals that take part and are zero.
     """
 
     program: Program
     listening: frozenset[str]
-    frontier: tuple[str, ...]
+    decoded_nodes: tuple[str, ...]
     silent: tuple[str, ...]
 
 
@@ -47,10 +47,10 @@ class Route:
         return str(self.gate.arguments["self"].name)
 
 
-class Parts:
+class ExecutionPlan:
     """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
 
-    ``gates`` are the max-pooling nodes over spikes. ``frontier`` names the results that are decoded: what the output
+    ``gates`` are the max-pooling nodes over spikes. ``decoded_nodes`` are the results that are decoded: what the output
     and the readout operators use. Results that no spike reaches are computed once, so a constant input costs the first
     affine region once; ``analog`` names those that depend on it. ``sources`` says which spiking inputs and populations
     feed a population, ``output_sources`` which feed the output.
@@ -83,12 +83,12 @@ class Parts:
         currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
         alone = {node for node, name in currents.items() if analysis.consumers[name] == (node,)}
         self.own_currents = {node for node in alone if currents[node] in sums}
-        self.frontier = tuple(name for name in dict.fromkeys(used) if name in timed)
+        self.decoded_nodes = tuple(name for name in dict.fromkeys(used) if name in timed)
         self._output = graph.output
         shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)
         self.setup = Program(lists["setup"], keep=shared & computed)
-        self.step = Program(lists["step"], keep=self.frontier)
-        self.homogeneous_step = Program(lists["step"], keep=self.frontier, signals=signals)
+        self.step = Program(lists["step"], keep=self.decoded_nodes)
+        self.homogeneous_step = Program(lists["step"], keep=self.decoded_nodes, signals=signals)
         self.analog = {name for name in computed & signals if name not in timed}
         self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
@@ -97,7 +97,7 @@ class Parts:
         self.pooled = {name for route in self.routes.values() for name in route.candidates}
 
     def decode(self, environment: dict[str, Any]) -> Any:
-        """The network's output from an environment that holds the decoded frontier."""
+        """The network's output from an environment that holds the decoded decoded_nodes."""
         values = dict(environment)
         self.readout.run(values)
         return resolve(self._output, values)
@@ -126,7 +126,7 @@ class Parts:
                 feeding[node.name] = tuple(sorted(found))
                 found = {node.name}
             reached[node.name] = found
-        output = set().union(*(reached.get(name, set()) for name in self.frontier))
+        output = set().union(*(reached.get(name, set()) for name in self.decoded_nodes))
         return feeding, tuple(sorted(output))
 
     def live(self, active: Iterable[str]) -> LiveStep:
@@ -151,7 +151,7 @@ class Parts:
                 live.add(node.name)
             if reached or node.name in active:
                 nodes.append(node)
-        frontier = tuple(name for name in self.frontier if name in live)
+        decoded_nodes = tuple(name for name in self.decoded_nodes if name in live)
         used = {name for node in nodes for name in node.refs()}
         silent = tuple(sorted((used & self._signals) - live))
-        return LiveStep(Program(nodes, frontier, self._signals), frozenset(listening), frontier, silent)
+        return LiveStep(Program(nodes, decoded_nodes, self._signals), frozenset(listening), decoded_nodes, silent)

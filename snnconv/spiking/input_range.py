@@ -24,7 +24,7 @@ class InputRange(NamedTuple):
         return not bool(((values < self.low) | (values > self.high)).any())
 
     def normalize(self, values: Tensor) -> Tensor:
-        """``values`` mapped to [0, 1], cut off where they leave the range."""
+        """``values`` mapped to [0, 1], clipped where they leave the range."""
         return ((values - self.low) / self.span).clamp(0.0, 1.0)
 
     def restore(self, normalized: Tensor) -> Tensor:

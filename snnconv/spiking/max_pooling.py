@@ -12,7 +12,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Environment, Program, resolve
 from snnconv.graph.operators import OPERATORS
-from snnconv.spiking.execution_plan import Parts, Route
+from snnconv.spiking.execution_plan import ExecutionPlan, Route
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.population import Population
 
@@ -28,7 +28,7 @@ class _Group(NamedTuple):
     highest: Tensor
 
 
-def meeting_channels(graph: Graph, parts: Parts, axes: Mapping[str, int | None]) -> set[str]:
+def meeting_channels(graph: Graph, parts: ExecutionPlan, axes: Mapping[str, int | None]) -> set[str]:
     """Populations and spiking inputs (named with their channel axes) of which several channels meet in one group."""
     kinds, owners = _Kinds(), dict[int, str]()
     for name in _sources(parts, axes):
@@ -46,9 +46,9 @@ def meeting_channels(graph: Graph, parts: Parts, axes: Mapping[str, int | None])
     return found
 
 
-def check_gates(
+def check_max_pooling(
     graph: Graph,
-    parts: Parts,
+    parts: ExecutionPlan,
     populations: Mapping[str, Population],
     ranges: Mapping[str, InputRange],
 ) -> None:
@@ -89,7 +89,7 @@ def _refusal(route: Route, what: str) -> ConfigurationError:
 
 
 class _Kinds:
-    """Kinds of candidates by source, whole numbers; what is pooled has the kind of its group."""
+    """Kinds of candidates by source, integers; what is pooled has the kind of its group."""
 
     def __init__(self) -> None:
         self.count = _FIRST
@@ -101,7 +101,7 @@ class _Kinds:
         self.count += int(numbers.max()) + 1
 
 
-def _sources(parts: Parts, spiking: Mapping[str, object]) -> Sequence[str]:
+def _sources(parts: ExecutionPlan, spiking: Mapping[str, object]) -> Sequence[str]:
     return [name for name in spiking if name in parts.pooled]
 
 
@@ -111,7 +111,7 @@ def _shape(graph: Graph, name: str) -> tuple[int, ...]:
     return (1, *shape[1:]) if graph.batch_axis == 0 else shape
 
 
-def _groups(graph: Graph, parts: Parts, kinds: _Kinds) -> Iterator[_Group]:
+def _groups(graph: Graph, parts: ExecutionPlan, kinds: _Kinds) -> Iterator[_Group]:
     surroundings = _surroundings(graph, parts)
     for gate, route in parts.routes.items():
         arrived = kinds.arrived
@@ -129,7 +129,7 @@ def _groups(graph: Graph, parts: Parts, kinds: _Kinds) -> Iterator[_Group]:
 
 
 def _constants(
-    graph: Graph, parts: Parts, kinds: _Kinds, offsets: dict[str, Tensor]
+    graph: Graph, parts: ExecutionPlan, kinds: _Kinds, offsets: dict[str, Tensor]
 ) -> Iterator[tuple[Route, Tensor, Tensor]]:
     """The smallest and the largest value in every group of each gate while nothing spikes."""
     surroundings = _surroundings(graph, parts)
@@ -149,7 +149,7 @@ def _pooled(route: Route, program: Program, environment: Environment, sign: int 
     return pooled
 
 
-def _surroundings(graph: Graph, parts: Parts) -> Environment:
+def _surroundings(graph: Graph, parts: ExecutionPlan) -> Environment:
     """What the routes to all gates refer to, for inputs that are zero; in double precision."""
     wanted = {name for route in parts.routes.values() for node in route.nodes for name in node.refs()} | parts.pooled
     nodes = []

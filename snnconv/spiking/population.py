@@ -52,7 +52,7 @@ class Population:
         return self.activation.slope(potential * self.broadcast_scale(potential.dim()))
 
     def broadcast(self, values: Tensor, dims: int) -> Tensor:
-        """``values``, one a channel, in a shape that broadcasts over a current with ``dims`` axes."""
+        """``values``, one per channel, in a shape that broadcasts over a current with ``dims`` axes."""
         if self.channel_axis is None:
             return values.reshape(())
         shape = [1] * dims

@@ -45,7 +45,7 @@ def network_report(network: NetworkBase) -> str:
             notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
         if population.silent_channels:
             notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
-    for node in network.parts.gates:
+    for node in network.execution_plan.gates:
         how = (
             "passes what raises the largest accumulated payload: exact on decoded values"
             if network.timing is None

@@ -73,7 +73,7 @@ def option_text(name: str, value: Any, file: str = "path") -> str:
     if callable(value) and "<" not in qualified and (owner is None or isinstance(owner, (type, ModuleType))):
         return f"{value.__module__}.{qualified}"
     raise ConfigurationError(
-        f"{name}={value!r} cannot be told from another when a run is resumed: use a name, a dataclass of plain "
+        f"{name}={value!r} cannot be recognised when a run is resumed: use a name, a dataclass of plain "
         f"values, a function of a module or a functools.partial of one, or leave {file} out"
     )
 

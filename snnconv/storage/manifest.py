@@ -174,9 +174,9 @@ def _check_population(population: Population, batch_axis: int | None) -> None:
     sizes = population.shape if batch_axis is None else (0, *population.shape)
     channels = 1 if axis is None else sizes[axis]
     if scale.shape != (channels,) or not bool(torch.isfinite(scale).all()) or not bool((scale > 0).all()):
-        raise StorageError(f"population {population.name!r} has scales that are not positive, one a channel")
+        raise StorageError(f"population {population.name!r} has scales that are not positive, one per channel")
     if population.shift.shape != (channels,) or not bool(torch.isfinite(population.shift).all()):
-        raise StorageError(f"population {population.name!r} has shifts that are not finite, one a channel")
+        raise StorageError(f"population {population.name!r} has shifts that are not finite, one per channel")
     if getattr(population.neuron, "code", population.code) != population.code:
         raise StorageError(f"population {population.name!r} has a neuron of another code")
     _ = population.code.maximum  # raises where a parameter was never fitted

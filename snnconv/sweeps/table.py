@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failed:
-    """A configuration that has no meaning for the network, and why."""
+    """A configuration that the network does not support, and why."""
 
     label: str
     reason: str

@@ -29,8 +29,8 @@ def check_code(code: Code) -> None:
         code = fit(code, spread, torch.ones_like(spread))
     what = type(code).__name__
     require(code.free_parameter is None, f"{what}: free_parameter must be None once the code was fitted")
-    twin = copy.deepcopy(code)
-    require(twin == code and hash(twin) == hash(code), f"{what}: a copy must equal its original")
+    simulation = copy.deepcopy(code)
+    require(simulation == code and hash(simulation) == hash(code), f"{what}: a copy must equal its original")
     require(code.windows or code.streams, f"{what} must have windows, stream, or both")
     require(1 <= code.period <= code.presentation, f"{what}: period must lie between 1 and presentation")
     for dtype in (torch.float32, torch.float64):

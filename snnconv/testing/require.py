@@ -29,6 +29,6 @@ def require_frozen(value: object) -> None:
 
 
 def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Whole numbers from -4 to 4, of which sums are exact."""
+    """Integers from -4 to 4, of which sums are exact."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(-4, 5, shape, generator=generator).to(dtype)

@@ -36,7 +36,7 @@ def measure_densities(network: SpikingNetwork, batches: Iterable[Inputs]) -> Non
 
 
 def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None:
-    """Raise ``ConfigurationError`` unless ``rule`` and ``targets`` have a meaning for ``network``.
+    """Raise ``ConfigurationError`` unless ``network`` can be tuned by ``rule`` to ``targets``.
 
     All windows need a closed form, a call takes a batch, there are weights, time must mean something to a rule that
     goes by it, and classes to targets that are.
@@ -55,11 +55,11 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
         )
     if network.batch_axis is None:
         raise ConfigurationError(
-            "tuning needs a network with a batch axis; this one takes one sample a call, and there are no others to "
+            "tuning needs a network with a batch axis; this one takes one sample per call, and there are no others to "
             "train on"
         )
-    if network.in_whole_numbers:
-        raise ConfigurationError("a network in whole numbers cannot be tuned: tune first, and quantize the result")
+    if network.is_integer_simulation:
+        raise ConfigurationError("an integer simulation cannot be tuned: tune the network first, then quantize it")
     if not network.graph.parameters:
         raise ConfigurationError(
             "tuning trains what were parameters of the original, and it had none: make its weights nn.Parameter"
@@ -123,7 +123,7 @@ class _TunedChunk(WindowChunk):
         self.decoded: dict[str, Tensor] = {}
 
     def population(self, node: str, population: Population) -> Handler:
-        pooled = node in self.parts.pooled
+        pooled = node in self.execution_plan.pooled
         observed = super().population(node, population)
 
         def settle(arguments: Mapping[str, Any]) -> Tensor:

@@ -63,14 +63,14 @@ def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs)
         raise InputError("data has samples without targets; tune with targets='decisions', or give (inputs, targets)")
     labels = torch.cat(found).to(inputs[0].device)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"data: targets are {labels.dtype}; they must be class indices, whole numbers")
+        raise InputError(f"data: targets are {labels.dtype}; they must be class indices, which are integers")
     scores = class_scores(network.reference(*(tensor[:1] for tensor in inputs)))
     wanted = [len(inputs[0]), *scores.shape[2:]]
     if list(labels.shape) != wanted:
         raise InputError(f"data: targets have shape {list(labels.shape)}, the network's decisions have {wanted}")
     counted = labels[labels != IGNORED_TARGET]
     if not len(counted):
-        raise InputError(f"data: every target is {IGNORED_TARGET}, which says to leave the sample out")
+        raise InputError(f"data: every target is {IGNORED_TARGET}, which leaves the sample out")
     if bool(((counted < 0) | (counted >= scores.shape[1])).any()):
         raise InputError(
             f"data: targets lie between {int(counted.min())} and {int(counted.max())}, the network tells the classes "

@@ -22,7 +22,7 @@ from snnconv.storage.digests import graph_digest, option_text
 from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
-from snnconv.training.options import check_whole
+from snnconv.training.options import check_integers
 from snnconv.training.seeding import seeded
 from snnconv.tuning.differentiable_network import check_tunable, measure_densities, tuned_output
 from snnconv.tuning.loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
@@ -151,8 +151,8 @@ def tune(
     loop.run(course, progress)
     if loop.best_epoch == 0:
         _LOGGER.warning(
-            "no epoch came nearer to the original on held-out samples (%.4g before tuning, %.4g at best): the network "
-            "comes back as it was; try another learning_rate than %g, or more samples",
+            "no epoch reduced the loss on held-out samples (%.4g before tuning, %.4g at best): the network "
+            "is returned unchanged; try another learning_rate than %g, or more samples",
             initial,
             min(record.held_out for record in loop.records),
             learning_rate,
@@ -246,8 +246,8 @@ def _check_options(
         raise ConfigurationError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     if targets not in TARGETS:
         raise ConfigurationError(f"targets must be one of {', '.join(TARGETS)}, got {targets!r}")
-    check_whole(1, epochs=epochs, batch=batch, patience=1 if patience is None else patience)
-    check_whole(0, seed=seed)
+    check_integers(1, epochs=epochs, batch=batch, patience=1 if patience is None else patience)
+    check_integers(0, seed=seed)
     if not all(isinstance(each, (int, float)) for each in (learning_rate, held_out, population_weight)):
         raise ConfigurationError(
             f"learning_rate {learning_rate!r}, held_out {held_out!r}, population_weight {population_weight!r}: all "

@@ -100,7 +100,7 @@ def test_an_input_must_wait_until_its_value_has_been_presented(code: Code, every
 
 
 def test_an_input_that_waits_has_no_meaning_in_a_pipeline() -> None:
-    with pytest.raises(ConfigurationError, match="every 16 steps has no meaning in a pipeline"):
+    with pytest.raises(ConfigurationError, match="every=16 is not supported under Pipeline"):
         CodingPlan(OneSpike(8), SpikeInput(Phase(8), every=16))
 
 

@@ -8,7 +8,7 @@ import torch
 from coding import Code, ConfigurationError, Rate
 
 STEPS = [1, 2, 3, 7, 16, 64, 100]
-#: Values k / 1024: sums of them are exact in both precisions, so a spike count is a whole-number computation.
+#: Values k / 1024: sums of them are exact in both precisions, so a spike count is an integer computation.
 NUMERATORS = torch.arange(1025)
 
 
@@ -94,7 +94,7 @@ def test_firing_leaves_the_potential_as_it_is() -> None:
 
 @pytest.mark.parametrize("steps", [0, -1, True, 2.0, 1.5, "8", None])
 def test_steps_must_be_a_whole_number_of_at_least_one(steps: object) -> None:
-    with pytest.raises(ConfigurationError, match="steps must be a whole number of at least 1"):
+    with pytest.raises(ConfigurationError, match="steps must be an integer of at least 1"):
         Rate(steps)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""One spike a window worth a level of a table: optimal levels, and the firing rule of every window code."""
+"""One spike per window worth a level of a table: optimal levels, and the firing rule of every window code."""
 
 from __future__ import annotations
 

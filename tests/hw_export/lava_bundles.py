@@ -42,7 +42,7 @@ class Builder:
         return name
 
     def per_neuron(self, shape: tuple[int, ...], low: int, high: int, every: bool = False) -> str:
-        """One value a neuron, or one a channel."""
+        """One value per neuron, or one per channel."""
         size = shape if every else (shape[0], *(1 for _ in shape[1:]))
         return self.array(self.random.integers(low, high, size), "int32")
 

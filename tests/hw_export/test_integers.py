@@ -1,4 +1,4 @@
-"""Integer networks: the numpy reference against the clock simulator, and what whole numbers cost and cannot say."""
+"""Integer networks: the numpy reference against the clock simulator, and what integers cost and cannot represent."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def reference(integers: IntegerNetwork, record: bool = True, samples: int = SAMP
     return run_reference(integers, values, list(integers.populations) if record else [])
 
 
-def differences(integers: IntegerNetwork, twin: SpikingNetwork, found: IntegerRun) -> tuple[int, int]:
+def differences(integers: IntegerNetwork, simulation: SpikingNetwork, found: IntegerRun) -> tuple[int, int]:
     """Payloads of the clock simulator that differ from ``found``, and spikes in all."""
-    run = twin.run(images(SAMPLES, seed=5), simulator="clock", record=["rasters"])
+    run = simulation.run(images(SAMPLES, seed=5), simulator="clock", record=["rasters"])
     different = spikes = 0
     for node, whole in integers.populations.items():
-        payloads = run.rasters[twin.populations[node].name].numpy() / whole.rule.unit
+        payloads = run.rasters[simulation.populations[node].name].numpy() / whole.rule.unit
         start = integers.starts().get(node, 0)
         expected = found.rasters[node].swapaxes(0, 1)
         inside = expected[start : start + len(payloads)]
@@ -57,13 +57,13 @@ def differences(integers: IntegerNetwork, twin: SpikingNetwork, found: IntegerRu
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str) -> None:
     integers = integer(name, code)
-    twin, found = spiking_network(integers), reference(integers)
-    different, spikes = differences(integers, twin, found)
+    simulation, found = spiking_network(integers), reference(integers)
+    different, spikes = differences(integers, simulation, found)
     assert spikes > 100 and different == 0
-    outputs = tree_leaves(twin.run(images(SAMPLES, seed=5), simulator="clock").output)
+    outputs = tree_leaves(simulation.run(images(SAMPLES, seed=5), simulator="clock").output)
     if name == "pooled":  # behind the last synapses it takes a log-softmax
         outputs = [outputs[0] - outputs[0].logsumexp(1, keepdim=True)]
-    presentations = 1 if twin.timing is not None else integers.steps
+    presentations = 1 if simulation.timing is not None else integers.steps
     for (node, output), decoded in zip(integers.outputs.items(), outputs, strict=True):
         step = output.step.reshape(-1, *[1] * (output.offset.ndim - 1))
         read = found.sums[node] * step / presentations + output.offset
@@ -114,9 +114,9 @@ def test_early_firing_is_kept(stride: int, name: str) -> None:
 
 @pytest.mark.parametrize("code", ["few-spike", "one-spike", "phase", "table-spike"])
 def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
-    twin = spiking_network(integer("pooled", code))
+    simulation = spiking_network(integer("pooled", code))
     x = images(20, seed=9)
-    clock, window = (twin.run(x, simulator=name) for name in ("clock", "window"))
+    clock, window = (simulation.run(x, simulator=name) for name in ("clock", "window"))
     assert clock.spikes == window.spikes
     torch.testing.assert_close(clock.output, window.output, rtol=0, atol=1e-10)
 
@@ -126,10 +126,10 @@ def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_whole_numbers_change_the_output_little(name: str, code: str, per: Any) -> None:
     network = converted(name, code)
-    twin = spiking_network(quantize(network, per=per))
+    simulation = spiking_network(quantize(network, per=per))
     x = images(50, seed=9)
     exact = tree_leaves(network.reference(x))
-    for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(twin(x)), strict=True):
+    for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(simulation(x)), strict=True):
         error, whole = ((found - true).square().mean().sqrt() for found in (before, after))
         assert whole < error + (0.1 if per == "channel" else 0.3) * true.std()
 
@@ -148,11 +148,11 @@ def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: 
 
 
 def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
-    twin = spiking_network(integer("leaky", "few-spike"))
-    twin.save(tmp_path / "whole.snn")
+    simulation = spiking_network(integer("leaky", "few-spike"))
+    simulation.save(tmp_path / "whole.snn")
     x = images(5)
     again = snnconv.load(tmp_path / "whole.snn")
-    for one, two in zip(tree_leaves(again(x)), tree_leaves(twin(x)), strict=True):
+    for one, two in zip(tree_leaves(again(x)), tree_leaves(simulation(x)), strict=True):
         assert torch.equal(one, two)
 
 
@@ -214,7 +214,7 @@ REFUSED = {
     "phases in a stream": (lambda: converted_with(Phase(4)), "presents a value over 4 steps"),
     "a spiking input": (
         lambda: assembled("residual", coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))),
-        "whose input spikes cannot be exported",
+        "a spiking input cannot be exported",
     ),
     "graded spikes in a window": (lambda: converted("leaky", "few-spike", negative="graded"), 'negative="imbalanced"'),
     "corrective neurons": (
@@ -326,26 +326,26 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
     schedule = Pipeline() if isinstance(code, FewSpike) else Concurrent(16)
     network = snnconv.convert(joint, ((x, y), torch.zeros(40)), coding=code, schedule=schedule)
     integers = quantize(network)
-    twin, few = spiking_network(integers), (x[:4], y[:4])
+    simulation, few = spiking_network(integers), (x[:4], y[:4])
     values = {
         name: integers.quantized_input(name, tensor.numpy())
         for name, tensor in zip(integers.input_steps, few, strict=True)
     }
     found = run_reference(integers, values, list(integers.populations))
-    run = twin.run(few, simulator="clock", record=["rasters"])
+    run = simulation.run(few, simulator="clock", record=["rasters"])
     assert {node: found.spikes[node] for node in integers.populations} == {
-        node: int(run.spikes[population.name]) for node, population in twin.populations.items()
+        node: int(run.spikes[population.name]) for node, population in simulation.populations.items()
     }
     # The channel that never fires costs the others nothing: its bias needs no more than keeps it silent.
     for node in list(integers.populations)[1:]:
         assert max(int(np.abs(each.map.weights.astype(int)).max()) for each in integers.into(node)) >= 64
     if isinstance(code, FewSpike):  # in streams a whole input is too fine for weights that it shares with spikes
-        error = (twin(x, y) - network(x, y)).square().mean().sqrt()
+        error = (simulation(x, y) - network(x, y)).square().mean().sqrt()
         assert error < 0.1 * network.reference(x, y).std()
 
 
 def test_a_network_in_whole_numbers_is_not_quantized_again() -> None:
-    with pytest.raises(ConfigurationError, match="in whole numbers already"):
+    with pytest.raises(ConfigurationError, match="an integer simulation already"):
         quantize(spiking_network(integer("residual", "few-spike")))
 
 

@@ -36,13 +36,13 @@ add_commands(app)
 def assert_alike(path: Path, **options: Any) -> snnconv.simulators.Run:
     """Run the bundle on Lava and compare everything with the clock simulator of the network in it."""
     x = images(COUNT, seed=5)
-    twin, _, _ = read_network(path)
+    simulation, _, _ = read_network(path)
     run, expected = (
         lava.run(path, x.float(), record=["rasters"], **options),
-        twin.run(x.float().double(), simulator="clock", record=["rasters"]),
+        simulation.run(x.float().double(), simulator="clock", record=["rasters"]),
     )
     assert run.spikes == expected.spikes and sum(run.spikes.values()) > 100
-    # Rounding makes the clock's gates pass a few differences that are none in whole numbers.
+    # Rounding makes the clock's gates pass a few differences that integers do not have.
     assert run.synops == pytest.approx(expected.synops, rel=1e-3) and run.neurons == expected.neurons
     assert {name: raster.shape for name, raster in run.rasters.items()} == {
         name: raster.shape for name, raster in expected.rasters.items()
@@ -75,13 +75,13 @@ def test_neurons_of_lava_itself_take_over_where_they_compute_the_same(tmp_path: 
     populations = {p.name: p for p in report.placements}
     assert all(populations[p.name].built_in for p in network.populations.values())
     assert "LIFReset" in str(report)
-    assert {"as converted", "reset to zero", "in whole numbers"} == set(report.fidelity)
+    assert {"as converted", "reset to zero", "as integers"} == set(report.fidelity)
     assert report.fidelity["reset to zero"].error > report.fidelity["as converted"].error
     assert_alike(tmp_path / "network.npz")
 
 
 def test_a_reset_to_zero_is_for_rate_code_only(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="a reset to zero means something for integrate-and-fire"):
+    with pytest.raises(ConfigurationError, match="reset='zero' is supported for integrate-and-fire"):
         lava.export(converted("residual", "few-spike"), tmp_path / "network.npz", reset="zero")
     assert not list(tmp_path.iterdir())
 
@@ -100,7 +100,7 @@ def test_the_report_says_what_runs_where_and_what_it_takes(tmp_path: Path) -> No
     assert first.synapses <= int(fan_in) and (first.synapses == int(fan_in) or (weights == 0).any())
     assert any("1 relays delay skips" in note for note in report.notes)
     assert report.cores.fit == "fits" and json.dumps(report.to_dict())
-    assert report.fidelity["in whole numbers"].error < report.fidelity["as converted"].error + 0.05
+    assert report.fidelity["as integers"].error < report.fidelity["as converted"].error + 0.05
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
     told = runner.invoke(
         app, ["export", files[0], "-o", files[1], "--data", files[2], "--json", str(tmp_path / "e.json")]
     )
-    assert told.exit_code == 0 and "in whole numbers: output error" in told.output
+    assert told.exit_code == 0 and "as integers: output error" in told.output
     assert json.loads((tmp_path / "e.json").read_text())["cores"]["fit"] == "fits"
     options = [
         "--data",

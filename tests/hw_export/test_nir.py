@@ -120,7 +120,7 @@ def test_other_networks_are_refused() -> None:
         (snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)), "relu: IntegrateFire .* burst code"),
         (snnconv.convert(model, x, coding=Rate(8), input="poisson"), "an input that spikes"),
         (copy.deepcopy(converted("deep")[0]).half(), "float16"),
-        (spiking_network(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to whole numbers"),
+        (spiking_network(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to integers"),
     ]
     softmax = nn.Sequential(model, nn.Softmax(1))
     cases.append((snnconv.convert(softmax, x, coding=Rate(8)), "without softmax"))
@@ -129,7 +129,7 @@ def test_other_networks_are_refused() -> None:
     two = prepared(TwoInputs)
     cases.append((snnconv.convert(two, [((draw(40, 6), draw(40, 3)), None)], coding=Rate(8)), "2 inputs"))
     one = prepared(GraphConvolution)
-    cases.append((snnconv.convert(one, draw(6, 5), coding=Rate(8)), "one sample a call"))
+    cases.append((snnconv.convert(one, draw(6, 5), coding=Rate(8)), "one sample per call"))
     for network, reason in cases:
         with pytest.raises(ConfigurationError, match=reason):
             export(network)

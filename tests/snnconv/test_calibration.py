@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, FewSpike, Phase, Rate
-from snnconv.calibration.activation_statistics import BINS, Observed
+from snnconv.calibration.activation_statistics import BINS, ActivationStatistics
 from snnconv.calibration.samples import arrange, collect
 from snnconv.calibration.scales import Scaling, observe, scale_of
 from snnconv.errors import ConfigurationError, InputError
@@ -16,9 +16,11 @@ from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.operators import ActivationFunction, PiecewiseLinear
 
 
-def observed(values: Tensor, axis: int | None = None, activation: ActivationFunction | None = None) -> Observed:
+def observed(
+    values: Tensor, axis: int | None = None, activation: ActivationFunction | None = None
+) -> ActivationStatistics:
     """Statistics of one batch of activations."""
-    found = Observed(axis, activation or PiecewiseLinear())
+    found = ActivationStatistics(axis, activation or PiecewiseLinear())
     found.observe_maximum(values)
     found.observe_histogram(values)
     return found
@@ -34,7 +36,7 @@ RELU = Graph({"x": (-1, 3, 4)}, {}, {"relu": Node("relu", "relu", {"self": Ref("
 def scales(parts: list[Tensor], percentile: float | Literal["mse"], axis: int | None) -> Tensor:
     """Scale of a relu on data that arrives in ``parts``."""
     calibration = arrange(collect(parts), 0)
-    found = Observed(axis)
+    found = ActivationStatistics(axis)
     observe(RELU, {"relu": found}, calibration.fitted)
     scale, _ = scale_of(found, Scaling(percentile=percentile), Rate(16))
     return scale
@@ -217,7 +219,7 @@ BAD_DATA: dict[str, tuple[Any, str]] = {
     "a number": (3.0, "iterable of batches"),
     "nothing": (None, "iterable of batches"),
     "numbers in a list": ([1.0, 2.0], "must be a tensor, got float"),
-    "whole numbers": (torch.ones(8, 4, dtype=torch.int64), r"torch.int64; the network takes floating point"),
+    "integers": (torch.ones(8, 4, dtype=torch.int64), r"torch.int64; the network takes floating point"),
     "bytes": (torch.ones(8, 4, dtype=torch.uint8), r"torch.uint8; the network takes floating point"),
     "batches that differ in shape": ([torch.zeros(8, 4), torch.zeros(8, 5)], r"batches differ.*\[5\].*\[4\]"),
     "batches that differ in precision": ([torch.zeros(8, 4), torch.zeros(8, 4).double()], "batches differ"),
@@ -269,7 +271,7 @@ def test_an_activation_that_overflows_is_refused_by_name() -> None:
         Ref("relu"),
     )
     with pytest.raises(InputError, match="activation relu is NaN or infinite"):
-        observe(graph, {"relu": Observed(None)}, [(torch.full((1, 2), 1e30),)])
+        observe(graph, {"relu": ActivationStatistics(None)}, [(torch.full((1, 2), 1e30),)])
 
 
 @pytest.mark.parametrize("percentile", [0.0, -1.0, 100.1, float("nan"), True, "max", None])

@@ -165,7 +165,7 @@ def test_a_tie_fires() -> None:
     network = snnconv.convert(
         model, x, coding=Rate(10), percentile=100, neuron=lambda code: IntegrateFire(code, initial_potential=0.0)
     )
-    # Ten times 0.1 falls short of 1 in floating point; the tolerance makes every whole number of charges count.
+    # Ten times 0.1 falls short of 1 in floating point; the tolerance makes every integer number of charges count.
     total = 0.0
     for _ in range(10):
         total += 0.1

@@ -85,7 +85,7 @@ def test_a_copy_with_nothing_replaced_is_equal_and_shares_no_tensor(stream: bool
     network = network_of(stream)
     found = network.with_()
     assert (found.graph, found.densities, found.timing) == (network.graph, network.densities, network.timing)
-    assert found.period == network.period and found.parts.sources == network.parts.sources
+    assert found.period == network.period and found.execution_plan.sources == network.execution_plan.sources
     mine, own = dict(network.named_buffers()), dict(found.named_buffers())
     assert mine.keys() == own.keys()
     for name, tensor in mine.items():

@@ -21,7 +21,7 @@ EPS = 2.0**-44  # the tie tolerance in double precision
 
 
 def early(model: nn.Module, network: Any, x: Tensor, code: TTFS, stride: int) -> tuple[Tensor, list[Tensor]]:
-    """T2FSNN on ``Deep`` as a loop over time: spiking input, windows that overlap, at most one spike a neuron."""
+    """T2FSNN on ``Deep`` as a loop over time: spiking input, windows that overlap, at most one spike per neuron."""
     ((low, high),) = network.input_ranges
     layers = [model.get_submodule(f"layers.{position}") for position in (0, 2, 4)]
     scales = [(high - low).reshape(1), *(population.scale for population in network.populations.values())]
@@ -139,18 +139,21 @@ def test_silent_regions_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_what_spikes_reach_is_live() -> None:
     network, _ = shaped("shortcut", 10, coding=FewSpike(6, 1.5, 2))
     nodes = list(network.populations)
-    step = network.parts.live([nodes[1]])
+    step = network.execution_plan.live([nodes[1]])
     linears = [node.name for node in step.program.nodes if node.op == "linear"]
-    assert step.listening == {nodes[2]} and len(linears) == 1 and step.frontier == ()
-    first = network.parts.live([nodes[0]])
-    assert first.listening == {nodes[1], nodes[4]} and len(first.frontier) == 1
-    assert network.parts.live([nodes[1]]) is step
+    assert step.listening == {nodes[2]} and len(linears) == 1 and step.decoded_nodes == ()
+    first = network.execution_plan.live([nodes[0]])
+    assert first.listening == {nodes[1], nodes[4]} and len(first.decoded_nodes) == 1
+    assert network.execution_plan.live([nodes[1]]) is step
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 5}, "steps=5 has no meaning in a pipeline.*convert with other codes, or with schedule=Concurrent"),
+        (
+            {"steps": 5},
+            "steps=5 is not supported under Pipeline.*convert with other codes, or with schedule=Concurrent",
+        ),
         ({"stop": snnconv.Confidence(0.5)}, "early stopping needs an output after every step: schedule=Concurrent"),
         ({"record": ["outputs"]}, "a pipeline has no output before its last step: record rasters, or read run.output"),
     ],

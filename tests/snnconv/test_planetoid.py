@@ -96,7 +96,7 @@ BROKEN: dict[str, tuple[Arrays, str]] = {
     "an edge from nowhere": ({"edge_index": np.array([[-1], [0]])}, "edge_index holds numbers outside"),
     "edges in one direction": ({"edge_index": np.array([[0, 1], [1, 2]])}, "every edge in both directions"),
     "edges in threes": ({"edge_index": np.zeros((3, 2), np.int64)}, "edge_index is int64"),
-    "half edges": ({"edge_index": np.zeros((2, 2))}, "whole numbers"),
+    "half edges": ({"edge_index": np.zeros((2, 2))}, "integers"),
     "a word too many": ({"x_indices": np.array([0, 3, 1, 2, 4])}, "x_indices holds numbers outside 0 to 3"),
     "rows that fall": ({"x_indptr": np.array([0, 3, 2, 4, 5, 5])}, "must rise"),
     "rows that end early": ({"x_indptr": np.array([0, 2, 3, 4, 4, 4])}, "must rise"),

@@ -83,7 +83,7 @@ def test_a_raster_of_one_whole_graph() -> None:
     run = snnconv.convert(prepared(GraphConvolution), x, coding=Burst(9)).run(x, record=["rasters"])
     (drawn,) = plots.raster(run, sample=None, neurons=100).collections
     assert len(drawn.get_segments()) == sum(run.spikes.values())
-    with pytest.raises(ConfigurationError, match=r"takes one sample a call, .* pass sample=None"):
+    with pytest.raises(ConfigurationError, match=r"takes one sample per call, .* pass sample=None"):
         plots.raster(run)  # the first sample of a graph would be its first node
 
 

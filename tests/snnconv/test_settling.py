@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike, WholeTable
+from coding import TTFS, Code, FewSpike, IntegerTable, OneSpike, Phase, Pipeline, Rate, TableSpike
 from coding.window.closed_form import levels_of
 from coding.window.window_code import WindowCode
 from neurons import IntegrateFire, Negative, SignedWindow, WindowNeuron
@@ -35,7 +35,7 @@ CODES: dict[str, Code] = {
     "ttfs": TTFS(14, 4.0, 1.5, "geometric"),
     "phase": Phase(6),
     "table-spike": TableSpike(4, (1.0, 0.7, 0.3, 0.1)),
-    "whole table": WholeTable(3, (7, 3, 1), ((6, 3, 1),), 1, 7),
+    "whole table": IntegerTable(3, (7, 3, 1), ((6, 3, 1),), 1, 7),
     "rate": Rate(9),
 }
 NEURONS: dict[str, Callable[[Code], WindowNeuron]] = {

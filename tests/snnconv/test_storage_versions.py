@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "windows of 10^9 steps": (lambda m, t: both_codes(m, "steps", 10**9), "window of 1000000000 steps is longer"),
     "a plan of 10^9 steps": (lambda m, t: m["hidden"]["fields"].update(steps=10**9), "window of 1000000000 steps"),
     "weights in another precision": (lambda m, t: t.update({WEIGHT: t[WEIGHT].half()}), "is of type torch.float16"),
-    "weights in whole numbers": (lambda m, t: t.update({WEIGHT: t[WEIGHT].long()}), "is of type torch.int64"),
+    "weights in integers": (lambda m, t: t.update({WEIGHT: t[WEIGHT].long()}), "is of type torch.int64"),
     "weights of another shape": (lambda m, t: t.update({WEIGHT: t[WEIGHT][:, 1:].contiguous()}), "holds no valid"),
     "scales that are truth values": (lambda m, t: t.update({SCALE: t[SCALE] > 0}), "scales are of type torch.bool"),
     "shifts in another precision": (

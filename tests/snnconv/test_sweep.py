@@ -300,10 +300,10 @@ def test_neurons_are_told_apart_or_refused(case: Case, tmp_path: Path, measured:
         with pytest.raises(StorageError, match="another set of options"):
             snnconv.sweep(*case, codings, path=file, neuron="corrective")
     assert len(measured) == 3
-    with pytest.raises(ConfigurationError, match=r"neuron=.* cannot be told from another .* leave path out"):
+    with pytest.raises(ConfigurationError, match=r"neuron=.* cannot be recognised .* leave path out"):
         snnconv.sweep(*case, codings, path=tmp_path / "lambda.json", neuron=lambda code: IntegrateFire(code))
     assert snnconv.sweep(*case, codings, neuron=lambda code: IntegrateFire(code)).results
-    with pytest.raises(ConfigurationError, match="cannot be told from another"):  # its object may differ
+    with pytest.raises(ConfigurationError, match="cannot be recognised"):  # its object may differ
         snnconv.sweep(*case, codings, path=tmp_path / "method.json", neuron=Maker("zero").make)
 
 

@@ -50,7 +50,7 @@ def run_demo(console: Console, steps: int) -> dict[str, Any]:
 def _accuracies(rate: Evaluation, few: Evaluation, window: int) -> Table:
     """Rate code after doubling numbers of steps, and few-spike code at the end of its pipeline."""
     table = Table(title=f"{rate.samples} test images, {rate.neurons} neurons")
-    for column in ("network", "time steps", "accuracy %", "decides alike %", "spikes per neuron"):
+    for column in ("network", "time steps", "accuracy %", "agreement %", "spikes per neuron"):
         table.add_column(column, justify="left" if column == "network" else "right")
     table.add_row("original (ANN)", "-", f"{rate.reference_accuracy:.2f}", "-", "-")
     assert rate.accuracy_by_step and rate.agreement_by_step and rate.spikes_by_step

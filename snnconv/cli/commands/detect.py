@@ -25,7 +25,7 @@ _SAME = 0.9
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Pictures.")],
     model: detectors.Model = "",
-    names: Annotated[Path | None, typer.Option(help="Names of the classes, one a line.")] = None,
+    names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
         "detections"
     ),
@@ -40,7 +40,7 @@ def detect(
     negative: Negative = None,
     percentile: Percentile = None,
     max_loss: detectors.MaxLoss = 2.0,
-    score: Annotated[float, typer.Option(help="Least score of a detection.")] = 0.25,
+    score: Annotated[float, typer.Option(help="Lowest score of a detection.")] = 0.25,
     letterbox: detectors.Letterbox = False,
     save: detectors.Save = None,
 ) -> None:
@@ -77,7 +77,7 @@ def detect(
         network.save(save)
     spiking = original.with_network(network)
     table = Table(title=f"{coding} code, {len(network.populations)} populations")
-    for column in ("picture", "original", "spiking", f"alike (overlap above {_SAME})", "spikes per neuron", "steps"):
+    for column in ("picture", "original", "spiking", f"matched (overlap above {_SAME})", "spikes per neuron", "steps"):
         table.add_column(column, justify="left" if column == "picture" else "right")
     figures: list[dict[str, Any]] = []
     labels = _labels([path for path, _ in readable])

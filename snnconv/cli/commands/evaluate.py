@@ -30,7 +30,7 @@ def evaluate(
     weights: Weights = None,
     simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
-    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
+    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
     json_file: Json = None,
 ) -> None:
     """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""

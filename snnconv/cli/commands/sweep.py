@@ -34,7 +34,7 @@ def sweep(
     ] = None,
     neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
-    batch: Annotated[int, typer.Option(help="Samples at once.")] = 100,
+    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
 ) -> None:
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
@@ -81,4 +81,4 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(number) for number in text.split(",")]
     except ValueError:
-        raise ConfigurationError(f"--steps must be whole numbers such as 4,8,16, got {text!r}") from None
+        raise ConfigurationError(f"--steps must be integers such as 4,8,16, got {text!r}") from None

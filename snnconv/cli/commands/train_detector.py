@@ -34,11 +34,11 @@ def train_detector(
     split: detectors.Split = "trainval",
     weights: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 14,
-    batch: Annotated[int, typer.Option(help="Pictures of a step.")] = 32,
+    batch: Annotated[int, typer.Option(help="Pictures per training step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-3,
     letterbox: detectors.Letterbox = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Written after every epoch; training goes on from it if it exists.")
+        Path | None, typer.Option(help="Written after every epoch; training resumes from it if it exists.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Fixes first weights, order and augmentation.")] = 0,
     device: Annotated[str, typer.Option(help="Where to train, such as cpu or cuda.")] = "cpu",

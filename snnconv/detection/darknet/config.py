@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 #: Bytes beyond which a file is no list of layers.
 _LARGEST_FILE = 2**18
-#: Whole numbers beyond this are no width, count or index of a network.
+#: Integers beyond this are no width, count or index of a network.
 _LARGEST = 2**20
 _HEADER = re.compile(r"\[([^\[\]]+)\]")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
@@ -51,7 +51,7 @@ class Section:
         return ConfigurationError(f"{self.file}, line {line}, [{self.name}]: {message}")
 
     def whole(self, name: str, default: int | None = None, *, least: int = 0, most: int = _LARGEST) -> int:
-        """A whole number from ``least`` to ``most``."""
+        """An integer from ``least`` to ``most``."""
         numbers = self.wholes(name, None if default is None else (default,), least=least, most=most)
         if len(numbers) != 1:
             raise self.error(f"{name} is a list; it must be one number", name)
@@ -60,13 +60,13 @@ class Section:
     def wholes(
         self, name: str, default: tuple[int, ...] | None = None, *, least: int = -_LARGEST, most: int = _LARGEST
     ) -> tuple[int, ...]:
-        """Whole numbers from ``least`` to ``most``, separated by commas."""
+        """Integers from ``least`` to ``most``, separated by commas."""
 
         def read(text: str) -> int | None:
             number = int(text) if _WHOLE.fullmatch(text) else None
             return number if number is not None and least <= number <= most else None
 
-        return self._read(name, default, read, f"a whole number from {least} to {most}")
+        return self._read(name, default, read, f"an integer from {least} to {most}")
 
     def reals(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
         """Finite numbers, separated by commas."""
@@ -116,7 +116,7 @@ class Config:
 def read_config(path: str | os.PathLike[str]) -> Config:
     """The network described in a ``.cfg`` file.
 
-    What follows ``#`` or ``;`` on a line is a comment, white space has no meaning. Every section and option is known
+    What follows ``#`` or ``;`` on a line is a comment, white space is ignored. Every section and option is known
     (see ``options``); values are checked when a layer is made of them. Raises ``StorageError`` for a file that cannot
     be read as text, ``ConfigurationError`` for text that is no such description.
     """

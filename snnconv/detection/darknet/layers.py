@@ -115,11 +115,11 @@ class Route(nn.Module):
 
     def __init__(self, parts: int, part: int) -> None:
         super().__init__()
-        self.parts, self.part = parts, part
+        self.execution_plan, self.part = parts, part
 
     def forward(self, *maps: Tensor) -> Tensor:
-        if self.parts > 1:
-            maps = tuple(values.chunk(self.parts, 1)[self.part] for values in maps)
+        if self.execution_plan > 1:
+            maps = tuple(values.chunk(self.execution_plan, 1)[self.part] for values in maps)
         return torch.cat(maps, 1) if len(maps) > 1 else maps[0]
 
 

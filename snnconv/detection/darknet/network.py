@@ -113,5 +113,5 @@ def _input_shape(config: Config, size: tuple[int, int] | None) -> tuple[int, int
         return channels, height, width
     lengths = list(size) if isinstance(size, (tuple, list)) else []
     if len(lengths) != 2 or not all(isinstance(each, Integral) and 1 <= each <= _LARGEST_INPUT for each in lengths):
-        raise ConfigurationError(f"size is {size!r}; give (height, width), whole numbers from 1 to {_LARGEST_INPUT}")
+        raise ConfigurationError(f"size is {size!r}; give (height, width), integers from 1 to {_LARGEST_INPUT}")
     return channels, int(lengths[0]), int(lengths[1])

@@ -31,12 +31,12 @@ VOC_NAMES = (
 
 
 def read_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Names of classes, one a line. Raises ``InputError`` for a file without names, or with an empty line in it."""
+    """Names of classes, one per line. Raises ``InputError`` for a file without names, or with an empty line in it."""
     file = Path(path)
     lines = [line.strip() for line in _text(file).rstrip().splitlines()]
     if "" in lines or not lines:
         line = lines.index("") + 1 if lines else 1
-        raise InputError(f"{file}, line {line}, is empty; give one class name a line, as classes count by line")
+        raise InputError(f"{file}, line {line}, is empty; give one class name per line, as classes count by line")
     return tuple(lines)
 
 

@@ -52,7 +52,7 @@ def as_images(images: Sequence[Image | str | os.PathLike[str]]) -> list[Image]:
     """
     picture = _pillow().Image
     if isinstance(images, (str, os.PathLike, picture)):
-        raise InputError("one picture is given by itself; give a list of pictures")
+        raise InputError("a single picture was given; give a list of pictures")
     found: list[Image] = []
     for image in images:
         if isinstance(image, (str, os.PathLike)):
@@ -156,10 +156,10 @@ def _rgb(image: Image) -> Image:
     if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
-            raise InputError("its whole numbers exceed 16 bits; save it with 8 bits a channel")
+            raise InputError("its integers exceed 16 bits; save it with 8 bits per channel")
         image = pillow.fromarray(np.rint(values / 257.0).astype(np.uint8))
     if image.mode == "F":
-        raise InputError("it holds floating-point values; save it with 8 bits a channel")
+        raise InputError("it holds floating-point values; save it with 8 bits per channel")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return pillow.alpha_composite(pillow.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -149,7 +149,7 @@ def _pattern(matrix: Tensor) -> Tensor:
 
 @register
 class ChannelAffine(Operator):
-    """``input * scale + shift`` with one scale and one shift a channel (axis 1): batch normalisation at inference."""
+    """``input * scale + shift`` with one scale and one shift per channel (axis 1): batch normalisation at inference."""
 
     names = ("channel_affine",)
 

@@ -1,4 +1,4 @@
-"""Rounding of an analog input to the whole numbers that a machine takes."""
+"""Rounding of an analog input to the integers that a machine takes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from snnconv.graph.reach import Reach
 
 
 @register
-class WholeInput(Operator):
-    """``self / step`` rounded and cut off at ``largest``: an input that an exported network takes.
+class QuantizeInput(Operator):
+    """``self / step`` rounded and clipped at ``largest``: an input that an exported network takes.
 
     It stands between an analog input and the first synapses only, where it runs once and no spike passes it; there
     its result is a constant, so what follows stays affine.

@@ -67,7 +67,7 @@ def test_text_that_is_no_description_is_refused_with_its_line(tmp_path: Path, te
 @pytest.mark.parametrize("value", ["x", "3.5", "1_0", "0x10", "٣", "1e3", "--1", "9" * 5000, "2000000", "3,", "-1"])
 def test_a_malformed_number_is_refused_with_its_line(tmp_path: Path, value: str) -> None:
     section = read_config(written(tmp_path, f"[net]\nheight=1\nwidth={value}\n")).net
-    with pytest.raises(ConfigurationError, match=r"line 3, \[net\]: width holds .* must be a whole number from 0 to"):
+    with pytest.raises(ConfigurationError, match=r"line 3, \[net\]: width holds .* must be an integer from 0 to"):
         section.whole("width")
 
 

@@ -212,7 +212,7 @@ def test_a_size_that_the_strides_do_not_divide_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("size", [64, 0, "64", (64,), (64, 64, 3), (64.0, 64), (None, 64)], ids=str)
 def test_a_size_that_is_no_height_and_width_is_refused(size: object, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"size is .*; give \(height, width\), whole numbers from 1 to"):
+    with pytest.raises(ConfigurationError, match=r"size is .*; give \(height, width\), integers from 1 to"):
         load_darknet(written(tmp_path, TINY_V3), size=size)  # type: ignore[arg-type]
 
 

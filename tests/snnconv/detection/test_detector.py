@@ -91,7 +91,7 @@ def test_the_precision_of_a_stream_rises_with_time(shapes: Detector, negative: s
     assert "mAP@0.5 %" in text and "synaptic operations" in text
     assert result.to_dict()["kept"] == result.kept
     for at in ([0], [97], [1.5]):
-        with pytest.raises(ConfigurationError, match="at holds whole numbers from 1 to the 96 steps"):
+        with pytest.raises(ConfigurationError, match="at holds integers from 1 to the 96 steps"):
             evaluate(shapes.with_network(network), data, at=at)  # type: ignore[arg-type]
 
 
@@ -208,7 +208,7 @@ def test_pictures_may_be_paths_and_nothing_else(shapes: Detector, tmp_path: Path
         "picture 1 is a Tensor; give pictures of pillow, or paths": [image, PICTURES[0]],
         "picture 0 is a NoneType": [None],
         "give a list of pictures": image,
-        "by itself; give a list": str(tmp_path / "shapes.png"),
+        "a single picture was given; give a list": str(tmp_path / "shapes.png"),
         "there is no picture; give at least one": [],
     }
     for message, images in wrong.items():

@@ -114,7 +114,7 @@ def test_what_cannot_be_told_from_another_is_refused_with_a_checkpoint_alone(tmp
         "scheduler": {"scheduler": by(lambda epoch: 1.0)},
         "encoder": {"samples": small_samples(encoder=Nameless())},
     }.items():
-        with pytest.raises(ConfigurationError, match=f"{what}=.* cannot be told .* a run .*leave checkpoint out"):
+        with pytest.raises(ConfigurationError, match=f"{what}=.* cannot be recognised .* a run .*leave checkpoint out"):
             trained(checkpoint=tmp_path / what, epochs=1, **options)
         trained(epochs=1, **options)
 

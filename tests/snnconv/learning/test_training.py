@@ -124,7 +124,7 @@ def test_trains_are_learned(tmp_path: Path) -> None:
     assert math.isnan(found.by_first) and math.isnan(found.by_count)
     spikes = sum(float(layer.events.detach().sum()) for layer in network(events))
     assert found.samples == 2 and found.spikes == spikes / 2
-    with pytest.raises(InputError, match="validation samples have no labels"):
+    with pytest.raises(InputError, match="validation samples need labels"):
         train(network, samples, validation=samples, **options)
     with pytest.raises(StorageError, match="another data"):
         train(network, TrainSamples(events, wanted.flip(0)), **options)

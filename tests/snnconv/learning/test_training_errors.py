@@ -124,9 +124,9 @@ def test_what_are_no_samples_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
-        ({"epochs": 2.5}, "epochs must be a whole number of at least 1, got 2.5"),
-        ({"seed": 1.5}, "seed must be a whole number of at least 0, got 1.5"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"epochs": 2.5}, "epochs must be an integer of at least 1, got 2.5"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0, got 1.5"),
         ({"loss": lambda spikes, targets: spikes.events.sum(0)}, "it must be a tensor of one number"),
         ({"loss": lambda spikes, targets: 0.0}, "the loss made float of a batch"),
         ({"clip": 0.0}, "clip"),
@@ -142,7 +142,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], message: str)
 
 @pytest.mark.parametrize("options", [{"batch": 0}, {"seed": -1}])
 def test_numbers_out_of_range_are_refused_when_measuring(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match="must be a whole number"):
+    with pytest.raises(ConfigurationError, match="must be an integer"):
         measure(small_network(), small_samples(), **options)
 
 

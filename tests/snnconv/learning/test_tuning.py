@@ -213,7 +213,7 @@ def test_the_given_network_comes_back_where_no_epoch_is_better(caplog: pytest.Lo
     assert [population.code for population in tuned.populations.values()] == [
         population.code for population in network.populations.values()
     ]
-    assert "the network comes back as it was; try another learning_rate than 1" in caplog.text
+    assert "the network is returned unchanged; try another learning_rate than 1" in caplog.text
 
 
 def test_labels_that_are_left_out_do_not_count() -> None:

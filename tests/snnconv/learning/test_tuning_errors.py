@@ -29,11 +29,11 @@ from tests.snnconv.learning.tuned_networks import (
     [
         ({"rule": "stdp"}, "rule must be one of activation, timing, antlr"),
         ({"targets": "teacher"}, "targets must be one of"),
-        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
-        ({"batch": 0}, "batch must be a whole number of at least 1, got 0"),
-        ({"batch": 10.0}, "batch must be a whole number of at least 1, got 10.0"),
-        ({"patience": 0}, "patience must be a whole number of at least 1, got 0"),
-        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"batch": 0}, "batch must be an integer of at least 1, got 0"),
+        ({"batch": 10.0}, "batch must be an integer of at least 1, got 10.0"),
+        ({"patience": 0}, "patience must be an integer of at least 1, got 0"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
         ({"learning_rate": 0.0}, "learning_rate 0.0"),
         ({"learning_rate": math.nan}, "learning_rate nan"),
         ({"learning_rate": "fast"}, "learning_rate 'fast'.*all must be numbers"),
@@ -60,10 +60,10 @@ def test_an_augmentation_that_returns_nothing_is_refused() -> None:
         tune(converted(), images(20, 1), augmentation=nothing_of)  # type: ignore[arg-type]
 
 
-def test_a_network_in_whole_numbers_is_refused() -> None:
-    twin = spiking_network(quantize(converted()))
-    with pytest.raises(ConfigurationError, match="tune first, and quantize the result"):
-        tune(twin, images(20, 1))
+def test_an_integer_simulation_is_refused() -> None:
+    simulation = spiking_network(quantize(converted()))
+    with pytest.raises(ConfigurationError, match="tune the network first, then quantize it"):
+        tune(simulation, images(20, 1))
 
 
 def test_a_folder_is_no_checkpoint_and_nothing_to_delete(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def code_of(population: Population) -> WindowCode:
 def test_timing_gradients_are_the_slope_of_firing_in_continuous_time() -> None:
     """With steps so short that time is all but continuous, finite differences of the window are the timing gradient.
 
-    A floored single spike decodes to the last level below the value, so over a whole number of levels it grows as the
+    A floored single spike decodes to the last level below the value, so over a number of levels it grows as the
     value does.
     """
     population = neurons(scale=1.0, code=OneSpike(400, base=1.02, rounding="floor"))
