@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 import snnconv
-from benchmarks.datasets import Split, cifar10_test, cifar10_train, data_file, mnist_test, mnist_train
+from benchmarks.datasets import LabelledImages, cifar10_test, cifar10_train, data_file, mnist_test, mnist_train
 from benchmarks.mnist_network import train_mnist_cnn
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES, measure
@@ -26,7 +26,7 @@ CLOCK_ONLY_IMAGES = 1000
 
 
 @dataclass(frozen=True)
-class Setting:
+class CodeSetting:
     """A row: the code of all hidden populations (or "auto"), under channel-wise normalisation, and how they run.
 
     ``input`` is the code of the input, whose free parameter is fitted to calibration pixels; a constant current if
@@ -39,34 +39,34 @@ class Setting:
     schedule: Schedule = field(default_factory=Pipeline)
 
 
-def _ttfs(name: str, code: TTFS, **choices: Any) -> Setting:
+def _ttfs(name: str, code: TTFS, **choices: Any) -> CodeSetting:
     """TTFS as in its paper, where the input fires too: L weighted layers take (L - 1) strides and a window."""
-    return Setting(name, code, input=code, **choices)
+    return CodeSetting(name, code, input=code, **choices)
 
 
 GRADIENT = TTFS(80, tau="gradient")
 SETTINGS = (
-    Setting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
-    Setting("FewSpike T=8 k=2", FewSpike(8, spikes=2)),
-    Setting("FewSpike T=4 k=2", FewSpike(4, spikes=2)),
-    Setting("OneSpike T=12", OneSpike(12)),
-    Setting("OneSpike T=16", OneSpike(16)),
-    Setting("OneSpike T=24", OneSpike(24)),
-    Setting("TableSpike T=8", TableSpike(8)),
-    Setting("TableSpike T=12", TableSpike(12)),
-    Setting("TableSpike T=16", TableSpike(16)),
-    Setting("TableSpike T=24", TableSpike(24)),
-    Setting("auto, max_loss 0.5", "auto"),
+    CodeSetting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
+    CodeSetting("FewSpike T=8 k=2", FewSpike(8, spikes=2)),
+    CodeSetting("FewSpike T=4 k=2", FewSpike(4, spikes=2)),
+    CodeSetting("OneSpike T=12", OneSpike(12)),
+    CodeSetting("OneSpike T=16", OneSpike(16)),
+    CodeSetting("OneSpike T=24", OneSpike(24)),
+    CodeSetting("TableSpike T=8", TableSpike(8)),
+    CodeSetting("TableSpike T=12", TableSpike(12)),
+    CodeSetting("TableSpike T=16", TableSpike(16)),
+    CodeSetting("TableSpike T=24", TableSpike(24)),
+    CodeSetting("auto, max_loss 0.5", "auto"),
     _ttfs("TTFS T=80 tau=20", TTFS(80, tau=20.0)),
     _ttfs("TTFS T=80 GO", GRADIENT),
-    Setting("TTFS T=80 GO, real input", GRADIENT),
+    CodeSetting("TTFS T=80 GO, real input", GRADIENT),
     _ttfs("TTFS T=80 GO, early firing S=40", GRADIENT, schedule=Pipeline(stride=40)),
     _ttfs("TTFS T=40 fitted, arithmetic", TTFS(40, tau="fit", rounding="arithmetic")),
-    Setting("TTFS T=40 fitted, arithmetic, real input", TTFS(40, tau="fit", rounding="arithmetic")),
+    CodeSetting("TTFS T=40 fitted, arithmetic, real input", TTFS(40, tau="fit", rounding="arithmetic")),
     _ttfs("TTFS T=40 fitted, geometric", TTFS(40, tau="fit", rounding="geometric")),
-    Setting("Phase T=8", Phase(8)),
-    Setting("Rate T=8", Rate(8), schedule=Pipeline()),
-    Setting("Rate T=32", Rate(32), schedule=Pipeline()),
+    CodeSetting("Phase T=8", Phase(8)),
+    CodeSetting("Rate T=8", Rate(8), schedule=Pipeline()),
+    CodeSetting("Rate T=32", Rate(32), schedule=Pipeline()),
 )
 HEAD = (
     "code",
@@ -84,26 +84,26 @@ COST_HEAD = ("code", "network", "input spikes", "SynOps", "E2 J", "E2 ANN J", "E
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainedTask:
     """A trained network with its test images and its calibration images."""
 
     name: str
     model: nn.Module
-    test: Split
+    test: LabelledImages
     calibration: Tensor
 
 
-def tasks(images: int | None) -> list[Task]:
+def tasks(images: int | None) -> list[TrainedTask]:
     """ResNet-20 on CIFAR-10, and an MNIST network with max pooling that is trained first."""
     train = mnist_train()
     return [
-        Task(
+        TrainedTask(
             "ResNet-20",
             resnet20(data_file(WEIGHTS_FILE)),
             cifar10_test(images),
             cifar10_train(CALIBRATION_IMAGES).images,
         ),
-        Task(
+        TrainedTask(
             "MNIST CNN",
             train_mnist_cnn(train.images, train.labels),
             mnist_test(images),
@@ -131,7 +131,7 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
     publish("codes_cost", titles[1], COST_HEAD, costs)
 
 
-def convert(task: Task, setting: Setting) -> snnconv.SpikingNetwork:
+def convert(task: TrainedTask, setting: CodeSetting) -> snnconv.SpikingNetwork:
     """The task's network under a setting."""
     code = None if setting.input is None else input_code(setting.input, task.calibration)
     return snnconv.convert(
@@ -145,7 +145,9 @@ def input_code(code: Code, images: Tensor) -> Code:
     return fit(code, values, counts)
 
 
-def compare(network: snnconv.SpikingNetwork, task: Task) -> tuple[snnconv.Evaluation, tuple[float, float] | None]:
+def compare(
+    network: snnconv.SpikingNetwork, task: TrainedTask
+) -> tuple[snnconv.Evaluation, tuple[float, float] | None]:
     """Evaluation on all test images, and what the clock gives more on the first of them: accuracy, spikes per neuron.
 
     Where there is no closed form the clock computes all it can in reasonable time, and there is nothing to compare.
@@ -160,13 +162,13 @@ def compare(network: snnconv.SpikingNetwork, task: Task) -> tuple[snnconv.Evalua
     return result, (clock.accuracy - window.accuracy, clock.spikes_per_neuron - window.spikes_per_neuron)
 
 
-def first(split: Split, count: int) -> Split:
+def first(split: LabelledImages, count: int) -> LabelledImages:
     """The first ``count`` images with their labels."""
-    return Split(split.images[:count], split.labels[:count])
+    return LabelledImages(split.images[:count], split.labels[:count])
 
 
 def _row(
-    setting: Setting, task: Task, result: snnconv.Evaluation, differences: tuple[float, float] | None
+    setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation, differences: tuple[float, float] | None
 ) -> list[Any]:
     assert result.reference_accuracy is not None and result.accuracy is not None
     assert result.agreement is not None
@@ -185,7 +187,7 @@ def _row(
     ]
 
 
-def _cost_row(setting: Setting, task: Task, result: snnconv.Evaluation) -> list[Any]:
+def _cost_row(setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation) -> list[Any]:
     e = result.energy
     joules = (e.e2, e.e2_reference, e.e3, e.e3_reference)
     return [setting.name, task.name, round(result.input_spikes, 1), result.synops, *joules]

@@ -33,7 +33,7 @@ class DataError(RuntimeError):
     """A data file is missing or does not hold what it should."""
 
 
-class Split(NamedTuple):
+class LabelledImages(NamedTuple):
     """Images with their classes."""
 
     images: Tensor
@@ -88,27 +88,27 @@ def data_file(name: str) -> Path:
     return path
 
 
-def mnist_test(count: int | None = None, normalization: Normalization = MNIST) -> Split:
+def mnist_test(count: int | None = None, normalization: Normalization = MNIST) -> LabelledImages:
     """The first ``count`` MNIST test images (all 10,000 if None), ``[N, 1, 28, 28]``."""
     return _mnist("test", count, normalization)
 
 
-def mnist_train(count: int | None = None, normalization: Normalization = MNIST) -> Split:
+def mnist_train(count: int | None = None, normalization: Normalization = MNIST) -> LabelledImages:
     """The first ``count`` MNIST training images (all 60,000 if None), ``[N, 1, 28, 28]``."""
     return _mnist("train", count, normalization)
 
 
-def cifar10_test(count: int | None = None, normalization: Normalization = RESNET20) -> Split:
+def cifar10_test(count: int | None = None, normalization: Normalization = RESNET20) -> LabelledImages:
     """The first ``count`` CIFAR-10 test images (all 10,000 if None), ``[N, 3, 32, 32]``."""
     return _cifar10(("test.npz",), count, normalization)
 
 
-def cifar10_train(count: int | None = None, normalization: Normalization = RESNET20) -> Split:
+def cifar10_train(count: int | None = None, normalization: Normalization = RESNET20) -> LabelledImages:
     """The first ``count`` CIFAR-10 training images (all 50,000 if None), ``[N, 3, 32, 32]``."""
     return _cifar10(("train_0.npz", "train_1.npz"), count, normalization)
 
 
-def _mnist(part: str, count: int | None, normalization: Normalization) -> Split:
+def _mnist(part: str, count: int | None, normalization: Normalization) -> LabelledImages:
     _check_count(count)
     path = data_file("mnist.npz")
     with np.load(path, allow_pickle=False) as arrays:
@@ -116,7 +116,7 @@ def _mnist(part: str, count: int | None, normalization: Normalization) -> Split:
     return _split(path.name, [images[..., None]], [labels], count, normalization)
 
 
-def _cifar10(names: Sequence[str], count: int | None, normalization: Normalization) -> Split:
+def _cifar10(names: Sequence[str], count: int | None, normalization: Normalization) -> LabelledImages:
     _check_count(count)
     images: list[npt.NDArray[np.uint8]] = []
     labels: list[npt.NDArray[np.uint8]] = []
@@ -157,10 +157,10 @@ def _split(
     labels: Sequence[npt.NDArray[np.uint8]],
     count: int | None,
     normalization: Normalization,
-) -> Split:
+) -> LabelledImages:
     held = sum(len(part) for part in labels)
     if count is not None and count > held:
         raise DataError(f"{where} holds {held} images, {count} were asked for: ask for 1 to {held}, or None for all")
     pixels = np.concatenate(images)[:count]
     classes = np.concatenate(labels)[:count].astype(np.int64)
-    return Split(normalization(pixels), torch.from_numpy(classes))
+    return LabelledImages(normalization(pixels), torch.from_numpy(classes))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 import snnconv
-from benchmarks.datasets import Split, cifar10_test, cifar10_train, data_file, mnist_test, mnist_train
+from benchmarks.datasets import LabelledImages, cifar10_test, cifar10_train, data_file, mnist_test, mnist_train
 from benchmarks.mnist_network import train_mnist_cnn
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES
@@ -127,7 +127,7 @@ def _lava_row(task: Task, code: Code) -> list[Any]:
     ]
 
 
-def _accuracy(network: nn.Module, split: Split) -> float:
+def _accuracy(network: nn.Module, split: LabelledImages) -> float:
     like = next(iter(network.buffers())) if isinstance(network, snnconv.SpikingNetwork) else split.images
     with torch.no_grad():
         parts = [network(images.to(like.dtype)).argmax(1) for images in split.images.split(200)]  # type: ignore[no-untyped-call]

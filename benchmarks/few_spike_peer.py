@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.codes import Setting, Task, convert
+from benchmarks.codes import CodeSetting, TrainedTask, convert
 from benchmarks.cost import BATCH, turn_by_turn
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet20, resnet20
@@ -19,8 +19,8 @@ from benchmarks.spikingjelly_peer import SpikingJellyModel
 from coding import FewSpike, TableSpike
 
 SETTINGS = (
-    Setting("snnconv, FewSpike T=6 k=3", FewSpike(6, spikes=3)),
-    Setting("snnconv, TableSpike T=24", TableSpike(24)),
+    CodeSetting("snnconv, FewSpike T=6 k=3", FewSpike(6, spikes=3)),
+    CodeSetting("snnconv, TableSpike T=24", TableSpike(24)),
 )
 PEER_STEPS = 64
 HEAD = ("converter", "images", "latency", *ACCURACY_HEAD, "spikes per neuron", "ms an image", "ANN passes", "ratio")
@@ -32,7 +32,7 @@ def run(images: int | None = 1000) -> None:
     Times are of the first images without counting spikes; ``ratio`` divides by that of the first row.
     """
     model, modules = resnet20(data_file(WEIGHTS_FILE)), module_resnet20(data_file(WEIGHTS_FILE))
-    task = Task("ResNet-20", model, cifar10_test(images), cifar10_train(CALIBRATION_IMAGES).images)
+    task = TrainedTask("ResNet-20", model, cifar10_test(images), cifar10_train(CALIBRATION_IMAGES).images)
     timed = task.test.images[:BATCH]
     check_same_function(model, modules, timed)
     works = [partial(model, timed)]

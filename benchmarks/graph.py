@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import snnconv
-from benchmarks.codes import Setting
+from benchmarks.codes import CodeSetting
 from benchmarks.gcn_network import GCN, cora, train_gcn
 from benchmarks.results import keep, note, publish
 from coding import FewSpike, OneSpike, Pipeline, Rate
@@ -14,10 +14,10 @@ from snnconv.data import CitationGraph
 
 SEEDS = 5
 SETTINGS = (
-    Setting("OneSpike T=16", OneSpike(16)),
-    Setting("OneSpike T=24", OneSpike(24)),
-    Setting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
-    Setting("Rate T=16", Rate(16), schedule=Pipeline()),
+    CodeSetting("OneSpike T=16", OneSpike(16)),
+    CodeSetting("OneSpike T=24", OneSpike(24)),
+    CodeSetting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
+    CodeSetting("Rate T=16", Rate(16), schedule=Pipeline()),
 )
 HEAD = (
     "code",
@@ -57,7 +57,7 @@ def run(images: int | None = None) -> None:
 
 
 def _measured(
-    model: GCN, graph: CitationGraph, targets: Any, setting: Setting
+    model: GCN, graph: CitationGraph, targets: Any, setting: CodeSetting
 ) -> tuple[snnconv.Evaluation, snnconv.Evaluation]:
     """What the window simulator and the clock find."""
     constants = {"adj": graph.adjacency}
@@ -71,7 +71,7 @@ def _measured(
     return window, clock
 
 
-def _row(setting: Setting, found: list[tuple[snnconv.Evaluation, snnconv.Evaluation]]) -> list[Any]:
+def _row(setting: CodeSetting, found: list[tuple[snnconv.Evaluation, snnconv.Evaluation]]) -> list[Any]:
     windows = [window for window, _ in found]
     losses = [window.loss or 0.0 for window in windows]
     return [

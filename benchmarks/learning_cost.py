@@ -87,7 +87,7 @@ def _written_out(neuron: DoubleExponential) -> Cell:
         current, potential = state or (torch.zeros_like(arriving), torch.zeros_like(arriving))
         current = neuron.current_decay * current + arriving
         potential = neuron.potential_decay * potential + neuron.gain * current
-        spikes: Tensor = _Spike.apply(potential - 1.0)  # type: ignore[no-untyped-call]
+        spikes: Tensor = _SurrogateSpike.apply(potential - 1.0)  # type: ignore[no-untyped-call]
         kept = 1.0 - spikes.detach()
         return spikes, (kept * current, kept * potential)
 
@@ -96,7 +96,7 @@ def _written_out(neuron: DoubleExponential) -> Cell:
 
 def _synaptic(neuron: DoubleExponential) -> Cell:
     decays = (neuron.current_decay, neuron.potential_decay)
-    cell = snntorch.Synaptic(*decays, spike_grad=_Spike.apply, reset_mechanism="zero")
+    cell = snntorch.Synaptic(*decays, spike_grad=_SurrogateSpike.apply, reset_mechanism="zero")
 
     def step(arriving: Tensor, state: Any) -> tuple[Tensor, Any]:
         spikes, *state = cell(neuron.gain * arriving, *(state or ()))
@@ -105,7 +105,7 @@ def _synaptic(neuron: DoubleExponential) -> Cell:
     return step
 
 
-class _Spike(torch.autograd.Function):
+class _SurrogateSpike(torch.autograd.Function):
     """1 where the distance to the threshold is 0 or more; backward the surrogate of the activation rule."""
 
     @staticmethod

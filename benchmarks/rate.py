@@ -11,7 +11,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 import snnconv
-from benchmarks.datasets import Split, cifar10_test, cifar10_train, data_file
+from benchmarks.datasets import LabelledImages, cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, publish
 from coding import Rate
@@ -23,7 +23,7 @@ NEURONS = ("integrate-fire", "corrective")
 HEAD = ("neuron", "images", "steps", *ACCURACY_HEAD, "agreement %", "spikes per neuron")
 
 
-def batches(split: Split, size: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(split: LabelledImages, size: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and labels, ``size`` at a time."""
     yield from zip(torch.split(split.images, size), torch.split(split.labels, size), strict=True)
 
@@ -34,7 +34,7 @@ def convert(model: nn.Module, neuron: str, steps: int = STEPS) -> snnconv.Spikin
 
 
 def measure(
-    network: snnconv.SpikingNetwork, model: nn.Module, split: Split, what: str, simulator: str = "auto"
+    network: snnconv.SpikingNetwork, model: nn.Module, split: LabelledImages, what: str, simulator: str = "auto"
 ) -> snnconv.Evaluation:
     """Evaluation on ``split`` under a progress bar."""
     parts = track(list(batches(split)), description=what, transient=True, disable=not sys.stdout.isatty())

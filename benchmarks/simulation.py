@@ -82,7 +82,7 @@ class PeerResult:
         return self.seconds_per_step / self.ann_seconds
 
 
-class SpikeCounter:
+class PeerSpikeCounter:
     """Counts the spikes of all neuron layers by time step, by forward hooks. A context manager."""
 
     def __init__(self, model: SpikingModel, steps: int) -> None:
@@ -95,7 +95,7 @@ class SpikeCounter:
         self._seen: dict[nn.Module, int] = {}
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
 
-    def __enter__(self) -> SpikeCounter:
+    def __enter__(self) -> PeerSpikeCounter:
         self._hooks = [layer.register_forward_hook(self._count) for layer in self._model.neurons]
         return self
 
@@ -137,7 +137,7 @@ def simulate(
     last = max(steps)
     right = torch.zeros(last, dtype=torch.int64)
     ann_right = 0
-    with torch.no_grad(), SpikeCounter(model, last) as counter:
+    with torch.no_grad(), PeerSpikeCounter(model, last) as counter:
         for batch, classes in zip(batches(images, batch_size), batches(labels, batch_size), strict=True):
             ann_right += int((network(batch).argmax(1) == classes).sum())
             model.reset()

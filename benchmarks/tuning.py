@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 import snnconv
-from benchmarks.codes import Setting, Task, convert
+from benchmarks.codes import CodeSetting, TrainedTask, convert
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES, measure
@@ -21,7 +21,7 @@ from snnconv.tuning import ShiftAndFlip
 
 #: Training images, of which a tenth is held out.
 TRAINING_IMAGES = 10_000
-SETTINGS = (Setting("OneSpike T=8", OneSpike(8)), Setting("FewSpike T=4 k=2", FewSpike(4, spikes=2)))
+SETTINGS = (CodeSetting("OneSpike T=8", OneSpike(8)), CodeSetting("FewSpike T=4 k=2", FewSpike(4, spikes=2)))
 EPOCHS = 2
 OPTIONS: dict[str, Any] = {
     "learning_rate": 6e-4,
@@ -36,7 +36,7 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",), epochs: int = E
     """Publish the table ``tuning``; an interrupted run goes on behind the last whole epoch."""
     model = resnet20(data_file(WEIGHTS_FILE))
     training = cifar10_train(TRAINING_IMAGES)
-    task = Task("ResNet-20", model, cifar10_test(images), training.images[:CALIBRATION_IMAGES])
+    task = TrainedTask("ResNet-20", model, cifar10_test(images), training.images[:CALIBRATION_IMAGES])
     table: list[list[Any]] = []
     for setting in (setting for setting in SETTINGS if any(fnmatchcase(setting.name, pattern) for pattern in rows)):
         network = convert(task, setting)
@@ -55,7 +55,7 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",), epochs: int = E
 
 
 def _row(
-    setting: Setting, task: Task, network: snnconv.SpikingNetwork, epochs: int, minutes: float | None
+    setting: CodeSetting, task: TrainedTask, network: snnconv.SpikingNetwork, epochs: int, minutes: float | None
 ) -> list[Any]:
     result = measure(network, task.model, task.test, setting.name, "window")
     assert result.reference_accuracy is not None and result.accuracy is not None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import snnconv
 from benchmarks import detection_codes
-from benchmarks.codes import Setting, Task, convert
+from benchmarks.codes import CodeSetting, TrainedTask, convert
 from benchmarks.cost import BATCH, turn_by_turn
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.detection_data import yolo_fastest
@@ -20,9 +20,9 @@ from coding import TTFS, FewSpike, OneSpike
 
 PICTURES = 16
 SETTINGS = (
-    Setting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
-    Setting("OneSpike T=16", OneSpike(16)),
-    Setting("TTFS T=80", TTFS(80, tau="gradient")),
+    CodeSetting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
+    CodeSetting("OneSpike T=16", OneSpike(16)),
+    CodeSetting("TTFS T=80", TTFS(80, tau="gradient")),
 )
 HEAD = (
     "code",
@@ -43,7 +43,7 @@ def run(images: int | None = None) -> None:
     The last row is a detector on pictures of 320 by 320 pixels.
     """
     split = cifar10_test(images or BATCH)
-    task = Task("ResNet-20", resnet20(data_file(WEIGHTS_FILE)), split, cifar10_train(CALIBRATION_IMAGES).images)
+    task = TrainedTask("ResNet-20", resnet20(data_file(WEIGHTS_FILE)), split, cifar10_train(CALIBRATION_IMAGES).images)
     table: list[list[Any]] = []
     title = "Milliseconds for all images, and their ratio to a forward pass"
     for setting in SETTINGS:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from coding.optional import imported
 from coding.threshold import tie_tolerance
-from hw_export.explicit.maps import Convolution
+from hw_export.explicit.maps import ConvolutionMap
 from hw_export.explicit.network import Connection
 from hw_export.explicit.rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
 from snnconv.data.batches import check_like
@@ -27,7 +27,7 @@ class StreamState(NamedTuple):
     spikes: dict[str, Tensor]
 
 
-class Neurons(nn.Module, ABC):
+class StreamNeurons(nn.Module, ABC):
     """Neurons of another library with threshold 1 and explicit state."""
 
     initial_potential: float
@@ -47,7 +47,7 @@ class StreamNetwork(nn.Module):
     Currents are in units of the target's scale (``scales``), and every threshold is 1.
     """
 
-    def __init__(self, found: RateNetwork, neurons: dict[str, Neurons]) -> None:
+    def __init__(self, found: RateNetwork, neurons: dict[str, StreamNeurons]) -> None:
         super().__init__()
         self.steps = found.steps
         self.input_shape = tuple(found.explicit.inputs[found.input])
@@ -64,7 +64,7 @@ class StreamNetwork(nn.Module):
             self._incoming[target] = []
             for connection in found.into(target):
                 key = f"connection_{len(self.synapses)}"
-                self.synapses[key] = Synapses(connection, found)
+                self.synapses[key] = StreamSynapses(connection, found)
                 self._incoming[target].append((connection.source, key))
             constant = torch.from_numpy(np.ascontiguousarray(found.current(target))).to(found.dtype)
             self.register_buffer(f"current_{len(self._incoming) - 1}", constant)
@@ -84,7 +84,7 @@ class StreamNetwork(nn.Module):
             if target == self._output:
                 break
             name, neurons = self._names[target], self.neurons[self._keys[target]]
-            assert isinstance(neurons, Neurons)
+            assert isinstance(neurons, StreamNeurons)
             before = torch.full_like(current, neurons.initial_potential) if state is None else state.potentials[name]
             sent[target], potentials[name] = neurons(current, before)
             fired[name] = sent[target]
@@ -106,14 +106,14 @@ class StreamNetwork(nn.Module):
         return torch.stack(outputs).mean(0), {name: torch.stack(each) for name, each in rasters.items()}
 
 
-class Synapses(nn.Module):
+class StreamSynapses(nn.Module):
     """One connection, as a ``Conv2d`` or a ``Linear`` layer without bias."""
 
     def __init__(self, connection: Connection, found: RateNetwork) -> None:
         super().__init__()
         one = connection.map
-        self.shape, self.flat = one.target_shape, not isinstance(one, Convolution)
-        if isinstance(one, Convolution):
+        self.shape, self.flat = one.target_shape, not isinstance(one, ConvolutionMap)
+        if isinstance(one, ConvolutionMap):
             weight, channels = one.weight, one.source_shape[0]
             self.layer: nn.Module = nn.Conv2d(
                 channels,
@@ -153,7 +153,7 @@ def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
 def to_norse(network: SpikingNetwork) -> StreamNetwork:
     """``network`` with norse's neurons, spike for spike as under the clock.
 
-    Neurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
+    StreamNeurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
     are an ``SNNCell`` with a step of our own. ``module.run(x, steps)`` gives output and rasters, ``module(x, state)``
     one step. Gradients are those of norse's default surrogate. Raises ``ConfigurationError`` for anything but
     rate-coded integrate-and-fire neurons under ``Concurrent``.
@@ -165,7 +165,7 @@ def to_norse(network: SpikingNetwork) -> StreamNetwork:
 
 
 @dataclass(frozen=True)
-class _Spike:
+class _StreamSpike:
     """The clock's comparison, with snntorch's default surrogate gradient.
 
     snntorch itself fires above the threshold only, and in single precision.
@@ -178,11 +178,11 @@ class _Spike:
         return (above >= -self.slack).to(above.dtype) + (surrogate - surrogate.detach())
 
 
-class _LeakyNeurons(Neurons):
+class _LeakyNeurons(StreamNeurons):
     def __init__(self, snntorch: Any, population: RatePopulation, dtype: torch.dtype) -> None:
         super().__init__()
         self.initial_potential = population.initial_potential
-        spike = _Spike(tie_tolerance(dtype))
+        spike = _StreamSpike(tie_tolerance(dtype))
         self.neuron = snntorch.Leaky(beta=1.0, threshold=1.0, spike_grad=spike, reset_mechanism=population.reset)
         self.neuron.to(dtype)
 
@@ -199,7 +199,7 @@ def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[T
     return spikes, state._replace(v=potential - spikes)
 
 
-class _NorseNeurons(Neurons):
+class _NorseNeurons(StreamNeurons):
     def __init__(self, iaf: Any, population: RatePopulation, dtype: torch.dtype) -> None:
         super().__init__()
         self.initial_potential = population.initial_potential

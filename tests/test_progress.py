@@ -45,7 +45,7 @@ def split(x: Tensor) -> tuple[Tensor, ...]:
     return torch.split(x, 40)
 
 
-class Deep:
+class DeepCase:
     """A model, samples with targets and its spiking networks."""
 
     def __init__(self) -> None:
@@ -57,47 +57,47 @@ class Deep:
 
 
 @pytest.fixture(scope="module")
-def deep() -> Deep:
-    return Deep()
+def deep() -> DeepCase:
+    return DeepCase()
 
 
-def convert(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def convert(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     return state(snnconv.convert(deep.model, list(split(deep.x)), coding=OneSpike(4), progress=progress))
 
 
-def search(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def search(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     model, x = make("perceptron", samples=30)
     return state(snnconv.convert(model, x, coding="auto", max_loss=50.0, progress=progress))
 
 
-def evaluate(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.evaluate(deep.network, deep.execution_plan, reference=deep.model, progress=progress).to_dict()
+def evaluate(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    return snnconv.evaluate(deep.network, deep.parts, reference=deep.model, progress=progress).to_dict()
 
 
-def evaluate_a_tensor(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def evaluate_a_tensor(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     return snnconv.evaluate(deep.network, deep.x.repeat(3, 1), progress=progress).to_dict()
 
 
-def verify(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def verify(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     return snnconv.verify(deep.network, progress=progress).to_dict()
 
 
-def verify_data(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.verify(deep.network, deep.execution_plan, progress=progress).to_dict()
+def verify_data(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    return snnconv.verify(deep.network, deep.parts, progress=progress).to_dict()
 
 
-def spike_statistics(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    return snnconv.spike_statistics(deep.network, deep.execution_plan, progress=progress).to_dict()
+def spike_statistics(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    return snnconv.spike_statistics(deep.network, deep.parts, progress=progress).to_dict()
 
 
-def sweep(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
-    file, data = folder / "sweep.json", deep.execution_plan[:2]
+def sweep(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    file, data = folder / "sweep.json", deep.parts[:2]
     if file.exists():
         Sweep.load(file)  # a file that an interruption left behind is whole
     return snnconv.sweep(deep.model, deep.x[:50], data, CODINGS, path=file, progress=progress).to_dict()
 
 
-def tune(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def tune(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     before = state(converted())
     try:
         options: dict[str, Any] = {"batch": 10, "epochs": 3, "checkpoint": folder / "run", "progress": progress}
@@ -106,12 +106,12 @@ def tune(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
         assert state(converted()) == before
 
 
-def train(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def train(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     network, log = trained(small_samples(), checkpoint=folder / "run", progress=progress)
     return state(network), log.epochs
 
 
-def train_with_patience(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def train_with_patience(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     options: dict[str, Any] = {"validation": small_samples(9, seed=1), "patience": 1, "epochs": 8}
     network, log = trained(small_samples(), checkpoint=folder / "run", progress=progress, **options)
     assert len(log.epochs) < 8
@@ -124,7 +124,7 @@ def micro(folder: Path) -> DarknetNetwork:
     return load_darknet(path)
 
 
-def train_a_detector(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def train_a_detector(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     network = micro(folder)
     file = folder / "run"
     log = train_detector(network, draw_shapes(12, seed=0), epochs=2, batch=4, checkpoint=file, progress=progress)
@@ -141,20 +141,20 @@ def spiking_detector() -> tuple[Detector, Any]:
     return detector.with_network(snnconv.convert(network, x[:5], coding=FewSpike(4))), (x, truths)
 
 
-def evaluate_a_detector(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def evaluate_a_detector(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     detector, data = spiking_detector()
     return evaluate_detector(detector, data, progress=progress).to_json()
 
 
-def export(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def export(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     return lava.export(deep.network, folder / "bundle", progress=progress).to_dict()
 
 
-def train_digits(deep: Deep, folder: Path, progress: ProgressCallback | None) -> Any:
+def train_digits(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
     return state(train_digits_cnn(load_digits(), epochs=2, progress=progress))
 
 
-Case = Callable[[Deep, Path, ProgressCallback | None], Any]
+Case = Callable[[DeepCase, Path, ProgressCallback | None], Any]
 CASES: tuple[Case, ...] = (
     convert,
     search,
@@ -178,7 +178,7 @@ Run = Callable[[Case], tuple[Any, list[Progress]]]
 
 
 @pytest.fixture(scope="module")
-def whole(deep: Deep, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def whole(deep: DeepCase, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The result of a case that nothing cancels, and what it tells."""
 
     @functools.cache
@@ -202,7 +202,7 @@ def test_every_task_counts_from_0_up_to_its_total(case: Case, whole: Run) -> Non
 
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.__name__)
-def test_a_callback_changes_no_result(case: Case, deep: Deep, whole: Run, tmp_path: Path) -> None:
+def test_a_callback_changes_no_result(case: Case, deep: DeepCase, whole: Run, tmp_path: Path) -> None:
     assert case(deep, tmp_path, None) == whole(case)[0]
 
 
@@ -212,7 +212,7 @@ def test_a_callback_changes_no_result(case: Case, deep: Deep, whole: Run, tmp_pa
     ids=lambda value: value if isinstance(value, float) else value.__name__,
 )
 def test_an_exception_cancels_comes_through_unchanged_and_costs_only_the_work_it_falls_into(
-    case: Case, share: float, deep: Deep, whole: Run, tmp_path: Path
+    case: Case, share: float, deep: DeepCase, whole: Run, tmp_path: Path
 ) -> None:
     """An exception that functions raise and handle themselves; what was given is unchanged, and files are whole."""
     result, told = whole(case)
@@ -245,7 +245,7 @@ class Stream(IterableDataset[Any]):
         return (row if len(row) > 1 else row[0] for row in rows)
 
 
-def test_data_loaders_of_unknown_length_are_read_to_their_end(deep: Deep) -> None:
+def test_data_loaders_of_unknown_length_are_read_to_their_end(deep: DeepCase) -> None:
     """As if they were lists of batches; the total is told when it is known."""
     alone, labelled = Stream(deep.x), Stream(deep.x, deep.targets)
     uses: dict[str, tuple[Any, Callable[..., Any]]] = {

@@ -59,7 +59,7 @@ class LinearMap(ABC):
 
 
 @dataclass(frozen=True)
-class Convolution(LinearMap):
+class ConvolutionMap(LinearMap):
     """Cross-correlation with zero padding, as ``torch.nn.Conv2d``: ``weight`` is ``[O, I / groups, h, w]``."""
 
     source_shape: Shape
@@ -107,7 +107,7 @@ class Convolution(LinearMap):
 
 
 @dataclass(frozen=True)
-class Dense(LinearMap):
+class DenseMap(LinearMap):
     """A matrix ``weight [target neurons, source neurons]``, both flattened in C order."""
 
     source_shape: Shape
@@ -137,7 +137,7 @@ class Dense(LinearMap):
 
 
 @dataclass(frozen=True)
-class Sparse(LinearMap):
+class SparseMap(LinearMap):
     """A sparse matrix ``matrix [target neurons, source neurons]`` in compressed rows, both flattened in C order."""
 
     source_shape: Shape

@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from hw_export.explicit.maps import Array, Convolution, Dense, LinearMap, Shape, Sparse
+from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, LinearMap, Shape, SparseMap
 from snnconv.errors import ConfigurationError
 
 #: Currents ``[N, *target_shape]`` that events ``[N, *source_shape]`` cause, in double precision.
@@ -32,7 +32,7 @@ def linear_map(respond: Respond, source_shape: Shape, target_shape: Shape, betwe
     Raises ``ConfigurationError`` naming ``between`` if it is no convolution and too large to be probed.
     """
     if len(source_shape) == len(target_shape) == 3 and math.prod(source_shape[1:]) > 1:
-        nothing = Sparse(
+        nothing = SparseMap(
             source_shape, target_shape, sparse.csr_array((math.prod(target_shape), math.prod(source_shape)))
         )
         if _agrees(nothing, respond):
@@ -64,7 +64,7 @@ def _strides(before: int, after: int) -> list[int]:
 
 def _convolution(
     respond: Respond, source_shape: Shape, target_shape: Shape, stride: Sequence[int], everywhere: bool
-) -> Convolution | None:
+) -> ConvolutionMap | None:
     """The only convolution of this stride that it could be: what events around the centre of each channel cause.
 
     A kernel that is large for its map shows all of its taps only if events are sent at both ends as well.
@@ -89,7 +89,7 @@ def _convolution(
         weight[:, :, (row + top) // vertical, (column + left) // horizontal] = values
     weight, groups = _grouped(weight)
     padding, dilation = (top, left), (vertical, horizontal)
-    return Convolution(source_shape, target_shape, weight, (stride[0], stride[1]), padding, dilation, groups)
+    return ConvolutionMap(source_shape, target_shape, weight, (stride[0], stride[1]), padding, dilation, groups)
 
 
 def _positions(before: int, stride: int, everywhere: bool) -> list[int]:
@@ -155,5 +155,5 @@ def _matrix(respond: Respond, source_shape: Shape, target_shape: Shape, between:
         rows.append(sparse.csr_array(answers.numpy()))
     matrix = sparse.csr_array(sparse.vstack(rows).T)
     if matrix.nnz > _DENSE * sources * targets:
-        return Dense(source_shape, target_shape, matrix.toarray())
-    return Sparse(source_shape, target_shape, matrix)
+        return DenseMap(source_shape, target_shape, matrix.toarray())
+    return SparseMap(source_shape, target_shape, matrix)

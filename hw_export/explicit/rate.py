@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from coding.threshold import tie_tolerance
-from hw_export.explicit.maps import Array, Convolution, LinearMap, Shape, Sparse
+from hw_export.explicit.maps import Array, ConvolutionMap, LinearMap, Shape, SparseMap
 from hw_export.explicit.network import Connection, ExplicitNetwork, check_converted, explicit
 from hw_export.explicit.probing import MATRIX_LIMIT
 from neurons import IntegrateFire
@@ -166,8 +166,8 @@ def as_matrix(one: LinearMap, between: str) -> Array:
             f"the map {between} has to be written as a matrix of {targets} x {sources} neurons, which is too large; "
             "make it a convolution whose constant is the same at all positions of a channel"
         )
-    if not isinstance(one, Convolution):
-        return np.asarray(one.matrix.toarray() if isinstance(one, Sparse) else one.weights, dtype=np.float64)
+    if not isinstance(one, ConvolutionMap):
+        return np.asarray(one.matrix.toarray() if isinstance(one, SparseMap) else one.weights, dtype=np.float64)
     matrix = np.empty((targets, sources))
     width = max(1, _AT_ONCE // (sources * one.weight.shape[2] * one.weight.shape[3]))
     for start in range(0, sources, width):

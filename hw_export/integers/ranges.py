@@ -27,7 +27,7 @@ class Payloads:
 
 
 @dataclass(frozen=True)
-class Reach:
+class MembraneReach:
     """How far the membrane of a population (or the sum of an output in one step) could go either way."""
 
     node: str
@@ -71,7 +71,7 @@ def _of_rule(rule: Rule, steps: int) -> Payloads | None:
     return Payloads(lowest, largest, lowest * steps, largest * steps)
 
 
-def reaches(integers: IntegerNetwork) -> list[Reach]:
+def reaches(integers: IntegerNetwork) -> list[MembraneReach]:
     """The worst case of every population and output; raises ``ConfigurationError`` where payloads have no bound."""
     payloads = payloads_of(integers)
     found = []
@@ -79,7 +79,7 @@ def reaches(integers: IntegerNetwork) -> list[Reach]:
         lowest, highest = arriving(integers, target, payloads)
         if target in integers.populations:
             lowest, highest = _of_membrane(integers, target, lowest, highest)
-        found.append(Reach(target, int(lowest.min()), int(highest.max())))
+        found.append(MembraneReach(target, int(lowest.min()), int(highest.max())))
     return found
 
 
@@ -135,7 +135,7 @@ def _negative(weights: Array) -> Array:
     return found
 
 
-def overflows(integers: IntegerNetwork) -> list[Reach]:
+def overflows(integers: IntegerNetwork) -> list[MembraneReach]:
     """Populations and outputs that could leave 24 bits."""
     return [reach for reach in reaches(integers) if reach.size > MEMBRANE_LIMIT]
 

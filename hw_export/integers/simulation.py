@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw_export.explicit.maps import Array, Convolution, LinearMap, Sparse
+from hw_export.explicit.maps import Array, ConvolutionMap, LinearMap, SparseMap
 from hw_export.integers.network import IntegerNetwork
 from neurons.integer_rules import TableRule
 from snnconv.errors import ConfigurationError
@@ -30,7 +30,7 @@ def spiking_network(integers: IntegerNetwork) -> SpikingNetwork:
     where a potential could meet a threshold exactly, which no integer notices. Raises ``ConfigurationError`` for
     a sparse map that is too large to be written out.
     """
-    network, graph = integers.network, _Writer(integers).graph()
+    network, graph = integers.network, _GraphWriter(integers).graph()
     populations = {node: _population(integers, node) for node in integers.populations}
     ranges = [type(seen)(*(end.cpu().double() for end in seen)) for seen in network.input_ranges]
     kept = {*graph.inputs, *graph.nodes}
@@ -53,7 +53,7 @@ def _population(integers: IntegerNetwork, node: str) -> Population:
     return replace(changed, code=rule.code, neuron=neuron, shift=shift + 0.5)
 
 
-class _Writer:
+class _GraphWriter:
     """Writes an integer network as a graph: payloads back to integers, synapses, biases, populations."""
 
     def __init__(self, integers: IntegerNetwork) -> None:
@@ -126,7 +126,7 @@ class _Writer:
 
     def _synapses(self, one: LinearMap, sent: Ref) -> Ref:
         shape = (2, *one.target_shape)
-        if isinstance(one, Convolution):
+        if isinstance(one, ConvolutionMap):
             arguments = {
                 "input": sent,
                 "weight": self._constant("weight", _tensor(one.weight)),
@@ -138,7 +138,7 @@ class _Writer:
             }
             return self._add("conv2d", arguments, shape)
         weight = one.weights
-        if isinstance(one, Sparse):
+        if isinstance(one, SparseMap):
             if one.matrix.shape[0] * one.matrix.shape[1] > _DENSE_LIMIT:
                 raise ConfigurationError(
                     f"a sparse map of {one.matrix.shape} neurons is too large to be simulated here"

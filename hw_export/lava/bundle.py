@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_export.explicit.maps import Array, Convolution, Dense, Sparse
+from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, SparseMap
 from hw_export.explicit.network import Connection, Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import reaches
@@ -193,7 +193,7 @@ def _gate(gate: Gate, windowed: bool) -> Mapping[str, Any]:
 
 def _map(connection: Connection, name: str, keep: Any) -> Mapping[str, Any]:
     one = connection.map
-    if isinstance(one, Convolution):
+    if isinstance(one, ConvolutionMap):
         return {
             "kind": "convolution",
             "weight": keep(f"{name}.weight", one.weight, np.int8),
@@ -202,9 +202,9 @@ def _map(connection: Connection, name: str, keep: Any) -> Mapping[str, Any]:
             "dilation": list(one.dilation),
             "groups": one.groups,
         }
-    if isinstance(one, Dense):
+    if isinstance(one, DenseMap):
         return {"kind": "dense", "weight": keep(f"{name}.weight", one.weight, np.int8)}
-    assert isinstance(one, Sparse)
+    assert isinstance(one, SparseMap)
     return {
         "kind": "sparse",
         "data": keep(f"{name}.data", one.matrix.data, np.int8),

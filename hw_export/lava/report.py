@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.integers.fidelity import Fidelity
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
-from hw_export.integers.ranges import Reach, reaches
+from hw_export.integers.ranges import MembraneReach, reaches
 from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
 from neurons.integer_rules import StreamRule
 from snnconv.text import table
@@ -130,12 +130,12 @@ def relays(integers: IntegerNetwork) -> dict[str, int]:
     return {source: count for source, count in found.items() if count}
 
 
-def runs_built_in(population: IntegerPopulation, bound: Reach) -> bool:
+def runs_built_in(population: IntegerPopulation, bound: MembraneReach) -> bool:
     """Whether Lava's own LIF neuron computes it exactly: a reset to zero, and potentials and biases it can hold."""
     return _obstacle(population, bound) is None
 
 
-def _obstacle(population: IntegerPopulation, bound: Reach) -> str | None:
+def _obstacle(population: IntegerPopulation, bound: MembraneReach) -> str | None:
     """What keeps a population from Lava's own neurons; ``None`` if nothing does."""
     rule = population.rule
     if not isinstance(rule, StreamRule):
@@ -156,7 +156,7 @@ def _obstacle(population: IntegerPopulation, bound: Reach) -> str | None:
     return None
 
 
-def _where(integers: IntegerNetwork, node: str, bound: Reach | None) -> tuple[bool, str]:
+def _where(integers: IntegerNetwork, node: str, bound: MembraneReach | None) -> tuple[bool, str]:
     if node in integers.explicit.gates:
         return False, "max pooling of spikes"
     if node in integers.outputs:

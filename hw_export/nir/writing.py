@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from coding.optional import imported
-from hw_export.explicit.maps import Array, Convolution, Shape
+from hw_export.explicit.maps import Array, ConvolutionMap, Shape
 from hw_export.explicit.network import Connection
 from hw_export.explicit.rate import RateNetwork, as_matrix, rate_network, strict_threshold
 from snnconv.errors import ConfigurationError
@@ -47,7 +47,7 @@ def export(
         raise ConfigurationError(f"neuron must be one of {', '.join(get_args(Neuron))}, got {neuron!r}")
     imported("nir", "snnconv[nir]")
     found = rate_network(network, "NIR")
-    graph = _Writer(found, neuron).graph()
+    graph = _NirWriter(found, neuron).graph()
     _warn(found)
     if path is not None:
         content = io.BytesIO()
@@ -73,7 +73,7 @@ def _warn(found: RateNetwork) -> None:
         )
 
 
-class _Writer:
+class _NirWriter:
     """Writes the nodes and edges of a graph.
 
     A population whose connections are all convolutions, with one bias per channel, keeps its axes [C, H, W]. Any other
@@ -159,7 +159,7 @@ class _Writer:
     def _kernel(self, connection: Connection) -> Any | None:
         """The connection as a Conv2d without bias; none where NIR cannot represent it, or its source is laid flat."""
         one = connection.map
-        if not isinstance(one, Convolution) or len(self._laid[connection.source]) != 3:
+        if not isinstance(one, ConvolutionMap) or len(self._laid[connection.source]) != 3:
             return None
         found = square(one)
         if found is None:
@@ -239,7 +239,7 @@ def _uniform(current: Array) -> bool:
     return bool(np.abs(current - current[:, :1, :1]).max() <= _ROUNDING * np.abs(current).max())
 
 
-def ungrouped(one: Convolution) -> Array:
+def ungrouped(one: ConvolutionMap) -> Array:
     """The kernel ``[O, I, h, w]`` of a convolution, zero between its groups."""
     outputs, inputs = one.weight.shape[0] // one.groups, one.weight.shape[1]
     weight = np.zeros((one.weight.shape[0], inputs * one.groups, *one.weight.shape[2:]))
@@ -249,7 +249,7 @@ def ungrouped(one: Convolution) -> Array:
     return weight
 
 
-def square(one: Convolution) -> Convolution | None:
+def square(one: ConvolutionMap) -> ConvolutionMap | None:
     """The same convolution with a kernel as high as wide, which NIR takes for granted; none if there is no such."""
     height, width = one.weight.shape[2:]
     if height == width:
@@ -264,7 +264,7 @@ def square(one: Convolution) -> Convolution | None:
             extra = [(0, 0)] * 4
             extra[2 + axis] = (before, missing - before)
             paddings = (padding, one.padding[1]) if axis == 0 else (one.padding[0], padding)
-            return Convolution(
+            return ConvolutionMap(
                 one.source_shape,
                 one.target_shape,
                 np.pad(one.weight, extra),

@@ -15,7 +15,7 @@ from snnconv.detection.data.ground_truth import BoxDataset
 from snnconv.detection.detector import Detector
 from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.metrics.costs import Measures, measures
+from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -29,7 +29,7 @@ PIECE = 16
 
 
 @dataclass(frozen=True)
-class DetectionEvaluation(Measures):
+class DetectionEvaluation(Costs):
     """Mean average precision of a spiking detector and of the original on the same pictures, and what it costs.
 
     ``precision_by_step`` holds the precision after so many steps of a stream; ``None`` for a pipeline, which has no

@@ -86,7 +86,7 @@ def train_detector(
     loop = TrainingLoop(network, optimizer, rates, file, _epochs, samples=len(samples), batch=batch, epochs=epochs)
     try:
         network.train()
-        loop.run(_Course(network, samples, optimizer, learning_rate, augmentation, seed), progress)
+        loop.run(_DetectorCourse(network, samples, optimizer, learning_rate, augmentation, seed), progress)
     finally:
         network.eval()
     network.seen += len(loop.records) * len(samples)
@@ -97,7 +97,7 @@ def _epochs(records: Records, file: Checkpoint) -> list[Epoch]:
     return [Epoch(loss) for (loss,) in numbers_of(records, file, "loss")]
 
 
-class _Course:
+class _DetectorCourse:
     """The steps of training."""
 
     def __init__(

@@ -47,7 +47,7 @@ Digits = tuple[Digit, ...]
 
 
 @dataclass(frozen=True)
-class Product:
+class ProductOfSets:
     """Sets of targets that are products: neuron i reaches all combinations of its positions along the axes.
 
     ``alive`` says for each axis of the source which positions reach anything, boolean ``[length]``. ``axes`` are the
@@ -71,7 +71,7 @@ class Product:
             found = found.unsqueeze(-1) * factor
         return found
 
-    def canonical(self) -> Product | None:
+    def canonical(self) -> ProductOfSets | None:
         """The same sets with as few digits as possible, comparable digit by digit; ``None`` if all are empty."""
         alive = list(self.alive)
         axes: list[list[Digit]] = []
@@ -97,9 +97,9 @@ class Product:
             tuple(d if d.axis is None else Digit(d.axis, d.rows & alive[d.axis][:, None]) for d in digits)
             for digits in axes
         )
-        return Product(tuple(alive), tuple(masked))
+        return ProductOfSets(tuple(alive), tuple(masked))
 
-    def meet(self, other: Product) -> Product | None:
+    def meet(self, other: ProductOfSets) -> ProductOfSets | None:
         """Targets in both; ``None`` if no neuron has any."""
         axes = []
         for one, two in zip(self.axes, other.axes, strict=True):
@@ -109,13 +109,13 @@ class Product:
                 raise NotAProductError
             axes.append(tuple(Digit(b.axis if a.axis is None else a.axis, a.rows & b.rows) for a, b in pairs))
         alive = tuple(one & two for one, two in zip(self.alive, other.alive, strict=True))
-        return Product(alive, tuple(axes)).canonical()
+        return ProductOfSets(alive, tuple(axes)).canonical()
 
-    def equals(self, other: Product) -> bool:
+    def equals(self, other: ProductOfSets) -> bool:
         """Whether both hold the same sets, digit by digit."""
         return self._differing(other) == []
 
-    def joined(self, other: Product) -> Product | None:
+    def joined(self, other: ProductOfSets) -> ProductOfSets | None:
         """The union where it is a product because all but one digit agree, else ``None``."""
         differing = self._differing(other)
         if differing is None or len(differing) != 1:
@@ -126,7 +126,7 @@ class Product:
         digits[place] = Digit(one.axis, one.rows | two.rows)
         return replace(self, axes=(*self.axes[:axis], tuple(digits), *self.axes[axis + 1 :])).canonical()
 
-    def _differing(self, other: Product) -> list[tuple[int, int]] | None:
+    def _differing(self, other: ProductOfSets) -> list[tuple[int, int]] | None:
         """Axis and place of every digit that is not the same; ``None`` where digits do not correspond."""
         found = []
         for axis, (one, two) in enumerate(zip(self.axes, other.axes, strict=True)):
@@ -137,7 +137,7 @@ class Product:
         alike = all(torch.equal(one, two) for one, two in zip(self.alive, other.alive, strict=True))
         return found if alike else None
 
-    def along(self, axis: int, matrix: Tensor) -> Product | None:
+    def along(self, axis: int, matrix: Tensor) -> ProductOfSets | None:
         """Targets behind a map that connects positions of one axis: ``matrix`` is [length before, length after]."""
         digits = self.axes[axis]
         alive = list(self.alive)
@@ -153,9 +153,9 @@ class Product:
             after = Digit(before.axis, (matrix.float().t() @ before.rows.float().t()).t() > 0)
         else:
             raise NotAProductError
-        return Product(tuple(alive), (*self.axes[:axis], (after,), *self.axes[axis + 1 :])).canonical()
+        return ProductOfSets(tuple(alive), (*self.axes[:axis], (after,), *self.axes[axis + 1 :])).canonical()
 
-    def view(self, shape: Sequence[int]) -> Product | None:
+    def view(self, shape: Sequence[int]) -> ProductOfSets | None:
         """The targets under a new shape of the node, elements in the same order."""
         marks = {math.prod(shape[axis:]) for axis in range(len(shape))}
         digits = _cut([digit for digits in self.axes for digit in digits], marks)
@@ -220,14 +220,14 @@ class Reach:
 
     source: tuple[int, ...]
     shape: tuple[int, ...]
-    products: tuple[Product, ...] = ()
+    products: tuple[ProductOfSets, ...] = ()
 
     @staticmethod
     def identity(shape: tuple[int, ...]) -> Reach:
         """Every neuron of a source of this shape at its own place."""
         alive = tuple(torch.ones(length, dtype=torch.bool) for length in shape)
         digits = tuple((Digit(axis, unit_vectors(length) > 0),) for axis, length in enumerate(shape))
-        return Reach(shape, shape)._with(shape, [Product(alive, digits).canonical()])
+        return Reach(shape, shape)._with(shape, [ProductOfSets(alive, digits).canonical()])
 
     def along(self, axis: int, matrix: Tensor) -> Reach:
         """Behind a map that connects the positions of one axis: ``matrix`` [before, after] is not 0 where they are."""
@@ -261,9 +261,9 @@ class Reach:
         """Number of elements that each neuron reaches, in the shape of the source."""
         return _count(self.products, self.source)
 
-    def _with(self, shape: tuple[int, ...], products: Iterable[Product | None]) -> Reach:
+    def _with(self, shape: tuple[int, ...], products: Iterable[ProductOfSets | None]) -> Reach:
         """The union of ``products`` without those that others contain."""
-        kept: list[Product] = []
+        kept: list[ProductOfSets] = []
         for product in products:
             place = 0
             while product is not None and place < len(kept):
@@ -284,7 +284,7 @@ class Reach:
         return Reach(self.source, shape, tuple(kept))
 
 
-def _count(products: Sequence[Product], shape: tuple[int, ...]) -> Tensor:
+def _count(products: Sequence[ProductOfSets], shape: tuple[int, ...]) -> Tensor:
     """Size of the union for each neuron: of every product, what is not in those before it."""
     found = torch.zeros(shape, dtype=torch.float64)
     for place, product in enumerate(products):

@@ -15,7 +15,7 @@ from coding.threshold import tie_tolerance
 from neurons.double_exponential import DoubleExponential, SynapseState
 
 
-class Response(NamedTuple):
+class MembraneResponse(NamedTuple):
     """Spikes (0 or 1) and potentials before the reset, both ``[T, N, n]``, and the state after the last step."""
 
     events: Tensor
@@ -25,7 +25,7 @@ class Response(NamedTuple):
 
 def respond(
     neuron: DoubleExponential, drive: Tensor, bias: Tensor | None, state: SynapseState | None = None
-) -> Response:
+) -> MembraneResponse:
     """What neurons do with ``drive`` ``[T, N, n]``, the weighted input spikes, and ``bias`` ``[n]``; 6.2, equation 1.
 
     ``state`` is by default that before step 0. The bias enters the potential, not the
@@ -48,7 +48,7 @@ def respond(
         reached.copy_(voltage)
         torch.ge(voltage, threshold, out=fired)
         states.addcmul_(states, fired, value=-1.0)
-    return Response(events, potential, SynapseState(current, voltage))
+    return MembraneResponse(events, potential, SynapseState(current, voltage))
 
 
 class PotentialGradients(NamedTuple):

@@ -109,7 +109,7 @@ def train(
         patience=patience,
     )
     probed = _Probe(network, samples, probe, seed)
-    loop.run(_Course(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
+    loop.run(_LearningCourse(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
     if loop.best:
         network.load_state_dict(loop.best)
     return LearningLog(tuple(loop.records), loop.resumed)
@@ -132,7 +132,7 @@ def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256,
     return tally.measures()
 
 
-class _Course:
+class _LearningCourse:
     """The steps of training, and what they were like in an epoch."""
 
     def __init__(

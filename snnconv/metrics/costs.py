@@ -12,7 +12,7 @@ from snnconv.metrics.totals import Totals
 
 
 @dataclass(frozen=True)
-class Measures:
+class Costs:
     """Costs of a spiking network on a data set: means for one sample.
 
     ``steps`` is the latency of a pipeline, else the time steps simulated; samples may stop earlier (``mean_steps``).
@@ -59,7 +59,7 @@ class Measures:
 
 
 def measures(totals: Totals) -> dict[str, Any]:
-    """The fields of ``Measures`` for what was counted."""
+    """The fields of ``Costs`` for what was counted."""
     samples, activity = totals.samples, _activity(totals)
     by_step = None
     if totals.spikes_by_step is not None:

@@ -46,7 +46,7 @@ class DecisionCounts:
         )
 
 
-class Tally(Observer):
+class DecisionCounter(Observer):
     """Correct and agreeing decisions after every step; a sample that stopped keeps its last decision.
 
     ``decide`` says what a decoded output decides; ``UNDECIDED`` is never right.

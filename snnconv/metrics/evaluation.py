@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from snnconv.capture.binding import bound, check_call
 from snnconv.capture.tracing import evaluation_mode
 from snnconv.data.batches import Inputs, batches, number_of_batches
-from snnconv.metrics.costs import Measures, measures
-from snnconv.metrics.decision_counts import DecisionCounts, Tally
+from snnconv.metrics.costs import Costs, measures
+from snnconv.metrics.decision_counts import DecisionCounter, DecisionCounts
 from snnconv.metrics.totals import Totals, check_alike, totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -31,7 +31,7 @@ PIECE = 256
 
 
 @dataclass(frozen=True)
-class Evaluation(Measures):
+class Evaluation(Costs):
     """Decisions of a spiking network on a data set, beside the original network, and what they cost.
 
     Accuracies and agreement (share of samples for which both decide the same) are percentages; accuracies are ``None``
@@ -150,7 +150,7 @@ def evaluate(
     steps: int | None = None,
     stop: Stop | None = None,
     seed: int = 0,
-    rate_reference: Measures | None = None,
+    rate_reference: Costs | None = None,
     progress: ProgressCallback | None = None,
     constants: Mapping[str, Tensor] | None = None,
 ) -> Evaluation:
@@ -180,7 +180,7 @@ def evaluate(
     """
     reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=network.timing is None)
-    tally = Tally(network.decide)
+    tally = DecisionCounter(network.decide)
     lengths = 0
     for batch in told(progress, "evaluating", *_parts(network, data)):
         for inputs, targets in _pieces(network, *batch):

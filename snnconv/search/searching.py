@@ -15,7 +15,7 @@ from snnconv.calibration.scales import fitted_code
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.metrics.costs import Measures, measures
+from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, tell, told
@@ -165,7 +165,7 @@ class _Search:
             found.append(output)
         assert network.timing is not None
         latency = network.timing.latency
-        measured = Measures(**measures(totals_of(network, counter, latency, latency * counter.samples)))
+        measured = Costs(**measures(totals_of(network, counter, latency, latency * counter.samples)))
         loss = self.judge.expected_loss(self.exact, found)
         trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
         self.trials.append(trial)

@@ -147,7 +147,7 @@ def tune(
         patience=patience,
     )
     trained.settle()
-    course = _Course(samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed)
+    course = _TuningCourse(samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed)
     loop.run(course, progress)
     if loop.best_epoch == 0:
         _LOGGER.warning(
@@ -181,7 +181,7 @@ def _epochs(records: Records, file: Checkpoint) -> list[_Epoch]:
     return [_Epoch(*numbers) for numbers in numbers_of(records, file, "loss", "held_out")]
 
 
-class _Course:
+class _TuningCourse:
     """The steps of tuning."""
 
     def __init__(

@@ -13,7 +13,7 @@ from coding import Concurrent, Rate
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork
 from tests.support import conversion
-from tests.support.networks import Concatenation, Deep, draw, prepared
+from tests.support.networks import ConcatenationNet, Deep, draw, prepared
 
 STEPS = 32
 #: What every reader of NIR can do.
@@ -25,7 +25,7 @@ NEURONS: dict[str, Callable[..., IntegrateFire]] = {
 }
 
 
-class Digits(nn.Module):
+class DigitsNet(nn.Module):
     """Convolutions, one behind an average pooling, one with stride, and two linear layers."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Odd(nn.Module):
         return x.sum((2, 3))
 
 
-class Joined(nn.Module):
+class JoinedNet(nn.Module):
     """An output that two populations reach, in the shape of a map."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Joined(nn.Module):
         return maps
 
 
-class Spikes(nn.Module):
+class SpikesNet(nn.Module):
     """An output that is the rates of a population."""
 
     def __init__(self) -> None:
@@ -133,15 +133,15 @@ class Rows(nn.Module):
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "digits": (Digits, (1, 8, 8)),
+    "digits": (DigitsNet, (1, 8, 8)),
     "skip": (Skip, (2, 6, 6)),
     "deep": (Deep, (6,)),
     "odd": (Odd, (2, 6, 6)),
-    "joined": (Joined, (2, 5, 5)),
-    "spikes": (Spikes, (6,)),
+    "joined": (JoinedNet, (2, 5, 5)),
+    "spikes": (SpikesNet, (6,)),
     "straight": (Straight, (6,)),
     "rows": (Rows, (4, 5)),
-    "concatenation": (Concatenation, (6,)),
+    "concatenation": (ConcatenationNet, (6,)),
 }
 
 

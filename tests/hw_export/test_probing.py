@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hw_export.explicit.maps import Convolution, Dense, LinearMap, Sparse
+from hw_export.explicit.maps import ConvolutionMap, DenseMap, LinearMap, SparseMap
 from hw_export.explicit.probing import linear_map
 from snnconv.errors import ConfigurationError
 
@@ -48,7 +48,7 @@ def test_a_convolution_is_found_with_its_own_kernel(name: str) -> None:
     shape, kernel, options = CONVOLUTIONS[name]
     weight = weights(*kernel)
     one = found(lambda x: functional.conv2d(x, weight, **options), shape)  # type: ignore[arg-type]
-    assert isinstance(one, Convolution)
+    assert isinstance(one, ConvolutionMap)
     assert torch.equal(torch.from_numpy(one.weight), weight)
     assert one.groups == options.get("groups", 1)
     assert one.padding == nn.modules.utils._pair(options.get("padding", 0))
@@ -74,30 +74,30 @@ COMPOSED: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", COMPOSED)
 def test_operations_together_are_one_convolution_where_they_can_be(name: str) -> None:
     one = found(COMPOSED[name], (4, 8, 8))
-    assert isinstance(one, Convolution)
+    assert isinstance(one, ConvolutionMap)
     assert_same(one, COMPOSED[name])
 
 
 def test_grouped_kernels_are_as_small_as_the_zeros_allow() -> None:
     one = found(COMPOSED["identity"], (4, 8, 8))
-    assert isinstance(one, Convolution) and one.groups == 4 and one.weight.shape == (4, 1, 1, 1)
+    assert isinstance(one, ConvolutionMap) and one.groups == 4 and one.weight.shape == (4, 1, 1, 1)
 
 
 MATRICES: dict[str, tuple[type[LinearMap], Callable[[Tensor], Tensor], tuple[int, ...]]] = {
-    "linear": (Dense, lambda x: x @ weights(7, 5).T, (5,)),
-    "flatten and linear": (Dense, lambda x: x.flatten(1) @ weights(6, 32).T, (2, 4, 4)),
-    "global average": (Sparse, lambda x: x.mean((2, 3)), (8, 4, 4)),
-    "upsampling": (Sparse, lambda x: functional.interpolate(x, scale_factor=2), (3, 4, 4)),
-    "rows turned round": (Sparse, lambda x: x.flip(2), (3, 4, 4)),
+    "linear": (DenseMap, lambda x: x @ weights(7, 5).T, (5,)),
+    "flatten and linear": (DenseMap, lambda x: x.flatten(1) @ weights(6, 32).T, (2, 4, 4)),
+    "global average": (SparseMap, lambda x: x.mean((2, 3)), (8, 4, 4)),
+    "upsampling": (SparseMap, lambda x: functional.interpolate(x, scale_factor=2), (3, 4, 4)),
+    "rows turned round": (SparseMap, lambda x: x.flip(2), (3, 4, 4)),
     "convolutions whose borders differ": (
-        Dense,
+        DenseMap,
         lambda x: functional.conv2d(
             functional.conv2d(x, weights(3, 2, 3, 3), padding=1), weights(2, 3, 3, 3, seed=1), padding=1
         ),
         (2, 5, 5),
     ),
-    "nothing": (Sparse, lambda x: 0.0 * x, (2, 4, 4)),
-    "to a map": (Dense, lambda x: (x @ weights(12, 5).T).view(-1, 3, 2, 2), (5,)),
+    "nothing": (SparseMap, lambda x: 0.0 * x, (2, 4, 4)),
+    "to a map": (DenseMap, lambda x: (x @ weights(12, 5).T).view(-1, 3, 2, 2), (5,)),
 }
 
 

@@ -24,7 +24,7 @@ from snnconv.graph.interpreter import evaluate_graph
 X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)) - 0.5
 
 
-class Layer(nn.Module):
+class LayerNet(nn.Module):
     """A linear layer, and a function of it and the input."""
 
     def __init__(self, function: Callable[[nn.Module, Tensor], Any]) -> None:
@@ -75,7 +75,7 @@ STYLES: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_way_to_write_relu_is_one_relu(style: str) -> None:
-    model = Layer(STYLES[style])
+    model = LayerNet(STYLES[style])
     graph = capture(model, (X,))
     assert ops(graph)["relu"] == 1
     assert set(ops(graph)) <= {"linear", "relu", "add"}
@@ -85,7 +85,7 @@ def test_every_way_to_write_relu_is_one_relu(style: str) -> None:
 
 
 def test_a_module_called_twice_is_two_operations_with_one_set_of_weights() -> None:
-    model = Layer(lambda m, x: m.relu(m.linear(m.relu(m.linear(x)))))
+    model = LayerNet(lambda m, x: m.relu(m.linear(m.relu(m.linear(x)))))
     graph = capture(model, (X,))
     assert ops(graph) == {"linear": 2, "relu": 2}
     assert sorted(graph.constants) == ["linear.bias", "linear.weight"]
@@ -95,7 +95,7 @@ def test_a_module_called_twice_is_two_operations_with_one_set_of_weights() -> No
 
 
 def test_a_dynamic_batch_axis_is_found_from_a_single_sample() -> None:
-    graph = capture(Layer(STYLES["module"]), (X[:1],))
+    graph = capture(LayerNet(STYLES["module"]), (X[:1],))
     assert graph.batch_axis == 0
     assert evaluate_graph(graph, (X,))[0].shape == (4, 6)
 
@@ -103,7 +103,7 @@ def test_a_dynamic_batch_axis_is_found_from_a_single_sample() -> None:
 def test_a_model_that_ties_its_batch_to_a_constant_is_static() -> None:
     torch.manual_seed(0)
     adjacency = torch.rand(4, 4)
-    model = Layer(lambda m, x: torch.relu(m.linear(adjacency @ x)))
+    model = LayerNet(lambda m, x: torch.relu(m.linear(adjacency @ x)))
     graph = capture(model, (X,))
     assert graph.batch_axis is None
     torch.testing.assert_close(evaluate_graph(graph, (X,))[0], model(X))
@@ -121,13 +121,13 @@ def test_a_model_that_ties_its_batch_to_a_constant_is_static() -> None:
     ids=["tensor", "tuple", "nested list", "dict", "tuple of dict and list"],
 )
 def test_the_nest_of_the_output_is_kept(nest: Callable[[Any, Any], Any]) -> None:
-    model = Layer(lambda m, x: nest(torch.relu(m.linear(x)), m.linear(x)))
+    model = LayerNet(lambda m, x: nest(torch.relu(m.linear(x)), m.linear(x)))
     found = evaluate_graph(capture(model, (X,)), (X,))[0]
     torch.testing.assert_close(found, model(X))
 
 
 def test_sizes_computed_from_the_batch_hold_for_every_batch() -> None:
-    model = Layer(lambda m, x: (torch.relu(x), x.new_full((2 * x.shape[0], 6), 3.0)))
+    model = LayerNet(lambda m, x: (torch.relu(x), x.new_full((2 * x.shape[0], 6), 3.0)))
     graph = capture(model, (X,))
     assert graph.batch_axis == 0
     for size in (1, 2, 5):
@@ -146,7 +146,7 @@ def test_several_inputs_keep_their_order() -> None:
 
 
 def test_an_exported_program_is_captured_like_its_model() -> None:
-    model = Layer(STYLES["module"]).eval()
+    model = LayerNet(STYLES["module"]).eval()
     batch = torch.export.Dim("batch")
     program = torch.export.export(model, (X,), dynamic_shapes={"x": {0: batch}})
     graph = capture(program, (X,))
@@ -249,7 +249,7 @@ def test_the_model_is_left_bit_for_bit_as_it_was(use: str) -> None:
 
 
 def test_the_model_is_left_as_it_was_after_an_error() -> None:
-    model = nn.Sequential(mixed_modes(), Layer(lambda m, x: x if x.max() > 1 else -x))
+    model = nn.Sequential(mixed_modes(), LayerNet(lambda m, x: x if x.max() > 1 else -x))
     model.train()
     model[0][1].eval()  # type: ignore[index]
     before = snapshot(model)
@@ -279,7 +279,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(name: str, value: float
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_refused_with_a_remedy(dtype: torch.dtype) -> None:
     with pytest.raises(ModelError, match=r"model\.float\(\)"):
-        capture(Layer(STYLES["module"]).to(dtype), (X.to(dtype),))
+        capture(LayerNet(STYLES["module"]).to(dtype), (X.to(dtype),))
 
 
 def test_mixed_precision_is_refused_by_name() -> None:
@@ -307,7 +307,7 @@ def remembers(m: Any, x: Tensor) -> Tensor:
 
 
 def test_a_forward_pass_that_changes_buffers_is_refused_by_name() -> None:
-    model = Layer(remembers)
+    model = LayerNet(remembers)
     model.register_buffer("count", torch.zeros(()))
     with pytest.raises(UnsupportedModelError, match="changes buffers: count"):
         capture(model, (X,))
@@ -322,7 +322,7 @@ RANDOM: dict[str, Callable[[Any, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("style", RANDOM)
 def test_a_random_model_is_refused(style: str) -> None:
-    model = Layer(RANDOM[style])
+    model = LayerNet(RANDOM[style])
     assert not inspect(capture(model, (X,))).ok
     with pytest.raises(UnsupportedModelError):
         snnconv.convert(model, X)
@@ -335,4 +335,4 @@ class Answer:
 
 def test_an_output_of_ones_own_class_is_refused() -> None:
     with pytest.raises((ModelError, UnsupportedModelError)):
-        capture(Layer(lambda m, x: Answer(torch.relu(m.linear(x)))), (X,))
+        capture(LayerNet(lambda m, x: Answer(torch.relu(m.linear(x)))), (X,))

@@ -21,7 +21,7 @@ STEPS = 24
 EPS = 2.0**-44  # the tie tolerance in double precision
 
 
-class Neurons:
+class NeuronsNet:
     """Integrate-and-fire neurons in the plainest form: integrate, compare, subtract."""
 
     def __init__(self, scale: Tensor, axis: int = 1, slope: float = 0.0) -> None:
@@ -41,7 +41,7 @@ class Neurons:
         return self.train[-1] * scale
 
 
-class Gate:
+class GateNet:
     """Max pooling over 2 x 2 windows: passes by how much the largest sum of payloads of a window has grown."""
 
     def __init__(self) -> None:
@@ -63,31 +63,31 @@ class Gate:
         return payload
 
 
-Step = Callable[[Any, Tensor, list[Neurons]], Tensor]
+Step = Callable[[Any, Tensor, list[NeuronsNet]], Tensor]
 
 
-def perceptron(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def perceptron(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     return m.second(n[0](m.first(x)))  # type: ignore[no-any-return]
 
 
-def deep(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def deep(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     return m.layers[4](n[1](m.layers[2](n[0](m.layers[0](x)))))  # type: ignore[no-any-return]
 
 
-def residual(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def residual(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     skip = n[0](m.bn1(m.conv1(x)))
     return m.linear(n[1](m.bn2(m.conv2(skip)) + skip).flatten(1))  # type: ignore[no-any-return]
 
 
-def concatenation(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def concatenation(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     return m.last(n[2](m.join(torch.cat([n[0](m.left(x)), n[1](m.right(x))], 1))))  # type: ignore[no-any-return]
 
 
-def shared(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def shared(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     return m.last(n[1](m.linear(n[0](m.linear(x)))))  # type: ignore[no-any-return]
 
 
-def average_pooling(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+def average_pooling(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
     return n[1](m.conv2(F.avg_pool2d(n[0](m.conv1(x)), 2))).mean((2, 3))
 
 
@@ -103,9 +103,11 @@ LOOPS: dict[str, Step] = {
 }
 
 
-def by_hand(model: nn.Module, network: snnconv.SpikingNetwork, x: Tensor, step: Step) -> tuple[Tensor, list[Neurons]]:
+def by_hand(
+    model: nn.Module, network: snnconv.SpikingNetwork, x: Tensor, step: Step
+) -> tuple[Tensor, list[NeuronsNet]]:
     populations = list(network.populations.values())
-    neurons = [Neurons(p.scale, slope=float(p.activation.slope(torch.tensor(-1.0).double()))) for p in populations]
+    neurons = [NeuronsNet(p.scale, slope=float(p.activation.slope(torch.tensor(-1.0).double()))) for p in populations]
     with torch.no_grad():
         outputs = [step(model, x, neurons) for _ in range(STEPS)]
     return torch.stack(outputs).cumsum(0) / torch.arange(1, STEPS + 1).view(-1, 1, 1), neurons
@@ -130,9 +132,9 @@ def test_a_max_pool_passes_what_raises_the_largest_sum_so_far(bias: float) -> No
     with torch.no_grad():
         model.get_parameter("conv1.bias").add_(bias)  # with fewer spikes, ties are common
     network = snnconv.convert(model, x, coding=Rate(STEPS))
-    gate = Gate()
+    gate = GateNet()
 
-    def step(m: Any, x: Tensor, n: list[Neurons]) -> Tensor:
+    def step(m: Any, x: Tensor, n: list[NeuronsNet]) -> Tensor:
         return n[1](m.conv2(gate(n[0](m.conv1(x))))).mean((2, 3))
 
     outputs, neurons = by_hand(model, network, x, step)

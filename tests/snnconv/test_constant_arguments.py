@@ -14,11 +14,11 @@ from coding import Rate
 from snnconv import ConfigurationError, InputError, ModelError, UnsupportedModelError
 from tests.support.graph_networks import (
     FEATURES,
-    GCN,
     HIDDEN,
     LAYOUTS,
     NODES,
     Demanding,
+    PlainGCN,
     X,
     adjacency,
 )
@@ -62,13 +62,13 @@ def test_constants_are_checked(kind: str) -> None:
 
 
 def test_no_constants_are_no_constants() -> None:
-    network = snnconv.convert(GCN(torch.mm, adj=adjacency()), X, coding=Rate(4), constants={})
+    network = snnconv.convert(PlainGCN(torch.mm, adj=adjacency()), X, coding=Rate(4), constants={})
     assert list(network.graph.inputs) == ["x"]
 
 
 def test_a_later_change_of_the_adjacency_changes_nothing() -> None:
     for adj in (adjacency(), adjacency("coo").coalesce()):
-        network = snnconv.convert(GCN(torch.mm), X, coding=Rate(4), constants={"adj": adj})
+        network = snnconv.convert(PlainGCN(torch.mm), X, coding=Rate(4), constants={"adj": adj})
         before = network(X)
         (adj if adj.layout is torch.strided else adj.values()).zero_()
         assert torch.equal(network(X), before)

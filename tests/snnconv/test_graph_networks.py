@@ -17,13 +17,13 @@ from snnconv import ConfigurationError, InputError, UnsupportedModelError
 from tests.support.graph_networks import (
     CLASSES,
     FEATURES,
-    GCN,
     HIDDEN,
     LAYOUTS,
     NAMED_LAYOUTS,
     NODES,
     PRODUCTS,
     Demanding,
+    PlainGCN,
     X,
     adjacency,
     converted,
@@ -47,7 +47,7 @@ def test_an_adjacency_given_by_name_is_part_of_the_network(layout: str, product:
 @pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_adjacency_may_be_a_buffer(layout: str, product: str) -> None:
-    model = GCN(PRODUCTS[product], adj=adjacency(layout))
+    model = PlainGCN(PRODUCTS[product], adj=adjacency(layout))
     network = snnconv.convert(model, X, coding=Rate(16))
     assert torch.equal(network(X), snnconv.convert(model, X, coding=Rate(16))(X))
     assert torch.allclose(network.reference(X), output(model), rtol=1e-12)
@@ -56,7 +56,7 @@ def test_an_adjacency_may_be_a_buffer(layout: str, product: str) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("readout", [nn.Softmax(1), nn.LogSoftmax(1)], ids=["softmax", "log_softmax"])
 def test_a_softmax_may_follow(readout: nn.Module, layout: str) -> None:
-    model = GCN(torch.mm, readout)
+    model = PlainGCN(torch.mm, readout)
     network = snnconv.convert(model, X, coding=Rate(256), percentile=100, constants={"adj": adjacency(layout)})
     assert torch.allclose(network.reference(X), output(model), rtol=1e-10)
     assert torch.allclose(network(X), output(model), atol=0.05)
@@ -98,7 +98,7 @@ TWICE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("kind", TWICE)
 def test_paths_that_meet_are_one_synapse(kind: str) -> None:
-    network = snnconv.convert(GCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    network = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
     edges, weights = adjacency().ne(0).double(), torch.ones(HIDDEN, CLASSES, dtype=torch.float64)
     spikes = torch.eye(NODES * HIDDEN, dtype=torch.float64).view(-1, NODES, HIDDEN)
     targets = [int(TWICE[kind](edges, spike @ weights).count_nonzero()) for spike in spikes]
@@ -111,12 +111,12 @@ def test_paths_that_may_meet_and_are_no_products_of_sets_are_reported_as_a_bound
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
-    network = snnconv.convert(GCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    network = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
     assert network.synapses.bounds == ("x", "relu")
 
 
 def test_a_transposed_adjacency_stays_sparse() -> None:
-    model = GCN(lambda adj, h: adj.t() @ h)
+    model = PlainGCN(lambda adj, h: adj.t() @ h)
     network = snnconv.convert(model, X, coding=Rate(4), constants={"adj": adjacency("coo")})
     assert torch.allclose(network.reference(X), output(model), rtol=1e-12)
     assert [t.layout for t in network.constants.values()].count(torch.sparse_coo) == 2
@@ -127,7 +127,7 @@ def test_scales_are_those_of_features(layout: str) -> None:
     _, network = converted(layout)
     (population,) = network.populations.values()
     assert population.channel_axis == 1 and population.scale.shape == (HIDDEN,)
-    hidden = F.relu(adjacency() @ X @ GCN(torch.mm).first + GCN(torch.mm).bias).detach()
+    hidden = F.relu(adjacency() @ X @ PlainGCN(torch.mm).first + PlainGCN(torch.mm).bias).detach()
     silent = list(population.silent_channels)
     heard = [channel for channel in range(HIDDEN) if channel not in silent]
     assert torch.allclose(population.scale[heard], hidden.amax(0)[heard])
@@ -179,7 +179,7 @@ SPARSE_ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("kind", SPARSE_ARITHMETIC)
 def test_other_uses_of_a_sparse_constant_are_refused(kind: str) -> None:
-    model = GCN(SPARSE_ARITHMETIC[kind])
+    model = PlainGCN(SPARSE_ARITHMETIC[kind])
     with pytest.raises(UnsupportedModelError, match="sparse"):
         snnconv.convert(model, X, constants={"adj": adjacency("coo")})
 

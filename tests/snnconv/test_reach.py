@@ -22,7 +22,7 @@ from snnconv.graph.reach import NotAProductError, Reach
 from snnconv.spiking.synapses import count_products, count_synapses, may_join, probe
 
 
-class Map(nn.Module):
+class MapNet(nn.Module):
     """A linear map without an activation: ``wiring`` applied to the modules, found by number, and the input."""
 
     def __init__(self, wiring: Callable[[nn.ModuleList, Tensor], Tensor], *modules: nn.Module) -> None:
@@ -33,7 +33,7 @@ class Map(nn.Module):
         return self.wiring(self.execution_plan, x)
 
 
-class Branches(nn.Module):
+class ReachBranches(nn.Module):
     """Maps side by side on one input: many for the price of one capture."""
 
     def __init__(self, maps: list[nn.Module]) -> None:
@@ -47,7 +47,7 @@ class Branches(nn.Module):
 def regions_of(maps: list[nn.Module], shape: tuple[int, ...]) -> list[Regions]:
     """The region from the input to the output of each map."""
     x = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
-    graph = capture(Branches(maps), (x,))
+    graph = capture(ReachBranches(maps), (x,))
     alone = [normal_form(replace(graph, output=output).without_dead_nodes(), (x,)) for output in graph.output]
     return [Regions(each, set(), dict.fromkeys(each.inputs, (1, *shape))) for each in alone]
 
@@ -90,7 +90,7 @@ def stacked(parts: nn.ModuleList, x: Tensor) -> Tensor:
 
 IMAGE = (4, 6, 6)
 MAPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "linear bottleneck": (lambda: Map(lambda p, x: p[1](p[0](x) + x), conv(4, 4), conv(4, 7)), IMAGE),
+    "linear bottleneck": (lambda: MapNet(lambda p, x: p[1](p[0](x) + x), conv(4, 4), conv(4, 7)), IMAGE),
     "depthwise separable": (
         lambda: nn.Sequential(conv(4, 6), conv(6, 6, 3, padding=1, groups=6), conv(6, 3)),
         IMAGE,
@@ -110,33 +110,33 @@ MAPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(conv(4, 8, groups=2), nn.ChannelShuffle(4), conv(8, 8, groups=4)),
         IMAGE,
     ),
-    "split and shuffled": (lambda: Map(shuffled, conv(2, 2, 3, padding=1)), IMAGE),
+    "split and shuffled": (lambda: MapNet(shuffled, conv(2, 2, 3, padding=1)), IMAGE),
     "shortcut by slicing and padding": (
-        lambda: Map(shortcut_a, conv(4, 8, 3, stride=2, padding=1), conv(8, 8, 3, padding=1)),
+        lambda: MapNet(shortcut_a, conv(4, 8, 3, stride=2, padding=1), conv(8, 8, 3, padding=1)),
         IMAGE,
     ),
     "strided shortcut": (
-        lambda: Map(lambda p, x: p[0](x) + p[1](x), conv(4, 8, 3, stride=2, padding=1), conv(4, 8, stride=2)),
+        lambda: MapNet(lambda p, x: p[0](x) + p[1](x), conv(4, 8, 3, stride=2, padding=1), conv(4, 8, stride=2)),
         IMAGE,
     ),
     "dense connections": (
-        lambda: Map(
+        lambda: MapNet(
             lambda p, x: p[1](torch.cat([x, p[0](x)], 1)), conv(4, 2, 3, padding=1), conv(6, 3, 3, padding=1, groups=3)
         ),
         IMAGE,
     ),
     "feature pyramid": (
-        lambda: Map(pyramid, conv(4, 4, 3, stride=2, padding=1), conv(4, 2), conv(6, 5, 3, padding=1)),
+        lambda: MapNet(pyramid, conv(4, 4, 3, stride=2, padding=1), conv(4, 2), conv(6, 5, 3, padding=1)),
         IMAGE,
     ),
     "a cross, no product": (
-        lambda: Map(
+        lambda: MapNet(
             lambda p, x: p[0](x) + p[1](x), conv(4, 2, (3, 1), padding=(1, 0)), conv(4, 2, (1, 3), padding=(0, 1))
         ),
         IMAGE,
     ),
     "three boxes that overlap": (
-        lambda: Map(
+        lambda: MapNet(
             lambda p, x: p[0](x) + p[1](x) + p[0](x).roll((2, 1), (2, 3)).flip(2),
             conv(4, 2, (5, 1), padding=(2, 0)),
             conv(4, 2, (1, 3), padding=(0, 1)),
@@ -144,7 +144,7 @@ MAPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         IMAGE,
     ),
     "context added to every position": (
-        lambda: Map(lambda p, x: p[1](x + p[0](x.mean((2, 3), keepdim=True))), conv(4, 4), conv(4, 4, 3, groups=4)),
+        lambda: MapNet(lambda p, x: p[1](x + p[0](x.mean((2, 3), keepdim=True))), conv(4, 4), conv(4, 4, 3, groups=4)),
         IMAGE,
     ),
     "pools in a row": (
@@ -163,14 +163,14 @@ MAPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "pixel shuffle, then convolution": (lambda: nn.Sequential(conv(4, 8), nn.PixelShuffle(2), conv(2, 3, 3)), IMAGE),
     "flatten, then linear twice": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(144, 5), nn.Linear(5, 3)), IMAGE),
     "pool, then linear": (lambda: nn.Sequential(nn.AvgPool2d(2, 1), nn.Flatten(), nn.Linear(100, 5)), IMAGE),
-    "patches": (lambda: Map(patches, conv(4, 6, 2, stride=2), nn.Linear(6, 6), nn.Linear(6, 3)), IMAGE),
+    "patches": (lambda: MapNet(patches, conv(4, 6, 2, stride=2), nn.Linear(6, 6), nn.Linear(6, 3)), IMAGE),
     "slices side by side": (
-        lambda: Map(lambda p, x: p[0](torch.cat([x[..., ::2], x[..., 1::2]], 1)), conv(8, 3, 3, groups=1)),
+        lambda: MapNet(lambda p, x: p[0](torch.cat([x[..., ::2], x[..., 1::2]], 1)), conv(8, 3, 3, groups=1)),
         IMAGE,
     ),
-    "selected and stacked": (lambda: Map(stacked, conv(3, 2, 3)), IMAGE),
+    "selected and stacked": (lambda: MapNet(stacked, conv(3, 2, 3)), IMAGE),
     "pieces in another order": (
-        lambda: Map(lambda p, x: p[0](torch.cat(x.unbind(2)[::-1], 1).unflatten(1, (6, 4))), conv(6, 2, 2)),
+        lambda: MapNet(lambda p, x: p[0](torch.cat(x.unbind(2)[::-1], 1).unflatten(1, (6, 4))), conv(6, 2, 2)),
         IMAGE,
     ),
     "one dimension": (
@@ -181,7 +181,7 @@ MAPS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.Conv3d(2, 4, 2, groups=2), nn.Upsample(scale_factor=2), nn.Conv3d(4, 2, 3, stride=2)),
         (2, 3, 4, 3),
     ),
-    "linear layers": (lambda: Map(lambda p, x: p[1](p[0](x) + x), nn.Linear(6, 6), nn.Linear(6, 4)), (6,)),
+    "linear layers": (lambda: MapNet(lambda p, x: p[1](p[0](x) + x), nn.Linear(6, 6), nn.Linear(6, 4)), (6,)),
     "linear layers on two axes": (lambda: nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4)), (3, 6)),
 }
 
@@ -245,11 +245,11 @@ NO_PRODUCTS: dict[str, Callable[[], nn.Module]] = {
     "groups of pixels moved to channels": lambda: nn.Sequential(
         nn.PixelUnshuffle(2), conv(16, 8, 2, groups=4), conv(8, 2)
     ),
-    "sum with its transpose": lambda: Map(lambda p, x: p[0](x + x.transpose(2, 3)), conv(4, 2, 3)),
-    "rolled over all axes as one": lambda: Map(
+    "sum with its transpose": lambda: MapNet(lambda p, x: p[0](x + x.transpose(2, 3)), conv(4, 2, 3)),
+    "rolled over all axes as one": lambda: MapNet(
         lambda p, x: p[0](x + x.flatten(1).roll(5, 1).view(x.shape)), conv(4, 2)
     ),
-    "axes mixed, then cut elsewhere": lambda: Map(
+    "axes mixed, then cut elsewhere": lambda: MapNet(
         lambda p, x: p[0](x.flatten(2).unflatten(2, (9, 4)) + p[1](x).flatten(2).unflatten(2, (9, 4))),
         conv(4, 2, 3),
         conv(4, 4, 3, padding=1),
@@ -283,7 +283,7 @@ def test_more_or_larger_sets_than_the_limits_are_probed(
 
 
 def test_an_axis_too_long_for_a_matrix_is_left_to_another_method_before_any_is_made() -> None:
-    function = Map(lambda p, x: p[0](x.flatten(1)[:, 1::2]), nn.Linear(45_000, 1))
+    function = MapNet(lambda p, x: p[0](x.flatten(1)[:, 1::2]), nn.Linear(45_000, 1))
     (regions,) = regions_of([function], (1, 300, 300))
     (source,) = regions.sources
     with pytest.raises(NotAProductError):  # 90,000 positions: their matrix would hold 8 * 10**9 elements

@@ -22,7 +22,7 @@ from snnconv.graph.operators.pooling import MaximumOperator
 SHAPE = (2, 8, 8)
 
 
-class Net(nn.Module):
+class RewrittenNet(nn.Module):
     """Layers of a small image network and a function that wires them."""
 
     def __init__(self, wiring: Callable[[Any, Tensor], Any]) -> None:
@@ -106,7 +106,7 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 @cache
 def rewritten(wiring: Callable[[Any, Tensor], Any]) -> tuple[nn.Module, Graph, Graph]:
-    model = Net(wiring).double().eval()
+    model = RewrittenNet(wiring).double().eval()
     graph = capture(model, (images(3),))
     return model, graph, normal_form(graph, (images(3),))
 

@@ -16,9 +16,9 @@ from coding import Rate
 from snnconv.storage import saving as storage
 from tests.support.graph_networks import (
     FEATURES,
-    GCN,
     LAYOUTS,
     NODES,
+    PlainGCN,
     X,
     converted,
 )
@@ -44,7 +44,7 @@ def test_a_large_sparse_adjacency_is_never_made_dense(tmp_path: Path) -> None:
     values = torch.rand(3 * nodes, generator=generator, dtype=torch.float64)
     adj = torch.sparse_coo_tensor(edges, values, (nodes, nodes), check_invariants=False)
     x = draw(nodes, FEATURES)
-    network = snnconv.convert(GCN(torch.sparse.mm), x, coding=Rate(2), constants={"adj": adj})
+    network = snnconv.convert(PlainGCN(torch.sparse.mm), x, coding=Rate(2), constants={"adj": adj})
     network.save(tmp_path / "network.snn")
     assert (tmp_path / "network.snn").stat().st_size < 20_000_000
     loaded = snnconv.load(tmp_path / "network.snn")

@@ -15,7 +15,7 @@ from snnconv import SpikingNetwork
 from tests.support import conversion
 
 
-class Residual(nn.Module):
+class ResidualNet(nn.Module):
     """Two convolutions around a shortcut without weights, which drops every second pixel and adds channels."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Leaky(nn.Module):
         return {"coarse": self.coarse(second), "fine": self.fine(joined)}
 
 
-class Pooled(nn.Module):
+class PooledNet(nn.Module):
     """Average and overlapping max pooling, dilation, and a dense layer over a flattened map."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Joint(nn.Module):
         return self.last(hidden) + self.direct(y)  # type: ignore[no-any-return]
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"residual": Residual, "leaky": Leaky, "pooled": Pooled}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"residual": ResidualNet, "leaky": Leaky, "pooled": PooledNet}
 CODES: dict[str, Code] = {
     "rate": Rate(24),
     "burst": Burst(24, largest_gain=8),

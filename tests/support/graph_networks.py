@@ -46,7 +46,7 @@ def adjacency(layout: str = "dense") -> Tensor:
         return matrix.to_sparse(layout=getattr(torch, f"sparse_{layout}"), **blocks)
 
 
-class GCN(nn.Module):
+class PlainGCN(nn.Module):
     """Two graph convolutions; the adjacency is an argument, or a buffer if one is given."""
 
     def __init__(self, product: Product, readout: nn.Module | None = None, adj: Tensor | None = None) -> None:
@@ -66,14 +66,14 @@ class GCN(nn.Module):
 
 
 @functools.cache
-def converted(layout: str, product: str = "@") -> tuple[GCN, SpikingNetwork]:
+def converted(layout: str, product: str = "@") -> tuple[PlainGCN, SpikingNetwork]:
     """A model and its network, made once for all tests, which leave them as they are."""
-    model = GCN(PRODUCTS[product])
+    model = PlainGCN(PRODUCTS[product])
     network = snnconv.convert(model, X, coding=Rate(256), percentile=100, constants={"adj": adjacency(layout)})
     return model, network
 
 
-def output(model: GCN) -> Tensor:
+def output(model: PlainGCN) -> Tensor:
     with torch.no_grad():
         result: Tensor = model.eval()(X, adjacency())
     return result

@@ -58,7 +58,7 @@ class Residual(nn.Module):
         return scores
 
 
-class Concatenation(nn.Module):
+class ConcatenationNet(nn.Module):
     """Two branches of different activations, joined along the channels."""
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ ZOO: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "perceptron": (Perceptron, (6,)),
     "deep": (Deep, (6,)),
     "residual": (Residual, (2, 6, 6)),
-    "concatenation": (Concatenation, (6,)),
+    "concatenation": (ConcatenationNet, (6,)),
     "shared": (Shared, (6,)),
     "max pooling": (lambda: Pooling(nn.MaxPool2d(2)), (1, 8, 8)),
     "average pooling": (lambda: Pooling(nn.AvgPool2d(2)), (1, 8, 8)),

@@ -30,7 +30,7 @@ def activation(name: str) -> nn.Module:
     return modules[name]
 
 
-class Convolution(nn.Module):
+class DarknetConvolution(nn.Module):
     """A convolution, batch normalisation where the ``.cfg`` asks for it, and an activation."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Convolution(nn.Module):
             self.normalization.reset_parameters()
 
 
-class MaxPool(nn.Module):
+class DarknetMaxPool(nn.Module):
     """Maximum over windows, with ``padding`` in all: its floor half before the map, the rest behind it.
 
     Padding never wins. Where the halves differ, the map is padded by the larger one on both sides, and the windows that
@@ -110,7 +110,7 @@ class MaxPool(nn.Module):
         return pooled
 
 
-class Route(nn.Module):
+class DarknetRoute(nn.Module):
     """Maps side by side along the channels; of each, part ``part`` of ``parts`` equal ones."""
 
     def __init__(self, parts: int, part: int) -> None:
@@ -123,7 +123,7 @@ class Route(nn.Module):
         return torch.cat(maps, 1) if len(maps) > 1 else maps[0]
 
 
-class Shortcut(nn.Module):
+class DarknetShortcut(nn.Module):
     """The sum of two maps, and an activation."""
 
     def __init__(self, activation: nn.Module) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from snnconv.detection.darknet.config import Config
-from snnconv.detection.darknet.layers import Convolution
-from snnconv.detection.darknet.sections import MOST_WEIGHTS, Layer, Map, build, sources
+from snnconv.detection.darknet.layers import DarknetConvolution
+from snnconv.detection.darknet.sections import MOST_WEIGHTS, SectionLayer, SectionMap, build, sources
 from snnconv.detection.heads import Head
 from snnconv.errors import ConfigurationError
 
@@ -63,12 +63,12 @@ class DarknetNetwork(nn.Module):
                 del maps[source]
         return tuple(maps[index] for index in self._outputs)
 
-    def convolutions(self) -> dict[int, Convolution]:
+    def convolutions(self) -> dict[int, DarknetConvolution]:
         """The convolutions by the number of their layer, in order."""
-        return {index: layer for index, layer in enumerate(self.layers) if isinstance(layer, Convolution)}
+        return {index: layer for index, layer in enumerate(self.layers) if isinstance(layer, DarknetConvolution)}
 
 
-def _layers_for(config: Config, size: tuple[int, int] | None) -> list[Layer]:
+def _layers_for(config: Config, size: tuple[int, int] | None) -> list[SectionLayer]:
     """The layers for an input of ``size``, on the meta device; of a size that does not fit it says which ones do."""
     shape = _input_shape(config, size)
     try:
@@ -85,9 +85,9 @@ def _layers_for(config: Config, size: tuple[int, int] | None) -> list[Layer]:
         ) from error
 
 
-def _layers(config: Config, shape: tuple[int, int, int]) -> list[Layer]:
-    maps = {-1: Map(*shape, 1)}
-    found: list[Layer] = []
+def _layers(config: Config, shape: tuple[int, int, int]) -> list[SectionLayer]:
+    maps = {-1: SectionMap(*shape, 1)}
+    found: list[SectionLayer] = []
     with torch.device("meta"):  # so that a hostile description takes no memory
         for index, section in enumerate(config.layers):
             read = sources(section, index)

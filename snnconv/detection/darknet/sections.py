@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from snnconv.detection.darknet.config import Section
-from snnconv.detection.darknet.layers import ACTIVATIONS, Convolution, MaxPool, Route, Shortcut, activation
+from snnconv.detection.darknet.layers import (
+    ACTIVATIONS,
+    DarknetConvolution,
+    DarknetMaxPool,
+    DarknetRoute,
+    DarknetShortcut,
+    activation,
+)
 from snnconv.detection.heads import Head, RegionHead, YoloHead
 from snnconv.errors import ConfigurationError
 
@@ -21,7 +28,7 @@ _SHORTCUT_ACTIVATIONS = ("linear", "leaky", "relu")
 
 
 @dataclass(frozen=True)
-class Map:
+class SectionMap:
     """What a layer returns for one image: ``channels`` of ``height`` times ``width``, ``stride`` pixels apart."""
 
     channels: int
@@ -34,11 +41,11 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Layer:
+class SectionLayer:
     """A section as a module, the map it returns, and what decodes that map where the layer is a head."""
 
     module: nn.Module
-    map: Map
+    map: SectionMap
     head: Head | None = None
 
 
@@ -54,7 +61,7 @@ def sources(section: Section, index: int) -> tuple[int, ...]:
     return (index - 1,)
 
 
-def build(section: Section, maps: Sequence[Map]) -> Layer:
+def build(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     """The layer of a section that takes ``maps``; raises ``ConfigurationError`` where they do not fit together."""
     return _BUILDERS[section.name](section, maps)
 
@@ -70,7 +77,7 @@ def _index(section: Section, option: str, number: int, index: int) -> int:
     return found
 
 
-def _strided(section: Section, source: Map, stride: int) -> int:
+def _strided(section: Section, source: SectionMap, stride: int) -> int:
     if source.height % stride or source.width % stride:
         raise section.error(
             f"stride {stride} does not divide a map of {source}; make width and height of the network's input "
@@ -80,7 +87,7 @@ def _strided(section: Section, source: Map, stride: int) -> int:
     return source.stride * stride
 
 
-def _convolutional(section: Section, maps: Sequence[Map]) -> Layer:
+def _convolutional(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     (source,) = maps
     filters, groups = section.whole("filters", least=1), section.whole("groups", 1, least=1)
     size, stride = (section.whole(name, 1, least=1, most=_LARGEST_SIZE) for name in ("size", "stride"))
@@ -94,7 +101,7 @@ def _convolutional(section: Section, maps: Sequence[Map]) -> Layer:
     if weights > MOST_WEIGHTS:
         raise section.error(f"its kernel has {weights} weights; at most {MOST_WEIGHTS} are supported")
     reach = 2 * padding - size
-    found = Map(
+    found = SectionMap(
         filters,
         (source.height + reach) // stride + 1,
         (source.width + reach) // stride + 1,
@@ -104,7 +111,7 @@ def _convolutional(section: Section, maps: Sequence[Map]) -> Layer:
         raise section.error(
             f"a kernel of size {size} with padding {padding} is larger than its map of {source}", "size"
         )
-    module = Convolution(
+    module = DarknetConvolution(
         source.channels,
         filters,
         size=size,
@@ -114,31 +121,31 @@ def _convolutional(section: Section, maps: Sequence[Map]) -> Layer:
         normalized=bool(section.whole("batch_normalize", 0, most=1)),
         activation=activation(section.word("activation", ACTIVATIONS)),
     )
-    return Layer(module, found)
+    return SectionLayer(module, found)
 
 
-def _maxpool(section: Section, maps: Sequence[Map]) -> Layer:
+def _maxpool(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     (source,) = maps
     stride = section.whole("stride", 1, least=1, most=_LARGEST_SIZE)
     size = section.whole("size", stride, least=1, most=_LARGEST_SIZE)
     padding = section.whole("padding", size - 1, most=size - 1)
     height, width = ((length + padding - size) // stride + 1 for length in (source.height, source.width))
-    found = Map(source.channels, height, width, _strided(section, source, stride))
+    found = SectionMap(source.channels, height, width, _strided(section, source, stride))
     if min(found.height, found.width) < 1:
         raise section.error(f"a window of size {size} is larger than its map of {source}", "size")
-    return Layer(MaxPool(size, stride, padding), found)
+    return SectionLayer(DarknetMaxPool(size, stride, padding), found)
 
 
-def _upsample(section: Section, maps: Sequence[Map]) -> Layer:
+def _upsample(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     (source,) = maps
     factor = section.whole("stride", 2, least=1, most=_LARGEST_SIZE)
     if source.stride % factor:
         raise section.error(f"it makes the map {factor} times larger, and its stride is {source.stride}", "stride")
-    found = Map(source.channels, source.height * factor, source.width * factor, source.stride // factor)
-    return Layer(nn.Upsample(scale_factor=factor, mode="nearest"), found)
+    found = SectionMap(source.channels, source.height * factor, source.width * factor, source.stride // factor)
+    return SectionLayer(nn.Upsample(scale_factor=factor, mode="nearest"), found)
 
 
-def _route(section: Section, maps: Sequence[Map]) -> Layer:
+def _route(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     if len({replace(source, channels=0) for source in maps}) > 1:
         raise section.error(f"maps of {', '.join(map(str, maps))} do not fit side by side", "layers")
     parts = section.whole("groups", 1, least=1)
@@ -147,26 +154,26 @@ def _route(section: Section, maps: Sequence[Map]) -> Layer:
         if source.channels % parts:
             raise section.error(f"{parts} groups do not divide the {source.channels} channels of a layer", "groups")
     channels = sum(source.channels for source in maps) // parts
-    return Layer(Route(parts, part), replace(maps[0], channels=channels))
+    return SectionLayer(DarknetRoute(parts, part), replace(maps[0], channels=channels))
 
 
-def _shortcut(section: Section, maps: Sequence[Map]) -> Layer:
+def _shortcut(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     own, earlier = maps
     if own != earlier:
         raise section.error(
             f"it adds a map of {earlier} to one of {own}; only maps of the same shape can be added", "from"
         )
-    return Layer(Shortcut(activation(section.word("activation", _SHORTCUT_ACTIVATIONS, "linear"))), own)
+    return SectionLayer(DarknetShortcut(activation(section.word("activation", _SHORTCUT_ACTIVATIONS, "linear"))), own)
 
 
-def _dropout(section: Section, maps: Sequence[Map]) -> Layer:
+def _dropout(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     (probability, *rest) = section.reals("probability", (0.5,))
     if rest or not 0.0 <= probability <= 1.0:
         raise section.error("probability must be one number from 0 to 1", "probability")
-    return Layer(nn.Dropout(probability), maps[0])
+    return SectionLayer(nn.Dropout(probability), maps[0])
 
 
-def _yolo(section: Section, maps: Sequence[Map]) -> Layer:
+def _yolo(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     anchors = _anchors(section)
     mask = section.wholes("mask", tuple(range(len(anchors))), least=0, most=len(anchors) - 1)
     scale, *rest = section.reals("scale_x_y", (1.0,))
@@ -177,7 +184,7 @@ def _yolo(section: Section, maps: Sequence[Map]) -> Layer:
     return _head(section, maps[0], lambda stride: YoloHead(chosen, classes, stride, scale))
 
 
-def _region(section: Section, maps: Sequence[Map]) -> Layer:
+def _region(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     anchors, classes = _anchors(section), section.whole("classes", least=1)
     for name, value, default in (("coords", 4, 4), ("softmax", 1, 0)):
         if section.whole(name, default) != value:
@@ -194,7 +201,7 @@ def _anchors(section: Section) -> tuple[tuple[float, float], ...]:
     return pairs
 
 
-def _head(section: Section, source: Map, make: Callable[[int], Head]) -> Layer:
+def _head(section: Section, source: SectionMap, make: Callable[[int], Head]) -> SectionLayer:
     try:
         head = make(source.stride)
     except ConfigurationError as error:
@@ -204,10 +211,10 @@ def _head(section: Section, source: Map, make: Callable[[int], Head]) -> Layer:
             f"{len(head.anchors)} anchors and {head.classes} classes take {len(head.anchors)} x (5 + {head.classes}) = "
             f"{head.channels} channels, and the layer before has {source.channels}; set filters={head.channels} there"
         )
-    return Layer(nn.Identity(), source, head)
+    return SectionLayer(nn.Identity(), source, head)
 
 
-_BUILDERS: dict[str, Callable[[Section, Sequence[Map]], Layer]] = {
+_BUILDERS: dict[str, Callable[[Section, Sequence[SectionMap]], SectionLayer]] = {
     "convolutional": _convolutional,
     "maxpool": _maxpool,
     "upsample": _upsample,

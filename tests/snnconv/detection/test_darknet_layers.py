@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from snnconv.detection.darknet.layers import ACTIVATIONS, Convolution, MaxPool, Route, Shortcut, activation
+from snnconv.detection.darknet.layers import (
+    ACTIVATIONS,
+    DarknetConvolution,
+    DarknetMaxPool,
+    DarknetRoute,
+    DarknetShortcut,
+    activation,
+)
 
 
 def pooled(values: Tensor, size: int, stride: int, padding: int) -> Tensor:
@@ -26,24 +33,24 @@ def test_max_pooling_pads_as_darknet_and_padding_never_wins(size: int, stride: i
     values = torch.rand(2, 3, length, length + 6, generator=torch.Generator().manual_seed(0)) - 2.0
     for padding in range(size):
         if length + padding >= size:
-            found = MaxPool(size, stride, padding)(values)
+            found = DarknetMaxPool(size, stride, padding)(values)
             assert torch.equal(found, pooled(values, size, stride, padding))
 
 
 def test_pooling_of_size_two_and_stride_one_keeps_the_length() -> None:
-    found = MaxPool(2, 1, 1)(torch.tensor([[[[-3.0, -1.0, -2.0]]]]))
+    found = DarknetMaxPool(2, 1, 1)(torch.tensor([[[[-3.0, -1.0, -2.0]]]]))
     assert found.tolist() == [[[[-1.0, -1.0, -2.0]]]]
 
 
 def test_a_route_takes_the_same_part_of_every_map() -> None:
     first, second = torch.arange(4.0).view(1, 4, 1, 1), torch.arange(10.0, 12.0).view(1, 2, 1, 1)
-    assert Route(1, 0)(first, second).flatten().tolist() == [0, 1, 2, 3, 10, 11]
-    assert Route(2, 1)(first, second).flatten().tolist() == [2, 3, 11]
-    assert Route(2, 0)(first).flatten().tolist() == [0, 1]
+    assert DarknetRoute(1, 0)(first, second).flatten().tolist() == [0, 1, 2, 3, 10, 11]
+    assert DarknetRoute(2, 1)(first, second).flatten().tolist() == [2, 3, 11]
+    assert DarknetRoute(2, 0)(first).flatten().tolist() == [0, 1]
 
 
 def test_a_shortcut_adds_and_then_activates() -> None:
-    found = Shortcut(activation("leaky"))(torch.tensor([1.0, -3.0]), torch.tensor([1.0, 1.0]))
+    found = DarknetShortcut(activation("leaky"))(torch.tensor([1.0, -3.0]), torch.tensor([1.0, 1.0]))
     assert torch.allclose(found, torch.tensor([2.0, -0.2]))
 
 
@@ -64,7 +71,9 @@ def test_activations_are_those_of_their_names() -> None:
 
 
 def test_batch_normalisation_adds_1e_5_to_the_variance() -> None:
-    layer = Convolution(1, 1, size=1, stride=1, padding=0, groups=1, normalized=True, activation=nn.Identity()).eval()
+    layer = DarknetConvolution(
+        1, 1, size=1, stride=1, padding=0, groups=1, normalized=True, activation=nn.Identity()
+    ).eval()
     numbers = {"shift": 3.0, "scale": 2.0, "running mean": 0.5, "running variance": 1e-5, "kernel": 4.0}
     assert list(numbers) == list(layer.tensors())
     with torch.no_grad():

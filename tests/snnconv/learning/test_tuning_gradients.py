@@ -21,7 +21,7 @@ from snnconv.tuning.trained_tensors import TrainedTensors, weights_of
 from tests.support import conversion
 
 
-class Pooling(nn.Module):
+class PoolingNet(nn.Module):
     """Convolutions with ReLU and leaky ReLU, max pooling, and a linear layer."""
 
     def __init__(self, slope: float) -> None:
@@ -43,7 +43,7 @@ def images(count: int = 24) -> Tensor:
 @cache
 def _converted(code: Code, slope: float, options: tuple[tuple[str, Any], ...]) -> SpikingNetwork:
     return conversion.converted(
-        ("pooling", slope), lambda: (Pooling(slope).eval(), images()), coding=code, **dict(options)
+        ("pooling", slope), lambda: (PoolingNet(slope).eval(), images()), coding=code, **dict(options)
     )
 
 
@@ -194,7 +194,7 @@ def test_with_fine_levels_all_gradients_are_those_of_the_original(slope: float) 
     network = converted(code, slope, percentile=100.0).double()
     for population in network.populations.values():
         population.scale.mul_(2.0)  # no value is cut off
-    tuned, model = network.with_(), Pooling(slope).double().eval()
+    tuned, model = network.with_(), PoolingNet(slope).double().eval()
     weights = weights_of(tuned)
     assert weights.keys() == dict(model.named_parameters()).keys()
     for tensor in weights.values():

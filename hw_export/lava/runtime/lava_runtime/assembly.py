@@ -19,19 +19,19 @@ from lava_runtime.behaviour import ends as end_models
 from lava_runtime.behaviour import gate as gate_models
 from lava_runtime.behaviour import neurons as neuron_models
 from lava_runtime.behaviour import synapses as synapse_models
-from lava_runtime.clock import Clock
+from lava_runtime.clock import StepClock
 from lava_runtime.errors import RunError
 from lava_runtime.journal import Page
 from lava_runtime.layout import Shape, lava_order, lava_shape, to_lava
 from lava_runtime.network import (
-    Connection,
-    Convolution,
+    BundleConnection,
+    BundleConvolution,
+    BundleGate,
+    BundleNetwork,
+    BundlePopulation,
+    BundleStreamRule,
     DenseSynapses,
-    Gate,
-    Network,
-    Population,
     SparseSynapses,
-    StreamRule,
 )
 from lava_runtime.processes.ends import Journal, SampleSink, SampleSource, Tie
 from lava_runtime.processes.gate import MaximumGate
@@ -69,7 +69,7 @@ _FAST_MODELS: dict[type, tuple[type, type]] = {
 class Assembly:
     """Processes with their models, and the pages into which they write."""
 
-    network: Network
+    network: BundleNetwork
     samples: Mapping[str, np.ndarray]
     fixed: bool
     fast: bool
@@ -138,8 +138,8 @@ class Assembly:
             self._connect(connection)
         self._tie()
 
-    def _clock(self, depth: int) -> Clock:
-        return Clock(depth, self.network.interval, self.network.steps, self._count)
+    def _clock(self, depth: int) -> StepClock:
+        return StepClock(depth, self.network.interval, self.network.steps, self._count)
 
     def _page(self, kind: str, name: str, shape: Shape, dtype: str) -> Page:
         index = len(getattr(self, kind))
@@ -155,20 +155,20 @@ class Assembly:
             self.models[process] = models[0 if self.fixed else 1]
         return process
 
-    def _journal(self, part: Population | Gate) -> dict[str, Page | None]:
+    def _journal(self, part: BundlePopulation | BundleGate) -> dict[str, Page | None]:
         self.spikes[part.name] = self._page("spikes", part.name, part.shape, "int64")
         if part.name in self.record:
             shape = (self._count, self.network.steps, *part.shape)
             self.rasters[part.name] = self._page("rasters", part.name, shape, "int32")
         return {"spikes": self.spikes[part.name], "raster": self.rasters.get(part.name)}
 
-    def _add_population(self, population: Population) -> None:
+    def _add_population(self, population: BundlePopulation) -> None:
         if population.built_in:
             self._add_built_in(population)
             return
         rule, rank = population.rule, len(population.shape)
         kind: type[Any] = TableNeurons
-        if isinstance(rule, StreamRule):
+        if isinstance(rule, BundleStreamRule):
             kind = StreamNeurons if rule.negative is None else SignedStreamNeurons
         neurons = kind(
             shape=lava_shape(population.shape),
@@ -183,7 +183,7 @@ class Assembly:
         self._ports[population.name, 0] = self._add(neurons).s_out
         self._targets[population.name] = neurons.a_in
 
-    def _add_built_in(self, population: Population) -> None:
+    def _add_built_in(self, population: BundlePopulation) -> None:
         """Lava's own neurons without leak; they fire above their threshold, where ours fire at it."""
         rank = len(population.shape)
         neurons = LIFReset(
@@ -201,7 +201,7 @@ class Assembly:
         journal = Journal(shape=neurons.s_out.shape, clock=self._clock(population.depth), **self._journal(population))
         self._join(neurons.s_out, self._add(journal).a_in)
 
-    def _add_gate(self, gate: Gate) -> None:
+    def _add_gate(self, gate: BundleGate) -> None:
         if (gate.name, 0) in self._ports:
             return
         if gate.source in self.network.gates:
@@ -226,11 +226,11 @@ class Assembly:
             sender = sender.reshape(receiver.shape)
         sender.connect(receiver)
 
-    def _connect(self, connection: Connection) -> None:
+    def _connect(self, connection: BundleConnection) -> None:
         source, target = self.network.source(connection.source), self.network.target(connection.target)
         bits = 0 if source.unit else _PAYLOAD_BITS
         synapses = connection.synapses
-        if isinstance(synapses, Convolution):
+        if isinstance(synapses, BundleConvolution):
             process = self._convolution(synapses, source.shape, bits)
         else:
             process = self._matrix(synapses, source.shape, target.shape, bits)
@@ -245,7 +245,7 @@ class Assembly:
             if len(source.shape) == 3:
                 ones = np.ones((source.shape[0], 1, 1, 1), np.int8)
                 relay = self._convolution(
-                    Convolution(ones, (1, 1), (0, 0), (1, 1), source.shape[0]), source.shape, bits
+                    BundleConvolution(ones, (1, 1), (0, 0), (1, 1), source.shape[0]), source.shape, bits
                 )
             else:
                 relay = self._weighted(Sparse, identity(source.shape[0], np.int8, "csr"), bits)
@@ -253,7 +253,7 @@ class Assembly:
             self._ports[name, steps] = relay.a_out
         return self._ports[name, steps]
 
-    def _convolution(self, synapses: Convolution, source: Shape, bits: int) -> Any:
+    def _convolution(self, synapses: BundleConvolution, source: Shape, bits: int) -> Any:
         # Lava flips the kernel, and orders it as targets, width, height, sources
         weight = np.ascontiguousarray(synapses.weight.transpose(0, 3, 2, 1)[:, ::-1, ::-1, :])
         return self._add(

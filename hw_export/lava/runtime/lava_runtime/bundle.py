@@ -12,7 +12,7 @@ from lava_runtime.archive import read_arrays
 from lava_runtime.digest import digest
 from lava_runtime.errors import BundleError
 from lava_runtime.fields import Fields
-from lava_runtime.network import Gate, Input, Network, Output, Population
+from lava_runtime.network import BundleGate, BundleNetwork, BundlePopulation, Input, Output
 from lava_runtime.rules import read_gate, read_population
 from lava_runtime.synapses import read_connection
 
@@ -27,7 +27,7 @@ _MOST_NEURONS = 100_000_000
 LARGEST_VALUE = (1 << 23) - 1
 
 
-def read_bundle(path: str) -> Network:
+def read_bundle(path: str) -> BundleNetwork:
     """The network in the file ``path``.
 
     Raises ``BundleError`` for a file that is missing, truncated, altered, from a future version, or no bundle.
@@ -74,7 +74,7 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no number of JSON")
 
 
-def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> Network:
+def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> BundleNetwork:
     steps = manifest.integer("steps", 1)
     inputs, populations, gates, outputs = {}, {}, {}, {}
     for entry in manifest.objects("inputs"):
@@ -91,7 +91,7 @@ def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> Network:
         twice = next(name for name in names if names.count(name) > 1)
         raise BundleError(f"the name {twice!r} occurs twice in the manifest")
     interval = manifest.integer("interval", steps)
-    network = Network(interval, steps, inputs, populations, gates, [], outputs)
+    network = BundleNetwork(interval, steps, inputs, populations, gates, [], outputs)
     _check_sizes(network, manifest)
     for name in gates:
         _check_gate(network, name)
@@ -101,8 +101,11 @@ def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> Network:
     return network
 
 
-def _check_sizes(network: Network, manifest: Fields) -> None:
-    parts: list[Input | Population | Gate | Output] = [*network.inputs.values(), *network.populations.values()]
+def _check_sizes(network: BundleNetwork, manifest: Fields) -> None:
+    parts: list[Input | BundlePopulation | BundleGate | Output] = [
+        *network.inputs.values(),
+        *network.populations.values(),
+    ]
     parts += [*network.gates.values(), *network.outputs.values()]
     neurons = 0
     for part in parts:
@@ -116,7 +119,7 @@ def _check_sizes(network: Network, manifest: Fields) -> None:
         raise manifest.wrong("outputs", "a list of at least one output")
 
 
-def _check_gate(network: Network, name: str, inner: tuple[str, ...] = ()) -> None:
+def _check_gate(network: BundleNetwork, name: str, inner: tuple[str, ...] = ()) -> None:
     gate = network.gates[name]
     if name in inner:
         raise BundleError(f"gate {name!r} is its own source: {' <- '.join((*inner, name))}")
@@ -146,7 +149,7 @@ def _check_gate(network: Network, name: str, inner: tuple[str, ...] = ()) -> Non
         raise BundleError(f"gate {name!r} has shape {gate.shape}, its source and window make {tuple(sizes)}")
 
 
-def _check_processes(network: Network) -> None:
+def _check_processes(network: BundleNetwork) -> None:
     relays: dict[str, int] = {}
     for connection in network.connections:
         relays[connection.source] = max(relays.get(connection.source, 0), connection.delay - 1)
@@ -156,7 +159,7 @@ def _check_processes(network: Network) -> None:
         raise BundleError(f"the network needs {processes} processes, more than {_MOST_PROCESSES}")
 
 
-def read_inputs(path: str, network: Network) -> dict[str, np.ndarray]:
+def read_inputs(path: str, network: BundleNetwork) -> dict[str, np.ndarray]:
     """The samples in the file ``path`` by input, [N, *shape] int32, as many for every input.
 
     Raises ``BundleError`` for a wrong shape, type or value, or where an input is missing or unknown.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Clock:
+class StepClock:
     """A process that is ``depth`` connections behind the inputs, in a run of ``samples`` samples."""
 
     depth: int

@@ -34,7 +34,7 @@ class NegativeSide:
 
 
 @dataclass(frozen=True)
-class StreamRule:
+class BundleStreamRule:
     """Neurons that fire whenever they reach the threshold, with a gain that may grow from spike to spike."""
 
     reset: str
@@ -44,7 +44,7 @@ class StreamRule:
 
 
 @dataclass(frozen=True)
-class TableRule:
+class BundleTableRule:
     """Neurons that fire in a window, with the payload and the threshold of every step from a table."""
 
     fire_from: int
@@ -55,14 +55,14 @@ class TableRule:
 
 
 @dataclass(frozen=True)
-class Population:
+class BundlePopulation:
     """Neurons of one rule; thresholds, initial potentials and biases broadcast to ``shape``."""
 
     name: str
     shape: Shape
     depth: int
     unit: bool
-    rule: StreamRule | TableRule
+    rule: BundleStreamRule | BundleTableRule
     threshold: np.ndarray
     initial: np.ndarray
     bias: np.ndarray
@@ -72,7 +72,7 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Gate:
+class BundleGate:
     """Max pooling over what neurons send, in the step in which they send it."""
 
     name: str
@@ -88,7 +88,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class BundleConvolution:
     """Synapses that share a kernel: torch's convolution without a bias."""
 
     weight: np.ndarray
@@ -115,13 +115,13 @@ class SparseSynapses:
 
 
 @dataclass(frozen=True)
-class Connection:
+class BundleConnection:
     """Synapses from ``source`` to ``target``; a payload takes ``delay`` steps."""
 
     source: str
     target: str
     delay: int
-    synapses: Convolution | DenseSynapses | SparseSynapses
+    synapses: BundleConvolution | DenseSynapses | SparseSynapses
 
 
 @dataclass(frozen=True)
@@ -134,21 +134,21 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Network:
+class BundleNetwork:
     """All parts by name; samples start every ``interval`` steps and last ``steps``."""
 
     interval: int
     steps: int
     inputs: dict[str, Input]
-    populations: dict[str, Population]
-    gates: dict[str, Gate]
-    connections: list[Connection]
+    populations: dict[str, BundlePopulation]
+    gates: dict[str, BundleGate]
+    connections: list[BundleConnection]
     outputs: dict[str, Output]
 
-    def source(self, name: str) -> Input | Population | Gate:
+    def source(self, name: str) -> Input | BundlePopulation | BundleGate:
         """What sends under ``name``; ``KeyError`` if nothing does."""
         return self.inputs.get(name) or self.populations.get(name) or self.gates[name]
 
-    def target(self, name: str) -> Population | Output:
+    def target(self, name: str) -> BundlePopulation | Output:
         """What receives under ``name``; ``KeyError`` if nothing does."""
         return self.populations.get(name) or self.outputs[name]

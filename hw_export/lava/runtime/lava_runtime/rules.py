@@ -9,7 +9,7 @@ import numpy as np
 from lava_runtime.errors import BundleError
 from lava_runtime.fields import Fields
 from lava_runtime.layout import Shape
-from lava_runtime.network import Gate, NegativeSide, Population, StreamRule, TableRule
+from lava_runtime.network import BundleGate, BundlePopulation, BundleStreamRule, BundleTableRule, NegativeSide
 
 #: Elements of a pooling window, or of its padding, along one axis.
 _WIDEST = 1 << 12
@@ -17,14 +17,14 @@ _WIDEST = 1 << 12
 _LARGEST_THRESHOLD, _LARGEST_BIAS = (1 << 17) - 1, (1 << 15) - 1
 
 
-def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Population:
+def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePopulation:
     """The population that ``entry`` describes; ``BundleError`` if it describes none."""
     shape = entry.shape()
     threshold = _values(entry, "threshold", arrays, shape)
     if threshold.min() < 1:
         raise BundleError(f"{entry.where}.threshold holds {threshold.min()}, thresholds are at least 1")
     rule = entry.choice("rule", ("stream", "table"))
-    population = Population(
+    population = BundlePopulation(
         name=entry.name("name"),
         shape=shape,
         depth=entry.integer("depth", 1),
@@ -44,9 +44,9 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> Populati
     return population
 
 
-def _lava_can(population: Population) -> bool:
+def _lava_can(population: BundlePopulation) -> bool:
     rule = population.rule
-    alike = isinstance(rule, StreamRule) and (rule.reset, rule.gain, rule.negative) == ("zero", 1, None)
+    alike = isinstance(rule, BundleStreamRule) and (rule.reset, rule.gain, rule.negative) == ("zero", 1, None)
     bounded = population.threshold.max() <= _LARGEST_THRESHOLD and np.abs(population.bias).max() <= _LARGEST_BIAS
     return bool(alike and bounded and population.bias_every_step and not population.initial.any())
 
@@ -58,7 +58,7 @@ def _values(entry: Fields, key: str, arrays: Mapping[str, np.ndarray], shape: Sh
     return array
 
 
-def _stream(entry: Fields) -> StreamRule:
+def _stream(entry: Fields) -> BundleStreamRule:
     gain = entry.integer("gain", 1, 2)
     negative = None
     if entry.get("negative") is not None:
@@ -68,7 +68,7 @@ def _stream(entry: Fields) -> StreamRule:
             side.integer("reciprocal_slope", 1, 1 << 23),
             side.boolean("halved"),
         )
-    return StreamRule(
+    return BundleStreamRule(
         entry.choice("reset", ("subtract", "zero")),
         gain,
         entry.optional_integer("largest_gain", 1),
@@ -76,7 +76,7 @@ def _stream(entry: Fields) -> StreamRule:
     )
 
 
-def _table(entry: Fields, arrays: Mapping[str, np.ndarray], threshold: int) -> TableRule:
+def _table(entry: Fields, arrays: Mapping[str, np.ndarray], threshold: int) -> BundleTableRule:
     payloads = entry.array("payloads", arrays, "int32")
     thresholds = entry.array("thresholds", arrays, "int32")
     if payloads.ndim != 1 or payloads.size == 0:
@@ -87,16 +87,16 @@ def _table(entry: Fields, arrays: Mapping[str, np.ndarray], threshold: int) -> T
     largest = max(int(abs(table.astype(np.int64)).max()) for table in (payloads, thresholds))
     if largest * threshold * (slope or 1) >= 1 << 62:
         raise BundleError(f"{entry.where}: thresholds times the table exceed 62 bits")
-    return TableRule(entry.integer("fire_from"), payloads, thresholds, entry.optional_integer("limit"), slope)
+    return BundleTableRule(entry.integer("fire_from"), payloads, thresholds, entry.optional_integer("limit"), slope)
 
 
-def read_gate(entry: Fields) -> Gate:
+def read_gate(entry: Fields) -> BundleGate:
     """The gate that ``entry`` describes; ``BundleError`` if it describes none."""
     padding = entry.get("padding")
     if type(padding) is not list or len(padding) != 2:
         raise entry.wrong("padding", "two pairs of integers")
     sides = Fields({"height": padding[0], "width": padding[1]}, f"{entry.where}.padding")
-    return Gate(
+    return BundleGate(
         name=entry.name("name"),
         shape=entry.shape(),
         depth=entry.integer("depth"),

@@ -9,10 +9,10 @@ import numpy as np
 from lava_runtime.errors import BundleError
 from lava_runtime.fields import Fields
 from lava_runtime.layout import Shape
-from lava_runtime.network import Connection, Convolution, DenseSynapses, Network, SparseSynapses
+from lava_runtime.network import BundleConnection, BundleConvolution, BundleNetwork, DenseSynapses, SparseSynapses
 
 
-def read_connection(entry: Fields, arrays: Mapping[str, np.ndarray], network: Network) -> Connection:
+def read_connection(entry: Fields, arrays: Mapping[str, np.ndarray], network: BundleNetwork) -> BundleConnection:
     """The connection that ``entry`` describes; ``BundleError`` if it describes none of ``network``."""
     try:
         source = network.source(entry.name("source"))
@@ -26,16 +26,16 @@ def read_connection(entry: Fields, arrays: Mapping[str, np.ndarray], network: Ne
     if delay != target.depth - source.depth:
         raise entry.wrong("delay", f"the difference of the depths, {target.depth - source.depth}")
     kind = entry.choice("kind", ("convolution", "dense", "sparse"))
-    synapses: Convolution | DenseSynapses | SparseSynapses
+    synapses: BundleConvolution | DenseSynapses | SparseSynapses
     if kind == "convolution":
         synapses = _convolution(entry, arrays, source.shape, target.shape)
     else:
         rows, columns = (int(np.prod(shape, dtype=np.int64)) for shape in (target.shape, source.shape))
         synapses = (_dense if kind == "dense" else _sparse)(entry, arrays, rows, columns)
-    return Connection(source.name, target.name, delay, synapses)
+    return BundleConnection(source.name, target.name, delay, synapses)
 
 
-def _convolution(entry: Fields, arrays: Mapping[str, np.ndarray], source: Shape, target: Shape) -> Convolution:
+def _convolution(entry: Fields, arrays: Mapping[str, np.ndarray], source: Shape, target: Shape) -> BundleConvolution:
     weight = entry.array("weight", arrays, "int8")
     groups = entry.integer("groups", 1)
     stride, dilation = entry.pair("stride", 1), entry.pair("dilation", 1)
@@ -52,7 +52,7 @@ def _convolution(entry: Fields, arrays: Mapping[str, np.ndarray], source: Shape,
         raise BundleError(f"{entry.where}: the convolution makes {result}, its target has shape {list(target)}")
     if max(padding) > 1 << 16 or (source[1] + 2 * padding[0]) * (source[2] + 2 * padding[1]) * source[0] > 1 << 31:
         raise BundleError(f"{entry.where}.padding is {list(padding)}, which no kernel can need")
-    return Convolution(weight, stride, padding, dilation, groups)
+    return BundleConvolution(weight, stride, padding, dilation, groups)
 
 
 def _dense(entry: Fields, arrays: Mapping[str, np.ndarray], rows: int, columns: int) -> DenseSynapses:

@@ -9,7 +9,7 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
-from lava_runtime.clock import Clock
+from lava_runtime.clock import StepClock
 from lava_runtime.journal import Recorder
 
 #: Potentials are clipped here, as in Lava's own neurons.
@@ -45,7 +45,7 @@ class ClockedModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.clock: Clock = proc_params["clock"]
+        self.clock: StepClock = proc_params["clock"]
 
 
 class SendingModel(ClockedModel):

@@ -10,7 +10,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_runtime.behaviour.base import Arriving, Sending, SendingModel
-from lava_runtime.network import Gate
+from lava_runtime.network import BundleGate
 from lava_runtime.processes.gate import MaximumGate
 
 #: Below every sum and every rank; three times it still fits.
@@ -22,7 +22,7 @@ _RENUMBER = 16
 class _GateModel(SendingModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.gate: Gate = proc_params["gate"]
+        self.gate: BundleGate = proc_params["gate"]
 
     def respond(self, arriving: np.ndarray, step: int) -> np.ndarray | None:
         arriving = arriving.astype(np.int64)  # in floating point too these are integers
@@ -55,7 +55,7 @@ class _GateModel(SendingModel):
         return np.where(digit > 0, largest, np.where(digit < 0, smallest, 0))
 
 
-def pooled(values: np.ndarray, gate: Gate) -> np.ndarray:
+def pooled(values: np.ndarray, gate: BundleGate) -> np.ndarray:
     """The maximum of every window of ``values``, which has the order of Lava; padding never wins."""
     (top, bottom), (left, right) = gate.padding
     padded = np.pad(values, ((left, right), (top, bottom), (0, 0)), constant_values=_LOWEST)

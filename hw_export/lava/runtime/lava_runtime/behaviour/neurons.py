@@ -11,18 +11,18 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_runtime.behaviour.base import LARGEST_POTENTIAL, Arriving, Sending, SendingModel
-from lava_runtime.network import StreamRule, TableRule
+from lava_runtime.network import BundleStreamRule, BundleTableRule
 from lava_runtime.processes.neurons import SignedStreamNeurons, StreamNeurons, TableNeurons
 
 
-class _Fixed(Arriving.Fixed, Sending.Fixed):
+class _FixedNeurons(Arriving.Fixed, Sending.Fixed):
     potential: Any = LavaPyType(np.ndarray, np.int32, precision=24)
     threshold: Any = LavaPyType(np.ndarray, np.int32)
     initial: Any = LavaPyType(np.ndarray, np.int32)
     bias: Any = LavaPyType(np.ndarray, np.int32)
 
 
-class _Float(Arriving.Float, Sending.Float):
+class _FloatNeurons(Arriving.Float, Sending.Float):
     potential: Any = LavaPyType(np.ndarray, float)
     threshold: Any = LavaPyType(np.ndarray, float)
     initial: Any = LavaPyType(np.ndarray, float)
@@ -71,7 +71,7 @@ class _NeuronModel(SendingModel):
 
 
 class _StreamModel(_NeuronModel):
-    rule: StreamRule
+    rule: BundleStreamRule
 
     def reset(self) -> None:
         self.gains = np.ones(self.potential.shape, self.exact)
@@ -95,7 +95,7 @@ class _StreamModel(_NeuronModel):
         return payload
 
 
-def grown(gains: np.ndarray, fired: np.ndarray, rule: StreamRule) -> np.ndarray:
+def grown(gains: np.ndarray, fired: np.ndarray, rule: BundleStreamRule) -> np.ndarray:
     """Gains for the next step: larger after a spike, up to a limit, else one."""
     larger = gains * rule.gain
     if rule.largest_gain is not None:
@@ -104,7 +104,7 @@ def grown(gains: np.ndarray, fired: np.ndarray, rule: StreamRule) -> np.ndarray:
 
 
 class _SignedStreamModel(_NeuronModel):
-    rule: StreamRule
+    rule: BundleStreamRule
 
     def reset(self) -> None:
         self.gains = np.ones(self.potential.shape, self.exact)
@@ -136,7 +136,7 @@ class _SignedStreamModel(_NeuronModel):
 
 
 class _TableModel(_NeuronModel):
-    rule: TableRule
+    rule: BundleTableRule
 
     def reset(self) -> None:
         self.spikes = np.zeros(self.potential.shape, np.int32)
@@ -171,40 +171,40 @@ class _TableModel(_NeuronModel):
 @implements(proc=StreamNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class StreamFixed(_Fixed, _StreamModel):
+class StreamFixed(_FixedNeurons, _StreamModel):
     """Stream neurons in fixed point."""
 
 
 @implements(proc=StreamNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class StreamFloat(_Float, _StreamModel):
+class StreamFloat(_FloatNeurons, _StreamModel):
     """Stream neurons in floating point."""
 
 
 @implements(proc=SignedStreamNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class SignedStreamFixed(_Fixed, _SignedStreamModel):
+class SignedStreamFixed(_FixedNeurons, _SignedStreamModel):
     """Signed stream neurons in fixed point."""
 
 
 @implements(proc=SignedStreamNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class SignedStreamFloat(_Float, _SignedStreamModel):
+class SignedStreamFloat(_FloatNeurons, _SignedStreamModel):
     """Signed stream neurons in floating point."""
 
 
 @implements(proc=TableNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class TableFixed(_Fixed, _TableModel):
+class TableFixed(_FixedNeurons, _TableModel):
     """Table neurons in fixed point."""
 
 
 @implements(proc=TableNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class TableFloat(_Float, _TableModel):
+class TableFloat(_FloatNeurons, _TableModel):
     """Table neurons in floating point."""

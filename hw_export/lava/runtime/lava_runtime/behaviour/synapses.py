@@ -23,14 +23,14 @@ from scipy.sparse import csr_matrix
 from lava_runtime.behaviour.columns import Columns
 
 
-class _Fixed:
+class _FixedSynapses:
     fixed = True
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     a_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     num_message_bits: Any = LavaPyType(np.ndarray, np.int32)
 
 
-class _Float:
+class _FloatSynapses:
     fixed = False
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, float)
     a_out: Any = LavaPyType(PyOutPort.VEC_DENSE, float)
@@ -137,7 +137,7 @@ class _SparseModel(_SynapseModel):
 @implements(proc=Conv, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ConvFixed(_Fixed, _ConvModel):
+class ConvFixed(_FixedSynapses, _ConvModel):
     """Convolutions in fixed point."""
 
     a_buf: Any = LavaPyType(np.ndarray, np.int32, precision=24)
@@ -147,7 +147,7 @@ class ConvFixed(_Fixed, _ConvModel):
 @implements(proc=Conv, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class ConvFloat(_Float, _ConvModel):
+class ConvFloat(_FloatSynapses, _ConvModel):
     """Convolutions in floating point."""
 
     a_buf: Any = LavaPyType(np.ndarray, float)
@@ -157,7 +157,7 @@ class ConvFloat(_Float, _ConvModel):
 @implements(proc=Dense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class DenseFixed(_Fixed, _DenseModel):
+class DenseFixed(_FixedSynapses, _DenseModel):
     """Matrices in fixed point; their weights are exact with an exponent of -1 and in mixed sign mode."""
 
     a_buff: Any = LavaPyType(np.ndarray, np.int32)
@@ -167,7 +167,7 @@ class DenseFixed(_Fixed, _DenseModel):
 @implements(proc=Dense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class DenseFloat(_Float, _DenseModel):
+class DenseFloat(_FloatSynapses, _DenseModel):
     """Matrices in floating point."""
 
     a_buff: Any = LavaPyType(np.ndarray, float)
@@ -177,7 +177,7 @@ class DenseFloat(_Float, _DenseModel):
 @implements(proc=Sparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class SparseFixed(_Fixed, _SparseModel):
+class SparseFixed(_FixedSynapses, _SparseModel):
     """Sparse matrices in fixed point."""
 
     a_buff: Any = LavaPyType(np.ndarray, np.int32)
@@ -187,7 +187,7 @@ class SparseFixed(_Fixed, _SparseModel):
 @implements(proc=Sparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("floating_pt")
-class SparseFloat(_Float, _SparseModel):
+class SparseFloat(_FloatSynapses, _SparseModel):
     """Sparse matrices in floating point."""
 
     a_buff: Any = LavaPyType(np.ndarray, float)
