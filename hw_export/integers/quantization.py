@@ -20,7 +20,7 @@ from snnconv.spiking.population import Population
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
-#: ExecutionPlan of a scale that a payload of a window code may count, tried from the finest to the coarsest.
+#: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 #: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
 _FINE_SHARE = 0.7

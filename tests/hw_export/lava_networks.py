@@ -127,7 +127,7 @@ def gates() -> Builder:
 
 
 def parts() -> Builder:
-    """ExecutionPlan that nothing connects: two networks in one, a population without sources, an output without any."""
+    """Parts that nothing connects: two networks in one, a population without sources, an output without any."""
     net = Builder(steps=5, seed=5)
     net.input("left", (3,))
     net.input("right", (2, 2, 2))
