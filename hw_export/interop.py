@@ -153,7 +153,7 @@ def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
 def to_norse(network: SpikingNetwork) -> StreamNetwork:
     """``network`` with norse's neurons, spike for spike as under the clock.
 
-    StreamNeurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
+    Neurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
     are an ``SNNCell`` with a step of our own. ``module.run(x, steps)`` gives output and rasters, ``module(x, state)``
     one step. Gradients are those of norse's default surrogate. Raises ``ConfigurationError`` for anything but
     rate-coded integrate-and-fire neurons under ``Concurrent``.

@@ -15,9 +15,9 @@ import pytest
 
 import hw_export.lava.launch as launching
 from hw_export.lava.launch import LavaResult, launch
-from tests.hw_export.lava_bundles import Builder
-from tests.hw_export.lava_networks import NETWORKS
-from tests.hw_export.lava_reference import Reference, simulate
+from tests.hw_export.lava.lava_bundles import Builder
+from tests.hw_export.lava.lava_networks import NETWORKS
+from tests.hw_export.lava.lava_reference import Reference, simulate
 
 sys.path.append(str(launching.MAIN.parent))  # the runtime is a program of its own, its folder no package
 

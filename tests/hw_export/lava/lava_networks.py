@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.hw_export.lava_bundles import Builder, negative, stream
+from tests.hw_export.lava.lava_bundles import Builder, negative, stream
 
 STREAM_RULES = {
     "plain": stream(),

@@ -14,7 +14,7 @@ from coding import Pipeline, Rate
 from hw_export.interop import StreamNetwork, to_norse, to_snntorch
 from snnconv import SpikingNetwork
 from snnconv.errors import ConfigurationError, InputError
-from tests.hw_export.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted
+from tests.hw_export.nir.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted
 from tests.support.networks import make, network_of
 
 MAKERS = {"snntorch": to_snntorch, "norse": to_norse}

@@ -23,7 +23,7 @@ from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import spiking_network
 from hw_export.nir import export, load
 from snnconv.errors import ConfigurationError, InputError, StorageError
-from tests.hw_export.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
+from tests.hw_export.nir.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
 from tests.support.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 

@@ -22,7 +22,7 @@ from snnconv.storage import saving as storage
 from tests.support.networks import make
 
 #: Written in format 3: convolutions with ReLU and leaky ReLU, max pooling, and a linear layer with ReLU6.
-FORMAT_3 = Path(__file__).parent / "data" / "format_3.safetensors"
+FORMAT_3 = Path(__file__).parent / "format_3.safetensors"
 Tensors = dict[str, Tensor]
 
 

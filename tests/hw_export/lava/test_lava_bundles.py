@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from hw_export.lava.launch import MAIN, LavaError, launch
-from tests.hw_export.lava_bundles import Builder, negative, stream
-from tests.hw_export.lava_networks import NETWORKS, table
+from tests.hw_export.lava.lava_bundles import Builder, negative, stream
+from tests.hw_export.lava.lava_networks import NETWORKS, table
 
 sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package
 

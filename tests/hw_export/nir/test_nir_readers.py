@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from hw_export.nir import export, load, node_map
 from hw_export.nir.writing import Neuron
 from snnconv import SpikingNetwork
-from tests.hw_export.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted
+from tests.hw_export.nir.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted
 
 pytestmark = pytest.mark.filterwarnings("ignore:nirtorch.load is being deprecated:DeprecationWarning")
 

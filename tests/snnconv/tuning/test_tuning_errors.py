@@ -17,7 +17,7 @@ from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import spiking_network
 from snnconv import ConfigurationError, InputError, ModelError, StorageError, tune
 from snnconv.tuning import ShiftAndFlip
-from tests.snnconv.learning.tuned_networks import (
+from tests.snnconv.tuning.tuned_networks import (
     converted,
     images,
     model,

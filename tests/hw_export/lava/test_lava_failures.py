@@ -18,9 +18,9 @@ import pytest
 
 import hw_export.lava.launch as launching
 from hw_export.lava.launch import LavaError, launch
-from tests.hw_export.lava_bundles import Builder, stream
+from tests.hw_export.lava.lava_bundles import Builder, stream
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def chain(steps: int = 4) -> Builder:

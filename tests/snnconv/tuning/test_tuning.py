@@ -18,7 +18,7 @@ from snnconv.tuning import ShiftAndFlip
 from snnconv.tuning.differentiable_network import tuned_output
 from snnconv.tuning.surrogate_gradients import RULES
 from snnconv.tuning.trained_tensors import TrainedTensors, weights_of
-from tests.snnconv.learning.tuned_networks import (
+from tests.snnconv.tuning.tuned_networks import (
     converted,
     disturbed,
     disturbed_copy,

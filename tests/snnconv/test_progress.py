@@ -25,7 +25,7 @@ from snnconv.detection.shapes import draw_shapes
 from snnconv.progress import ProgressCallback
 from tests.snnconv.detection.test_training import MICRO
 from tests.snnconv.learning.training_runs import small_samples, trained
-from tests.snnconv.learning.tuned_networks import converted, images
+from tests.snnconv.tuning.tuned_networks import converted, images
 from tests.support.networks import make
 
 CODINGS = {"rate 4": Rate(4), "few-spike 4": FewSpike(4, base=1.9)}

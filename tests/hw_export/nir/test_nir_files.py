@@ -12,7 +12,7 @@ import pytest
 
 from hw_export.nir import export, load
 from snnconv.errors import StorageError
-from tests.hw_export.nir_networks import converted
+from tests.hw_export.nir.nir_networks import converted
 
 
 def test_truncated_files_are_refused(tmp_path: Path) -> None:
