@@ -14,9 +14,19 @@ from torch.fx import Node as FxNode
 
 from snnconv.errors import ModelError
 from snnconv.graph import Argument, Graph, Node, Ref, Source
+from snnconv.operators import OPERATORS
 from snnconv.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.sparse import canonical
-from snnconv.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
+from snnconv.tracing import (
+    check_inputs,
+    check_weights,
+    evaluation_mode,
+    export,
+    functional,
+    is_functional,
+    is_users,
+    runnable,
+)
 
 #: Operators that return their argument as it is.
 _ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
@@ -74,6 +84,10 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+    if is_functional(program):
+        graph = _Translator(program, bound).translate(batch_axis)
+        if all(node.op in OPERATORS for node in graph.nodes.values()):
+            return graph
     return _Translator(functional(program), bound).translate(batch_axis)
 
 
