@@ -52,11 +52,6 @@ def sparse(m: Apply, x: Tensor) -> Tensor:
     return torch.relu(m.linear(x)) @ m.adjacency
 
 
-def without_gradients(m: Apply, x: Tensor) -> Tensor:
-    with torch.enable_grad():
-        return torch.relu(m.linear(x))
-
-
 def plain(m: Apply, x: Tensor) -> Tensor:
     left, right = torch.relu(m.linear(x)).chunk(2, 1)
     return torch.cat([left * 2 - right, x.new_full((x.shape[0], 2), 3.0)], 1).reshape(x.shape[0], -1).contiguous()
@@ -71,7 +66,6 @@ TRACED_AGAIN = {
     "in place": in_place,
     "written": written,
     "sparse": sparse,
-    "without gradients": without_gradients,
     "from the batch": from_the_batch,
 }
 
