@@ -17,17 +17,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
+from torch.fx import Node as FxNode
 
 from snnconv.capture.binding import bound, call_arguments, check_call
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.errors import InputError, ModelError
 from snnconv.graph.graph import Source
-from snnconv.graph.sparse import stored_values
+from snnconv.graph.sparse import is_sparse, stored_values
 
 _logger = logging.getLogger(__name__)
 
 _TORCH_DIRECTORY = f"{Path(torch.__file__).parent}{os.sep}"
 _PROJECT_DIRECTORIES = tuple(f"{Path(__file__).parents[1] / part}{os.sep}" for part in ("snnconv", "coding", "neurons"))
+#: Python's own functions that an exported program calls: arithmetic of sizes, and entries of what has several parts.
+_OF_SIZES = {getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "getitem")}
 #: One export at a time: what silences the exporter is shared by all threads.
 _EXPORTING = threading.Lock()
 
@@ -137,7 +140,7 @@ def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> E
 
 
 def functional(program: ExportedProgram) -> ExportedProgram:
-    """The program without operations that change tensors in place, and with none decomposed."""
+    """The program without operations that change tensors in place; views may become plainer ones."""
     try:
         with torch.no_grad(), quiet_exporter():
             result: ExportedProgram = program.run_decompositions({})
@@ -146,6 +149,30 @@ def functional(program: ExportedProgram) -> ExportedProgram:
         remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
         problem = Problem("export", _source_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
         raise UnsupportedModelError(Preflight((), (problem,))) from error
+
+
+def is_functional(program: ExportedProgram) -> bool:
+    """Whether it calls only operators that change nothing, on dense tensors, and no function of its own.
+
+    Most programs are from the start, and tracing them again takes most of a capture.
+    """
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, Tensor) and is_sparse(value):
+            return False
+        if isinstance(node.target, torch._ops.OpOverload):
+            if node.target._schema.is_mutable or _keeps_statistics(node):
+                return False
+        elif node.op not in ("placeholder", "output") and node.target not in _OF_SIZES:
+            return False
+    return True
+
+
+def _keeps_statistics(node: FxNode) -> bool:
+    """Whether it normalises by statistics of the batch, and so changes running ones though its schema names none."""
+    schema = node.target._schema  # type: ignore[union-attr]
+    given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False)) | node.kwargs
+    return bool(given.get("training") or given.get("use_input_stats"))
 
 
 @contextmanager

@@ -13,9 +13,19 @@ from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
-from snnconv.capture.tracing import check_inputs, check_weights, evaluation_mode, export, functional, is_users, runnable
+from snnconv.capture.tracing import (
+    check_inputs,
+    check_weights,
+    evaluation_mode,
+    export,
+    functional,
+    is_functional,
+    is_users,
+    runnable,
+)
 from snnconv.errors import ModelError
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source
+from snnconv.graph.operators import OPERATORS
 from snnconv.graph.sparse import canonical
 
 #: Operators that return their argument as it is.
@@ -74,6 +84,10 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+    if is_functional(program):
+        graph = _Translator(program, bound).translate(batch_axis)
+        if all(node.op in OPERATORS for node in graph.nodes.values()):
+            return graph
     return _Translator(functional(program), bound).translate(batch_axis)
 
 

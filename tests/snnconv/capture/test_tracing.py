@@ -1,0 +1,138 @@
+"""What an exported program is traced again for, and that it computes the same elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
+
+from snnconv.capture import translation
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.translation import capture
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators import Role
+from tests.support.networks import ZOO, GraphConvolution, Named, TwoInputs, draw, make, prepared
+
+
+class AppliedToLinear(nn.Module):
+    """A function of a linear layer and the input as a model, with a sparse matrix where it takes one."""
+
+    def __init__(self, function: Callable[[AppliedToLinear, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.linear = nn.Linear(6, 6)
+        self.adjacency: Tensor
+        if function is sparse:
+            self.register_buffer("adjacency", torch.eye(6).to_sparse_coo())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def in_place(m: AppliedToLinear, x: Tensor) -> Tensor:
+    return F.relu(m.linear(x), inplace=True)
+
+
+def written(m: AppliedToLinear, x: Tensor) -> Tensor:
+    result = torch.zeros_like(x)
+    result[:, :3] = torch.relu(m.linear(x))[:, :3]
+    return result
+
+
+def sparse(m: AppliedToLinear, x: Tensor) -> Tensor:
+    return torch.relu(m.linear(x)) @ m.adjacency
+
+
+def plain(m: AppliedToLinear, x: Tensor) -> Tensor:
+    left, right = torch.relu(m.linear(x)).chunk(2, 1)
+    return torch.cat([left * 2 - right, x.new_full((x.shape[0], 2), 3.0)], 1).reshape(x.shape[0], -1).contiguous()
+
+
+def from_the_batch(m: AppliedToLinear, x: Tensor) -> Tensor:
+    return F.batch_norm(x, torch.zeros(6, dtype=x.dtype), torch.ones(6, dtype=x.dtype), training=True)
+
+
+#: Programs that have to be traced again, and why.
+TRACED_AGAIN = {
+    "in place": in_place,
+    "written": written,
+    "sparse": sparse,
+    "from the batch": from_the_batch,
+}
+
+
+class Normalised(nn.Module):
+    """A convolution with batch normalisation, dropout and pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(), nn.Dropout(), nn.MaxPool2d(2, ceil_mode=True)
+        )
+
+    def forward(self, x: Tensor) -> Any:
+        return {"classes": self.layers(x).flatten(1).double().to(x.dtype)}
+
+
+#: Models that are functional from the start, with their inputs.
+FUNCTIONAL: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
+    **{name: lambda name=name: (make(name)[0], (make(name)[1],)) for name in ZOO},
+    "two inputs": lambda: (prepared(TwoInputs), (draw(5, 6), draw(5, 3))),
+    "named": lambda: (prepared(Named), (draw(5, 6),)),
+    "static": lambda: (prepared(GraphConvolution), (draw(6, 5),)),
+    "normalised": lambda: (prepared(Normalised), (draw(4, 2, 9, 9),)),
+    "plain": lambda: (prepared(lambda: AppliedToLinear(plain)), (draw(4, 6),)),
+}
+
+
+@pytest.fixture
+def traced_again(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Programs that were traced again."""
+    programs: list[Any] = []
+    real = torch.export.ExportedProgram.run_decompositions
+
+    def counting(program: Any, *arguments: Any) -> Any:
+        programs.append(program)
+        return real(program, *arguments)
+
+    monkeypatch.setattr(torch.export.ExportedProgram, "run_decompositions", counting)
+    return programs
+
+
+def results(graph: Graph, example: tuple[Tensor, ...]) -> tuple[Any, ...]:
+    """What a graph computes, stage by stage, with the operations it is made of but for views."""
+    stations = analysis_of(graph).stations
+    output, values = evaluate_graph(graph, example, keep=stations)
+    operations = [node.op for node in graph.nodes.values() if analysis_of(graph).role(node.name) in _COMPUTES]
+    sources = [graph.nodes[name].source for name in stations]
+    leaves = [*tree_leaves(output), *(values[name] for name in stations)]
+    return operations, sources, [leaf.tolist() for leaf in leaves], len(graph.parameters), graph.batch_axis
+
+
+_COMPUTES = (Role.LINEAR, Role.POOL, Role.ACTIVATION, Role.READOUT)
+
+
+@pytest.mark.parametrize("name", FUNCTIONAL)
+def test_tracing_a_functional_program_again_computes_the_same(
+    name: str, traced_again: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, example = FUNCTIONAL[name]()
+    as_it_is = normal_form(capture(model, example), example)
+    assert not traced_again
+    monkeypatch.setattr(translation, "is_functional", lambda program: False)
+    again = normal_form(capture(model, example), example)
+    assert len(traced_again) == 1
+    assert results(as_it_is, example) == results(again, example)
+
+
+@pytest.mark.parametrize("name", TRACED_AGAIN)
+def test_what_is_not_functional_is_traced_again(name: str, traced_again: list[Any]) -> None:
+    capture(prepared(lambda: AppliedToLinear(TRACED_AGAIN[name])), (draw(4, 6),))
+    assert len(traced_again) == 1
