@@ -11,7 +11,8 @@ import torch
 
 import snnconv
 from coding import Pipeline, Rate
-from hw_export.interop import StreamNetwork, to_norse, to_snntorch
+from hw_export.interop import to_norse, to_snntorch
+from hw_export.interop.stream_network import StreamNetwork
 from snnconv import SpikingNetwork
 from snnconv.errors import ConfigurationError, InputError
 from tests.hw_export.nir.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted

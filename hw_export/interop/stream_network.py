@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coding.optional import imported
-from coding.threshold import tie_tolerance
 from hw_export.explicit.maps import ConvolutionMap
 from hw_export.explicit.network import Connection
-from hw_export.explicit.rate import RateNetwork, RatePopulation, as_matrix, rate_network, strict_threshold
+from hw_export.explicit.rate import RateNetwork, as_matrix
 from snnconv.data.batches import check_like
 from snnconv.errors import ConfigurationError
-from snnconv.network import SpikingNetwork
 
 
 class StreamState(NamedTuple):
@@ -135,84 +131,3 @@ class StreamSynapses(nn.Module):
     def forward(self, events: Tensor) -> Tensor:
         current: Tensor = self.layer(events.flatten(1) if self.flat else events)
         return current.reshape(len(events), *self.shape)
-
-
-def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
-    """``network`` with ``snntorch.Leaky`` neurons without leak, spike for spike as under the clock.
-
-    ``module.run(x, steps)`` gives output and rasters, ``module(x, state)`` one step. A potential is snntorch's, which
-    takes the reset off at the next step. Gradients are those of snntorch's default surrogate. Raises
-    ``ConfigurationError`` for anything but rate-coded integrate-and-fire neurons under ``Concurrent``.
-    """
-    snntorch = imported("snntorch", "snnconv[snntorch]")
-    found = rate_network(network, "snntorch")
-    neurons = {node: _LeakyNeurons(snntorch, each, found.dtype) for node, each in found.populations.items()}
-    return StreamNetwork(found, dict(neurons))
-
-
-def to_norse(network: SpikingNetwork) -> StreamNetwork:
-    """``network`` with norse's neurons, spike for spike as under the clock.
-
-    Neurons that reset to zero are norse's ``IAFCell``; it has none that reset by subtraction without a leak, so those
-    are an ``SNNCell`` with a step of our own. ``module.run(x, steps)`` gives output and rasters, ``module(x, state)``
-    one step. Gradients are those of norse's default surrogate. Raises ``ConfigurationError`` for anything but
-    rate-coded integrate-and-fire neurons under ``Concurrent``.
-    """
-    iaf = imported("norse.torch.functional.iaf", "snnconv[norse]")
-    found = rate_network(network, "norse")
-    neurons = {node: _NorseNeurons(iaf, each, found.dtype) for node, each in found.populations.items()}
-    return StreamNetwork(found, dict(neurons))
-
-
-@dataclass(frozen=True)
-class _StreamSpike:
-    """The clock's comparison, with snntorch's default surrogate gradient.
-
-    snntorch itself fires above the threshold only, and in single precision.
-    """
-
-    slack: float
-
-    def __call__(self, above: Tensor) -> Tensor:
-        surrogate = torch.atan(torch.pi * above) / torch.pi
-        return (above >= -self.slack).to(above.dtype) + (surrogate - surrogate.detach())
-
-
-class _LeakyNeurons(StreamNeurons):
-    def __init__(self, snntorch: Any, population: RatePopulation, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.initial_potential = population.initial_potential
-        spike = _StreamSpike(tie_tolerance(dtype))
-        self.neuron = snntorch.Leaky(beta=1.0, threshold=1.0, spike_grad=spike, reset_mechanism=population.reset)
-        self.neuron.to(dtype)
-
-    def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
-        spikes, after = self.neuron(current, potential)
-        return spikes, after
-
-
-def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[Tensor, Any]:
-    """A step of norse's integrate-and-fire neuron, but for the reset."""
-    threshold = imported("norse.torch.functional.threshold", "snnconv[norse]").threshold
-    potential = state.v + current
-    spikes = threshold(potential - p.v_th, p.method, p.alpha)
-    return spikes, state._replace(v=potential - spikes)
-
-
-class _NorseNeurons(StreamNeurons):
-    def __init__(self, iaf: Any, population: RatePopulation, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.initial_potential = population.initial_potential
-        self._state = iaf.IAFFeedForwardState
-        zero, threshold = torch.zeros((), dtype=dtype), torch.tensor(strict_threshold(dtype), dtype=dtype)
-        parameters = iaf.IAFParameters(v_th=threshold, v_reset=zero)
-        if population.reset == "zero":
-            self.neuron = imported("norse.torch.module.iaf", "snnconv[norse]").IAFCell(parameters)
-            return
-        cell = imported("norse.torch.module.snn", "snnconv[norse]").SNNCell
-        # A state is always given.
-        self.neuron = cell(_subtracting_step, None, parameters)
-
-    def forward(self, current: Tensor, potential: Tensor) -> tuple[Tensor, Tensor]:
-        spikes, state = self.neuron(current, self._state(v=potential))
-        return spikes, state.v
