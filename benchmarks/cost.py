@@ -21,6 +21,7 @@ from benchmarks.networks import WEIGHTS_FILE, module_resnet20, resnet20
 from benchmarks.peers import SPIKINGJELLY_BEST, PeerMissing, run_spikingjelly
 from benchmarks.rate import NEURONS, convert
 from benchmarks.results import note, publish
+from snnconv.data.shapes import concrete
 from snnconv.simulators import Clock
 
 BATCH = 100
@@ -97,6 +98,6 @@ def _peak_in_fresh_process(network: Path, steps: int) -> int:
 def peak_memory(network: str, steps: int) -> int:
     """Peak resident memory of this process, in KiB, after a run of a stored network on ``BATCH`` random images."""
     spiking = snnconv.load(network)
-    images = torch.rand(BATCH, *spiking.input_shapes[0][1:])
+    images = torch.rand(concrete(spiking.input_shapes[0], {"batch": BATCH}))
     Clock(spiking, steps=steps, stop=None, seed=None).run((images,), [])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

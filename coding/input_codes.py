@@ -43,7 +43,7 @@ class InputCode(ABC):
         """The shortest simulation in which nothing of a value's presentation is missing."""
         return self.period
 
-    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def step_shape(self, shape: tuple[int | str, ...]) -> tuple[int | str, ...]:
         """Shape of the payload of one step for values of ``shape``."""
         return shape
 
@@ -153,7 +153,7 @@ class EventInput(InputCode):
     of_values: ClassVar[bool] = False
     carries_values: ClassVar[bool] = False
 
-    def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def step_shape(self, shape: tuple[int | str, ...]) -> tuple[int | str, ...]:
         return (shape[0], *shape[2:])
 
     def initial(self, values: Tensor) -> State:

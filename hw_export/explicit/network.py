@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hw_export.explicit.maps import Array, LinearMap, Shape
 from hw_export.explicit.probing import linear_map
+from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.affine_regions import Regions, resolved
 from snnconv.graph.graph import Node, Ref, refs_in
@@ -118,10 +119,7 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
         raise ConfigurationError("the network is an integer simulation already: export the network that it was made of")
     graph = network.complete_graph()
     graph = replace(graph, constants={name: tensor.cpu() for name, tensor in graph.constants.items()})
-    shapes = {
-        name: tuple(1 if size == -1 else size for size in shape)
-        for name, shape in zip(graph.inputs, network.input_shapes, strict=True)
-    }
+    shapes = {name: concrete(shape, {BATCH: 1}) for name, shape in zip(graph.inputs, network.input_shapes, strict=True)}
     regions = Regions(graph, set(network.populations), shapes)
     stations = [name for name in graph.nodes if name in regions.stations]
     gates = {name: _gate(graph.nodes[name], regions, network) for name in stations if name not in network.populations}

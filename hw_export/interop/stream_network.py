@@ -13,6 +13,7 @@ from hw_export.explicit.maps import ConvolutionMap
 from hw_export.explicit.network import Connection
 from hw_export.explicit.rate import RateNetwork, as_matrix
 from snnconv.data.batches import check_like
+from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError
 
 
@@ -68,7 +69,7 @@ class StreamNetwork(nn.Module):
     def forward(self, x: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         like = self.get_buffer("current_0")
-        check_like((x,), [(-1, *self.input_shape)], like.dtype, like.device, "input")
+        check_like((x,), [(BATCH, *self.input_shape)], like.dtype, like.device, "input")
         sent = {self._input: x}
         potentials, fired = {}, {}
         current = x

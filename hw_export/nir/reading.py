@@ -16,6 +16,7 @@ from hw_export.nir.files import DAMAGE, ordered, read
 from hw_export.nir.modules import node_map, sample_shape
 from hw_export.nir.writing import VERSION
 from snnconv.data.batches import check_like
+from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class NIRModule(nn.Module):
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         like = next(itertools.chain(self.parameters(), self.buffers()))
-        check_like((x,), [(-1, *self.input_shape)], like.dtype, like.device, "input")
+        check_like((x,), [(BATCH, *self.input_shape)], like.dtype, like.device, "input")
         # The program writes into the dictionary that it is given.
         states: dict[str, Any] = dict.fromkeys(self._children)
         if state is not None:

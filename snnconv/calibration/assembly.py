@@ -187,12 +187,10 @@ def network_of(
         check_neurons_wait(populations.values())
         chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
         populations = corrected(graph, populations, chunks)
-    free = -1 if graph.batch_axis == 0 else None
     densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
-    input_shapes = [(free or tensor.shape[0], *tensor.shape[1:]) for tensor in samples.fitted[0]]
     ranges = calibrated.input_ranges
-    return SpikingNetwork(graph, populations, plan, input_shapes, ranges, densities, samples.held_out)
+    return SpikingNetwork(graph, populations, plan, [*graph.inputs.values()], ranges, densities, samples.held_out)
 
 
 def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[InputRange]) -> Inputs:

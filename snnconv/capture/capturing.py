@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from snnconv.capture.roles_report import inspect
 from snnconv.capture.tracing import runnable
 from snnconv.capture.translation import capture
 from snnconv.data.batches import Inputs
+from snnconv.data.shapes import BATCH
 from snnconv.graph.graph import Graph
 
 #: Samples of the example on which graph and model are compared.
@@ -40,7 +41,9 @@ def captured(
     what: str = "example",
     constants: Mapping[str, Tensor] | None = None,
 ) -> Captured:
-    """``model`` at inference as a checked graph in normal form, for inputs like ``example`` (a batch of any size).
+    """``model`` at inference as a checked graph in normal form, for inputs like ``example``.
+
+    A batch may have any size; other axes have that of the example, even where the model leaves them free.
 
     The graph computes what the model computes on the example, is affine between populations, and keeps samples apart.
     The model is left as it was found. Arguments of forward that ``constants`` names become constants of the graph;
@@ -60,10 +63,22 @@ def captured(
         samples = min(len(tensor) for tensor in example)
         compared = tuple(tensor[:_COMPARED][:samples] for tensor in example) if samples > 1 else pair
     check_capture(graph, runnable(model, constants), compared)
-    graph = normal_form(graph, pair)
+    graph = normal_form(_sized(graph, pair), pair)
     try:
         check_samples_apart(graph, pair)
         check_affine(graph, pair)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(Preflight(report.lines, error.preflight.problems)) from error
     return Captured(graph, report, pair)
+
+
+def _sized(graph: Graph, example: Inputs) -> Graph:
+    """``graph`` for inputs of the sizes of ``example``: populations have as many neurons as it gives them."""
+    shapes = zip(graph.inputs.items(), example, strict=True)
+    return replace(
+        graph,
+        inputs={
+            name: tuple(size if size == BATCH else found for size, found in zip(shape, tensor.shape, strict=True))
+            for (name, shape), tensor in shapes
+        },
+    )

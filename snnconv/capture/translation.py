@@ -23,6 +23,7 @@ from snnconv.capture.tracing import (
     is_users,
     runnable,
 )
+from snnconv.data.shapes import BATCH, Shape
 from snnconv.errors import ModelError
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source
 from snnconv.graph.operators import OPERATORS
@@ -85,24 +86,24 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
     if is_functional(program):
-        graph = _Translator(program, bound).translate(batch_axis)
+        graph = _Translator(program, batch_axis, bound).translate()
         if all(node.op in OPERATORS for node in graph.nodes.values()):
             return graph
-    return _Translator(functional(program), bound).translate(batch_axis)
+    return _Translator(functional(program), batch_axis, bound).translate()
 
 
 class _Translator:
     """Translates one functional exported program node by node."""
 
-    def __init__(self, program: ExportedProgram, bound: Mapping[str, Tensor]) -> None:
-        self.program, self.bound = program, bound
+    def __init__(self, program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> None:
+        self.program, self.batch_axis, self.bound = program, batch_axis, bound
         self.values: dict[str, Argument] = {}  # what each node of the program became
-        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.inputs: dict[str, Shape] = {}
         self.constants: dict[str, Tensor] = {}
         self.nodes: dict[str, Node] = {}
         self.parameters: set[str] = set()
 
-    def translate(self, batch_axis: int | None) -> Graph:
+    def translate(self) -> Graph:
         signature = self.program.graph_signature
         if signature.buffers_to_mutate:
             names = ", ".join(sorted(signature.buffers_to_mutate.values()))
@@ -123,7 +124,7 @@ class _Translator:
         spec = self.program.call_spec.out_spec
         output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
         parameters = frozenset(self.parameters)
-        return Graph(self.inputs, self.constants, self.nodes, output, batch_axis, parameters).without_dead_nodes()
+        return Graph(self.inputs, self.constants, self.nodes, output, self.batch_axis, parameters).without_dead_nodes()
 
     def _placeholder(self, node: FxNode) -> None:
         signature = self.program.graph_signature
@@ -145,8 +146,13 @@ class _Translator:
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
-        self.inputs[node.name] = tuple(int(size) if isinstance(size, int) else -1 for size in value.shape)
+        self.inputs[node.name] = tuple(self._extent(size, axis) for axis, size in enumerate(value.shape))
         self.values[node.name] = Ref(node.name)
+
+    def _extent(self, size: int | torch.SymInt, axis: int) -> int | str:
+        if isinstance(size, torch.SymInt):
+            return BATCH if axis == self.batch_axis else str(size)
+        return size
 
     def _constant(self, path: str) -> Ref:
         taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import as_inputs
+from snnconv.data.shapes import Shape
 from snnconv.errors import ConfigurationError, InputError
 
 Batch = tuple[Tensor, Tensor | None]
@@ -17,16 +18,15 @@ def check_size(size: int) -> None:
         raise ConfigurationError(f"--batch must be at least 1, got {size}")
 
 
-def in_batches(
-    inputs: Tensor, targets: Tensor | None, size: int, shape: tuple[int, ...], axis: int | None
-) -> list[Batch]:
+def in_batches(inputs: Tensor, targets: Tensor | None, size: int, shape: Shape, axis: int | None) -> list[Batch]:
     """Inputs and targets, ``size`` samples at once.
 
     A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Raises
     ``InputError`` for targets that are not the classes of ``inputs``.
     """
     as_inputs(inputs, "data")
-    size = size if axis is not None or not shape else shape[0]
+    if axis is None and shape and isinstance(shape[0], int):
+        size = shape[0]
     if targets is None:
         return [(part, None) for part in torch.split(inputs, size)]
     if targets.dim() == 0 or len(targets) != len(inputs):

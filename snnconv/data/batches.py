@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconv.data.shapes import check_shapes
 from snnconv.errors import InputError
 
 Inputs = tuple[Tensor, ...]
@@ -86,17 +87,14 @@ def number_of_batches(data: Any) -> int | None:
 
 
 def check_like(
-    inputs: Sequence[Tensor], shapes: Sequence[Sequence[int]], dtype: torch.dtype, device: torch.device, what: str
+    inputs: Sequence[Tensor], shapes: Sequence[Sequence[int | str]], dtype: torch.dtype, device: torch.device, what: str
 ) -> None:
-    """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (first axis free where -1), type, device."""
+    """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (named axes are free), type, device."""
     if len(inputs) != len(shapes):
         raise InputError(f"{what}: the network takes {len(shapes)} inputs, got {len(inputs)}")
-    for position, (tensor, shape) in enumerate(zip(inputs, shapes, strict=True)):
+    check_shapes([tensor.shape for tensor in inputs], shapes, what)
+    for position, tensor in enumerate(inputs):
         name = f"{what}: input {position}"
-        fits = tensor.dim() == len(shape) and all(s in (-1, t) for s, t in zip(shape, tensor.shape, strict=True))
-        if not fits:
-            wanted = ["batch" if size == -1 else size for size in shape]
-            raise InputError(f"{name} has shape {list(tensor.shape)}, the network takes {wanted}")
         if tensor.shape[0] == 0:
             raise InputError(f"{name} has no samples")
         if tensor.dtype != dtype:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from snnconv.data.shapes import Shape
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -74,13 +76,14 @@ _Derived = TypeVar("_Derived")
 class Graph:
     """A network as straight-line code. It never changes: whatever rewrites it makes another.
 
-    ``inputs`` are the names of the signal inputs, ``constants`` the parameters and buffers by name, ``nodes`` the
-    operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
+    ``inputs`` are the shapes of the signal inputs by name, with names for the axes that may have any size (``BATCH``
+    for that of the samples; axes of one name have one size), ``constants`` the parameters and buffers by name,
+    ``nodes`` the operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
     ``batch_axis`` is 0, or ``None`` for a network that takes one sample per call. ``parameters`` are the names of the
     constants that a training of the original would change.
     """
 
-    inputs: Mapping[str, tuple[int, ...]]
+    inputs: Mapping[str, Shape]
     constants: Mapping[str, Tensor]
     nodes: Mapping[str, Node]
     output: Argument

@@ -10,6 +10,7 @@ from torch import nn
 from coding import CODES, CodingPlan, Concurrent, InputCode
 from neurons.double_exponential_output import deciding
 from snnconv.capture.capturing import captured
+from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError
 from snnconv.graph.operators import PiecewiseLinear
 from snnconv.learning.encoders import Encoder
@@ -75,6 +76,6 @@ def spiking_network(
             source=node.source,
         )
     plan = CodingPlan(rate, code, schedule=Concurrent(steps))
-    shape = (-1, network.sizes[0]) if code.of_values else (-1, steps, network.sizes[0])
+    shape = (BATCH, network.sizes[0]) if code.of_values else (BATCH, steps, network.sizes[0])
     densities = dict.fromkeys([*graph.inputs, *populations], 1.0)
     return SpikingNetwork(graph, populations, plan, [shape], [InputRange(zero, one)], densities).to(weight.device)

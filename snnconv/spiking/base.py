@@ -14,6 +14,7 @@ from coding import Code, CodingPlan, Pipeline, Timing
 from coding.plan import check_codes, period_of
 from neurons import ScoringNeuron, WindowNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
+from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph, laid_out
@@ -40,7 +41,7 @@ class NetworkBase(nn.Module):
         graph: Graph,
         populations: Mapping[str, Population],
         plan: CodingPlan,
-        input_shapes: Sequence[tuple[int, ...]],
+        input_shapes: Sequence[Shape],
         input_ranges: Sequence[InputRange],
         densities: Mapping[str, float],
         held_out: Sequence[Inputs] = (),
@@ -85,7 +86,7 @@ class NetworkBase(nn.Module):
         constants: Mapping[str, Tensor] | None = None,
         populations: Mapping[str, Population] | None = None,
         plan: CodingPlan | None = None,
-        input_shapes: Sequence[tuple[int, ...]] | None = None,
+        input_shapes: Sequence[Shape] | None = None,
         input_ranges: Sequence[InputRange] | None = None,
         densities: Mapping[str, float] | None = None,
         held_out: Sequence[Inputs] | None = None,
@@ -226,7 +227,7 @@ class NetworkBase(nn.Module):
         """Fan-out of every source of events, and the original network's multiply-accumulates; counted once."""
         constants = {name: tensor.cpu() for name, tensor in self.constants.items()}
         shapes = {
-            name: tuple(1 if size == -1 else size for size in self.plan.input.step_shape(shape))
+            name: concrete(self.plan.input.step_shape(shape), {BATCH: 1})
             for name, shape in zip(self.graph.inputs, self.input_shapes, strict=True)
         }
         return count_synapses(replace(self.graph, constants=constants), self._populations, shapes)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Environment, Program, resolve
@@ -106,7 +107,9 @@ def _sources(parts: ExecutionPlan, spiking: Mapping[str, object]) -> Sequence[st
 
 
 def _shape(graph: Graph, name: str) -> tuple[int, ...]:
-    shape = graph.inputs[name] if name in graph.inputs else graph.nodes[name].shape
+    if name in graph.inputs:
+        return concrete(graph.inputs[name], {BATCH: 1})
+    shape = graph.nodes[name].shape
     assert shape is not None
     return (1, *shape[1:]) if graph.batch_axis == 0 else shape
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from coding import Code, CodingPlan
 from coding.registry import CODES, INPUT_CODES
 from coding.schedule import SCHEDULES
 from neurons import NEURONS, Neuron
+from snnconv.data.shapes import Shape
 from snnconv.errors import StorageError
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, OPERATORS
@@ -23,7 +24,7 @@ from snnconv.graph.sparse import from_parts, is_sparse, stored_values, to_parts
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.population import Population
-from snnconv.storage.manifest_versions import batch_axis_in, dynamic_axes
+from snnconv.storage.manifest_versions import batch_axis_of
 from snnconv.storage.stored_checks import check_densities, check_length, check_shapes, check_tensors
 
 _REGISTRIES: dict[str, Mapping[str, type]] = {
@@ -51,7 +52,6 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
             for node in graph.nodes.values()
         ],
         "output": _encode(graph.output),
-        "dynamic_axes": dynamic_axes(graph.inputs, graph.batch_axis),
         "parameters": sorted(graph.parameters),
         "populations": [
             {
@@ -96,7 +96,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
     for name in sorted({name.rpartition(".")[0] for name in tensors if name.startswith("sparse.")}):
         constants[name.removeprefix("sparse.")] = from_parts(name, tensors)
-    inputs = {str(name): tuple(int(size) for size in shape) for name, shape in manifest["inputs"]}
+    inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
     known, nodes = {*inputs, *constants}, {}
     for name, op, arguments, shape, source in manifest["nodes"]:
         if op not in OPERATORS:
@@ -110,7 +110,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         if missing:
             raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
         known.add(name)
-    batch_axis = batch_axis_in(manifest["dynamic_axes"], inputs)
+    batch_axis = batch_axis_of(inputs)
     output = _decode(manifest["output"])
     missing = set(refs_in(output)) - known
     if missing:
@@ -152,7 +152,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         {str(key): _decode_object("code", code) for key, code in manifest["overrides"]},
         _decode_object("schedule", manifest["schedule"]),
     )
-    shapes = [tuple(int(size) for size in shape) for shape in manifest["input_shapes"]]
+    shapes = [_shape(shape) for shape in manifest["input_shapes"]]
     ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
     check_densities(densities, {*inputs, *populations})
@@ -167,6 +167,10 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         "densities": densities,
         "tuned": "tuned" in manifest["flags"],
     }
+
+
+def _shape(sizes: Sequence[Any]) -> Shape:
+    return tuple(size if isinstance(size, str) else int(size) for size in sizes)
 
 
 def _check_population(population: Population, batch_axis: int | None) -> None:

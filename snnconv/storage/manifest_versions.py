@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from snnconv.data.shapes import BATCH, Shape
 from snnconv.errors import StorageError
 from snnconv.graph.operators import PiecewiseLinear
 
 #: The version that is written, and the oldest that is read.
 VERSION, OLDEST = 4, 3
 _KEYS = frozenset(
-    {"inputs", "nodes", "output", "dynamic_axes", "parameters", "populations", "hidden", "input", "overrides"}
+    {"inputs", "nodes", "output", "parameters", "populations", "hidden", "input", "overrides"}
     | {"schedule", "input_shapes", "densities", "flags"}
 )
 _POPULATION_KEYS = frozenset(
@@ -34,17 +35,14 @@ def upgraded(manifest: Mapping[str, Any], version: int) -> Mapping[str, Any]:
     return newest
 
 
-def dynamic_axes(inputs: Iterable[str], batch_axis: int | None) -> list[list[Any]]:
-    """The axes whose length a file leaves open, as names with the places ``[input, axis]`` that have this length."""
-    return [] if batch_axis is None else [["batch", [[name, batch_axis] for name in inputs]]]
-
-
-def batch_axis_in(axes: Any, inputs: Iterable[str]) -> int | None:
-    """The batch axis among dynamic ``axes``; raises ``StorageError`` where any other axis is dynamic."""
-    for batch_axis in (0, None):
-        if axes == dynamic_axes(inputs, batch_axis):
-            return batch_axis
-    raise StorageError(f"dynamic axes {axes!r} are not supported: only axis 0 of all inputs together may be, as batch")
+def batch_axis_of(inputs: Mapping[str, Shape]) -> int | None:
+    """The axis along which samples lie; raises ``StorageError`` where only some inputs have it, or at another place."""
+    places = {tuple(axis for axis, size in enumerate(shape) if size == BATCH) for shape in inputs.values()}
+    if places not in ({(0,)}, {()}):
+        raise StorageError(
+            f"inputs of shapes {[*inputs.values()]} have no common batch axis: it is axis 0 of all, or of none"
+        )
+    return 0 if places == {(0,)} else None
 
 
 def _check_known(what: str, found: Iterable[str], known: frozenset[str]) -> None:
@@ -54,14 +52,21 @@ def _check_known(what: str, found: Iterable[str], known: frozenset[str]) -> None
 
 
 def _from_version_3(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Version 3 knows one activation function, by its fields, the batch axis by itself, and ``tuned`` as an entry."""
+    """Version 3 has one activation function, by its fields, free axes of the size -1, and ``tuned`` as an entry."""
     kept = {key: value for key, value in manifest.items() if key not in ("batch_axis", "tuned")}
     batch_axis = manifest["batch_axis"]
     if batch_axis not in (0, None):
         raise StorageError(f"batch axis {batch_axis!r} is neither 0 nor absent")
+
+    def named(shape: Sequence[int]) -> list[int | str]:
+        return [
+            size if size != -1 else BATCH if axis == batch_axis else f"axis {axis}" for axis, size in enumerate(shape)
+        ]
+
     return {
         **kept,
-        "dynamic_axes": dynamic_axes([name for name, _ in manifest["inputs"]], batch_axis),
+        "inputs": [[name, named(shape)] for name, shape in manifest["inputs"]],
+        "input_shapes": [named(shape) for shape in manifest["input_shapes"]],
         "flags": ["tuned"] if manifest["tuned"] else [],
         "populations": [
             {**entry, "activation": {"name": PiecewiseLinear.name, "fields": entry["activation"]}}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from coding import Code
+from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
@@ -54,7 +55,7 @@ def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> N
             raise StorageError(f"the density of {name!r} is {share!r}, which is no share")
 
 
-def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[tuple[int, ...]]) -> None:
+def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> None:
     """Raise ``StorageError`` unless inputs of these shapes run through ``graph`` and fit its ``populations``.
 
     Shapes and types alone are computed, without memory for values. What does not fit raises what torch raises.
@@ -82,10 +83,10 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
         return check
 
     def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        return torch.empty([batch if size == -1 else size for size in shape], dtype=dtype, device="meta")
+        return torch.empty(shape, dtype=dtype, device="meta")
 
     constants = {name: empty(tensor.shape, tensor.dtype) for name, tensor in graph.constants.items()}
     dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
     bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
     handlers = {node: checked(population) for node, population in populations.items()}
-    evaluate_graph(bare, [empty(shape, dtype) for shape in input_shapes], handlers=handlers)
+    evaluate_graph(bare, [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes], handlers=handlers)

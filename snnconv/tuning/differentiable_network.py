@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
+from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.network import SpikingNetwork
@@ -75,7 +76,7 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
 
 
 def _check_classes(network: SpikingNetwork, targets: Targets) -> None:
-    shapes = [(1, *shape[1:]) for shape in network.input_shapes]
+    shapes = [concrete(shape, {BATCH: 1}) for shape in network.input_shapes]
     with torch.no_grad():
         output = network.reference(*(network.like.new_zeros(shape) for shape in shapes))
     try:

@@ -135,7 +135,7 @@ def test_two_inputs_make_one_network() -> None:
     x, y = x[fitted], y[fitted]
     with torch.no_grad():
         wanted = model(x, y)
-    assert network.input_shapes == ((-1, 6), (-1, 3))
+    assert network.input_shapes == (("batch", 6), ("batch", 3))
     assert float((network(x, y) - wanted).norm() / wanted.norm()) < 0.01
     assert torch.equal(network.run((x, y)).output, network(x, y))
 

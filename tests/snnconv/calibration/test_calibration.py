@@ -30,7 +30,7 @@ def uniform(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-RELU = Graph({"x": (-1, 3, 4)}, {}, {"relu": Node("relu", "relu", {"self": Ref("x")})}, Ref("relu"))
+RELU = Graph({"x": ("batch", 3, 4)}, {}, {"relu": Node("relu", "relu", {"self": Ref("x")})}, Ref("relu"))
 
 
 def scales(parts: list[Tensor], percentile: float | Literal["mse"], axis: int | None) -> Tensor:
@@ -262,7 +262,7 @@ def test_few_samples_are_enough(count: int) -> None:
 
 def test_an_activation_that_overflows_is_refused_by_name() -> None:
     graph = Graph(
-        {"x": (-1, 2)},
+        {"x": ("batch", 2)},
         {},
         {
             "square": Node("square", "mul", {"self": Ref("x"), "other": Ref("x")}),

@@ -17,7 +17,7 @@ from snnconv.graph.operators import Role
 
 
 def graph(*nodes: Node, output: str, **constants: Tensor) -> Graph:
-    return Graph({"x": (-1, 4)}, constants, {node.name: node for node in nodes}, Ref(output))
+    return Graph({"x": ("batch", 4)}, constants, {node.name: node for node in nodes}, Ref(output))
 
 
 def node(name: str, op: str, *refs: str, **arguments: Any) -> Node:

@@ -324,5 +324,5 @@ def test_arithmetic_on_sizes_keeps_the_order_of_its_operands(op: str, expected: 
     operands: dict[str, Any] = {"a": 7, "b": Ref("size")} if constant_first else {"a": Ref("size"), "b": other}
     if op == "size_neg":
         length, operands = 7, {"a": Ref("size")}
-    graph = Graph({"x": (-1,)}, {}, {"size": size, "y": Node("y", op, operands)}, Ref("y"))
+    graph = Graph({"x": ("batch",)}, {}, {"size": size, "y": Node("y", op, operands)}, Ref("y"))
     assert evaluate_graph(graph, (torch.zeros(length),))[0] == expected

@@ -212,7 +212,7 @@ def set_population(manifest: dict[str, Any]) -> None:
 
 
 def set_axis(manifest: dict[str, Any]) -> None:
-    manifest["dynamic_axes"][0][1][0][1] = 3
+    manifest["inputs"][0][1].reverse()
 
 
 def set_neuron_code(manifest: dict[str, Any]) -> None:

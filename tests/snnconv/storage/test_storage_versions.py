@@ -70,8 +70,8 @@ def test_a_file_of_format_3_is_saved_in_format_4_with_the_same_content(tuned: bo
     new_metadata, new_manifest, new_tensors = contents(tmp_path / "new.snn")
     assert (metadata["version"], new_metadata["version"]) == ("3", "4")
     assert new_manifest["flags"] == (["tuned"] if tuned else [])
-    assert new_manifest["dynamic_axes"] == [["batch", [["x", 0]]]]
-    same = manifest.keys() & new_manifest.keys() - {"populations"}
+    assert new_manifest["inputs"] == [["x", ["batch", *manifest["inputs"][0][1][1:]]]]
+    same = manifest.keys() & new_manifest.keys() - {"populations", "inputs", "input_shapes"}
     assert {key: manifest[key] for key in same} == {key: new_manifest[key] for key in same}
     assert tensors.keys() == new_tensors.keys()
     assert all(torch.equal(tensors[name], new_tensors[name]) for name in tensors)
@@ -120,8 +120,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "unknown entries of a population: 'trace'",
     ),
     "another flag": (lambda m, t: m["flags"].append("pruned"), "unknown flags: 'pruned'"),
-    "another dynamic axis": (lambda m, t: m["dynamic_axes"].append(["width", [["x", 2]]]), "dynamic axes .* supported"),
-    "another batch axis": (lambda m, t: m.update(dynamic_axes=[["batch", [["x", 1]]]]), "dynamic axes .* supported"),
+    "another free axis": (lambda m, t: m.update(input_shapes=[["batch", "width"]]), "inputs have the shapes"),
+    "another batch axis": (lambda m, t: m["inputs"][0].__setitem__(1, [6, "batch"]), "have no common batch axis"),
+    "no batch axis": (lambda m, t: m["inputs"][0].__setitem__(1, [2, 6]), "holds no valid network"),
     "another activation function": (
         lambda m, t: m["populations"][0]["activation"].update(name="os.system"),
         "activation 'os.system' is not registered",
@@ -141,9 +142,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
         lambda m, t: t.update({"shift.relu": t["shift.relu"].half()}),
         "is of type torch.float16",
     ),
-    "an input of another shape": (lambda m, t: m.update(input_shapes=[[-1, 7]]), "inputs have the shapes"),
+    "an input of another shape": (lambda m, t: m.update(input_shapes=[["batch", 7]]), "inputs have the shapes"),
     "a graph for another input": (
-        lambda m, t: m.update(input_shapes=[[-1, 7]], inputs=[["x", [-1, 7]]]),
+        lambda m, t: m.update(input_shapes=[["batch", 7]], inputs=[["x", ["batch", 7]]]),
         "holds no valid network",
     ),
     "neurons that the currents do not fit": (
