@@ -157,7 +157,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
     check_densities(densities, {*inputs, *populations})
     check_tensors(tensors, graph, populations)
-    check_shapes(graph, populations, shapes)
+    check_shapes(graph, populations, [plan.input.step_shape(shape) for shape in shapes])
     return {
         "graph": graph,
         "populations": populations,

@@ -56,7 +56,7 @@ def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> N
 
 
 def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> None:
-    """Raise ``StorageError`` unless inputs of these shapes run through ``graph`` and fit its ``populations``.
+    """Raise ``StorageError`` unless inputs of these shapes (at one step) run through ``graph`` and fit ``populations``.
 
     Shapes and types alone are computed, without memory for values. What does not fit raises what torch raises.
     """
