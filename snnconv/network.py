@@ -40,13 +40,11 @@ class SpikingNetwork(NetworkBase):
 
         Args:
             inputs: One batch of input, or several where the network takes several.
-            simulator: "clock" (step by step), "window" (the closed form of a pipeline) or "auto", which
-                takes the closed form
-                where there is one.
+            simulator: "clock" (step by step), "window" (the closed form of a pipeline) or "auto", which takes the
+                closed form where there is one.
             steps: Number of time steps, instead of the network's own, under a concurrent schedule.
-            record: "outputs" for the decoded output after every step, ``[T, N, ...]``, and names of
-                populations whose rasters
-                ``[T, N, ...]`` to keep, or "rasters" for all; in a pipeline T counts the steps of the
+            record: "outputs" for the decoded output after every step, ``[T, N, ...]``, and names of populations whose
+                rasters ``[T, N, ...]`` to keep, or "rasters" for all; in a pipeline T counts the steps of the
                 population's window.
             stop: Ends a sample early under a concurrent schedule (see ``snnconv.Confidence``).
             seed: Fixes the draws of a stochastic input.

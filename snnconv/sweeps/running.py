@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
@@ -26,9 +26,6 @@ from snnconv.sweeps.file import SweepFile
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Failed, Sweep, _measured
 from snnconv.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 #: Options of ``convert`` that belong to the coding plan or the model, not to the assembly.
 _OF_PLAN_OR_MODEL = ("input", "schedule", "constants")

@@ -19,7 +19,7 @@ RULES: tuple[Rule, ...] = ("activation", "timing", "antlr")
 def tuned_window(population: Population, current: Tensor, rule: Rule, payloads: Tensor | None = None) -> Tensor:
     """What the window of ``population`` decodes to for ``current``, with gradients for current, scale and shift.
 
-    ``payloads`` are the parameters of the population's code (``coding.payloads``), if they want a gradient too.
+    ``payloads`` are the parameters of the population's code (``coding.learned_parameters``), if they want a gradient.
 
     The values are those of the window simulator, bit for bit. With v = (current + shift) / scale, q what the window
     makes of it, and a the slope of the activation (1 above zero; below zero that of a leaky ReLU, else 0):

@@ -66,7 +66,7 @@ def tune(
         data: Samples; only "labels" needs targets. With a checkpoint they must come in the same order each time: no
             shuffling DataLoader.
         rule: "activation" creates and removes spikes, "timing" moves those that there are, "antlr" takes each where it
-            has something to say (see ``snnconv.learning.window_gradient``).
+            has something to say (see ``snnconv.tuning.surrogate_gradients``).
         targets: What the output is compared with: "decisions" of the original, softened class scores; its "outputs", by
             relative squared error; "labels", the class indices in ``data``, those of -100 left out; or "populations",
             nothing but what each population would say in the original, layer by layer with no gradient from one to the
@@ -76,7 +76,7 @@ def tune(
         learning_rate: The highest learning rate.
         population_weight: Weight of the error of the populations beside that of the output.
         augmentation: Function of a batch of the first input that draws from torch's own generator, such as
-            ``ShiftAndFlip``.
+            ``snnconv.tuning.ShiftAndFlip``.
         held_out: Share of the samples that is only measured. The network of the epoch with the least loss there is
             returned, at worst the given one.
         patience: Epochs without a smaller loss after which tuning ends.

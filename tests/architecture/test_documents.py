@@ -1,6 +1,7 @@
-"""The documents name files that exist, link to each other, and say something of every folder."""
+"""The documents name files that exist, link to each other, and say of every folder what it holds, and its floor."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ _QUOTED = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_FLOOR = re.compile(r"^\| (\d+) \| ([^|]+) \|", re.MULTILINE)
 
 
 def prose(document: Path) -> str:
@@ -71,6 +73,32 @@ def test_the_architecture_has_a_sentence_on_every_folder() -> None:
     }
     described = {path.rstrip("/") for path in paths_in(ROOT / "docs" / "architecture.md")}
     assert sorted(folders - described) == []
+
+
+def layers() -> list[set[str]]:
+    """What import-linter holds, from the bottom up: modules of a package that layers divide, else the package."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    contracts = [contract for contract in settings["contracts"] if contract["type"] == "layers"]
+    divided = {package: each["layers"] for each in contracts for package in each.get("containers", ())}
+    (packages,) = (contract["layers"] for contract in contracts if "containers" not in contract)
+    found = []
+    for package in reversed(packages):
+        inside = [{f"{package}/{name}" for name in layer.split(" | ")} for layer in reversed(divided.get(package, []))]
+        found += inside or [{package}]
+    return found
+
+
+def test_the_floors_of_the_architecture_are_those_that_imports_are_held_to() -> None:
+    wanted = layers()
+    known = set().union(*wanted)
+    floors: dict[int, set[str]] = {}
+    for number, cell in _FLOOR.findall(prose(ROOT / "docs" / "architecture.md")):
+        places = [path.removesuffix(".py").rstrip("/").split("/") for path in _QUOTED.findall(cell)]
+        modules = {"/".join(place[:2]): place[0] for place in places}
+        floors.setdefault(int(number), set()).update(
+            own if own in known else package for own, package in modules.items()
+        )
+    assert floors == dict(enumerate(wanted, 1))
 
 
 def test_every_document_is_reached_from_the_readme_or_the_architecture() -> None:

@@ -53,7 +53,7 @@ class DeepCase:
         with torch.no_grad():
             self.targets = self.model(self.x).argmax(1)
         self.network = snnconv.convert(self.model, self.x, coding=FewSpike(4, base=1.9))
-        self.execution_plan = list(zip(split(self.x), split(self.targets), strict=True))
+        self.parts = list(zip(split(self.x), split(self.targets), strict=True))
 
 
 @pytest.fixture(scope="module")
