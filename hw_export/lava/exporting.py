@@ -44,7 +44,7 @@ def export_network(
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
     simulation = spiking_network(integers)
     chunks = network.held_out if samples is None else _chunks(network, samples)
-    networks = {"as converted": network, "reset to zero": exported, "in integers": simulation}
+    networks = {"as converted": network, "reset to zero": exported, "as integers": simulation}
     measured = {}
     for label, one in networks.items() if chunks else ():
         if label != "reset to zero" or exported is not network:

@@ -210,7 +210,7 @@ def replace_steps(network: SpikingNetwork, steps: int) -> SpikingNetwork:
 
 REFUSED = {
     "bursts without a bound": (lambda: converted_with(Burst(16)), "give the code a largest_gain"),
-    "another gain": (lambda: converted_with(Burst(16, gain=3.0, largest_gain=9)), "gain 2 and a whole largest_gain"),
+    "another gain": (lambda: converted_with(Burst(16, gain=3.0, largest_gain=9)), "gain 2 and an integer largest_gain"),
     "phases in a stream": (lambda: converted_with(Phase(4)), "presents a value over 4 steps"),
     "a spiking input": (
         lambda: assembled("residual", coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))),
