@@ -8,11 +8,11 @@ from coding.plan import CodingPlan
 from coding.rate import Rate
 from coding.registry import CODES, register_code
 from coding.schedule import Concurrent, Pipeline, Schedule, Timing
-from coding.table_spike import TableSpike
 from coding.window.few_spike import FewSpike
 from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
+from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 
 __all__ = [

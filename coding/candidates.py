@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coding.neural_code import Code
-from coding.table_spike import TableSpike
 from coding.window.few_spike import FewSpike
+from coding.window.table_spike import TableSpike
 
 #: From one spike to several, from few steps to many; what is free in them is fitted to every population.
 CANDIDATES: tuple[Code, ...] = (

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coding.errors import ConfigurationError
 from coding.neural_code import Code
-from coding.table_spike import TableSpike
+from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 from coding.window.window_code import PowerCode, WindowCode
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from coding.neural_code import Code
-from coding.table_spike import TableSpike
 from coding.window.closed_form import levels_of
+from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 from coding.window.window_code import BaseCode, WindowCode, fixed, table_of
 

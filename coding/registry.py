@@ -7,11 +7,11 @@ from coding.errors import ConfigurationError
 from coding.input_codes import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
 from coding.neural_code import Code
 from coding.rate import Rate
-from coding.table_spike import TableSpike
 from coding.window.few_spike import FewSpike
 from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
+from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 
 #: Codes by the name that a user may write; a new code adds its line here.

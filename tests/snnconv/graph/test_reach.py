@@ -27,10 +27,10 @@ class MapNet(nn.Module):
 
     def __init__(self, wiring: Callable[[nn.ModuleList, Tensor], Tensor], *modules: nn.Module) -> None:
         super().__init__()
-        self.wiring, self.execution_plan = wiring, nn.ModuleList(modules)
+        self.wiring, self.parts = wiring, nn.ModuleList(modules)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.wiring(self.execution_plan, x)
+        return self.wiring(self.parts, x)
 
 
 class ReachBranches(nn.Module):
