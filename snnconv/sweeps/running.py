@@ -78,7 +78,7 @@ def sweep(
         raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
     calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
     constants = convert_options.get("constants")
-    options = Options(**{key: value for key, value in convert_options.items() if key not in _OF_PLAN_OR_MODEL})
+    options = _options(convert_options)
     reference = None if reference is model else reference
     original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
     calibrator = Calibrator(model, calibration, constants, progress)
@@ -113,6 +113,15 @@ def sweep(
     results = [_measured(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)
+
+
+def _options(given: Mapping[str, Any]) -> Options:
+    own = {key: value for key, value in given.items() if key not in _OF_PLAN_OR_MODEL}
+    known = [field.name for field in fields(Options)]
+    for key in own:
+        if key not in known:
+            raise ConfigurationError(f"sweep has no option {key!r}; options: {', '.join([*_OF_PLAN_OR_MODEL, *known])}")
+    return Options(**own)
 
 
 def _common(
