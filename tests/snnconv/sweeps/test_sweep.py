@@ -333,5 +333,5 @@ def test_all_rows_share_one_capture_one_reference_and_a_calibration_for_each_kin
 
 
 def test_an_option_that_a_sweep_does_not_have_is_refused_with_those_that_it_has() -> None:
-    with pytest.raises(ConfigurationError, match="sweep has no option 'max_loss'; options: input, .*percentile"):
+    with pytest.raises(ConfigurationError, match=r"sweep has no option 'max_loss'; options: input, .*percentile"):
         snnconv.sweep(torch.nn.ReLU(), torch.rand(4, 3), torch.rand(4, 3), CODINGS, max_loss=0.5)
