@@ -21,7 +21,7 @@ from benchmarks.rate import CALIBRATION_IMAGES
 from benchmarks.results import keep, note, publish
 from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate
 from hw_export.integers.quantization import quantize
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.bundle import read_network, write_bundle
 from hw_export.lava.execution import run_bundle
 from snnconv.data import load_digits, train_digits_cnn
@@ -69,7 +69,7 @@ def run_int8(images: int | None = None) -> None:
         found = [_accuracy(network, test)]
         for per in ("channel", "population"):
             integers = quantize(network, per=per)
-            found.append(_accuracy(spiking_network(integers), test))
+            found.append(_accuracy(integer_simulation(integers), test))
         unit = next(iter(integers.populations.values())).rule.unit
         table.append([repr(code), len(test.images), _accuracy(model, test), *found, round(1 / unit).bit_length() - 1])
         note(f"{code!r}: {found}")

@@ -23,7 +23,7 @@ from snnconv.spiking.population import Population
 _DENSE_LIMIT = 2**27
 
 
-def spiking_network(integers: IntegerNetwork) -> SpikingNetwork:
+def integer_simulation(integers: IntegerNetwork) -> SpikingNetwork:
     """A ``SpikingNetwork`` in double precision whose populations fire spike for spike as those of ``integers``.
 
     Its scales are the integers that stand for them, so that currents are integers too. Half a unit is added

@@ -17,7 +17,7 @@ from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, SparseMap
 from hw_export.explicit.network import Connection, Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import reaches
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.report import runs_built_in
 from neurons.integer_rules import TableRule
 from snnconv.errors import ConfigurationError, StorageError
@@ -33,7 +33,7 @@ NETWORK = "network"
 def write_bundle(integers: IntegerNetwork, path: str | os.PathLike[str]) -> None:
     """Write ``integers`` to ``path``, whole or not at all; raises ``StorageError`` where it cannot be written."""
     manifest, arrays = describe(integers)
-    arrays[NETWORK] = np.frombuffer(_saved(spiking_network(integers)), np.uint8)
+    arrays[NETWORK] = np.frombuffer(_saved(integer_simulation(integers)), np.uint8)
     manifest["arrays"] = {name: {"shape": list(a.shape), "dtype": a.dtype.name} for name, a in arrays.items()}
     text, buffer = json.dumps(manifest), io.BytesIO()
     arrays["digest"] = np.array(

@@ -13,7 +13,7 @@ from hw_export.integers.fidelity import fidelity
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
 from hw_export.integers.ranges import MEMBRANE_LIMIT
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
 from neurons import IntegrateFire
@@ -42,7 +42,7 @@ def export_network(
     exported = network if reset is None else with_hard_reset(network)
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
-    simulation = spiking_network(integers)
+    simulation = integer_simulation(integers)
     chunks = network.held_out if samples is None else _chunks(network, samples)
     networks = {"as converted": network, "reset to zero": exported, "as integers": simulation}
     measured = {}

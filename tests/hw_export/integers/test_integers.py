@@ -19,7 +19,7 @@ from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.quantization import quantize
 from hw_export.integers.ranges import MEMBRANE_LIMIT, payloads_of, reaches
 from hw_export.integers.reference import IntegerRun, pooled, run_reference
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from neurons import IntegrateFire, SignedIntegrateFire
 from snnconv import ConfigurationError, SpikingNetwork
 from tests.support.exported import CODES, NETWORKS, Joint, assembled, converted, images
@@ -57,7 +57,7 @@ def differences(integers: IntegerNetwork, simulation: SpikingNetwork, found: Int
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str) -> None:
     integers = integer(name, code)
-    simulation, found = spiking_network(integers), reference(integers)
+    simulation, found = integer_simulation(integers), reference(integers)
     different, spikes = differences(integers, simulation, found)
     assert spikes > 100 and different == 0
     outputs = tree_leaves(simulation.run(images(SAMPLES, seed=5), simulator="clock").output)
@@ -82,7 +82,7 @@ def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, c
 @pytest.mark.parametrize("code", ["rate", "burst"])
 def test_resets_and_initial_potentials_are_kept(code: str, neuron: Any) -> None:
     integers = quantize(converted("residual", code, neuron=neuron))
-    different, spikes = differences(integers, spiking_network(integers), reference(integers))
+    different, spikes = differences(integers, integer_simulation(integers), reference(integers))
     assert spikes > 100 and different == 0
 
 
@@ -100,7 +100,7 @@ def test_spikes_below_zero_are_kept(code: str, negative: Any) -> None:
     integers = quantize(converted("leaky", code, negative=negative))
     found = reference(integers)
     assert min(raster.min() for raster in found.rasters.values()) < 0
-    assert differences(integers, spiking_network(integers), found)[0] == 0
+    assert differences(integers, integer_simulation(integers), found)[0] == 0
 
 
 @pytest.mark.parametrize("name", ["residual", "leaky"])
@@ -108,13 +108,13 @@ def test_spikes_below_zero_are_kept(code: str, negative: Any) -> None:
 def test_early_firing_is_kept(stride: int, name: str) -> None:
     network = assembled(name, coding=OneSpike(8), schedule=Pipeline(stride=stride))
     integers = quantize(network)
-    different, spikes = differences(integers, spiking_network(integers), reference(integers))
+    different, spikes = differences(integers, integer_simulation(integers), reference(integers))
     assert spikes > 50 and different == 0
 
 
 @pytest.mark.parametrize("code", ["few-spike", "one-spike", "phase", "table-spike"])
 def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
-    simulation = spiking_network(integer("pooled", code))
+    simulation = integer_simulation(integer("pooled", code))
     x = images(20, seed=9)
     clock, window = (simulation.run(x, simulator=name) for name in ("clock", "window"))
     assert clock.spikes == window.spikes
@@ -126,7 +126,7 @@ def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_whole_numbers_change_the_output_little(name: str, code: str, per: Any) -> None:
     network = converted(name, code)
-    simulation = spiking_network(quantize(network, per=per))
+    simulation = integer_simulation(quantize(network, per=per))
     x = images(50, seed=9)
     exact = tree_leaves(network.reference(x))
     for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(simulation(x)), strict=True):
@@ -148,7 +148,7 @@ def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: 
 
 
 def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
-    simulation = spiking_network(integer("leaky", "few-spike"))
+    simulation = integer_simulation(integer("leaky", "few-spike"))
     simulation.save(tmp_path / "whole.snn")
     x = images(5)
     again = snnconv.load(tmp_path / "whole.snn")
@@ -293,7 +293,7 @@ def test_signed_neurons_that_favour_no_sign_meet_thresholds_on_both_sides_alike(
         assert isinstance(population.neuron, SignedIntegrateFire)
         network._populations[node] = replace(population, neuron=replace(population.neuron, initial_potential=0.0))
     integers = quantize(network)
-    assert differences(integers, spiking_network(integers), reference(integers))[0] == 0
+    assert differences(integers, integer_simulation(integers), reference(integers))[0] == 0
 
 
 @pytest.mark.parametrize("code", [Rate(), FewSpike(6)], ids=str)
@@ -326,7 +326,7 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
     schedule = Pipeline() if isinstance(code, FewSpike) else Concurrent(16)
     network = snnconv.convert(joint, ((x, y), torch.zeros(40)), coding=code, schedule=schedule)
     integers = quantize(network)
-    simulation, few = spiking_network(integers), (x[:4], y[:4])
+    simulation, few = integer_simulation(integers), (x[:4], y[:4])
     values = {
         name: integers.quantized_input(name, tensor.numpy())
         for name, tensor in zip(integers.input_steps, few, strict=True)
@@ -346,7 +346,7 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
 
 def test_a_network_in_whole_numbers_is_not_quantized_again() -> None:
     with pytest.raises(ConfigurationError, match="an integer simulation already"):
-        quantize(spiking_network(integer("residual", "few-spike")))
+        quantize(integer_simulation(integer("residual", "few-spike")))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import snnconv
 from coding import Burst, Concurrent, Pipeline, Rate
 from hw_export.explicit.rate import strict_threshold
 from hw_export.integers.quantization import quantize
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from hw_export.nir import export, load
 from snnconv.errors import ConfigurationError, InputError, StorageError
 from tests.hw_export.nir.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
@@ -120,7 +120,7 @@ def test_other_networks_are_refused() -> None:
         (snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)), "relu: IntegrateFire .* burst code"),
         (snnconv.convert(model, x, coding=Rate(8), input="poisson"), "an input that spikes"),
         (copy.deepcopy(converted("deep")[0]).half(), "float16"),
-        (spiking_network(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to integers"),
+        (integer_simulation(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to integers"),
     ]
     softmax = nn.Sequential(model, nn.Softmax(1))
     cases.append((snnconv.convert(softmax, x, coding=Rate(8)), "without softmax"))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Concurrent, FewSpike, OneSpike, Rate
 from hw_export.integers.quantization import quantize
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.exporting import with_hard_reset
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork, TuningLog
@@ -48,15 +48,15 @@ def names_of(network: NetworkBase) -> set[str]:
 
 
 def per_population(network: SpikingNetwork) -> SpikingNetwork:
-    return spiking_network(quantize(network, per="population"))
+    return integer_simulation(quantize(network, per="population"))
 
 
 COPIES: dict[str, tuple[bool, Callable[[SpikingNetwork], SpikingNetwork]]] = {
     "nothing replaced, pipeline": (False, SpikingNetwork.with_),
     "nothing replaced, stream": (True, SpikingNetwork.with_),
     "deep copy": (False, copy.deepcopy),
-    "integers, pipeline": (False, lambda network: spiking_network(quantize(network))),
-    "integers, stream": (True, lambda network: spiking_network(quantize(network))),
+    "integers, pipeline": (False, lambda network: integer_simulation(quantize(network))),
+    "integers, stream": (True, lambda network: integer_simulation(quantize(network))),
     "integers, one step a population": (False, per_population),
     "hard reset": (True, with_hard_reset),
 }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Code, Concurrent, OneSpike, Pipeline, Rate, Schedule
 from hw_export.integers.quantization import quantize
-from hw_export.integers.simulation import spiking_network
+from hw_export.integers.simulation import integer_simulation
 from snnconv import ConfigurationError, InputError, ModelError, StorageError, tune
 from snnconv.tuning import ShiftAndFlip
 from tests.snnconv.tuning.tuned_networks import (
@@ -61,7 +61,7 @@ def test_an_augmentation_that_returns_nothing_is_refused() -> None:
 
 
 def test_an_integer_simulation_is_refused() -> None:
-    simulation = spiking_network(quantize(converted()))
+    simulation = integer_simulation(quantize(converted()))
     with pytest.raises(ConfigurationError, match="tune the network first, then quantize it"):
         tune(simulation, images(20, 1))
 
