@@ -28,7 +28,9 @@ from snnconv.graph.sparse import is_sparse, stored_values
 _logger = logging.getLogger(__name__)
 
 _TORCH_DIRECTORY = f"{Path(torch.__file__).parent}{os.sep}"
-_PROJECT_DIRECTORIES = tuple(f"{Path(__file__).parents[1] / part}{os.sep}" for part in ("snnconv", "coding", "neurons"))
+_PROJECT_DIRECTORIES = tuple(
+    f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("coding", "neurons", "snnconv", "hw_export")
+)
 #: Python's own functions that an exported program calls: arithmetic of sizes, and entries of what has several parts.
 _OF_SIZES = {getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "getitem")}
 #: One export at a time: what silences the exporter is shared by all threads.

@@ -17,8 +17,8 @@ class Totals:
     """Sums over all samples, and what is the same for every sample of a network under one setting.
 
     ``steps_taken`` sums the time steps of all samples, ``updates`` the state updates of neurons, by population, whose
-    costs are ``update_costs``; ``spikes_by_step`` holds the spikes of each step, ``None`` for a pipeline.
-    ``rate_reference`` is (spikes, latency) of a rate-coded run.
+    costs are ``update_costs``. ``setting`` names schedule, codes and neurons. ``spikes_by_step`` holds the spikes of
+    each step, ``None`` for a pipeline. ``rate_reference`` is (spikes, latency) of a rate-coded run.
     """
 
     samples: int
@@ -30,6 +30,7 @@ class Totals:
     updates: dict[str, float]
     spikes_by_step: tuple[float, ...] | None
     steps: int
+    setting: str
     neurons: dict[str, int]
     update_costs: dict[str, tuple[float, float, float]]
     input_macs_per_presentation: int
@@ -40,7 +41,7 @@ class Totals:
 
     def merge(self, other: Totals) -> Totals:
         """Both together. Raises ``InputError`` for totals of another network or setting."""
-        check_alike(self, other, ("steps", "neurons", "update_costs", "synops_are_bound", "rate_reference"))
+        check_alike(self, other, ("setting", "steps", "neurons", "update_costs", "synops_are_bound", "rate_reference"))
         check_alike(self, other, ("input_macs_per_presentation", "reference_macs", "reference_active_macs"))
         by_step = None
         if self.spikes_by_step is not None and other.spikes_by_step is not None:
@@ -86,6 +87,7 @@ def totals_of(
         updates=updates,
         spikes_by_step=by_step if streams else None,
         steps=steps,
+        setting=_setting(network),
         neurons={population.name: population.neurons for population in populations.values()},
         update_costs={population.name: population.neuron.update_cost for population in populations.values()},
         input_macs_per_presentation=0 if network.plan.input.spiking else synapses.input_macs,
@@ -95,6 +97,11 @@ def totals_of(
         synops_are_bound=bool(synapses.bounds),
         rate_reference=rate_reference,
     )
+
+
+def _setting(network: NetworkBase) -> str:
+    rules = [f"{population.code} {type(population.neuron).__name__}" for population in network.populations.values()]
+    return f"{network.plan.schedule}, input {network.plan.input}, {', '.join(rules)}"
 
 
 def summed(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

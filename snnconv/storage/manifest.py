@@ -243,7 +243,9 @@ def _encoded_fields(kind: str, value: Any) -> Iterator[tuple[str, Any]]:
         content = getattr(value, field.name)
         if isinstance(content, Code):
             yield field.name, {"code": _encode_object("code", content)}
-        elif content is None or isinstance(content, (bool, int, float, str)) or _is_table(content):
+        elif isinstance(content, float):
+            yield field.name, _encode(content)
+        elif content is None or isinstance(content, (bool, int, str)) or _is_table(content):
             yield field.name, content
         else:
             raise StorageError(f"{kind} {type(value).__name__}: field {field.name} cannot be stored")
@@ -262,7 +264,7 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
     if not all(isinstance(value, dict) for value in codes):
         raise StorageError(f"{kind} {name!r} has no code")
     values = {
-        key: _decode_object("code", value["code"]) if isinstance(value, dict) else value
+        key: _decode_object("code", value["code"]) if isinstance(value, dict) and "code" in value else _decode(value)
         for key, value in entry["fields"].items()
     }
     found = _REGISTRIES[kind][name](**values)

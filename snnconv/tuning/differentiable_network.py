@@ -101,16 +101,10 @@ def tuned_output(
     ``payloads`` are, by node, the parameters of codes that want a gradient. ``apart`` keeps every gradient between a
     population and its sources.
     """
-    chunk = _TunedChunk(_TunedWindow(network), inputs, rule, payloads, apart)
+    simulator = Window(network, seed=0)  # nothing is drawn, and no seed taken from torch's generator
+    chunk = _TunedChunk(simulator, inputs, rule, payloads, apart)
     output, _ = chunk.run()
     return Response(output, chunk.decoded)
-
-
-class _TunedWindow(Window):
-    """The window simulator, without the seed that it draws for itself."""
-
-    def __init__(self, network: SpikingNetwork) -> None:
-        super().__init__(network, seed=0)
 
 
 class _TunedChunk(WindowChunk):
@@ -130,7 +124,8 @@ class _TunedChunk(WindowChunk):
         def settle(arguments: Mapping[str, Any]) -> Tensor:
             current: Tensor = arguments["self"]
             if pooled:  # a max pooling behind it chooses by potentials and spikes
-                observed({**arguments, "self": current.detach()})
+                with torch.no_grad():
+                    observed({**arguments, "self": current})
             self.decoded[node] = tuned_window(population, current, self.rule, self.payloads.get(node))
             return self.decoded[node].detach() if self.apart else self.decoded[node]
 

@@ -11,8 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
+import coding
+import hw_export
+import neurons
+import snnconv
+import snnconv.detection.darknet.layers
 from snnconv.capture import translation
 from snnconv.capture.normal_form import normal_form
+from snnconv.capture.tracing import is_users
 from snnconv.capture.translation import capture
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph
@@ -136,3 +142,14 @@ def test_tracing_a_functional_program_again_computes_the_same(
 def test_what_is_not_functional_is_traced_again(name: str, traced_again: list[Any]) -> None:
     capture(prepared(lambda: AppliedToLinear(TRACED_AGAIN[name])), (draw(4, 6),))
     assert len(traced_again) == 1
+
+
+@pytest.mark.parametrize("module", [coding, neurons, snnconv, snnconv.detection.darknet.layers, hw_export, torch])
+def test_no_file_of_the_project_or_of_torch_is_the_users(module: Any) -> None:
+    assert not is_users(module.__file__) and is_users(__file__)
+
+
+def test_a_refusal_outside_the_users_code_has_no_place() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+    (problem,) = snnconv.preflight(scripted, torch.rand(2, 4)).problems
+    assert str(problem.source) == "unknown place"

@@ -107,8 +107,10 @@ def test_merged_verifications_are_that_of_the_whole(name: str) -> None:
 def test_results_that_do_not_belong_together_are_refused() -> None:
     (x, targets), _ = halves()
     rate, burst = network_of("rate, stream"), network_of("few-spike, pipeline")
-    with pytest.raises(InputError, match="steps"):
+    with pytest.raises(InputError, match="setting"):
         snnconv.evaluate(rate, x).merge(snnconv.evaluate(burst, x))
+    with pytest.raises(InputError, match="steps"):
+        snnconv.evaluate(rate, x).merge(snnconv.evaluate(rate, x, steps=5))
     with pytest.raises(InputError, match="has_targets"):
         snnconv.evaluate(rate, x).merge(snnconv.evaluate(rate, (x, targets)))
     with pytest.raises(InputError, match="steps"):
@@ -117,3 +119,13 @@ def test_results_that_do_not_belong_together_are_refused() -> None:
         snnconv.verify(rate, x).merge(snnconv.verify(burst, x))
     with pytest.raises(InputError, match="two kinds, Evaluation and Verification, cannot be merged"):
         snnconv.evaluate(rate, x).merge(snnconv.verify(rate, x))
+
+
+def test_a_stream_and_a_pipeline_of_as_many_steps_are_not_merged() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval(), torch.rand(20, 4)
+    windows = snnconv.convert(model, x, coding=Rate(16), schedule=Pipeline())
+    steps = snnconv.evaluate(windows, x).steps
+    stream = snnconv.convert(model, x, coding=Rate(steps), schedule=Concurrent(steps))
+    with pytest.raises(InputError, match="setting"):
+        snnconv.evaluate(windows, x).merge(snnconv.evaluate(stream, x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ PLANS: dict[str, CodingPlan] = {
     "early firing": CodingPlan(TTFS(16, "fit", -1.5), input=TTFS(16, 4.0), schedule=Pipeline(5)),
     "overrides": CodingPlan(OneSpike(9), overrides={"*[1nu]": Rate(5)}),
     "spiking input": CodingPlan(Phase(6), input=Phase(8), schedule=Pipeline()),
+    "burst without a largest gain": CodingPlan(Burst(64, 0.25, largest_gain=math.inf), schedule=Concurrent(48)),
     "phase and burst": CodingPlan(Burst(64, 0.25, largest_gain=8.0), input=Phase(8), schedule=Concurrent(48)),
 }
 

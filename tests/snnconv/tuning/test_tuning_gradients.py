@@ -208,6 +208,20 @@ def test_with_fine_levels_all_gradients_are_those_of_the_original(slope: float) 
         )
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_network_with_max_pooling_is_tuned_with_its_scales_and_shifts(rule: Rule) -> None:
+    network = converted(OneSpike(4))
+    tuned = snnconv.tune(network, images(), epochs=2, batch=8, learning_rate=1e-3, rule=rule, targets="outputs")
+    assert tuned.tuned and tuned.tuning_log is not None
+    assert len(tuned.tuning_log.losses) == 2
+    trained = tuned_output(tuned.with_(), (images(9),), rule).output
+    assert torch.equal(trained, tuned(images(9)))
+    copied = network.with_()
+    fitted = [each.requires_grad_() for found in copied.populations.values() for each in (found.scale, found.shift)]
+    tuned_output(copied, (images(9),), rule).output.square().sum().backward()
+    assert any(tensor.grad is not None and bool(tensor.grad.any()) for tensor in fitted)
+
+
 def test_populations_apart_get_no_gradient_from_those_behind_them() -> None:
     network = converted(OneSpike(4)).with_()
     weights = weights_of(network)
