@@ -19,9 +19,17 @@ class Burst(Code):
     """Burst spikes of Park et al. 2019 (DAC): a spike carries g * threshold, and g grows by ``gain`` within a burst.
 
     g[t] = gain * g[t-1] after a spike and 1 after a silent step; a spike is fired when the potential reaches
-    g * ``threshold`` (a fraction of the population's scale). From rest, k spikes in a row carry
-    (gain^k - 1) / (gain - 1) thresholds. ``largest_gain`` caps g, for hardware with few bits of payload. Half a
-    threshold as initial potential rounds instead of flooring; the paper starts from 0. Raises ``ConfigurationError``.
+    g * ``threshold``. From rest, k spikes in a row carry (gain^k - 1) / (gain - 1) thresholds. Half a threshold as
+    initial potential rounds instead of flooring; the paper starts from 0.
+
+    Args:
+        steps: Time steps of the stream.
+        threshold: What the first spike of a burst carries, a fraction of the population's scale, in (0, 1].
+        gain: Factor from one spike of a burst to the next, above 1.
+        largest_gain: Cap of g, for hardware with few bits of payload; ``None`` is no cap.
+
+    Raises:
+        ConfigurationError: An argument lies outside its range.
     """
 
     steps: int = 256

@@ -83,8 +83,14 @@ class PoissonInput(InputCode):
 class BernoulliInput(InputCode):
     """At each of the first ``last`` steps a unit spike with probability ``largest`` times the value, then silence.
 
-    ``last=None`` is all steps. It serves networks that learned from such trains, not those that decode values. Raises
-    ``ConfigurationError`` for a ``largest`` outside (0, 1] and a ``last`` that is no integer of at least 1.
+    It serves networks that learned from such trains, not those that decode values.
+
+    Args:
+        largest: Probability of a spike for a value of 1, in (0, 1].
+        last: Number of steps with spikes; ``None`` is all steps.
+
+    Raises:
+        ConfigurationError: ``largest`` lies outside (0, 1], or ``last`` is no integer of at least 1.
     """
 
     largest: float = 0.2
@@ -116,8 +122,13 @@ class BernoulliInput(InputCode):
 class LatencyInput(InputCode):
     """One spike an element, at step int(``last`` (1 - value)), the larger the earlier; none for 0 (Kim et al. 2020).
 
-    It is fired once, whatever the number of steps, so it serves networks whose neurons remember. Raises
-    ``ConfigurationError`` for a ``last`` that is no integer of at least 0.
+    It is fired once, whatever the number of steps, so it serves networks whose neurons remember.
+
+    Args:
+        last: The last step at which a spike may come, from 0.
+
+    Raises:
+        ConfigurationError: ``last`` is no integer of at least 0.
     """
 
     last: int = 24
@@ -167,11 +178,18 @@ class EventInput(InputCode):
 
 @dataclass(frozen=True)
 class SpikeInput(InputCode):
-    """Every input element is a neuron with a hidden population's ``code``, loaded with its value every ``every`` steps.
+    """Every input element is a neuron with a hidden population's code, loaded with its value again and again.
 
-    ``None`` is as often as the code allows; hidden codes that present values less often need the input to wait for
-    them. It starts from the code's initial potential, and what is left over stays in the membrane (phase: Kim et al.
-    2018; burst: Park et al. 2019). Raises ``ConfigurationError``.
+    It starts from the code's initial potential, and what is left over stays in the membrane (phase: Kim et al. 2018;
+    burst: Park et al. 2019).
+
+    Args:
+        spikes: The code, with all its parameters.
+        every: Time steps after which a neuron is loaded again; ``None`` is as often as the code allows. Hidden codes
+            that present values less often need the input to wait for them.
+
+    Raises:
+        ConfigurationError: A parameter of the code is still to be fitted, or ``every`` leaves no time for a value.
     """
 
     spikes: Code

@@ -17,8 +17,12 @@ Memory = Tensor | None
 class Quantized(NamedTuple):
     """What a window makes of values: decoded values, spikes, and steps until the last spike allowed was fired.
 
-    All three have the shape of the values; a neuron that keeps a spike is updated to the end of its window. Spikes
-    and updates are ``None`` unless they were to be counted.
+    All three have the shape of the values; a neuron that keeps a spike is updated to the end of its window.
+
+    Attributes:
+        values: Decoded values.
+        spikes: Number of spikes; ``None`` unless they were to be counted.
+        updates: Number of steps in which the neuron was updated; ``None`` unless they were to be counted.
     """
 
     values: Tensor
@@ -32,6 +36,11 @@ class Fired(NamedTuple):
     Payload and removal have the shape and dtype of the potential and are 0 where no spike is fired. They are one tensor
     where a spike takes off what it carries, as in most codes; few-spike neurons of Stoeckl and Maass (2021) emit d(t)
     and take off h(t). Neither is part of the memory, so both may be changed in place once they have been used.
+
+    Attributes:
+        emitted: Payload of the spike.
+        removed: What the spike takes off the potential.
+        memory: What the code remembers until the next step; ``None`` where it remembers nothing.
     """
 
     emitted: Tensor
@@ -45,6 +54,12 @@ class Code(ABC):
 
     Values are normalised: 1.0 is the scale of the population that uses the code. Time is the first axis of a train,
     ``[T, ...]``, and steps count from 0. What is fitted to data (scales, shifts) belongs to the population.
+
+    Args:
+        steps: Time steps of a train.
+
+    Raises:
+        ConfigurationError: ``steps`` is no integer of at least 1.
     """
 
     steps: int

@@ -18,10 +18,15 @@ from coding.window.few_spike import FewSpike
 class CodingPlan:
     """The code of the input, the codes of the hidden populations and the schedule of the network.
 
-    ``input`` is an input code, a code, or the name of either; ``hidden`` a code or its name. ``overrides`` maps
-    patterns of population names, as a shell matches them, to codes; the first that matches wins. Without a
-    ``schedule`` codes that have a stream form of every step run concurrently, all others as a pipeline. Raises
-    ``ConfigurationError`` for what is no code, and for codes that cannot run together.
+    Args:
+        hidden: A code or its name.
+        input: An input code, a code, or the name of either.
+        overrides: Codes by patterns of population names, as a shell matches them; the first that matches wins.
+        schedule: When populations run. Without one, codes that have a stream form of every step run concurrently, all
+            others as a pipeline.
+
+    Raises:
+        ConfigurationError: Something is no code, or the codes cannot run together.
     """
 
     hidden: Code = field(default_factory=FewSpike)

@@ -17,6 +17,12 @@ class Rate(Code):
 
     A unit spike is fired whenever the potential reaches 1. With a constant drive z in [0, 1] and an initial potential
     of one half, the number of spikes is z * steps rounded half up; in a window, the first so many steps hold them.
+
+    Args:
+        steps: Time steps over which spikes are counted.
+
+    Raises:
+        ConfigurationError: ``steps`` is no integer of at least 1.
     """
 
     steps: int = 64

@@ -19,7 +19,14 @@ class Schedule(ABC):
 
 @dataclass(frozen=True)
 class Concurrent(Schedule):
-    """All populations run at once, and every one of ``steps`` time steps carries an estimate of the output."""
+    """All populations run at once, and every one of ``steps`` time steps carries an estimate of the output.
+
+    Args:
+        steps: Time steps of a simulation.
+
+    Raises:
+        ConfigurationError: ``steps`` is no integer of at least 1.
+    """
 
     steps: int
 
@@ -32,10 +39,15 @@ class Concurrent(Schedule):
 
 @dataclass(frozen=True)
 class Timing:
-    """Windows of a pipeline: first step and number of steps of every source of spikes; ``latency`` of the output.
+    """Windows of a pipeline: when every source of spikes fires, and when the output is known.
 
-    ``listens`` are the steps in which a source of the population fires before its own window. ``closed``: every
-    population starts to fire when all its sources have ended, so a window is a function of a sum.
+    Attributes:
+        starts: First step of the window, by source.
+        lengths: Number of steps of the window, by source.
+        listens: Steps in which a source of the population fires before its own window, by population.
+        latency: Time steps until the output is known.
+        closed: Whether every population starts to fire when all its sources have ended, so that a window is a function
+            of a sum.
     """
 
     starts: Mapping[str, int]
@@ -53,8 +65,12 @@ class Timing:
 class Pipeline(Schedule):
     """A population fires in a window of its own, ``stride`` steps after its latest source began to fire.
 
-    ``None`` waits for the end of the source's window, where a window is a function of its summed input. A smaller
-    stride is early firing (T2FSNN, Park et al. 2020): populations start on what has arrived by then.
+    Args:
+        stride: ``None`` waits for the end of the source's window, where a window is a function of its summed input. A
+            smaller stride is early firing (T2FSNN, Park et al. 2020): populations start on what has arrived by then.
+
+    Raises:
+        ConfigurationError: ``stride`` is neither ``None`` nor an integer of at least 1.
     """
 
     stride: int | None = None

@@ -29,6 +29,14 @@ class CorrectiveIntegrateFire:
     Currents do not arrive evenly, so a neuron may fire on early input that later input cancels. Once its potential
     falls to ``-margin``, and while it has emitted more than it has taken back, it fires a spike of -1 (the signed
     neuron with memory of Wang et al. 2022, IJCAI). Its output never falls below zero: it is still a ReLU.
+
+    Args:
+        code: The code of its spikes.
+        initial_potential: Potential before step 0; the code's unless given.
+        margin: How far below zero the potential falls before a spike is taken back, in (0, 1].
+
+    Raises:
+        ConfigurationError: The potential lies outside [0, 1), or the margin outside (0, 1].
     """
 
     code: Code

@@ -27,8 +27,15 @@ class DoubleExponential:
 
     With input z[t], the current is I[t] = ``current_decay`` (1 - S[t-1]) I[t-1] + z[t] and the potential is
     V[t] = ``potential_decay`` (1 - S[t-1]) V[t-1] + ``scale`` (I[t] + b); a spike S[t] is fired where V[t] reaches 1,
-    and erases both. The bias b is the population's shift. ``scale=None`` is the scale with which the response to
-    one unit spike peaks at 1. Raises ``ConfigurationError`` for a decay outside [0, 1) or a scale that is not positive.
+    and erases both. The bias b is the population's shift.
+
+    Args:
+        current_decay: Factor of the current from one step to the next, in [0, 1).
+        potential_decay: Factor of the potential from one step to the next, in [0, 1).
+        scale: Factor of the current; ``None`` is that with which the response to one unit spike peaks at 1.
+
+    Raises:
+        ConfigurationError: A decay lies outside [0, 1), or the scale is not positive.
     """
 
     current_decay: float = 0.99

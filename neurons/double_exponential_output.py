@@ -30,6 +30,14 @@ class DoubleExponentialOutput:
     Of several, for the one that fired first; of several in one step, for the one with the highest potential in it. A
     score is the number of spikes and a share below 1 that grows with this preference, so that its whole part is the
     count. Reading a decision off is not charged as an update.
+
+    Args:
+        current_decay: Factor of the current from one step to the next, in [0, 1).
+        potential_decay: Factor of the potential from one step to the next, in [0, 1).
+        scale: Factor of the current; ``None`` is that with which the response to one unit spike peaks at 1.
+
+    Raises:
+        ConfigurationError: A decay lies outside [0, 1), or the scale is not positive.
     """
 
     current_decay: float = 0.99

@@ -24,10 +24,15 @@ class MembraneState(NamedTuple):
 class IntegrateFire:
     """Integrate-and-fire neuron without leak (Rueckauer et al. 2017, eq. 2 to 5).
 
-    ``reset="subtract"`` takes off the potential what the code removes, the payload as a rule, and keeps the rest;
-    ``reset="zero"`` sets the potential to 0. ``initial_potential`` is the code's unless given: for rate code one half,
-    which makes the spike count round to the nearest instead of down. Raises ``ConfigurationError`` for another reset or
-    a potential outside [0, 1).
+    Args:
+        code: The code of its spikes.
+        reset: "subtract" takes off the potential what the code removes, the payload as a rule, and keeps the rest;
+            "zero" sets the potential to 0.
+        initial_potential: Potential before step 0, the code's unless given: for rate code one half, which makes the
+            spike count round to the nearest instead of down.
+
+    Raises:
+        ConfigurationError: There is no such reset, or the potential lies outside [0, 1).
     """
 
     code: Code

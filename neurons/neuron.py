@@ -13,7 +13,13 @@ State = Any
 
 
 class UpdateCost(NamedTuple):
-    """Memory words that one update of a neuron reads and writes, and its arithmetic (for energy model E3)."""
+    """Memory words that one update of a neuron reads and writes, and its arithmetic (for energy model E3).
+
+    Attributes:
+        words: Words that are read and written.
+        additions: Number of additions.
+        multiplications: Number of multiplications.
+    """
 
     words: int
     additions: int

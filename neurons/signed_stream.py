@@ -34,11 +34,18 @@ def check_negative_side(negative_slope: float, negative: str) -> None:
 class SignedIntegrateFire:
     """Integrate-and-fire neuron with positive and negative spikes, which realises leaky ReLU (Spiking-YOLO, eq. 8).
 
-    ``negative_slope`` is the slope below zero: 0.1 for a typical leaky ReLU, 1 for the identity.
-    ``negative="graded"`` fires below -1; its payload is what the leaky ReLU of all its charge changes by, so that it
-    takes back whole spikes before it emits fractions of ``-negative_slope``. ``negative="imbalanced"`` is the paper's
-    neuron with imbalanced thresholds: it fires below ``-1 / negative_slope`` and emits -1. Both take what a spike
-    stands for off the potential. The initial potential is ``initial_potential`` (0 favours neither sign).
+    Both kinds take what a spike stands for off the potential.
+
+    Args:
+        code: The code of its spikes.
+        negative_slope: Slope below zero: 0.1 for a typical leaky ReLU, 1 for the identity.
+        negative: "graded" fires below -1; its payload is what the leaky ReLU of all its charge changes by, so that it
+            takes back whole spikes before it emits fractions of ``-negative_slope``. "imbalanced" is the paper's neuron
+            with imbalanced thresholds: it fires below ``-1 / negative_slope`` and emits -1.
+        initial_potential: Potential before step 0; 0 favours neither sign.
+
+    Raises:
+        ConfigurationError: The slope lies outside (0, 1], or there is no such way of firing.
     """
 
     code: Code

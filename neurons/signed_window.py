@@ -26,10 +26,15 @@ class SignedWindowState(NamedTuple):
 class SignedWindow:
     """Integrate-and-fire neuron whose window holds spikes of one sign: the sign of what it integrated.
 
-    ``negative_slope`` is the slope below zero: 0.1 for a typical leaky ReLU, 1 for the identity.
-    ``negative="graded"`` encodes the size of the potential and emits payloads times ``-negative_slope``;
-    ``negative="imbalanced"`` encodes the negative value itself, so that values below the last level stay silent and
-    cost no spike (imbalanced thresholds, Spiking-YOLO, Kim et al. 2020, eq. 8). Raises ``ConfigurationError``.
+    Args:
+        code: The code of its spikes.
+        negative_slope: Slope below zero: 0.1 for a typical leaky ReLU, 1 for the identity.
+        negative: "graded" encodes the size of the potential and emits payloads times ``-negative_slope``; "imbalanced"
+            encodes the negative value itself, so that values below the last level stay silent and cost no spike
+            (imbalanced thresholds, Spiking-YOLO, Kim et al. 2020, eq. 8).
+
+    Raises:
+        ConfigurationError: The slope lies outside (0, 1], or there is no such way of firing.
     """
 
     code: Code

@@ -19,6 +19,20 @@ class SpikingNetwork(NetworkBase):
 
     Calling it gives the decoded output, the same nest of tuples, lists and dicts as the original's. Weights are those
     of the original (batch norms folded where safe); scales belong to the populations. Nothing has to be reset.
+    ``snnconv.convert`` and ``snnconv.load`` make one.
+
+    Args:
+        graph: The original network as a graph in normal form, with its weights.
+        populations: The populations by the node of the activation that they stand for.
+        plan: Codes and schedule.
+        input_shapes: Shape of every input, -1 for the batch axis.
+        input_ranges: Smallest and largest value of every input on calibration data.
+        densities: Share of non-zero values of every source of events on calibration data.
+        held_out: Calibration samples that no fitted number saw.
+        tuned: Whether the weights were tuned after the conversion.
+
+    Raises:
+        ConfigurationError: Codes and neurons do not fit the schedule.
     """
 
     def forward(self, *inputs: Tensor) -> Any:

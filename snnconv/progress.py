@@ -11,11 +11,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task has come: ``done`` of ``total`` equal parts of ``what``, such as "evaluating".
+    """How far a task has come: ``done`` of ``total`` equal parts of ``what``.
 
-    ``total`` is ``None`` while it is not known. In one call of a public function ``done`` never falls for one ``what``;
-    its first value is 0, or what was read from a file, and in the last record of a ``what`` it equals ``total``, also
-    where work ended early.
+    In one call of a public function ``done`` never falls for one ``what``; its first value is 0, or what was read from
+    a file, and in the last record of a ``what`` it equals ``total``, also where work ended early.
+
+    Attributes:
+        what: The task, such as "evaluating".
+        done: Parts that are done.
+        total: All parts; ``None`` while it is not known.
     """
 
     what: str

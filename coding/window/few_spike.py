@@ -15,10 +15,16 @@ from coding.window.window_code import BaseCode
 class FewSpike(BaseCode):
     """At most ``spikes`` spikes in a window, a spike at step t carrying ``base``^-t: between one-spike and phase code.
 
-    ``rounding="lookahead"`` fires where the value is nearer to this payload than to the best that the later steps
-    could still carry, so a neuron with one spike left rounds to the nearest level. "arithmetic" and "geometric" put
-    the last spike and the last step midway between levels and floor the others; "floor" floors all. ``base`` is a
-    number above 1, or "fit" to minimise the squared error on calibration data. Raises ``ConfigurationError``.
+    Args:
+        steps: Time steps of a window.
+        base: A number above 1, or "fit" to minimise the squared error on calibration data.
+        spikes: Most spikes of a window.
+        rounding: "lookahead" fires where the value is nearer to this payload than to the best that the later steps
+            could still carry, so a neuron with one spike left rounds to the nearest level. "arithmetic" and "geometric"
+            put the last spike and the last step midway between levels and floor the others; "floor" floors all.
+
+    Raises:
+        ConfigurationError: An argument is none of these.
     """
 
     steps: int = 8

@@ -14,9 +14,17 @@ from coding.window.window_code import WindowCode
 class IntegerTable(WindowCode):
     """A window code whose payloads and thresholds are integers, of which ``resolution`` make 1.0.
 
-    ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after; at most ``most_spikes`` are fired
-    in a window (``None``: one every step). What other window codes become when they are quantised for export.
-    Raises ``ConfigurationError``.
+    What other window codes become when they are quantised for export.
+
+    Args:
+        steps: Time steps of a window.
+        payloads: What a spike carries, by step.
+        thresholds: ``thresholds[fired][step]`` holds after ``fired`` spikes, the last row ever after.
+        most_spikes: Most spikes of a window; ``None`` is one every step.
+        resolution: The integer that stands for 1.0.
+
+    Raises:
+        ConfigurationError: The table has no such form.
     """
 
     steps: int = 1

@@ -14,10 +14,16 @@ from coding.window.window_code import BaseCode
 class OneSpike(BaseCode):
     """Single-spike phase coding (Hwang and Kung 2024): one spike per window, worth ``base``^-t at step t.
 
-    Base manipulation: ``base`` is a number above 1, or "fit". Threshold shift: ``rounding`` "floor" is none,
-    "arithmetic" fires midway between two levels (the paper's (1 + 1/base) / 2), "geometric" at their geometric mean,
-    "lookahead" as "arithmetic" but at half a payload at the last step, behind which there is only silence.
-    Raises ``ConfigurationError``.
+    Args:
+        steps: Time steps of a window.
+        base: A number above 1, or "fit" to minimise the squared error on calibration data: the paper's base
+            manipulation.
+        rounding: The paper's threshold shift. "floor" is none, "arithmetic" fires midway between two levels (the
+            paper's (1 + 1/base) / 2), "geometric" at their geometric mean, "lookahead" as "arithmetic" but at half a
+            payload at the last step, behind which there is only silence.
+
+    Raises:
+        ConfigurationError: An argument is none of these.
     """
 
     steps: int = 24

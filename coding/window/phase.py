@@ -13,8 +13,15 @@ from coding.window.window_code import BaseCode
 class Phase(BaseCode):
     """Weighted spikes of Kim et al. 2018: the binary expansion, a spike at phase t carrying 2^-(1 + t).
 
-    ``steps`` is the period (8 in the paper), ``base`` another base than 2. Under ``Concurrent`` the phases repeat
-    and residuals carry over to the next period; in a window the value is floored to the last phase.
+    Under ``Concurrent`` the phases repeat and residuals carry over to the next period; in a window the value is floored
+    to the last phase.
+
+    Args:
+        steps: The period, 8 in the paper.
+        base: Another base than 2.
+
+    Raises:
+        ConfigurationError: ``steps`` is no integer of at least 1, or there is no such base.
     """
 
     steps: int = 8

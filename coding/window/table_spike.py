@@ -15,9 +15,15 @@ from coding.window.window_code import WindowCode
 class TableSpike(WindowCode):
     """Single-spike code whose levels are free: a spike at step t carries ``levels[t]``, which fall with t from 1.
 
-    ``levels`` "fit" places them for the least squared error on calibration data (the optimal quantiser of Lloyd 1982
-    and Max 1960), where ``OneSpike`` has powers of one base. A neuron fires where its value is nearer to this level
-    than to the next, or to 0 at the last step. Raises ``ConfigurationError`` for levels that do not fall.
+    A neuron fires where its value is nearer to this level than to the next, or to 0 at the last step.
+
+    Args:
+        steps: Time steps of a window.
+        levels: What a spike carries, by step; "fit" places them for the least squared error on calibration data (the
+            optimal quantiser of Lloyd 1982 and Max 1960), where ``OneSpike`` has powers of one base.
+
+    Raises:
+        ConfigurationError: The levels do not fall.
     """
 
     steps: int = 16

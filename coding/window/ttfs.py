@@ -17,9 +17,18 @@ class TTFS(PowerCode):
     """Time to first spike with an exponential kernel (T2FSNN, Park et al. 2020): earlier means larger.
 
     A neuron fires once, at the first step where its potential reaches exp(-(t - delay) / tau), which is also what the
-    spike is worth. ``tau`` is a number; "fit" minimises the squared error on calibration data; "gradient" is the
-    paper's optimisation of tau and delay, from steps / 4 and ``delay``. ``rounding`` "floor" is the paper's threshold,
-    "geometric" fires half a step earlier, "arithmetic" midway between two levels. Raises ``ConfigurationError``.
+    spike is worth.
+
+    Args:
+        steps: Time steps of a window.
+        tau: A number; "fit" minimises the squared error on calibration data; "gradient" is the paper's optimisation of
+            tau and delay, from steps / 4 and ``delay``.
+        delay: Time steps by which the kernel starts later.
+        rounding: "floor" is the paper's threshold, "geometric" fires half a step earlier, "arithmetic" midway between
+            two levels.
+
+    Raises:
+        ConfigurationError: An argument is none of these.
     """
 
     steps: int = 80

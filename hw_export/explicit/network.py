@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hw_export.explicit.linearity import check_sums
 from hw_export.explicit.maps import Array, LinearMap, Shape
 from hw_export.explicit.probing import linear_map
 from snnconv.data.shapes import BATCH, concrete
@@ -106,8 +107,8 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     """Make the affine maps of ``network`` explicit.
 
     Raises ``ConfigurationError`` for what has no such form: a network that learned through its own spikes, a
-    spiking input, a max pooling over anything but the spikes
-    of one population, and a map that is neither a convolution nor small enough for a matrix.
+    spiking input, a product of two signals, a max pooling over anything but the spikes of one population, and a map
+    that is neither a convolution nor small enough for a matrix.
     """
     check_converted(network)
     if network.plan.input.spiking:
@@ -121,6 +122,7 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     graph = replace(graph, constants={name: tensor.cpu() for name, tensor in graph.constants.items()})
     shapes = {name: concrete(shape, {BATCH: 1}) for name, shape in zip(graph.inputs, network.input_shapes, strict=True)}
     regions = Regions(graph, set(network.populations), shapes)
+    check_sums(regions)
     stations = [name for name in graph.nodes if name in regions.stations]
     gates = {name: _gate(graph.nodes[name], regions, network) for name in stations if name not in network.populations}
     outputs = tuple(name for name in graph.nodes if name in _decoded(regions))

@@ -15,10 +15,14 @@ from neurons.neuron import UpdateCost
 
 @dataclass(frozen=True)
 class NorseNeuron:
-    """A norse cell with a membrane state ``v``, for instance ``IAFCell()`` or ``LIFBoxCell(...)``.
+    """A norse cell with a membrane state ``v``, as a neuron whose spikes each stand for one scale.
 
-    ``initial_potential`` is the membrane before step 0. Payloads are the cell's spikes, each standing for one scale.
-    Raises ``ConfigurationError`` for what is no such cell, and where norse is not installed.
+    Args:
+        cell: The cell, for instance ``IAFCell()`` or ``LIFBoxCell(...)``.
+        initial_potential: Membrane before step 0.
+
+    Raises:
+        ConfigurationError: It is no such cell, or norse is not installed.
     """
 
     cell: Any

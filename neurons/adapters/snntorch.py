@@ -19,8 +19,14 @@ class SnntorchNeuron:
     """A snntorch neuron of the ``Leaky`` family, for instance ``snn.Leaky(beta=1.0, reset_mechanism="subtract")``.
 
     Its membrane must be its only state, its threshold and its spikes 1, because currents arrive normalised and a spike
-    stands for one scale. ``initial_potential`` is the membrane before step 0. Raises
-    ``ConfigurationError`` otherwise, and where snntorch is not installed.
+    stands for one scale.
+
+    Args:
+        module: The snntorch neuron.
+        initial_potential: Membrane before step 0.
+
+    Raises:
+        ConfigurationError: It is no such neuron, or snntorch is not installed.
     """
 
     module: Any

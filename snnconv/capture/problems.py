@@ -37,7 +37,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Preflight:
-    """Report on a model: the role of every operation, and all problems at once. Prints as a table."""
+    """Report on a model: the role of every operation, and all problems at once. Prints as a table.
+
+    Attributes:
+        lines: What every operation is to the spiking network, in order of execution.
+        problems: What stands in the way of a conversion, with what to do about it.
+    """
 
     lines: tuple[Line, ...]
     problems: tuple[Problem, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from snnconv.graph.graph import Argument, Graph, Node, Ref, map_refs, refs_in
-from snnconv.graph.operators import OPERATORS, carried
+from snnconv.graph.operators import OPERATORS, Operator, carried
+from snnconv.graph.operators.base import Arguments, Carries
 
 #: Values of inputs, constants and nodes by name.
 Environment = dict[str, Any]
@@ -64,8 +66,11 @@ class Program:
 
 
 def _homogeneous(node: Node, signals: Set[str]) -> Handler:
-    operator, carries = OPERATORS[node.op], carried(node, signals)
-    return lambda arguments: operator.evaluate(operator.homogeneous(arguments, carries))
+    return functools.partial(_without_offset, OPERATORS[node.op], carried(node, signals))
+
+
+def _without_offset(operator: Operator, carries: Carries, arguments: Arguments) -> Any:
+    return operator.evaluate(operator.homogeneous(arguments, carries))
 
 
 def resolve(argument: Argument, environment: Environment) -> Any:

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from snnconv.learning.losses import SpikeLoss
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
-from snnconv.storage.digests import option_text
+from snnconv.storage.digests import option_text, qualified_name
 
 #: The argument that has a run kept, for what errors say to leave out.
 _FILE = "checkpoint"
@@ -46,7 +46,7 @@ def run_text(
 def network_text(network: LayeredNetwork) -> str:
     """Layers, neuron, rule and precision of a network, and which of its parameters are not trained."""
     frozen = [name for name, parameter in network.named_parameters() if not parameter.requires_grad]
-    return f"{_kind(network)} {network!r} {network.linear[0].weight.dtype} frozen {frozen}"
+    return f"{qualified_name(type(network))} {network!r} {network.linear[0].weight.dtype} frozen {frozen}"
 
 
 def optimizer_text(optimizer: Optimizer, network: LayeredNetwork) -> str:
@@ -56,14 +56,14 @@ def optimizer_text(optimizer: Optimizer, network: LayeredNetwork) -> str:
         {**group, "params": [names.get(id(parameter), "?") for parameter in group["params"]]}
         for group in optimizer.param_groups
     ]
-    return f"{_kind(optimizer)} {groups}"
+    return f"{qualified_name(type(optimizer))} {groups}"
 
 
 def schedule_text(schedule: Any) -> str:
     """A schedule before its first step, functions included, which torch leaves out of its state."""
     if isinstance(schedule, LRScheduler):
         own = {name: value for name, value in vars(schedule).items() if name != "optimizer"}
-        return f"{_kind(schedule)} {schedule_text(own)}"
+        return f"{qualified_name(type(schedule))} {schedule_text(own)}"
     if isinstance(schedule, Mapping):
         return "{" + ", ".join(f"{name!r}: {schedule_text(value)}" for name, value in schedule.items()) + "}"
     if isinstance(schedule, (list, tuple)):
@@ -73,7 +73,3 @@ def schedule_text(schedule: Any) -> str:
     if isinstance(getattr(schedule, "__self__", None), LRScheduler):  # a method of what is told already
         return str(schedule.__qualname__)
     return option_text("scheduler", schedule, _FILE)
-
-
-def _kind(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"

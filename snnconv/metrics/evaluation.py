@@ -34,11 +34,32 @@ PIECE = 256
 class Evaluation(Costs):
     """Decisions of a spiking network on a data set, beside the original network, and what they cost.
 
-    Accuracies and agreement (share of samples for which both decide the same) are percentages; accuracies are ``None``
-    without targets, ``reference_accuracy`` and agreement where there is no original network.
-    ``accuracy_by_step[t]`` and ``agreement_by_step[t]`` hold after ``t + 1`` time steps; they are ``None`` for a
-    pipeline, which has no output before its last step. ``judged`` counts the decisions that have a target, ``counts``
-    are those behind the percentages.
+    Figures are means for one sample, but accuracies and agreement, which are percentages. What goes by step is
+    ``None`` for a pipeline, which has no output before its last step.
+
+    Attributes:
+        samples: Number of samples.
+        steps: The latency of a pipeline, else the time steps simulated.
+        mean_steps: Time steps of a sample, which may stop earlier.
+        neurons: Number of neurons.
+        spikes_per_neuron: Spikes of a neuron.
+        spikes_by_step: Spikes up to step t, at position t.
+        spikes: Spikes by population.
+        input_spikes: Spikes of the input.
+        synops: Synaptic operations.
+        synops_by_source: Synaptic operations by the population, gate or input whose spikes cause them.
+        synops_by_layer: Synaptic operations, every weighted operator between two populations counted by itself.
+        synops_are_bound: Whether the synaptic operations are an upper bound.
+        activity: What the energy models take in.
+        energy: Energy by every model.
+        totals: The sums behind all costs.
+        judged: Number of decisions that have a target.
+        accuracy: Share of the decisions that are right; ``None`` without targets.
+        reference_accuracy: That of the original network; ``None`` where there is none, too.
+        agreement: Share of samples for which both networks decide the same; ``None`` without an original network.
+        accuracy_by_step: Accuracy after t + 1 time steps, at position t.
+        agreement_by_step: Agreement after t + 1 time steps, at position t.
+        counts: The counts behind the percentages.
     """
 
     judged: int

@@ -93,7 +93,13 @@ class TrainStatistics:
 
 @dataclass(frozen=True)
 class SpikeStatistics:
-    """Spike trains of all populations in order of execution, and of all together. Prints as a table."""
+    """Spike trains of all populations in order of execution, and of all together. Prints as a table.
+
+    Attributes:
+        steps: Time steps of a train.
+        samples: Number of samples.
+        populations: The statistics of every population.
+    """
 
     steps: int
     samples: int

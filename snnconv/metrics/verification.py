@@ -88,7 +88,15 @@ class VerificationSums:
 
 @dataclass(frozen=True)
 class Verification:
-    """Errors of all populations in order of execution, and of the output. Prints as a table."""
+    """Errors of all populations in order of execution, and of the output. Prints as a table.
+
+    Attributes:
+        steps: Time steps of the simulation.
+        samples: Number of samples.
+        populations: The errors of every population.
+        output: The error of the output.
+        sums: The sums behind all errors.
+    """
 
     steps: int
     samples: int

@@ -12,10 +12,17 @@ from torch import Tensor
 class Run:
     """Output, spikes and synaptic operations of one batch.
 
-    ``output`` is the decoded output; ``steps`` the time steps each sample took, ``[N]``. ``spikes`` (by population)
-    and ``synops`` (by population, gate or spiking input) are totals over the ``samples`` of the batch.
-    ``synops_by_layer`` counts every weighted operator between two populations by itself. ``neurons`` is for one sample.
-    ``outputs`` ``[T, N, ...]`` and ``rasters`` (payloads ``[T, N, ...]`` by population) only if recorded.
+    Attributes:
+        output: The decoded output.
+        steps: The time steps that each sample took, ``[N]``.
+        samples: Number of samples in the batch.
+        spikes: Spikes by population, in the whole batch.
+        input_spikes: Spikes of the input, in the whole batch.
+        synops: Synaptic operations by population, gate or spiking input, in the whole batch.
+        synops_by_layer: Synaptic operations, every weighted operator between two populations counted by itself.
+        neurons: Number of neurons, for one sample.
+        outputs: The decoded output of every step ``[T, N, ...]``, if recorded.
+        rasters: Payloads ``[T, N, ...]`` by population, if recorded.
     """
 
     output: Any

@@ -30,7 +30,14 @@ class FirstSpike:
 class Confidence:
     """Stop a sample once its most probable class reaches ``probability`` under a softmax of the decoded output.
 
-    Not before ``minimum_steps`` have run. The output must be one tensor of class scores ``[N, classes]``.
+    The output must be one tensor of class scores ``[N, classes]``.
+
+    Args:
+        probability: What the softmax of the most probable class must reach.
+        minimum_steps: Time steps before which no sample stops.
+
+    Raises:
+        ConfigurationError: The probability lies outside (0, 1], or ``minimum_steps`` is below 1.
     """
 
     probability: float

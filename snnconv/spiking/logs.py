@@ -50,8 +50,12 @@ class SearchLog:
 class TuningLog:
     """How a tuning went: mean losses of every epoch, on training and on held-out samples.
 
-    ``initial_loss`` is that of the network given, on held-out samples. ``best_epoch`` counts from 1; 0 says that no
-    epoch came to less than it. ``resumed`` epochs were read from a checkpoint.
+    Attributes:
+        losses: Loss of every epoch on training samples.
+        held_out_losses: Loss behind every epoch on held-out samples.
+        initial_loss: Loss of the network given, on held-out samples.
+        best_epoch: The epoch of the smallest held-out loss, from 1; 0 where none came to less than the initial loss.
+        resumed: Number of epochs that were read from a checkpoint.
     """
 
     losses: tuple[float, ...]

@@ -51,6 +51,10 @@ class Population:
         """Slope of the activation at potentials in units of the scale."""
         return self.activation.slope(potential * self.broadcast_scale(potential.dim()))
 
+    def unbounded(self, potential: Tensor) -> Tensor:
+        """What the activation would be without its bound; potentials and values are in units of the scale."""
+        return self.activation.unbounded(potential, self.broadcast_scale(potential.dim()))
+
     def broadcast(self, values: Tensor, dims: int) -> Tensor:
         """``values``, one per channel, in a shape that broadcasts over a current with ``dims`` axes."""
         if self.channel_axis is None:

@@ -17,6 +17,9 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph
 from snnconv.graph.sparse import is_sparse, to_parts
 
+#: The packages of this project, in which no two classes have one name.
+_OWN = frozenset({"coding", "neurons", "snnconv", "hw_export"})
+
 
 def data_digest(data: Any, what: str) -> str:
     """Digest of all inputs and targets in their order; it does not depend on how they are cut into batches."""
@@ -60,7 +63,7 @@ def option_text(name: str, value: Any, file: str = "path") -> str:
         return repr(value)
     if is_dataclass(value) and not isinstance(value, type):
         parts = [f"{field.name}={option_text(name, getattr(value, field.name), file)}" for field in fields(value)]
-        return f"{type(value).__module__}.{type(value).__qualname__}({', '.join(parts)})"
+        return f"{qualified_name(type(value))}({', '.join(parts)})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: {option_text(name, item, file)}" for key, item in value.items()) + "}"
     if isinstance(value, (tuple, list)):
@@ -71,11 +74,17 @@ def option_text(name: str, value: Any, file: str = "path") -> str:
     qualified = getattr(value, "__qualname__", "<")
     owner = getattr(value, "__self__", None)  # of a method its object, whose state the name does not tell
     if callable(value) and "<" not in qualified and (owner is None or isinstance(owner, (type, ModuleType))):
-        return f"{value.__module__}.{qualified}"
+        return qualified_name(value)
     raise ConfigurationError(
         f"{name}={value!r} cannot be recognised when a run is resumed: use a name, a dataclass of plain "
         f"values, a function of a module or a functools.partial of one, or leave {file} out"
     )
+
+
+def qualified_name(named: Any) -> str:
+    """What files call a class or a function: classes of this project without their module, which may be moved."""
+    own = isinstance(named, type) and named.__module__.partition(".")[0] in _OWN
+    return str(named.__qualname__) if own else f"{named.__module__}.{named.__qualname__}"
 
 
 def _add(digest: Any, name: str, tensor: Tensor) -> None:

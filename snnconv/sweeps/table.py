@@ -27,7 +27,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was measured, and what failed, in the order of the codings. Prints as a table."""
+    """What was measured, and what failed, in the order of the codings. Prints as a table.
+
+    Attributes:
+        results: What was measured of every coding.
+        failures: The codings that could not be measured, with the reasons.
+    """
 
     results: tuple[Measured, ...]
     failures: tuple[Failed, ...] = ()

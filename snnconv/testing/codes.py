@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
-from snnconv.testing.require import require, require_close, require_frozen
+from snnconv.testing.require import require, require_close, require_frozen, require_stored
 
 
 def check_code(code: Code) -> None:
@@ -31,6 +31,7 @@ def check_code(code: Code) -> None:
     require(code.free_parameter is None, f"{what}: free_parameter must be None once the code was fitted")
     simulation = copy.deepcopy(code)
     require(simulation == code and hash(simulation) == hash(code), f"{what}: a copy must equal its original")
+    require_stored(code)
     require(code.windows or code.streams, f"{what} must have windows, stream, or both")
     require(1 <= code.period <= code.presentation, f"{what}: period must lie between 1 and presentation")
     for dtype in (torch.float32, torch.float64):

@@ -130,6 +130,9 @@ class _Example:
             moved = bool((matrix[connected] == 1).all()) and int(connected.sum(0).max()) <= 1
             require(moved, f"{self.what}: a selection must move elements, and change or add none")
         self._check_spread(connected)
+        self._check_macs(role, matrix)
+        if isinstance(self.result, Tensor):
+            self._check_axes(role, connected, self.result)
         try:
             empty = {key: Reach(tuple(self.signal.shape), tuple(self.arguments[key].shape)) for key in self._others()}
             reached = self.operator.reach({**self.given(Reach.identity(tuple(self.signal.shape))), **empty})
@@ -138,6 +141,38 @@ class _Example:
         fan_out = sum(each.fan_out() for each in (reached if isinstance(reached, list) else [reached]))
         alike = torch.equal(torch.as_tensor(fan_out).flatten(), connected.sum(1).double())
         require(alike, f"{self.what}: reach must hold the elements that each element contributes to")
+
+    def _check_macs(self, role: Role, matrix: Tensor) -> None:
+        """Products of elements with weights; a padded border may be multiplied too, as implementations do."""
+        macs, connected = self.operator.macs(self.arguments, self.carries, self.result), matrix != 0
+        if macs == 0:
+            sizes = matrix.abs()
+            alike = sizes.amax(0) == torch.where(connected, sizes, torch.inf).amin(0)
+            weighted = not bool(alike[connected.any(0)].all())
+            require(not weighted, f"{self.what}: macs must count what sums elements by different weights")
+            return
+        require(role is Role.LINEAR, f"{self.what}: macs must be 0 for a selection, which only moves elements")
+        least, most = int(connected.sum()), int(connected.sum(0).max()) * connected.shape[1]
+        counted = least <= macs <= most
+        require(counted, f"{self.what}: macs must count one product a weight, {least} to {most}, and is {macs}")
+
+    def _check_axes(self, role: Role, connected: Tensor, result: Tensor) -> None:
+        source, target = connected.nonzero().unbind(1)
+        before = torch.stack(torch.unravel_index(source, self.signal.shape))  # [axes, connections]
+        after = torch.stack(torch.unravel_index(target, result.shape))
+        mixed = self.operator.mixed_axis(self.carries)
+        if mixed is not None:
+            others = [axis for axis in range(len(before)) if axis != mixed % len(before)]
+            kept = len(before) == len(after) and torch.equal(before[others], after[others])
+            require(kept, f"{self.what}: mixed_axis promises that elements stay where they are along all other axes")
+        for axis in range(1, len(before)):
+            found = self.operator.channel_axis(self.node, axis, tuple(self.signal.shape))
+            inside = found is None or 0 <= found < result.dim()
+            require(inside, f"{self.what}: channel_axis must be an axis of the result, or None")
+            separating = {place for place, indices in enumerate(after) if _separates(indices, before[axis])}
+            moved = role is Role.SELECTION and found is not None and separating
+            along = not moved or found in separating
+            require(along, f"{self.what}: channel_axis must be the axis along which channels lie, one of {separating}")
 
     def _others(self) -> list[str]:
         return [key for key, carries in self.carries.items() if carries is True and key != self.key]
@@ -154,6 +189,12 @@ class _Example:
         if spread is Spread.ELEMENTWISE:
             stays = torch.equal(connected, connected & torch.eye(*connected.shape, dtype=torch.bool))
             require(stays, f"{self.what}: {spread} promises that every element stays where it is")
+
+
+def _separates(indices: Tensor, channels: Tensor) -> bool:
+    """Whether connections with one of ``indices`` come from one of ``channels``."""
+    pairs = set(zip(indices.tolist(), channels.tolist(), strict=True))
+    return len(pairs) == len(dict(pairs))
 
 
 def _double(value: Any) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,6 +30,16 @@ def require_frozen(value: object) -> None:
     parameters = getattr(value, "__dataclass_params__", None)
     frozen = parameters is not None and parameters.frozen
     require(frozen, f"{type(value).__name__} must be a dataclass with frozen=True: what is stored and compared")
+
+
+def require_stored(value: Any) -> None:
+    """Raise ``AssertionError`` unless ``value`` comes back from what a file holds of it, its fields as JSON."""
+    what = type(value).__name__
+    try:
+        text = json.dumps({field.name: getattr(value, field.name) for field in fields(value)})
+    except TypeError as error:
+        raise AssertionError(f"{what}: fields must be numbers, text or tuples of numbers, to be stored") from error
+    require(type(value)(**json.loads(text)) == value, f"{what}: its fields, stored and read, must make its equal")
 
 
 def drawn(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:

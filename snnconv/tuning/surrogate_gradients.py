@@ -78,7 +78,7 @@ class _Window(torch.autograd.Function):
 def _slope(population: Population, potential: Tensor, decoded: Tensor, rule: Rule) -> Tensor:
     """dq/dv by ``rule``, for potentials and decoded values in units of the scale."""
     slope = population.slope(potential)
-    inside = population.coded_size(slope * potential) <= population.code.maximum
+    inside = population.coded_size(population.unbounded(potential)) <= population.code.maximum
     if rule != "activation":
         fired = decoded != 0
         silent = torch.zeros_like(slope) if rule == "timing" else slope
@@ -89,7 +89,7 @@ def _slope(population: Population, potential: Tensor, decoded: Tensor, rule: Rul
 def _by_payloads(population: Population, potential: Tensor, decoded: Tensor, gradient: Tensor) -> Tensor:
     """The gradient by the parameters of the code, given that by ``decoded`` values in units of the scale."""
     code = population.code
-    sizes = population.coded_size(population.slope(potential) * potential)
+    sizes = population.coded_size(population.unbounded(potential))
     # Negative values are decoded to less than what their spikes carry: by how much, the values themselves tell.
     carried = code.quantize(sizes, counted=False).values
     worth = torch.where(carried > 0, decoded / torch.where(carried > 0, carried, 1.0), 0.0)

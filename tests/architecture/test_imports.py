@@ -119,6 +119,17 @@ def test_no_line_outside_coding_and_neurons_names_a_code() -> None:
     assert not offenders([file for file in FILES if package_of(file) in ("snnconv", "hw_export")], wrong)
 
 
+def test_no_two_classes_of_the_project_have_one_name() -> None:
+    """Files call a class of the project by its name alone."""
+    places: dict[str, list[str]] = {}
+    for package in (*ALLOWED, "benchmarks", "tests"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in parsed(file).body:
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_no_file_evaluates_text() -> None:
     def wrong(file: Path) -> set[str]:
         calls = {

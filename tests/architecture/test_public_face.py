@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dataclasses
 import importlib
 import importlib.metadata
 import inspect
@@ -180,7 +181,7 @@ def test_the_runtime_of_lava_is_written_for_the_python_that_lava_asks_for(file: 
 
 def sections(text: str) -> dict[str, str]:
     """The parts of a docstring under the heads that documentation generators read."""
-    parts = re.split(r"^(Args|Returns|Raises):\n", inspect.cleandoc(text), flags=re.MULTILINE)
+    parts = re.split(r"^(Args|Attributes|Returns|Raises):\n", inspect.cleandoc(text), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -195,5 +196,30 @@ def test_a_public_function_describes_every_argument_its_result_and_its_errors(fu
     described = re.findall(r"^    \**(\w+): ", found["Args"], flags=re.MULTILINE)
     assert described == [name for name in signature.parameters if name != "self"]
     assert ("Returns" in found) == (signature.return_annotation != "None")
+    for error in re.findall(r"^    (\w+): ", found.get("Raises", ""), flags=re.MULTILINE):
+        assert issubclass(getattr(snnconv, error), snnconv.SnnconvError)
+
+
+CLASSES = [
+    each
+    for each in dict.fromkeys(each for each in PUBLIC if inspect.isclass(each))
+    if not issubclass(each, Exception) and not getattr(each, "_is_protocol", False)
+]
+
+
+def parts_of(kind: type) -> list[str]:
+    """What a class is made of: fields of a dataclass or a tuple, or arguments of its constructor."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    return list(getattr(kind, "_fields", inspect.signature(kind).parameters))
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_a_public_class_describes_all_that_it_is_made_of_and_its_errors(kind: type) -> None:
+    found = sections(kind.__doc__ or "")
+    assert not {"Args", "Attributes"} <= found.keys()
+    text = found.get("Args", found.get("Attributes", ""))
+    assert re.findall(r"^    (\w+): ", text, flags=re.MULTILINE) == parts_of(kind)
+    assert "Raises" in found or not hasattr(kind, "__post_init__")  # which checks what it is given
     for error in re.findall(r"^    (\w+): ", found.get("Raises", ""), flags=re.MULTILINE):
         assert issubclass(getattr(snnconv, error), snnconv.SnnconvError)

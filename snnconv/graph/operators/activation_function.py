@@ -33,6 +33,10 @@ class ActivationFunction(ABC):
         """The largest value; ``None`` where there is none."""
 
     @abstractmethod
+    def unbounded(self, currents: Tensor, unit: Tensor | float = 1.0) -> Tensor:
+        """The values as if there were no bound; ``currents`` and values are in multiples of ``unit``."""
+
+    @abstractmethod
     def slope(self, currents: Tensor) -> Tensor:
         """Derivative at ``currents`` as if there were no bound: that is kept by the largest value of the code."""
 
@@ -81,12 +85,15 @@ class PiecewiseLinear(ActivationFunction):
             raise ConfigurationError(f"maximum must be finite and above 0, or None, got {self.maximum!r}")
 
     def __call__(self, currents: Tensor) -> Tensor:
-        active = currents.clamp(min=0.0) + self.negative_slope * currents.clamp(max=0.0)
+        active = self.unbounded(currents)
         return active if self.maximum is None else active.clamp(max=self.maximum)
 
     @property
     def bound(self) -> float | None:
         return self.maximum
+
+    def unbounded(self, currents: Tensor, unit: Tensor | float = 1.0) -> Tensor:
+        return currents.clamp(min=0.0) + self.negative_slope * currents.clamp(max=0.0)  # the same in any unit
 
     def slope(self, currents: Tensor) -> Tensor:
         above = (currents > 0).to(currents.dtype)

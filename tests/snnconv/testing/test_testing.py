@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from coding import CODES, Code, Rate
-from coding.fit import fit
 from neurons import NEURONS, IntegrateFire, Neuron
 from snnconv.graph.operators import OPERATORS, Operator, Role
 from snnconv.testing import check_code, check_neuron, check_operator
 from snnconv.testing.require import drawn
+from tests.support.codes import fitted
 
-IMAGE, SEQUENCE, VECTOR, VOLUME = (2, 2, 4, 4), (2, 2, 5), (2, 4), (2, 1, 2, 4, 3)
+IMAGE, SEQUENCE, VECTOR, VOLUME = (2, 2, 4, 4), (2, 2, 5), (2, 4), (2, 1, 4, 4, 3)
 POSITIVE = torch.arange(1.0, 5.0)
 POOLED = {"kernel_size": [2], "stride": [], "padding": [1], "ceil_mode": False}
 AVERAGED = {**POOLED, "count_include_pad": True, "divisor_override": None}
@@ -118,6 +118,10 @@ def test_an_operator_keeps_its_promises(op: str) -> None:
         check_operator(op, EXAMPLES[op], [next(iter(EXAMPLES[op]))])
 
 
+def test_a_product_with_a_constant_on_the_left_keeps_its_promises() -> None:
+    check_operator("matmul", {"self": drawn(4, 2, seed=3), "other": batch(SEQUENCE)}, ["other"])
+
+
 @pytest.mark.parametrize("name", CODES)
 def test_a_code_keeps_its_promises(name: str) -> None:
     check_code(CODES[name]())  # type: ignore[call-arg] # every code has a default for its steps
@@ -136,9 +140,7 @@ def example(kind: type, code: Code) -> Neuron:
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("neuron", NEURONS)
 def test_a_neuron_keeps_its_promises_with_every_code(neuron: str, code: str) -> None:
-    spread = torch.linspace(0.0, 1.0, 101)
-    fitted = fit(CODES[code](), spread, torch.ones_like(spread))  # type: ignore[call-arg]
-    check_neuron(example(NEURONS[neuron], fitted))
+    check_neuron(example(NEURONS[neuron], fitted(code)))
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,10 @@ class Changed(Rate):
     """A rate code of which one promise is broken."""
 
     broken: str = ""
+
+    def __post_init__(self) -> None:
+        if self.broken == "stored":
+            object.__setattr__(self, "steps", self.steps + 1)
 
     @property
     def maximum(self) -> float:
@@ -189,6 +195,7 @@ BROKEN_CODES = {
     "others": "must not depend on the other values",
     "closed form": "quantize must give what fire does step by step",
     "count": "quantize must count the spikes",
+    "stored": "its fields, stored and read, must make its equal",
 }
 
 
@@ -246,6 +253,12 @@ BROKEN_OPERATORS: dict[str, tuple[str, str, Any, str]] = {
     "selection": ("flip", "evaluate", lambda arguments: 2 * arguments["self"].flip(-1), "a selection must move"),
     "arguments": ("relu", "evaluate", lambda arguments: arguments["self"].add_(1.0), "must not change its arguments"),
     "activation": ("leaky_relu", "evaluate", lambda arguments: arguments["self"] * 2, "must be the same function"),
+    "no weights": ("linear", "macs", lambda arguments, carries, result: 0, "macs must count what sums elements"),
+    "weights": ("bmm", "macs", lambda arguments, carries, result: 7, "macs must count one product a weight"),
+    "moves": ("flip", "macs", lambda arguments, carries, result: 1, "macs must be 0 for a selection"),
+    "mixed": ("linear", "mixed_axis", lambda carries: -2, "mixed_axis promises"),
+    "channels": ("permute", "channel_axis", lambda node, axis, shape: axis, "the axis along which channels lie"),
+    "no axis": ("neg", "channel_axis", lambda node, axis, shape: 7, "channel_axis must be an axis of the result"),
     "maximum": ("amax", "select", lambda arguments, values: values.amin((1, 3)), "select must take the elements"),
 }
 
