@@ -212,7 +212,7 @@ def test_with_fine_levels_all_gradients_are_those_of_the_original(slope: float) 
 def test_a_network_with_max_pooling_is_tuned_with_its_scales_and_shifts(rule: Rule) -> None:
     network = converted(OneSpike(4))
     tuned = snnconv.tune(network, images(), epochs=2, batch=8, learning_rate=1e-3, rule=rule, targets="outputs")
-    assert tuned.tuned and tuned.tuning_log is not None
+    assert tuned.tuning_log is not None
     assert len(tuned.tuning_log.losses) == 2
     trained = tuned_output(tuned.with_(), (images(9),), rule).output
     assert torch.equal(trained, tuned(images(9)))
