@@ -15,7 +15,7 @@ from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
-from snnconv.calibration.naming import _names
+from snnconv.calibration.naming import population_names
 from snnconv.calibration.samples import Calibration, arrange, collect
 from snnconv.calibration.scales import Scaling, fitted_code, observe, scale_of
 from snnconv.calibration.silence import warn_of_silence
@@ -143,9 +143,9 @@ def _calibrate(
     meeting: set[str] = set()
     if isinstance(plan.schedule, Pipeline):
         # Trains that meet in a max pooling group are compared, so they must stand for the same values.
-        layout = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
+        execution_plan = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
-        meeting = meeting_channels(graph, layout, axes)
+        meeting = meeting_channels(graph, execution_plan, axes)
     observed = {
         name: ActivationStatistics(
             None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0
@@ -158,7 +158,7 @@ def _calibrate(
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
         for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
     ]
-    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges, negative)
+    return Calibrated(graph, samples, activations, observed, population_names(graph, activations), ranges, negative)
 
 
 def assemble(

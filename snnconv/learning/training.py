@@ -36,7 +36,7 @@ from snnconv.training.loop import TrainingLoop
 from snnconv.training.options import check_integers
 from snnconv.training.seeding import generator_of, order_of_epoch
 
-_LOGGER = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _LOSS = LatencyLoss()
 #: Stand for an epoch where draws belong to none: those of measuring, which are the same every time.
 _MEASURING = 2**31
@@ -182,7 +182,7 @@ class _LearningCourse:
         if not reached and loss > 0.0:
             raise ModelError(self._unreached(epoch, loss, dead == batches))
         if dead:
-            _LOGGER.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
+            _logger.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
         changed, clamped = self.probe.compare()
         return EpochRecord(
             epoch=epoch,

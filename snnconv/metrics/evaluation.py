@@ -25,7 +25,7 @@ from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.decisions import UNDECIDED, decisions
 from snnconv.text import table
 
-_LOGGER = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 #: Samples that are measured together.
 PIECE = 256
 
@@ -192,7 +192,7 @@ def evaluate(
             lengths += int(taken.sum())
     compared = reference is not None or not network.learned
     if network.tuned and reference is None:
-        _LOGGER.warning(
+        _logger.warning(
             "the network was tuned, so it is compared with its own tuned weights; pass the model as reference to "
             "compare it with the original"
         )

@@ -24,7 +24,7 @@ from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.sweeps.file import SweepFile
 from snnconv.sweeps.results import Measured
-from snnconv.sweeps.table import Failed, Sweep, _measured
+from snnconv.sweeps.table import Failed, Sweep, measured_of
 from snnconv.version import __version__
 
 #: Options of ``convert`` that belong to the coding plan or the model, not to the assembly.
@@ -89,7 +89,7 @@ def sweep(
     entries = {}
     for label, (_, fingerprint) in plans.items():
         stored = file.entries.get(label, {})
-        if fingerprint and stored.get("fingerprint") == fingerprint and _measured(label, stored):
+        if fingerprint and stored.get("fingerprint") == fingerprint and measured_of(label, stored):
             entries[label] = stored
     pending = [label for label in plans if label not in entries]
     _logger.info("%d configurations to measure, %d read back from %s", len(pending), len(entries), path)
@@ -110,7 +110,7 @@ def sweep(
         entries[label] = {"fingerprint": fingerprint, **outcome}
         file.add(label, entries[label])
         tell(progress, "sweeping", len(entries), len(plans))
-    results = [_measured(label, entries[label]) for label in plans]
+    results = [measured_of(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)
 

@@ -36,7 +36,7 @@ class Sweep:
     def load(path: str | os.PathLike[str]) -> Sweep:
         """All that the file ``path`` of a sweep holds, in the order of measurement. Raises ``StorageError``."""
         _, entries = read(path)
-        found = {label: _measured(label, entry) for label, entry in entries.items()}
+        found = {label: measured_of(label, entry) for label, entry in entries.items()}
         failures = tuple(Failed(label, str(entry["failure"])) for label, entry in entries.items() if "failure" in entry)
         missing = [label for label, result in found.items() if result is None and "failure" not in entries[label]]
         if missing:
@@ -97,7 +97,7 @@ class Sweep:
         return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
 
 
-def _measured(label: str, entry: Mapping[str, Any]) -> Measured | None:
+def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
     """The figures of a stored entry; ``None`` unless all are there, each of its own kind."""
     figures = entry.get("figures")
     if not isinstance(figures, dict):
