@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coding.optional import imported
 from hw_export.explicit.rate import RatePopulation, rate_network, strict_threshold
-from hw_export.interop.stream_network import StreamNetwork, StreamNeurons
+from hw_export.interop.stream_network import ForeignNeurons, StreamNetwork
 from snnconv.network import SpikingNetwork
 
 
@@ -35,7 +35,7 @@ def _subtracting_step(current: Tensor, state: Any, p: Any, dt: float) -> tuple[T
     return spikes, state._replace(v=potential - spikes)
 
 
-class _NorseNeurons(StreamNeurons):
+class _NorseNeurons(ForeignNeurons):
     def __init__(self, iaf: Any, population: RatePopulation, dtype: torch.dtype) -> None:
         super().__init__()
         self.initial_potential = population.initial_potential

@@ -11,7 +11,7 @@ from torch import Tensor
 from coding.optional import imported
 from coding.threshold import tie_tolerance
 from hw_export.explicit.rate import RatePopulation, rate_network
-from hw_export.interop.stream_network import StreamNetwork, StreamNeurons
+from hw_export.interop.stream_network import ForeignNeurons, StreamNetwork
 from snnconv.network import SpikingNetwork
 
 
@@ -42,7 +42,7 @@ class _StreamSpike:
         return (above >= -self.slack).to(above.dtype) + (surrogate - surrogate.detach())
 
 
-class _LeakyNeurons(StreamNeurons):
+class _LeakyNeurons(ForeignNeurons):
     def __init__(self, snntorch: Any, population: RatePopulation, dtype: torch.dtype) -> None:
         super().__init__()
         self.initial_potential = population.initial_potential

@@ -24,7 +24,7 @@ class StreamState(NamedTuple):
     spikes: dict[str, Tensor]
 
 
-class StreamNeurons(nn.Module, ABC):
+class ForeignNeurons(nn.Module, ABC):
     """Neurons of another library with threshold 1 and explicit state."""
 
     initial_potential: float
@@ -44,7 +44,7 @@ class StreamNetwork(nn.Module):
     Currents are in units of the target's scale (``scales``), and every threshold is 1.
     """
 
-    def __init__(self, found: RateNetwork, neurons: dict[str, StreamNeurons]) -> None:
+    def __init__(self, found: RateNetwork, neurons: dict[str, ForeignNeurons]) -> None:
         super().__init__()
         self.steps = found.steps
         self.input_shape = tuple(found.explicit.inputs[found.input])
@@ -81,7 +81,7 @@ class StreamNetwork(nn.Module):
             if target == self._output:
                 break
             name, neurons = self._names[target], self.neurons[self._keys[target]]
-            assert isinstance(neurons, StreamNeurons)
+            assert isinstance(neurons, ForeignNeurons)
             before = torch.full_like(current, neurons.initial_potential) if state is None else state.potentials[name]
             sent[target], potentials[name] = neurons(current, before)
             fired[name] = sent[target]
