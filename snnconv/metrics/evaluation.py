@@ -121,6 +121,17 @@ class Evaluation(Costs):
             rows.append([str(step), _text(accuracies[step - 1]), _text(agreements[step - 1]), f"{spikes:.3f}"])
         return [*rows, last]
 
+    def __repr__(self) -> str:
+        shares = {"accuracy": self.accuracy, "agreement": self.agreement}
+        known = [f"{name} {share:.2f} %" for name, share in shares.items() if share is not None]
+        what = [
+            f"{self.samples} samples",
+            f"{self.steps} steps",
+            *known,
+            f"{self.spikes_per_neuron:.3f} spikes per neuron",
+        ]
+        return f"Evaluation({', '.join(what)})"
+
     def __str__(self) -> str:
         rows = table(["steps", "accuracy %", "agreement %", "spikes per neuron"], self._rows())
         if self.agreement is None:

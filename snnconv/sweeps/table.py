@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError
+from snnconv.spiking.logs import Cost
 from snnconv.sweeps.file import broken, read
 from snnconv.sweeps.plotting import plot
-from snnconv.sweeps.results import COSTS, Cost, Measured
+from snnconv.sweeps.results import COSTS, Measured
 from snnconv.text import table
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class Sweep:
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
         return {"results": [asdict(r) for r in self.results], "failures": [asdict(f) for f in self.failures]}
+
+    def __repr__(self) -> str:
+        return f"Sweep({len(self.results)} configurations, {len(self.failures)} failed)"
 
     def __str__(self) -> str:
         head = ["configuration", "steps", "accuracy %", "s.e.", "loss", "agreement %", "spikes per neuron", "SynOps"]
