@@ -68,14 +68,10 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
 
 def convert(task: DetectionTask, code: Code | str, max_loss: float = 0.5) -> snnconv.SpikingNetwork:
     """The task's network in one code; "auto" searches by what the original finds on the pictures held out."""
-    return snnconv.convert(
-        task.detector.network,
-        task.calibration,
-        coding=code,
-        max_loss=max_loss,
-        minimize="spikes",
-        judge=DetectionJudge(task.detector.heads),
-    )
+    aims: dict[str, Any] = {}
+    if code == "auto":
+        aims = {"max_loss": max_loss, "minimize": "spikes", "judge": DetectionJudge(task.detector.heads)}
+    return snnconv.convert(task.detector.network, task.calibration, coding=code, **aims)
 
 
 def _row(name: str, result: DetectionEvaluation) -> list[Any]:

@@ -65,6 +65,8 @@ class Code(ABC):
     steps: int
 
     name: ClassVar[str]
+    #: A name says what the code is; one that is made of tables is known by name in files only.
+    named: ClassVar[bool] = True
     #: Payloads are 0 or 1, so that their sum counts spikes.
     unit_payload: ClassVar[bool] = False
     #: Supports ``Concurrent``: all populations run at once, and every step carries an estimate.

@@ -14,7 +14,7 @@ from coding.window.phase import Phase
 from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 
-#: Codes by the name that a user may write; a new code adds its line here.
+#: Codes by name; a new code adds its line here.
 CODES: dict[str, type[Code]] = {
     code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, IntegerTable)
 }
@@ -38,13 +38,19 @@ def register_code(code: type[Code]) -> None:
     CODES[code.name] = code
 
 
+def named_codes() -> dict[str, type[Code]]:
+    """The codes that a user may ask for by name, in the order of the registry."""
+    return {name: code for name, code in CODES.items() if code.named}
+
+
 def as_code(value: object) -> Code:
     """The code that a user means by a code or its name; raises ``ConfigurationError``."""
     if isinstance(value, Code):
         return value
-    if isinstance(value, str) and value in CODES:
-        return CODES[value]()  # type: ignore[call-arg] # every code has a default for its steps
-    raise ConfigurationError(f"unknown code {value!r}; known codes: {', '.join(sorted(CODES))}")
+    known = named_codes()
+    if isinstance(value, str) and value in known:
+        return known[value]()  # type: ignore[call-arg] # every code has a default for its steps
+    raise ConfigurationError(f"unknown code {value!r}; known codes: {', '.join(sorted(known))}")
 
 
 def as_input(value: object) -> InputCode:
@@ -54,7 +60,7 @@ def as_input(value: object) -> InputCode:
     for code in _PLAIN_INPUTS:
         if value == code.name:
             return code()
-    if isinstance(value, Code) or (isinstance(value, str) and value in CODES):
+    if isinstance(value, Code) or (isinstance(value, str) and value in named_codes()):
         return SpikeInput(as_code(value))
-    known = sorted([*(code.name for code in _PLAIN_INPUTS), *CODES])
+    known = sorted([*(code.name for code in _PLAIN_INPUTS), *named_codes()])
     raise ConfigurationError(f"unknown input code {value!r}; known input codes: {', '.join(known)}")

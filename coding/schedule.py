@@ -78,8 +78,8 @@ class Pipeline(Schedule):
     name: ClassVar[str] = "pipeline"
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.stride, int) and not isinstance(self.stride, bool) and self.stride >= 1
-        if self.stride is not None and not whole:
+        integer = isinstance(self.stride, int) and not isinstance(self.stride, bool) and self.stride >= 1
+        if self.stride is not None and not integer:
             raise ConfigurationError(f"Pipeline: stride must be None or an integer from 1, got {self.stride!r}")
 
     def timing(self, sources: Mapping[str, Sequence[str]], lengths: Mapping[str, int], output: Iterable[str]) -> Timing:

@@ -10,7 +10,8 @@ def tie_tolerance(dtype: torch.dtype) -> float:
     """Relative slack of a threshold comparison in ``dtype``.
 
     Scales taken from a maximum put values exactly on thresholds, where rounding would decide whether a spike is
-    fired. A slack wider than the rounding error and far narrower than a level makes every simulator decide alike.
+    fired. A slack wider than the rounding error and far narrower than a level makes all simulators fire the
+    same spikes.
     """
     return _TIE_TOLERANCE[dtype]
 

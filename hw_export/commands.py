@@ -12,6 +12,7 @@ import snnconv
 from hw_export import lava
 from snnconv.cli.console import console
 from snnconv.cli.options import Json, write_json
+from snnconv.cli.progress import progress_bars
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 
@@ -37,14 +38,16 @@ def export(
         raise ConfigurationError(f"--target must be lava, got {target!r}")
     if reset not in ("", "zero"):
         raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
-    report = lava.export(
-        snnconv.load(network),
-        output,
-        per=per,  # type: ignore[arg-type]
-        input_bits=input_bits,
-        reset="zero" if reset else None,
-        samples=None if data is None else load_samples(data)[0],
-    )
+    with progress_bars(console) as progress:
+        report = lava.export(
+            snnconv.load(network),
+            output,
+            per=per,  # type: ignore[arg-type]
+            input_bits=input_bits,
+            reset="zero" if reset else None,
+            samples=None if data is None else load_samples(data)[0],
+            progress=progress,
+        )
     console.print(str(report), markup=False)
     console.print(f"written: {output}", markup=False)
     write_json(json_file, report.to_dict())

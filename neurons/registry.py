@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Literal
 
 from coding.neural_code import Code
@@ -34,6 +35,16 @@ def register_neuron(name: str, neuron: type) -> None:
         neuron: A frozen dataclass that follows the contract ``Neuron``.
     """
     NEURONS[name] = neuron
+
+
+def named_neurons() -> list[str]:
+    """Names of the neurons that a code alone makes, which a user may ask for by name."""
+    return [name for name, neuron in NEURONS.items() if _made_of_a_code(neuron)]
+
+
+def _made_of_a_code(neuron: type) -> bool:
+    first, *others = inspect.signature(neuron).parameters.values()
+    return first.name == "code" and all(each.default is not each.empty for each in others)
 
 
 def default_negative(windowed: bool) -> Negative:

@@ -12,10 +12,10 @@ from snnconv.metrics.evaluation import Evaluation, evaluate
 from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
 from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
-from snnconv.progress import Progress
+from snnconv.progress import Progress, ProgressCallback
 from snnconv.simulators import Confidence, FirstSpike
 from snnconv.simulators.run import Run
-from snnconv.spiking.logs import TuningLog
+from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.sweeps.running import sweep
 from snnconv.sweeps.table import Sweep
 from snnconv.tuning.tuning import tune
@@ -30,7 +30,9 @@ __all__ = [
     "ModelError",
     "Preflight",
     "Progress",
+    "ProgressCallback",
     "Run",
+    "SearchLog",
     "SnnconvError",
     "SpikeStatistics",
     "SpikingNetwork",

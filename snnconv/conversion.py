@@ -12,9 +12,10 @@ from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from neurons import Negative, Neuron
 from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
-from snnconv.search.objective import ClassJudge, Judge
+from snnconv.search.objective import Goal, Judge
 from snnconv.search.searching import search
 from snnconv.spiking.logs import Cost
 
@@ -31,8 +32,8 @@ def convert(
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
     negative: Negative | None = None,
     bias_correction: bool = True,
-    max_loss: float = 0.5,
-    minimize: Cost = "energy",
+    max_loss: float | None = None,
+    minimize: Cost | None = None,
     judge: Judge | None = None,
     constants: Mapping[str, Tensor] | None = None,
     progress: ProgressCallback | None = None,
@@ -58,8 +59,9 @@ def convert(
             ("graded", the default of a stream), or with imbalanced thresholds ("imbalanced", Spiking-YOLO, the default
             of a pipeline).
         bias_correction: Take back the mean error of every channel's current in a pipeline.
-        max_loss: Points of the judge's measure that a search may lose.
-        minimize: What a search makes small: "energy", "spikes" or "latency".
+        max_loss: Points of the judge's measure that a search may lose, 0.5 by default. This and the next two are for
+            "auto" only.
+        minimize: What a search makes small: "energy" (the default), "spikes" or "latency".
         judge: What an error of the output costs; without one the output must be class scores.
         constants: Arguments of forward that become part of the synapses, by name, such as the adjacency (dense or
             sparse) of a graph network: ``constants={"adj": adj}``. The spiking network takes the remaining inputs.
@@ -72,11 +74,18 @@ def convert(
         UnsupportedModelError: The model has operations that cannot be converted; all of them are listed.
         ModelError: Its weights, device or precision cannot be used.
         InputError: The calibration samples do not fit.
-        ConfigurationError: An option is out of range, or options have no meaning together.
+        ConfigurationError: An option is out of range, or options cannot be combined.
     """
     options = Options(percentile, neuron, bias_correction, normalization, negative)
+    asked = {"max_loss": max_loss, "minimize": minimize, "judge": judge}
+    aims: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if coding != "auto" and aims:
+        raise ConfigurationError(
+            f'{", ".join(aims)} would be ignored: give coding="auto", which searches, or leave it out'
+        )
+    goal = Goal(**aims)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
     calibrated = Calibrator(model, calibration, constants, progress).calibrated(plan, options, progress)
     if coding == "auto":
-        return search(calibrated, options, plan, max_loss, minimize, judge or ClassJudge(), progress)
+        return search(calibrated, options, plan, goal, progress)
     return assemble(calibrated, plan, options, progress)

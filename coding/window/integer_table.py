@@ -34,14 +34,15 @@ class IntegerTable(WindowCode):
     resolution: int = 1
 
     name: ClassVar[str] = "whole-table"
+    named: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "payloads", tuple(self.payloads))
         object.__setattr__(self, "thresholds", tuple(tuple(row) for row in self.thresholds))
         rows = (self.payloads, *self.thresholds, (self.resolution,) * self.steps)
-        whole = all(type(number) is int and number >= 1 for row in rows for number in row)
-        if not whole or not self.thresholds or any(len(row) != self.steps for row in rows):
+        integers = all(type(number) is int and number >= 1 for row in rows for number in row)
+        if not integers or not self.thresholds or any(len(row) != self.steps for row in rows):
             raise ConfigurationError(
                 f"IntegerTable: payloads and every row of thresholds must be {self.steps} positive integers, one a "
                 f"step, and resolution another, got {self!r}"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from coding.errors import ConfigurationError
 from coding.window.closed_form import WindowTable
 from coding.window.rounding import Rounding, check_rounding, thresholds_of
-from coding.window.window_code import PowerCode, _free, fixed
+from coding.window.window_code import PowerCode, fitted_parameter, fixed
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TTFS(PowerCode):
 
     @property
     def free_parameter(self) -> str | None:
-        return _free(self.tau)
+        return fitted_parameter(self.tau)
 
     def with_base(self, base: float) -> Self:
         return replace(self, tau=1.0 / math.log(base))

@@ -83,7 +83,7 @@ class BaseCode(PowerCode):
 
     @property
     def free_parameter(self) -> str | None:
-        return _free(self.base)
+        return fitted_parameter(self.base)
 
     def with_base(self, base: float) -> Self:
         return replace(self, base=base)
@@ -100,7 +100,8 @@ def table_of(code: WindowCode) -> WindowTable:
     return code.table()
 
 
-def _free(value: float | str) -> str | None:
+def fitted_parameter(value: float | str) -> str | None:
+    """What still has to be fitted, "fit" or "gradient"; ``None`` where ``value`` is a number."""
     return value if isinstance(value, str) else None
 
 

@@ -76,8 +76,8 @@ def strict_threshold(dtype: torch.dtype) -> float:
 def rate_network(network: SpikingNetwork, format: str) -> RateNetwork:
     """``network`` as integrate-and-fire simulators know it.
 
-    Raises ``ConfigurationError`` for whatever else it holds, saying what ``format`` cannot express, where, and what to
-    do.
+    Raises ``ConfigurationError`` for whatever else it holds, saying what ``format`` cannot represent, where, and what
+    to do.
     """
     _check(network, format)
     found = explicit(network)
@@ -85,7 +85,7 @@ def rate_network(network: SpikingNetwork, format: str) -> RateNetwork:
     decoded = reference.name if isinstance(reference, Ref) else None
     if len(found.outputs) != 1 or found.outputs[0] not in (decoded, f"{decoded} decoded"):
         raise ConfigurationError(
-            f"the output is more than one affine map of spikes, which {format} cannot express; export a model that "
+            f"the output is more than one affine map of spikes, which {format} cannot represent; export a model that "
             "returns a single tensor, without softmax or another function behind its last layer"
         )
     populations = {node: _population(each, found) for node, each in found.populations.items()}
@@ -97,52 +97,50 @@ def _check(network: SpikingNetwork, format: str) -> None:
     check_converted(network)
     if network.batch_axis is None:
         raise ConfigurationError(
-            f"a network that takes one sample per call, such as a graph network, cannot be expressed in {format}; "
+            f"{format} cannot represent a network that takes one sample per call, such as a graph network; "
             "convert a model whose first axis counts samples"
         )
     for population in network.populations.values():
         if network.timing is not None:
             raise ConfigurationError(
-                f"{population.name}: {population.code.name} code in a pipeline cannot be expressed in {format}, whose "
+                f"{population.name}: {format} cannot represent {population.code.name} code in a pipeline, since its "
                 f"neurons all run at every step; {_REMEDY}"
             )
         neuron = population.neuron
         if not isinstance(neuron, IntegrateFire) or neuron.code.name != "rate":
             raise ConfigurationError(
-                f"{population.name}: {type(neuron).__name__} neurons with {population.code.name} code cannot be "
-                f"expressed in {format}, which knows integrate-and-fire neurons with unit spikes; {_REMEDY}, "
+                f"{population.name}: {format} cannot represent {type(neuron).__name__} neurons with "
+                f"{population.code.name} code; it knows integrate-and-fire neurons with unit spikes; {_REMEDY}, "
                 "neuron='integrate-fire', and relu instead of signed activations"
             )
     if network.plan.input.spiking:
         raise ConfigurationError(
-            f"an input that spikes cannot be expressed in {format}: its spikes are made outside the network; convert "
+            f"{format} cannot represent an input that spikes: its spikes are made outside the network; convert "
             "with the default input, a constant current"
         )
     for gate in network.execution_plan.gates:
         node = network.graph.nodes[gate]
         raise ConfigurationError(
-            f"max pooling {gate} ({node.source}) cannot be expressed in {format}, which has no neuron for it; use "
+            f"{format} cannot represent max pooling {gate} ({node.source}), as it has no neuron for it; use "
             "average pooling or a convolution with stride, and fine-tune"
         )
     if len(network.graph.inputs) != 1:
         raise ConfigurationError(
-            f"a network with {len(network.graph.inputs)} inputs ({', '.join(network.graph.inputs)}) cannot be "
-            f"expressed in {format}, whose readers feed one; join them into one tensor in front of the model"
+            f"{format} cannot represent a network with {len(network.graph.inputs)} inputs "
+            f"({', '.join(network.graph.inputs)}), as its readers feed one; join them into one tensor in front of the "
+            "model"
         )
     if len(network.input_shapes[0]) < 2:
         raise ConfigurationError(
-            f"input {next(iter(network.graph.inputs))} has one number per sample, which {format} cannot express; "
+            f"input {next(iter(network.graph.inputs))} has one number per sample, which {format} cannot represent; "
             "give it an axis of size 1"
         )
     if network.is_integer_simulation:
         raise ConfigurationError(
-            f"an input that is rounded to integers cannot be expressed in {format}; export the network that was "
-            "quantised"
+            f"{format} cannot represent an input that is rounded to integers; export the network that was quantised"
         )
     if network.like.dtype not in (torch.float32, torch.float64):
-        raise ConfigurationError(
-            f"a network in {network.like.dtype} cannot be expressed in {format}; export network.float()"
-        )
+        raise ConfigurationError(f"{format} cannot represent a network in {network.like.dtype}; export network.float()")
 
 
 def _population(population: Population, found: ExplicitNetwork) -> RatePopulation:

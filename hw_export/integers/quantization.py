@@ -157,11 +157,11 @@ def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]
 
     ``share`` is what is used of the largest threshold and weight that there are.
     """
-    whole = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
+    unrounded = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
     if isinstance(rule, TableRule):
-        threshold = np.clip(np.floor(whole / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
+        threshold = np.clip(np.floor(unrounded / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
         return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
-    threshold = np.clip(np.floor(whole * rule.fraction), 1, share * _LARGEST_THRESHOLD // 1)
+    threshold = np.clip(np.floor(unrounded * rule.fraction), 1, share * _LARGEST_THRESHOLD // 1)
     threshold -= 1 - threshold % 2  # odd, so that half of it lies between two integers
     return threshold.astype(np.int64), rule.fraction / threshold
 

@@ -42,11 +42,11 @@ def integer_simulation(integers: IntegerNetwork) -> SpikingNetwork:
 
 
 def _population(integers: IntegerNetwork, node: str) -> Population:
-    population, whole = integers.network.populations[node], integers.populations[node]
-    scale = torch.from_numpy(whole.scale.astype(np.float64))
+    population, quantized = integers.network.populations[node], integers.populations[node]
+    scale = torch.from_numpy(quantized.scale.astype(np.float64))
     shift = torch.zeros_like(scale)
     changed = replace(population, scale=scale, shift=shift, channel_axis=1)
-    rule = whole.rule
+    rule = quantized.rule
     if not isinstance(rule, TableRule):
         return changed
     neuron = replace(population.neuron, code=rule.code)  # type: ignore[type-var]
@@ -67,21 +67,21 @@ class _GraphWriter:
     def graph(self) -> Graph:
         """The original graph with every region between populations replaced."""
         original, integers = self._original, self._integers
-        whole: dict[str, Ref] = {}
+        integer_payloads: dict[str, Ref] = {}
         for name, step in integers.input_steps.items():
             arguments = {"self": Ref(name), "step": step, "largest": integers.largest_input}
-            whole[name] = self._add("whole_input", arguments, (2, *integers.explicit.inputs[name]))
+            integer_payloads[name] = self._add("whole_input", arguments, (2, *integers.explicit.inputs[name]))
         for node in original.nodes.values():
             if node.name in integers.populations:
                 self._nodes[node.name] = replace(
-                    node, arguments={**node.arguments, "self": self._sum(node.name, whole)}
+                    node, arguments={**node.arguments, "self": self._sum(node.name, integer_payloads)}
                 )
-                whole[node.name] = self._unscaled(node.name, node.name)
+                integer_payloads[node.name] = self._unscaled(node.name, node.name)
             elif node.name in integers.explicit.gates:
                 self._nodes[node.name] = node
-                whole[node.name] = self._unscaled(node.name, self._fires(node.name))
+                integer_payloads[node.name] = self._unscaled(node.name, self._fires(node.name))
             elif node.name in integers.outputs:
-                self._output(node, whole)
+                self._output(node, integer_payloads)
             else:
                 self._nodes[node.name] = node
         changed = Graph(original.inputs, self._constants, self._nodes, original.output, original.batch_axis)
@@ -93,24 +93,24 @@ class _GraphWriter:
 
     def _unscaled(self, source: str, population: str) -> Ref:
         """What ``source`` sends as integers: the network multiplies payloads by the scale of ``population``."""
-        whole = self._integers.populations[population]
+        quantized = self._integers.populations[population]
         shape = self._integers.explicit.shapes[source]
-        worth = whole.scale.reshape(1, -1, *[1] * (len(shape) - 1)) * whole.rule.unit
+        worth = quantized.scale.reshape(1, -1, *[1] * (len(shape) - 1)) * quantized.rule.unit
         other = self._constant(f"{source}.scale", torch.from_numpy(worth))
         return self._add("div", {"self": Ref(source), "other": other}, (2, *shape))
 
-    def _sum(self, target: str, whole: dict[str, Ref]) -> Ref:
-        terms = [self._synapses(each.map, whole[each.source]) for each in self._integers.into(target)]
+    def _sum(self, target: str, integer_payloads: dict[str, Ref]) -> Ref:
+        terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(target)]
         bias = self._integers.populations[target].bias
         shape = (2, *self._integers.explicit.shapes[target])
         return self._total(
             terms, self._constant(f"{target}.bias", torch.from_numpy(bias[None].astype(np.float64))), shape
         )
 
-    def _output(self, node: Node, whole: dict[str, Ref]) -> None:
+    def _output(self, node: Node, integer_payloads: dict[str, Ref]) -> None:
         output = self._integers.outputs[node.name]
         shape = (2, *output.offset.shape)
-        terms = [self._synapses(each.map, whole[each.source]) for each in self._integers.into(node.name)]
+        terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(node.name)]
         total = self._total(terms, None, shape)
         step = torch.from_numpy(output.step.reshape(1, -1, *[1] * (output.offset.ndim - 1)))
         product = self._add("mul", {"self": total, "other": self._constant(f"{node.name}.step", step)}, shape)
@@ -165,7 +165,7 @@ class _GraphWriter:
         return Ref(name)
 
     def _free(self, wanted: str) -> str:
-        name = next(name for name in _candidates(f"whole_{wanted}") if name not in self._taken)
+        name = next(name for name in _candidates(f"integer_{wanted}") if name not in self._taken)
         self._taken.add(name)
         return name
 

@@ -54,7 +54,7 @@ class IntegrateFireNode(nn.Module):
 
 
 def node_map() -> dict[type, Callable[[Any], nn.Module]]:
-    """A node map for ``nirtorch.nir_to_torch``; its functions raise ``StorageError`` for what they cannot express.
+    """A node map for ``nirtorch.nir_to_torch``; its functions raise ``StorageError`` for what they cannot represent.
 
     Pass it as ``nirtorch.nir_to_torch(graph, node_map(), dtype=...)`` to run an exported graph exactly.
     """

@@ -41,7 +41,7 @@ def export(
     Populations are IF nodes with threshold 1 and unit spikes; ``neuron="LIF-snntorch"`` writes them as LIF nodes whose
     leak vanishes, the only ones that snntorch reads. What NIR lacks (initial potential, reset by subtraction,
     scales) is in the nodes' metadata, which ``load`` honours. Arrays have the network's precision. The file is written
-    whole or not at all. Raises ``ConfigurationError`` for a network that NIR cannot express, and ``StorageError``.
+    whole or not at all. Raises ``ConfigurationError`` for a network that NIR cannot represent, and ``StorageError``.
     """
     if neuron not in get_args(Neuron):
         raise ConfigurationError(f"neuron must be one of {', '.join(get_args(Neuron))}, got {neuron!r}")

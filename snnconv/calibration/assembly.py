@@ -13,9 +13,10 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
+from neurons.registry import named_neurons
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
-from snnconv.calibration.naming import _names
+from snnconv.calibration.naming import population_names
 from snnconv.calibration.samples import Calibration, arrange, collect
 from snnconv.calibration.scales import Scaling, fitted_code, observe, scale_of
 from snnconv.calibration.silence import warn_of_silence
@@ -61,18 +62,18 @@ class Options:
     normalization: Literal["channel", "layer"] = "channel"
     negative: Negative | None = None
 
-    def check(self, plan: CodingPlan) -> None:
-        """Raise ``ConfigurationError`` for what cannot work under ``plan``, before anything is computed."""
+    def check(self) -> None:
+        """Raise ``ConfigurationError`` for what cannot work, whatever the codes are, before anything is computed."""
         self.scaling(windowed=True)
         if self.normalization not in ("channel", "layer"):
             raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
         if self.negative not in (None, *get_args(Negative)):
             raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
-        if not plan.input.carries_values:
+        if isinstance(self.neuron, str) and self.neuron not in named_neurons():
+            what = "cannot be made from a code alone" if self.neuron in NEURONS else "is unknown"
             raise ConfigurationError(
-                f"{plan.input.name} input does not add up to the values that a trained network computes with: convert "
-                "with real input, poisson input or a neural code; a network that learned from such spikes is made by "
-                "learning.spiking_network"
+                f"neuron {self.neuron!r} {what}; give one of {', '.join(named_neurons())}, or a function that makes a "
+                "neuron from a code"
             )
 
     def scaling(self, windowed: bool) -> Scaling:
@@ -112,7 +113,13 @@ class Calibrator:
 
     def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:
         """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter."""
-        options.check(plan)
+        options.check()
+        if not plan.input.carries_values:
+            raise ConfigurationError(
+                f"{plan.input.name} input does not add up to the values that a trained network computes with: convert "
+                "with real input, poisson input or a neural code; a network that learned from such spikes is made by "
+                "snnconv.learning.spiking_network"
+            )
         windowed = isinstance(plan.schedule, Pipeline)
         negative = options.negative or default_negative(windowed)
         key = (options.normalization, negative, windowed, plan.input.spiking)
@@ -143,9 +150,9 @@ def _calibrate(
     meeting: set[str] = set()
     if isinstance(plan.schedule, Pipeline):
         # Trains that meet in a max pooling group are compared, so they must stand for the same values.
-        layout = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
+        execution_plan = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
-        meeting = meeting_channels(graph, layout, axes)
+        meeting = meeting_channels(graph, execution_plan, axes)
     observed = {
         name: ActivationStatistics(
             None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0
@@ -158,7 +165,7 @@ def _calibrate(
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
         for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
     ]
-    return Calibrated(graph, samples, activations, observed, _names(graph, activations), ranges, negative)
+    return Calibrated(graph, samples, activations, observed, population_names(graph, activations), ranges, negative)
 
 
 def assemble(
@@ -234,8 +241,6 @@ def population(
 
 def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neuron:
     if isinstance(neuron, str):
-        if neuron not in NEURONS:
-            raise ConfigurationError(f"unknown neuron {neuron!r}; known: {', '.join(NEURONS)}")
         neuron = NEURONS[neuron]
     if isinstance(neuron, type) or not isinstance(neuron, Neuron):
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from snnconv.graph.graph import Graph, Node
 
 
-def _names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
+def population_names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
     """A name for every population: the path of its module, with the operator's name unless it is a module itself."""
     names: dict[str, str] = {}
     taken: set[str] = set()

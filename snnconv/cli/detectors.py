@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import typer
 
 import snnconv
-from coding import CODES
+from coding.registry import named_codes
+from snnconv.cli.console import console
 from snnconv.cli.options import code_of, percentile_of
+from snnconv.cli.progress import progress_bars
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
 from snnconv.detection.data.images import SUFFIXES
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback
 
 Model = Annotated[
     str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
@@ -24,8 +25,8 @@ Model = Annotated[
 Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
 Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yolo needs them.")]
 Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
-Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(CODES))]
-MaxLoss = Annotated[float, typer.Option(help="Percentage points of accuracy that auto may lose.")]
+Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(named_codes()))]
+MaxLoss = Annotated[float | None, typer.Option(help="Percentage points of accuracy that auto may lose, 2 by default.")]
 Letterbox = Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; of COCO the folder with the pictures.")]
 Layout = Annotated[str, typer.Option(help="Layout of the data: yolo, coco or voc.")]
@@ -62,24 +63,32 @@ def converted(
     calibration: Any,
     coding: Any,
     *,
-    max_loss: float,
+    max_loss: float | None,
     negative: str | None,
     percentile: str | None,
-    progress: ProgressCallback | None,
+    save: Path | None,
 ) -> SpikingNetwork:
-    """The spiking network of ``detector``; "auto" searches for codes that still find what it finds."""
-    judge = DetectionJudge(detector.heads)
+    """The spiking network of ``detector``, written to ``save``; "auto" searches for codes that find what it finds."""
+    aims: dict[str, Any] = {}
+    if coding == "auto":
+        aims = {"max_loss": 2.0 if max_loss is None else max_loss, "judge": DetectionJudge(detector.heads)}
+    elif max_loss is not None:
+        raise ConfigurationError(f"--max-loss {max_loss:g} is for --coding auto: leave it out")
     chosen: Any = negative  # convert refuses what it does not know
-    return snnconv.convert(
-        detector.network,
-        calibration,
-        coding=coding,
-        negative=chosen,
-        percentile=percentile_of(percentile),
-        max_loss=max_loss,
-        judge=judge,
-        progress=progress,
-    )
+    with progress_bars(console) as progress:
+        network = snnconv.convert(
+            detector.network,
+            calibration,
+            coding=coding,
+            negative=chosen,
+            percentile=percentile_of(percentile),
+            progress=progress,
+            **aims,
+        )
+    if save is not None:
+        network.save(save)
+        console.print(f"written: {save}", markup=False)
+    return network
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, get_args
 import typer
 
 import neurons
-from coding import CODES, Code
+from coding import Code
+from coding.registry import named_codes
+from neurons.registry import named_neurons
 from snnconv.errors import ConfigurationError, StorageError
 
 Model = Annotated[
@@ -22,6 +24,7 @@ Weights = Annotated[
 Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
 Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]
 Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron in a window.")]
+Neuron = Annotated[str, typer.Option(help="Neuron: " + ", ".join(named_neurons()))]
 Negative = Annotated[
     str | None,
     typer.Option(
@@ -34,16 +37,16 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to 
 
 def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
     """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
-    if name not in CODES:
-        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(CODES)}")
+    if name not in named_codes():
+        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(named_codes())}")
     number = None if base is None else number_or("--base", base, "fit")
     given = {"steps": steps, "base": number, "spikes": spikes}
-    parameters = [field.name for field in fields(CODES[name])]
+    parameters = [field.name for field in fields(named_codes()[name])]
     for option, value in given.items():
         if value is not None and option not in parameters:
             raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
     chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
-    return CODES[name](**chosen)
+    return named_codes()[name](**chosen)
 
 
 def percentile_of(text: str | None) -> Any:

@@ -90,8 +90,8 @@ def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     A repeated edge counts once, a self loop as the one that every node gets. Raises ``InputError`` for edges that are
     no integers from 0 to ``nodes`` - 1.
     """
-    whole = not edge_index.is_floating_point() and not edge_index.is_complex() and edge_index.dtype != torch.bool
-    if not whole or edge_index.dim() != 2 or edge_index.shape[0] != 2:
+    integers = not edge_index.is_floating_point() and not edge_index.is_complex() and edge_index.dtype != torch.bool
+    if not integers or edge_index.dim() != 2 or edge_index.shape[0] != 2:
         raise InputError(
             f"edge_index is {edge_index.dtype} {list(edge_index.shape)}, it must hold integers, [2, edges]"
         )

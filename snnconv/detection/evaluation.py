@@ -33,7 +33,7 @@ class DetectionEvaluation(Costs):
     """Mean average precision of a spiking detector and of the original on the same pictures, and what it costs.
 
     ``precision_by_step`` holds the precision after so many steps of a stream; ``None`` for a pipeline, which has no
-    output before its last step.
+    output before its last step. There is no ``merge``: average precision is no sum over pictures.
     """
 
     precision: Precision

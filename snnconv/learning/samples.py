@@ -179,8 +179,8 @@ def checked_labels(labels: Any, samples: int) -> Tensor:
     found = as_tensor(labels, "labels")
     if samples == 0:
         raise InputError("there is no sample; give at least one")
-    whole = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
-    if not whole or found.shape != (samples,):
+    integers = not (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool)
+    if not integers or found.shape != (samples,):
         raise InputError(
             f"labels are {found.dtype} {list(found.shape)}; {samples} samples need torch.int64 [{samples}]"
         )

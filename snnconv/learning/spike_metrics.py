@@ -33,6 +33,24 @@ class Measures:
     latency: float
     silent: float
 
+    def merge(self, other: Measures) -> Measures:
+        """The measures of the samples of both, exact to the last count; both must be of one network."""
+        samples = self.samples + other.samples
+
+        def mean(name: str, unit: float = 1.0) -> float:
+            sums = [getattr(each, name) / unit * each.samples for each in (self, other)]  # integers, but for rounding
+            return math.nan if math.isnan(sum(sums)) else unit * (sum(map(round, sums)) / samples)
+
+        return Measures(
+            samples=samples,
+            by_first=mean("by_first", 100.0),
+            by_count=mean("by_count", 100.0),
+            spikes=mean("spikes"),
+            necessary_spikes=mean("necessary_spikes"),
+            latency=mean("latency"),
+            silent=mean("silent", 100.0),
+        )
+
 
 class Tally:
     """Sums up ``Measures`` batch by batch."""

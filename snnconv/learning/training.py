@@ -29,14 +29,14 @@ from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.run_identity import run_text
 from snnconv.learning.samples import SpikeSamples
 from snnconv.learning.spike_metrics import Change, Measures, Tally, change, clamped_share
-from snnconv.progress import ProgressCallback
+from snnconv.progress import ProgressCallback, told
 from snnconv.training.checkpoint import Checkpoint
 from snnconv.training.learning_rate import LearningRates, Scheduled
 from snnconv.training.loop import TrainingLoop
 from snnconv.training.options import check_integers
 from snnconv.training.seeding import generator_of, order_of_epoch
 
-_LOGGER = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _LOSS = LatencyLoss()
 #: Stand for an epoch where draws belong to none: those of measuring, which are the same every time.
 _MEASURING = 2**31
@@ -116,17 +116,25 @@ def train(
 
 
 @torch.no_grad()
-def measure(network: LayeredNetwork, samples: SpikeSamples, *, batch: int = 256, seed: int = 0) -> Measures:
+def measure(
+    network: LayeredNetwork,
+    samples: SpikeSamples,
+    *,
+    batch: int = 256,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Measures:
     """Decisions and spikes of ``network`` on ``samples``, over all their steps.
 
-    Draws of an encoder depend on ``seed``. Raises ``ConfigurationError`` for numbers out of range, ``InputError`` for
-    samples that do not fit the network.
+    Draws of an encoder depend on ``seed``. ``progress`` is called between batches (see ``Progress``). Raises
+    ``ConfigurationError`` for numbers out of range, ``InputError`` for samples that do not fit the network.
     """
     check_integers(1, batch=batch)
     check_integers(0, seed=seed)
     check_samples(samples, network, "samples")
     tally = Tally()
-    for number, positions in enumerate(torch.split(torch.arange(len(samples)), batch)):
+    batches = torch.split(torch.arange(len(samples)), batch)
+    for number, positions in enumerate(told(progress, "measuring", batches, len(batches))):
         events = samples.batch(positions, generator_of(seed, _MEASURING, number)).to(_device(network))
         tally.add(network(events), _labels(samples, positions, network))
     return tally.measures()
@@ -182,7 +190,7 @@ class _LearningCourse:
         if not reached and loss > 0.0:
             raise ModelError(self._unreached(epoch, loss, dead == batches))
         if dead:
-            _LOGGER.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
+            _logger.warning("epoch %d: in %d of %d batches no output neuron fired", epoch + 1, dead, batches)
         changed, clamped = self.probe.compare()
         return EpochRecord(
             epoch=epoch,

@@ -25,7 +25,7 @@ from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.decisions import UNDECIDED, decisions
 from snnconv.text import table
 
-_LOGGER = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 #: Samples that are measured together.
 PIECE = 256
 
@@ -142,6 +142,17 @@ class Evaluation(Costs):
             rows.append([str(step), _text(accuracies[step - 1]), _text(agreements[step - 1]), f"{spikes:.3f}"])
         return [*rows, last]
 
+    def __repr__(self) -> str:
+        shares = {"accuracy": self.accuracy, "agreement": self.agreement}
+        known = [f"{name} {share:.2f} %" for name, share in shares.items() if share is not None]
+        what = [
+            f"{self.samples} samples",
+            f"{self.steps} steps",
+            *known,
+            f"{self.spikes_per_neuron:.3f} spikes per neuron",
+        ]
+        return f"Evaluation({', '.join(what)})"
+
     def __str__(self) -> str:
         rows = table(["steps", "accuracy %", "agreement %", "spikes per neuron"], self._rows())
         if self.agreement is None:
@@ -213,7 +224,7 @@ def evaluate(
             lengths += int(taken.sum())
     compared = reference is not None or not network.learned
     if network.tuned and reference is None:
-        _LOGGER.warning(
+        _logger.warning(
             "the network was tuned, so it is compared with its own tuned weights; pass the model as reference to "
             "compare it with the original"
         )

@@ -121,6 +121,10 @@ class Verification:
             "populations": [vars(population) for population in self.populations],
         }
 
+    def __repr__(self) -> str:
+        what = f"{self.samples} samples, {self.steps} steps, {len(self.populations)} populations"
+        return f"Verification({what}, relative error of the output {self.output:.4f})"
+
     def __str__(self) -> str:
         rows = [
             [p.name, f"{p.relative:.4f}", f"{p.bias:+.4f}", f"{p.saturated:.2%}", f"{p.spurious:.2%}"]

@@ -1,14 +1,17 @@
-"""Judges: what an error of the output costs, for a search that has no targets to go by."""
+"""What a search aims at, and judges: what an error of the output costs where there are no targets to go by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from snnconv.errors import ConfigurationError
 from snnconv.spiking.decisions import class_scores, decisions
+from snnconv.spiking.logs import Cost
 
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
 SAFETY = 1.25
@@ -52,6 +55,26 @@ class ClassJudge:
 
     def decisions(self, exact: Sequence[Any]) -> int:
         return sum(decisions(each).numel() for each in exact)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The least ``minimize`` of all networks that are expected to lose at most ``max_loss`` points by ``judge``.
+
+    Raises ``ConfigurationError``.
+    """
+
+    max_loss: float = 0.5
+    minimize: Cost = "energy"
+    judge: Judge = field(default_factory=ClassJudge)
+
+    def __post_init__(self) -> None:
+        if self.minimize not in get_args(Cost):
+            raise ConfigurationError(f"minimize must be one of {', '.join(get_args(Cost))}, got {self.minimize!r}")
+        if not 0.0 < self.max_loss < 100.0:
+            raise ConfigurationError(
+                f"max_loss is in percentage points and must lie in (0, 100), got {self.max_loss!r}"
+            )
 
 
 def _leads(scores: Tensor, decided: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import get_args
+from dataclasses import dataclass, field
 
 import torch
 
@@ -19,11 +19,11 @@ from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, tell, told
-from snnconv.search.objective import Judge
+from snnconv.search.objective import Goal
 from snnconv.search.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
-from snnconv.spiking.logs import Cost, SearchLog, Trial
+from snnconv.spiking.logs import SearchLog, Trial
 from snnconv.spiking.population import Population
 from snnconv.text import code_text
 
@@ -40,49 +40,39 @@ def search(
     calibrated: Calibrated,
     options: Options,
     plan: CodingPlan,
-    max_loss: float,
-    minimize: Cost,
-    judge: Judge,
+    goal: Goal,
     progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
-    """The cheapest network expected to lose at most ``max_loss`` points; its ``search_log`` says what was tried.
+    """The cheapest network that keeps the bound of ``goal``; its ``search_log`` says what was tried.
 
     What a code in one population does to the output is measured with all others exact; such errors nearly add up as
     squares. For a price of error, every population then takes the code with the least cost and priced error; bisection
     finds the price at which the assembled network, measured on samples held out, just keeps the bound; where these are
-    few a warning is logged. Raises
-    ``ConfigurationError`` for a network without class scores, and where no candidate keeps the bound.
+    few a warning is logged. Raises ``ConfigurationError`` for a network without class scores, and where no candidate
+    keeps the bound.
     """
-    if minimize not in get_args(Cost):
-        raise ConfigurationError(f"minimize must be one of {', '.join(get_args(Cost))}, got {minimize!r}")
-    if not 0.0 < max_loss < 100.0:
-        raise ConfigurationError(f"max_loss is in percentage points and must lie in (0, 100), got {max_loss!r}")
     if not calibrated.samples.held_out:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
-    return _Search(calibrated, options, plan, max_loss, minimize, judge, progress).run()
+    return _Search(calibrated, options, plan, goal, progress).run()
 
 
+@dataclass
 class _Search:
-    def __init__(
-        self,
-        calibrated: Calibrated,
-        options: Options,
-        plan: CodingPlan,
-        max_loss: float,
-        minimize: Cost,
-        judge: Judge,
-        progress: ProgressCallback | None,
-    ) -> None:
-        self.calibrated, self.options, self.minimize, self.max_loss = calibrated, options, minimize, max_loss
-        self.plan, self.judge, self.progress = plan, judge, progress
-        self.scaling = options.scaling(windowed=True)
-        self.nodes = list(calibrated.activations)
-        self.trials: list[Trial] = []
-        self.tried: list[list[int]] = []
-        nodes = told(progress, "fitting codes", self.nodes, len(self.nodes))
-        self.choices: list[list[Population]] = [self._population_choices(node) for node in nodes]
+    calibrated: Calibrated
+    options: Options
+    plan: CodingPlan
+    goal: Goal
+    progress: ProgressCallback | None
+    trials: list[Trial] = field(default_factory=list)
+    tried: list[list[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scaling = self.options.scaling(windowed=True)
+        self.nodes = list(self.calibrated.activations)
+        nodes = told(self.progress, "fitting codes", self.nodes, len(self.nodes))
+        self.choices = [self._population_choices(node) for node in nodes]
         with torch.no_grad():
-            self.exact = [evaluate_graph(calibrated.graph, chunk)[0] for chunk in calibrated.samples.held_out]
+            self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.calibrated.samples.held_out]
 
     def _population_choices(self, node: str) -> list[Population]:
         observed = self.calibrated.observed[node]
@@ -98,12 +88,12 @@ class _Search:
             self.calibrated,
             self._network(self.tried[0]),
             dict(zip(self.nodes, self.choices, strict=True)),
-            self.judge,
+            self.goal.judge,
             self.progress,
         )
         errors, costs = (
             torch.tensor([[getattr(each, kind) for each in row] for row in found], dtype=torch.float64)
-            for kind in ("error", self.minimize)
+            for kind in ("error", self.goal.minimize)
         )
         errors, costs = (each / each.mean().clamp(min=1e-300) for each in (errors, costs))
         low, high = 1e-6, 1e6  # prices of squared error against cost, in units that make both means 1
@@ -111,15 +101,15 @@ class _Search:
             price = (low * high) ** 0.5
             chosen = (costs + price * errors).argmin(1).tolist()
             trial = self._try(chosen, f"mixed, price of error {price:.3g}")
-            low, high = (low, price) if trial.loss <= self.max_loss else (price, high)
-        kept = [number for number, trial in enumerate(self.trials) if trial.loss <= self.max_loss]
+            low, high = (low, price) if trial.loss <= self.goal.max_loss else (price, high)
+        kept = [number for number, trial in enumerate(self.trials) if trial.loss <= self.goal.max_loss]
         if not kept:
             best = min(self.trials, key=lambda trial: trial.loss)
             raise ConfigurationError(
-                f"no codes that were tried are expected to lose at most {self.max_loss:g} percentage points; the best "
-                f"({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
+                f"no codes that were tried are expected to lose at most {self.goal.max_loss:g} percentage points; the "
+                f"best ({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
             )
-        best_number = min(kept, key=lambda number: self.trials[number].cost(self.minimize))
+        best_number = min(kept, key=lambda number: self.trials[number].cost(self.goal.minimize))
         network = self._network(self.tried[best_number])  # assembled again: all at once would fill the memory
         network.search_log = SearchLog(tuple(self.trials), best_number)
         for node, chosen in network.populations.items():
@@ -128,7 +118,7 @@ class _Search:
 
     def _warn_of_few_decisions(self) -> None:
         """Log a warning where the loss is measured on so few decisions that what is chosen may not hold elsewhere."""
-        decisions = self.judge.decisions(self.exact)
+        decisions = self.goal.judge.decisions(self.exact)
         if not 0 < decisions < FEW_DECISIONS:  # without any the judge knows no loss, and says so
             return
         held_out, free = self.calibrated.samples.held_out, self.calibrated.graph.batch_axis is not None
@@ -140,7 +130,7 @@ class _Search:
             samples,
             decisions,
             100.0 / decisions,
-            self.max_loss,
+            self.goal.max_loss,
             math.ceil(FEW_DECISIONS / decisions),
         )
 
@@ -166,7 +156,7 @@ class _Search:
         assert network.timing is not None
         latency = network.timing.latency
         measured = Costs(**measures(totals_of(network, counter, latency, latency * counter.samples)))
-        loss = self.judge.expected_loss(self.exact, found)
+        loss = self.goal.judge.expected_loss(self.exact, found)
         trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
         self.trials.append(trial)
         self.tried.append(chosen)

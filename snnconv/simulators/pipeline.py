@@ -57,7 +57,7 @@ class PipelineChunk(Chunk):
 
     def _load(self) -> None:
         """Deliver biases and analog inputs to all populations, and note the shape of every signal."""
-        network, parts = self.network, self.execution_plan
+        network = self.network
         names = network.graph.inputs
         constants = network.constants
         lowest = self.inputs
@@ -65,11 +65,11 @@ class PipelineChunk(Chunk):
             ranges = network.input_ranges
             lowest = tuple(seen.low.expand(x.shape) for x, seen in zip(self.inputs, ranges, strict=True))
         self.setup: Environment = {**constants, **dict(zip(names, lowest, strict=True))}
-        parts.setup.run(self.setup)
-        self.constants = {name: value for name, value in self.setup.items() if name not in parts.analog}
+        self.execution_plan.setup.run(self.setup)
+        self.constants = {name: value for name, value in self.setup.items() if name not in self.execution_plan.analog}
         for name in network.graph.inputs:
             self.silence[name] = _silence(self.setup[name])
-        for name in parts.analog & self.setup.keys():
+        for name in self.execution_plan.analog & self.setup.keys():
             if isinstance(self.setup[name], Tensor):
                 self.silence[name] = _silence(self.setup[name])
         environment = dict(self.setup)
@@ -89,11 +89,11 @@ class PipelineChunk(Chunk):
             return load
 
         handlers = {node: loaded(node, population) for node, population in network.populations.items()}
-        for node, evaluate, arguments in parts.step.calls(environment):
+        for node, evaluate, arguments in self.execution_plan.step.calls(environment):
             environment[node.name] = handlers.get(node.name, evaluate)(arguments())
             if isinstance(environment[node.name], Tensor):
                 self.silence[node.name] = _silence(environment[node.name])
-        self.total = {name: environment[name] for name in parts.decoded_nodes}
+        self.total = {name: environment[name] for name in self.execution_plan.decoded_nodes}
 
     def _inverse_scale(self, population: Population, current: Tensor) -> Tensor:
         return 1.0 / population.window_scale(current.dim())

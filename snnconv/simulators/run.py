@@ -40,3 +40,7 @@ class Run:
     def spikes_per_neuron(self) -> float:
         """Mean number of spikes of a hidden neuron for one sample."""
         return sum(self.spikes.values()) / (self.samples * sum(self.neurons.values()))
+
+    def __repr__(self) -> str:
+        spikes, neurons = sum(self.spikes.values()), sum(self.neurons.values())
+        return f"Run({self.samples} samples, {self.steps.max()} steps, {spikes:.0f} spikes of {neurons} neurons)"

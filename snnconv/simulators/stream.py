@@ -43,7 +43,7 @@ class StreamChunk(Chunk):
         self._prepare()
 
     def run(self) -> tuple[Any, Tensor]:
-        parts, handlers = self.execution_plan, self.handlers()
+        handlers = self.handlers()
         finished: list[tuple[Any, Tensor, int]] = []
         watched = self.stop is not None or any(observer.wants_output for observer in self.observers)
         for t in range(self.steps):
@@ -51,8 +51,8 @@ class StreamChunk(Chunk):
             begins = t % self.period == 0
             environment = dict(self.setup if begins else self.between)
             environment.update(self._encoded(begins))
-            (parts.step if begins else parts.homogeneous_step).run(environment, handlers)
-            for name in parts.decoded_nodes:
+            (self.execution_plan.step if begins else self.execution_plan.homogeneous_step).run(environment, handlers)
+            for name in self.execution_plan.decoded_nodes:
                 self._accumulate(name, environment[name])
             if watched and self._after_step(finished):
                 break
@@ -67,15 +67,19 @@ class StreamChunk(Chunk):
 
     def _prepare(self) -> None:
         """Evaluate what does not change with time for the samples that are running."""
-        names, parts = self.network.graph.inputs, self.execution_plan
+        names = self.network.graph.inputs
         self.setup: Environment = {**self.constants, **dict(zip(names, self.inputs, strict=True))}
-        parts.setup.run(self.setup)
+        self.execution_plan.setup.run(self.setup)
         self.between = self.setup
         if self.period > 1:
             silent = [torch.zeros_like(tensor) for tensor in self.inputs]
             offset: Environment = {**self.constants, **dict(zip(names, silent, strict=True))}
-            parts.setup.run(offset)
-            analog = [name for name in self.setup if name in parts.analog and isinstance(self.setup[name], Tensor)]
+            self.execution_plan.setup.run(offset)
+            analog = [
+                name
+                for name in self.setup
+                if name in self.execution_plan.analog and isinstance(self.setup[name], Tensor)
+            ]
             share = {name: (self.setup[name] - offset[name]) / self.period for name in analog}
             self.between = {**self.setup, **share}
             self.setup = {**self.setup, **{name: share[name] + offset[name] for name in analog}}

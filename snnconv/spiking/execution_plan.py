@@ -97,7 +97,7 @@ class ExecutionPlan:
         self.pooled = {name for route in self.routes.values() for name in route.candidates}
 
     def decode(self, environment: dict[str, Any]) -> Any:
-        """The network's output from an environment that holds the decoded decoded_nodes."""
+        """The network's output from an environment that holds the decoded nodes."""
         values = dict(environment)
         self.readout.run(values)
         return resolve(self._output, values)

@@ -29,10 +29,10 @@ class _Group(NamedTuple):
     highest: Tensor
 
 
-def meeting_channels(graph: Graph, parts: ExecutionPlan, axes: Mapping[str, int | None]) -> set[str]:
+def meeting_channels(graph: Graph, execution_plan: ExecutionPlan, axes: Mapping[str, int | None]) -> set[str]:
     """Populations and spiking inputs (named with their channel axes) of which several channels meet in one group."""
     kinds, owners = _Kinds(), dict[int, str]()
-    for name in _sources(parts, axes):
+    for name in _sources(execution_plan, axes):
         shape = _shape(graph, name)
         axis = axes[name]
         channels = 1 if axis is None else shape[axis]
@@ -40,7 +40,7 @@ def meeting_channels(graph: Graph, parts: ExecutionPlan, axes: Mapping[str, int 
         owners |= dict.fromkeys(range(kinds.count, kinds.count + channels), name)
         kinds.add(name, torch.arange(channels).view(view).expand(shape))
     found = set()
-    for group in _groups(graph, parts, kinds):
+    for group in _groups(graph, execution_plan, kinds):
         mixed = (group.lowest != group.highest) & (group.highest >= _FIRST)
         pairs = set(zip(group.lowest[mixed].tolist(), group.highest[mixed].tolist(), strict=True))
         found |= {owners[high] for low, high in pairs if owners.get(low) == owners[high]}
@@ -49,7 +49,7 @@ def meeting_channels(graph: Graph, parts: ExecutionPlan, axes: Mapping[str, int 
 
 def check_max_pooling(
     graph: Graph,
-    parts: ExecutionPlan,
+    execution_plan: ExecutionPlan,
     populations: Mapping[str, Population],
     ranges: Mapping[str, InputRange],
 ) -> None:
@@ -58,7 +58,7 @@ def check_max_pooling(
     ``ranges`` are those of the spiking inputs.
     """
     kinds, owners, offsets = _Kinds(), dict[int, str](), dict[str, Tensor]()
-    for name in _sources(parts, {**populations, **ranges}):
+    for name in _sources(execution_plan, {**populations, **ranges}):
         shape = _shape(graph, name)
         if name in populations:
             population = populations[name]
@@ -69,14 +69,14 @@ def check_max_pooling(
         found, inverse = torch.unique(worth, return_inverse=True)
         owners |= dict.fromkeys(range(kinds.count, kinds.count + len(found)), called)
         kinds.add(name, inverse.cpu().expand(shape))
-    for group in _groups(graph, parts, kinds):
+    for group in _groups(graph, execution_plan, kinds):
         spiking = group.highest >= _FIRST
         mixed = (group.lowest != group.highest) & spiking
         if bool(mixed.any()):
             first, last = int(group.lowest[mixed][0]), int(group.highest[mixed][0])
             names = " and ".join(dict.fromkeys([owners.get(first, "an analog input"), owners[last]]))
             raise _refusal(group.route, f"spikes of {names}, which stand for different values")
-    for route, lowest, highest in _constants(graph, parts, kinds, offsets):
+    for route, lowest, highest in _constants(graph, execution_plan, kinds, offsets):
         spiking = kinds.arrived[route.gate.name] >= _FIRST
         if bool((lowest != highest)[spiking].any()):
             raise _refusal(route, "spikes with constants")
@@ -102,8 +102,8 @@ class _Kinds:
         self.count += int(numbers.max()) + 1
 
 
-def _sources(parts: ExecutionPlan, spiking: Mapping[str, object]) -> Sequence[str]:
-    return [name for name in spiking if name in parts.pooled]
+def _sources(execution_plan: ExecutionPlan, spiking: Mapping[str, object]) -> Sequence[str]:
+    return [name for name in spiking if name in execution_plan.pooled]
 
 
 def _shape(graph: Graph, name: str) -> tuple[int, ...]:
@@ -114,9 +114,9 @@ def _shape(graph: Graph, name: str) -> tuple[int, ...]:
     return (1, *shape[1:]) if graph.batch_axis == 0 else shape
 
 
-def _groups(graph: Graph, parts: ExecutionPlan, kinds: _Kinds) -> Iterator[_Group]:
-    surroundings = _surroundings(graph, parts)
-    for gate, route in parts.routes.items():
+def _groups(graph: Graph, execution_plan: ExecutionPlan, kinds: _Kinds) -> Iterator[_Group]:
+    surroundings = _surroundings(graph, execution_plan)
+    for gate, route in execution_plan.routes.items():
         arrived = kinds.arrived
         for name in route.candidates - arrived.keys():
             arrived[name] = torch.full_like(surroundings[name], _ANALOG)
@@ -132,11 +132,11 @@ def _groups(graph: Graph, parts: ExecutionPlan, kinds: _Kinds) -> Iterator[_Grou
 
 
 def _constants(
-    graph: Graph, parts: ExecutionPlan, kinds: _Kinds, offsets: dict[str, Tensor]
+    graph: Graph, execution_plan: ExecutionPlan, kinds: _Kinds, offsets: dict[str, Tensor]
 ) -> Iterator[tuple[Route, Tensor, Tensor]]:
     """The smallest and the largest value in every group of each gate while nothing spikes."""
-    surroundings = _surroundings(graph, parts)
-    for gate, route in parts.routes.items():
+    surroundings = _surroundings(graph, execution_plan)
+    for gate, route in execution_plan.routes.items():
         for name in route.candidates - offsets.keys():
             offsets[name] = torch.zeros_like(kinds.arrived[name])
         highest = _pooled(route, route.whole, surroundings | offsets)
@@ -152,11 +152,13 @@ def _pooled(route: Route, program: Program, environment: Environment, sign: int 
     return pooled
 
 
-def _surroundings(graph: Graph, parts: ExecutionPlan) -> Environment:
+def _surroundings(graph: Graph, execution_plan: ExecutionPlan) -> Environment:
     """What the routes to all gates refer to, for inputs that are zero; in double precision."""
-    wanted = {name for route in parts.routes.values() for node in route.nodes for name in node.refs()} | parts.pooled
+    wanted = {
+        name for route in execution_plan.routes.values() for node in route.nodes for name in node.refs()
+    } | execution_plan.pooled
     nodes = []
-    for node in reversed(parts.setup.nodes):
+    for node in reversed(execution_plan.setup.nodes):
         if node.name in wanted:
             nodes.append(node)
             wanted.update(node.refs())

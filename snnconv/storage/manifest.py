@@ -16,9 +16,9 @@ from coding.schedule import SCHEDULES
 from neurons import NEURONS, Neuron
 from snnconv.data.shapes import Shape
 from snnconv.errors import StorageError
+from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, OPERATORS
-from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.roles import misplaced
 from snnconv.graph.sparse import from_parts, is_sparse, stored_values, to_parts
 from snnconv.spiking.base import NetworkBase
@@ -33,6 +33,13 @@ _REGISTRIES: dict[str, Mapping[str, type]] = {
     "input": INPUT_CODES,
     "neuron": NEURONS,
     "schedule": SCHEDULES,
+}
+
+#: How a user makes a member of a registry known.
+_REGISTER = {
+    "activation": "snnconv.graph.operators.register_activation_function",
+    "code": "snnconv.coding.register_code",
+    "neuron": "snnconv.neurons.register_neuron",
 }
 
 
@@ -137,8 +144,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
             silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
         )
         _check_population(populations[node.name], batch_axis)
-    signals = graph.signals()
-    active = {n.name for n in nodes.values() if isinstance(OPERATORS[n.op], ActivationOperator) and n.name in signals}
+    active = set(analysis_of(graph).populations)
     if active != set(populations):
         raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
     for name, tensor in constants.items():
@@ -231,10 +237,9 @@ def _encode_object(kind: str, value: Any) -> dict[str, Any]:
     for name, known in _REGISTRIES[kind].items():
         if type(value) is known and is_dataclass(value):
             return {"name": name, "fields": dict(_encoded_fields(kind, value))}
+    cure = f"register it with {_REGISTER[kind]}, or convert" if kind in _REGISTER else "convert"
     raise StorageError(
-        f"{kind} {type(value).__name__} is not registered, so it cannot be stored; "
-        "register it (coding.register_code, neurons.register_neuron, operators.register_activation_function), "
-        "or convert with a built-in one"
+        f"{kind} {type(value).__name__} is not registered, so it cannot be stored; {cure} with a built-in one"
     )
 
 

@@ -58,6 +58,8 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
             metadata = file.metadata() or {}
             version = _check_version(source, metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except FileNotFoundError as error:
+        raise StorageError(f"{source} cannot be read: there is no such file") from error
     except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
     manifest = metadata.get("manifest", "")

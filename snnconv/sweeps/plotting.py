@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.plots.axes import COLOURS, QUIET, new_axes, plain
-from snnconv.sweeps.results import Cost, Measured
+from snnconv.spiking.logs import Cost
+from snnconv.sweeps.results import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

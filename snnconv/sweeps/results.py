@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Cost = Literal["spikes", "latency", "energy"]
+from snnconv.spiking.logs import Cost
+
 #: What a configuration costs, by the name that a user gives it, and the figure of ``Measured`` that tells.
 COSTS: dict[Cost, str] = {"spikes": "spikes_per_neuron", "latency": "latency", "energy": "e3"}
 

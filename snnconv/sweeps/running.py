@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from coding import CodingPlan
+from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
+from coding.registry import as_input
 from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.capture.binding import bound
 from snnconv.capture.tracing import runnable
@@ -24,11 +25,8 @@ from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.sweeps.file import SweepFile
 from snnconv.sweeps.results import Measured
-from snnconv.sweeps.table import Failed, Sweep, _measured
+from snnconv.sweeps.table import Failed, Sweep, measured_of
 from snnconv.version import __version__
-
-#: Options of ``convert`` that belong to the coding plan or the model, not to the assembly.
-_OF_PLAN_OR_MODEL = ("input", "schedule", "constants")
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +37,9 @@ def sweep(
     data: Any,
     codings: Mapping[str, Any],
     *,
+    input: str | Code | InputCode | None = None,
+    schedule: Schedule | None = None,
+    constants: Mapping[str, Tensor] | None = None,
     path: str | os.PathLike[str] | None = None,
     reference: nn.Module | None = None,
     progress: ProgressCallback | None = None,
@@ -47,19 +48,22 @@ def sweep(
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
 
     Every number of steps is a run of its own: spikes could be read off a longer run, synaptic operations could not. A
-    coding that has no meaning for the network (``ConfigurationError`` or ``ModelError``) is recorded with its reason,
-    and the sweep goes on.
+    coding that the network does not support (``ConfigurationError`` or ``ModelError``) is recorded with its reason, and
+    the sweep goes on.
 
     Args:
         model: The network, or an exported program, as for ``convert``.
         calibration: What ``convert`` takes.
         data: What ``evaluate`` takes.
         codings: What ``convert`` takes as ``coding``, a search ("auto") excepted, by a label of your own.
+        input: What ``convert`` takes, for all codings, as the next two.
+        schedule: What ``convert`` takes.
+        constants: What ``convert`` takes.
         path: File that is written after each configuration, whole or not at all. A later sweep with the same path reads
             finished configurations back and measures the others, those whose coding changed and those that failed.
         reference: The original network if it is not ``model`` itself.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
-        **convert_options: Further options of ``convert``.
+        **convert_options: Further options of ``convert``, for all codings: how scales, neurons and biases are chosen.
 
     Returns:
         The measured configurations, and those that failed.
@@ -77,19 +81,20 @@ def sweep(
     if reference is not None and not isinstance(reference, nn.Module):
         raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
     calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
-    constants = convert_options.get("constants")
     options = _options(convert_options)
+    if input is not None:
+        as_input(input)
     reference = None if reference is model else reference
     original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
     calibrator = Calibrator(model, calibration, constants, progress)
     graph = calibrator.captured.graph
     common = {} if path is None else _common(graph, calibration, data, reference, convert_options)
     file = SweepFile(path, common)
-    plans = {str(label): _planned(coding, convert_options, path is not None) for label, coding in codings.items()}
+    plans = {str(label): _planned(coding, input, schedule, path is not None) for label, coding in codings.items()}
     entries = {}
     for label, (_, fingerprint) in plans.items():
         stored = file.entries.get(label, {})
-        if fingerprint and stored.get("fingerprint") == fingerprint and _measured(label, stored):
+        if fingerprint and stored.get("fingerprint") == fingerprint and measured_of(label, stored):
             entries[label] = stored
     pending = [label for label in plans if label not in entries]
     _logger.info("%d configurations to measure, %d read back from %s", len(pending), len(entries), path)
@@ -110,45 +115,43 @@ def sweep(
         entries[label] = {"fingerprint": fingerprint, **outcome}
         file.add(label, entries[label])
         tell(progress, "sweeping", len(entries), len(plans))
-    results = [_measured(label, entries[label]) for label in plans]
+    results = [measured_of(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)
 
 
 def _options(given: Mapping[str, Any]) -> Options:
-    own = {key: value for key, value in given.items() if key not in _OF_PLAN_OR_MODEL}
     known = [field.name for field in fields(Options)]
-    for key in own:
+    for key in given:
         if key not in known:
-            raise ConfigurationError(f"sweep has no option {key!r}; options: {', '.join([*_OF_PLAN_OR_MODEL, *known])}")
-    return Options(**own)
+            raise ConfigurationError(f"sweep has no option {key!r}; further options of convert: {', '.join(known)}")
+    options = Options(**given)
+    options.check()
+    return options
 
 
 def _common(
     graph: Graph, calibration: Any, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
 ) -> dict[str, str]:
     """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
-    own = {key: value for key, value in sorted(_without_plan(options).items()) if key != "constants"}
     return {
         "version of snnconv": __version__,  # another one may choose other scales for the same codes
         "model": graph_digest(graph),
         "calibration": data_digest(calibration, "calibration"),
         "data set": data_digest(data, "data"),
         "reference": "" if reference is None else weights_digest(reference),
-        "set of options": "".join(f"{key}={option_text(key, value)}; " for key, value in own.items()),
+        "set of options": "".join(f"{key}={option_text(key, value)}; " for key, value in sorted(options.items())),
     }
 
 
-def _without_plan(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if key not in ("input", "schedule")}
-
-
-def _planned(coding: Any, options: Mapping[str, Any], resumable: bool) -> tuple[CodingPlan | Exception, str]:
+def _planned(
+    coding: Any, input: str | Code | InputCode | None, schedule: Schedule | None, resumable: bool
+) -> tuple[CodingPlan | Exception, str]:
     """The plan that ``coding`` means, or why it means none, and its fingerprint."""
     if isinstance(coding, str) and coding == "auto":
         return ConfigurationError('a sweep measures given codes; search for them by convert(..., coding="auto")'), ""
     try:
-        plan = as_plan(coding, options.get("input"), options.get("schedule"))
+        plan = as_plan(coding, input, schedule)
     except ConfigurationError as error:
         return error, ""
     return plan, option_text("coding", plan) if resumable else ""

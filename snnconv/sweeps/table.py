@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError
+from snnconv.spiking.logs import Cost
 from snnconv.sweeps.file import broken, read
 from snnconv.sweeps.plotting import plot
-from snnconv.sweeps.results import COSTS, Cost, Measured
+from snnconv.sweeps.results import COSTS, Measured
 from snnconv.text import table
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Sweep:
     def load(path: str | os.PathLike[str]) -> Sweep:
         """All that the file ``path`` of a sweep holds, in the order of measurement. Raises ``StorageError``."""
         _, entries = read(path)
-        found = {label: _measured(label, entry) for label, entry in entries.items()}
+        found = {label: measured_of(label, entry) for label, entry in entries.items()}
         failures = tuple(Failed(label, str(entry["failure"])) for label, entry in entries.items() if "failure" in entry)
         missing = [label for label, result in found.items() if result is None and "failure" not in entries[label]]
         if missing:
@@ -76,6 +77,9 @@ class Sweep:
         """All figures as plain data, ready for JSON."""
         return {"results": [asdict(r) for r in self.results], "failures": [asdict(f) for f in self.failures]}
 
+    def __repr__(self) -> str:
+        return f"Sweep({len(self.results)} configurations, {len(self.failures)} failed)"
+
     def __str__(self) -> str:
         head = ["configuration", "steps", "accuracy %", "s.e.", "loss", "agreement %", "spikes per neuron", "SynOps"]
         head += ["E2 (J)", "E3 (J)"]
@@ -102,7 +106,7 @@ class Sweep:
         return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
 
 
-def _measured(label: str, entry: Mapping[str, Any]) -> Measured | None:
+def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
     """The figures of a stored entry; ``None`` unless all are there, each of its own kind."""
     figures = entry.get("figures")
     if not isinstance(figures, dict):

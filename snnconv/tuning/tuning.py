@@ -30,7 +30,7 @@ from snnconv.tuning.samples import TuningSamples
 from snnconv.tuning.surrogate_gradients import RULES, Rule
 from snnconv.tuning.trained_tensors import TrainedTensors
 
-_LOGGER = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 #: Longest gradient of a step; longer ones are shortened.
 _LONGEST_GRADIENT = 1.0
 
@@ -150,7 +150,7 @@ def tune(
     course = _TuningCourse(samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed)
     loop.run(course, progress)
     if loop.best_epoch == 0:
-        _LOGGER.warning(
+        _logger.warning(
             "no epoch reduced the loss on held-out samples (%.4g before tuning, %.4g at best): the network "
             "is returned unchanged; try another learning_rate than %g, or more samples",
             initial,

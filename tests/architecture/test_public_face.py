@@ -134,6 +134,24 @@ def test_a_network_prints_as_its_report_and_shows_itself_in_one_line() -> None:
     assert str(spiking).startswith("2 populations, 9 neurons, Concurrent(steps=64), input real, 43 MACs")
 
 
+def test_results_show_themselves_in_one_line_and_print_as_tables() -> None:
+    spiking = network()
+    x = torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
+    run, verification = spiking.run(x), snnconv.verify(spiking)
+    spikes = run.spikes_per_neuron * 27
+    found = snnconv.evaluate(spiking, (x, torch.zeros(3, dtype=torch.int64)))
+    assert repr(run) == f"Run(3 samples, 64 steps, {spikes:.0f} spikes of 9 neurons)"
+    figures = f"accuracy {found.accuracy:.2f} %, {run.spikes_per_neuron:.3f} spikes per neuron"
+    assert repr(found) == f"Evaluation(3 samples, 64 steps, {figures})"
+    assert repr(verification) == (
+        f"Verification(4 samples, 64 steps, 2 populations, relative error of the output {verification.output:.4f})"
+    )
+    sweep = snnconv.sweep(nn.Sequential(nn.Linear(3, 5), nn.ReLU()), x, x, {"rate": "rate", "no code": "morse"})
+    assert repr(sweep) == "Sweep(1 configurations, 1 failed)"
+    for result in (found, verification, sweep):
+        assert len(str(result).splitlines()) > 1
+
+
 def test_the_package_is_a_program_that_knows_its_version() -> None:
     done = python("-m", "snnconv", "--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"snnconv {snnconv.__version__}\n", "")

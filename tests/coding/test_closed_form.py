@@ -85,12 +85,14 @@ def test_any_value_has_the_window_that_the_firing_rule_gives_it(code: WindowCode
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("code", [*ONE_SPIKE, *BINARY], ids=str)
-def test_values_on_levels_and_thresholds_are_ties_that_both_decide_alike(code: WindowCode, dtype: torch.dtype) -> None:
+def test_values_on_levels_and_thresholds_are_ties_at_which_both_fire_the_same_spikes(
+    code: WindowCode, dtype: torch.dtype
+) -> None:
     assert_alike(code, ties(code, dtype))
 
 
 @pytest.mark.parametrize("code", ROUNDED, ids=str)
-def test_ties_between_rounded_sums_are_decided_alike_in_double_precision(code: WindowCode) -> None:
+def test_ties_between_rounded_sums_give_the_same_spikes_in_double_precision(code: WindowCode) -> None:
     assert_alike(code, ties(code, torch.float64))
 
 

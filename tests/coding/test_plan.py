@@ -56,7 +56,7 @@ def test_what_is_no_input_code_is_refused_with_the_known_names(code: object) -> 
 
 
 @pytest.mark.parametrize("steps", [0, -4, True, 3.0, "3"])
-def test_a_schedule_needs_a_whole_number_of_steps(steps: object) -> None:
+def test_a_schedule_needs_an_integer_number_of_steps(steps: object) -> None:
     with pytest.raises(ConfigurationError, match="integer"):
         Concurrent(steps)  # type: ignore[arg-type]
 

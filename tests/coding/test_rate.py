@@ -93,7 +93,7 @@ def test_firing_leaves_the_potential_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, -1, True, 2.0, 1.5, "8", None])
-def test_steps_must_be_a_whole_number_of_at_least_one(steps: object) -> None:
+def test_steps_must_be_an_integer_of_at_least_one(steps: object) -> None:
     with pytest.raises(ConfigurationError, match="steps must be an integer of at least 1"):
         Rate(steps)  # type: ignore[arg-type]
 

@@ -120,7 +120,7 @@ def test_the_latency_is_the_end_of_the_last_window_that_the_output_sees(output: 
 
 
 @pytest.mark.parametrize("stride", [0, -1, 2.0, True, "8"])
-def test_a_stride_is_a_whole_number_from_one(stride: object) -> None:
+def test_a_stride_is_an_integer_from_one(stride: object) -> None:
     with pytest.raises(ConfigurationError, match="stride must be None or an integer from 1"):
         Pipeline(stride)  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 import snnconv
 from coding import FewSpike, OneSpike, Rate
 from hw_export import lava
-from snnconv import ModelError, Progress, SpikingNetwork, Sweep
+from snnconv import ModelError, Progress, SpikingNetwork, Sweep, learning
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.detection import DarknetNetwork, Detector, load_darknet, train_detector
 from snnconv.detection import evaluate as evaluate_detector
@@ -24,7 +24,7 @@ from snnconv.detection.data.images import Preprocessing
 from snnconv.detection.shapes import draw_shapes
 from snnconv.progress import ProgressCallback
 from tests.snnconv.detection.test_training import MICRO
-from tests.snnconv.learning.training_runs import small_samples, trained
+from tests.snnconv.learning.training_runs import small_network, small_samples, trained
 from tests.snnconv.tuning.tuned_networks import converted, images
 from tests.support.networks import make
 
@@ -118,6 +118,10 @@ def train_with_patience(deep: DeepCase, folder: Path, progress: ProgressCallback
     return state(network), log.epochs
 
 
+def measure(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    return learning.measure(small_network(), small_samples(), batch=5, progress=progress)
+
+
 def micro(folder: Path) -> DarknetNetwork:
     path = folder / "micro.cfg"
     path.write_text(MICRO)
@@ -167,6 +171,7 @@ CASES: tuple[Case, ...] = (
     tune,
     train,
     train_with_patience,
+    measure,
     train_a_detector,
     evaluate_a_detector,
     export,

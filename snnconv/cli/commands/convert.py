@@ -8,13 +8,15 @@ from typing import Annotated, Any
 import typer
 
 import snnconv
-from coding import CODES, Pipeline
+from coding import Pipeline
+from coding.registry import named_codes
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import (
     Base,
     Model,
     Negative,
+    Neuron,
     Percentile,
     Spikes,
     Steps,
@@ -31,12 +33,12 @@ def convert(
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
     weights: Weights = None,
-    coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(CODES))] = "few-spike",
+    coding: Annotated[str, typer.Option(help="Neural code: " + ", ".join(named_codes()))] = "few-spike",
     steps: Steps = None,
     base: Base = None,
     spikes: Spikes = None,
     stride: Annotated[int | None, typer.Option(help="Steps after which the next populations fire: a pipeline.")] = None,
-    neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
+    neuron: Neuron = "integrate-fire",
     negative: Negative = None,
     input_code: Annotated[str, typer.Option("--input", help="Input: real, poisson, or the name of a code.")] = "real",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",

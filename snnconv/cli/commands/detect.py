@@ -13,7 +13,7 @@ from rich.table import Table
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.options import Base, Negative, Percentile, Spikes, Steps, folder, write_json
-from snnconv.cli.progress import items_with_progress, progress_bars
+from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
 from snnconv.errors import ConfigurationError, InputError, StorageError
@@ -39,7 +39,7 @@ def detect(
     spikes: Spikes = None,
     negative: Negative = None,
     percentile: Percentile = None,
-    max_loss: detectors.MaxLoss = 2.0,
+    max_loss: detectors.MaxLoss = None,
     score: Annotated[float, typer.Option(help="Lowest score of a detection.")] = 0.25,
     letterbox: detectors.Letterbox = False,
     save: detectors.Save = None,
@@ -63,18 +63,9 @@ def detect(
     if calibration is not None:
         chosen, unread = detectors.calibration_pictures(calibration, samples)
     inputs = original.inputs(chosen)
-    with progress_bars(console) as progress:
-        network = detectors.converted(
-            original,
-            inputs,
-            code,
-            max_loss=max_loss,
-            negative=negative,
-            percentile=percentile,
-            progress=progress,
-        )
-    if save is not None:
-        network.save(save)
+    network = detectors.converted(
+        original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile, save=save
+    )
     spiking = original.with_network(network)
     table = Table(title=f"{coding} code, {len(network.populations)} populations")
     for column in ("picture", "original", "spiking", f"matched (overlap above {_SAME})", "spikes per neuron", "steps"):
@@ -111,8 +102,6 @@ def detect(
     for message in failures.values():
         console.print(f"left out: {message}", markup=False)
     console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
-    if save is not None:
-        console.print(f"written: {save}", markup=False)
     if failures:
         raise typer.Exit(1)
 

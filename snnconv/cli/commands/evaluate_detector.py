@@ -32,7 +32,7 @@ def evaluate_detector(
     spikes: Spikes = None,
     negative: Negative = None,
     percentile: Percentile = None,
-    max_loss: detectors.MaxLoss = 2.0,
+    max_loss: detectors.MaxLoss = None,
     letterbox: detectors.Letterbox = False,
     save: detectors.Save = None,
     json_file: Json = None,
@@ -60,19 +60,9 @@ def evaluate_detector(
     else:
         found, unread = detectors.calibration_pictures(calibration, samples)
         inputs = original.inputs(found)
-    with progress_bars(console) as progress:
-        network = detectors.converted(
-            original,
-            inputs,
-            code,
-            max_loss=max_loss,
-            negative=negative,
-            percentile=percentile,
-            progress=progress,
-        )
-    if save is not None:
-        network.save(save)
-        console.print(f"written: {save}", markup=False)
+    network = detectors.converted(
+        original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile, save=save
+    )
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 import snnconv
-from coding import CODES, Code
+from coding import Code
+from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
-from snnconv.cli.options import folder
+from snnconv.cli.options import Model, Neuron, Weights, folder
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
 from snnconv.data.files import load_samples
@@ -21,18 +22,16 @@ from snnconv.errors import ConfigurationError
 
 
 def sweep(
-    model: Annotated[
-        str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
-    ],
+    model: Model,
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sweep.json and pareto.png.")],
-    codes: Annotated[str, typer.Option(help="Neural codes, of " + ", ".join(CODES))] = "few-spike,one-spike,rate",
+    codes: Annotated[
+        str, typer.Option(help="Neural codes, of " + ", ".join(named_codes()))
+    ] = "few-spike,one-spike,rate",
     steps: Annotated[str, typer.Option(help="Time steps of every code.")] = "4,8,16",
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
-    ] = None,
-    neuron: Annotated[str, typer.Option(help="Neuron: integrate-fire, or corrective.")] = "integrate-fire",
+    weights: Weights = None,
+    neuron: Neuron = "integrate-fire",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
 ) -> None:
@@ -69,11 +68,12 @@ def sweep(
 def _codings(codes: str, steps: str) -> dict[str, Code]:
     """Every code with every number of steps, under labels such as "rate 16"."""
     found: dict[str, Any] = {}
+    known = named_codes()
     for name in (name.strip() for name in codes.split(",")):
-        if name not in CODES:
-            raise ConfigurationError(f"--codes: unknown code {name!r}; known codes: {', '.join(CODES)}")
+        if name not in known:
+            raise ConfigurationError(f"--codes: unknown code {name!r}; known codes: {', '.join(known)}")
         for number in _numbers(steps):
-            found[f"{name} {number}"] = CODES[name](number)
+            found[f"{name} {number}"] = known[name](number)
     return found
 
 

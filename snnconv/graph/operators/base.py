@@ -58,7 +58,7 @@ class Operator(ABC):
     sum over operands: ``paths`` adds up, over the operands that carry signals, the map of this operand with all
     others set to one; ``reach`` is the union of what each operand reaches, where one that the source does not feed is
     an empty ``Reach``; ``spread`` and ``mixed_axis`` are asked for one operand, that which the source feeds.
-    ``homogeneous`` has no meaning for it, since spikes of one operand count by what the other one has sent: until
+    ``homogeneous`` is not defined for it, since spikes of one operand count by what the other one has sent: until
     simulators keep that, ``classify`` calls a product of two signals a readout.
     """
 

@@ -42,8 +42,8 @@ def differences(integers: IntegerNetwork, simulation: SpikingNetwork, found: Int
     """Payloads of the clock simulator that differ from ``found``, and spikes in all."""
     run = simulation.run(images(SAMPLES, seed=5), simulator="clock", record=["rasters"])
     different = spikes = 0
-    for node, whole in integers.populations.items():
-        payloads = run.rasters[simulation.populations[node].name].numpy() / whole.rule.unit
+    for node, quantized in integers.populations.items():
+        payloads = run.rasters[simulation.populations[node].name].numpy() / quantized.rule.unit
         start = integers.starts().get(node, 0)
         expected = found.rasters[node].swapaxes(0, 1)
         inside = expected[start : start + len(payloads)]
@@ -124,14 +124,14 @@ def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
 @pytest.mark.parametrize("per", ["channel", "population"])
 @pytest.mark.parametrize("code", ["few-spike", "rate"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_whole_numbers_change_the_output_little(name: str, code: str, per: Any) -> None:
+def test_integers_change_the_output_little(name: str, code: str, per: Any) -> None:
     network = converted(name, code)
     simulation = integer_simulation(quantize(network, per=per))
     x = images(50, seed=9)
     exact = tree_leaves(network.reference(x))
     for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(simulation(x)), strict=True):
-        error, whole = ((found - true).square().mean().sqrt() for found in (before, after))
-        assert whole < error + (0.1 if per == "channel" else 0.3) * true.std()
+        error, quantized = ((found - true).square().mean().sqrt() for found in (before, after))
+        assert quantized < error + (0.1 if per == "channel" else 0.3) * true.std()
 
 
 @pytest.mark.parametrize("code", ["few-spike", "rate"])
@@ -149,9 +149,9 @@ def test_weights_have_eight_bits_and_a_step_of_their_own_in_every_channel(code: 
 
 def test_an_integer_network_can_be_stored(tmp_path: Any) -> None:
     simulation = integer_simulation(integer("leaky", "few-spike"))
-    simulation.save(tmp_path / "whole.snn")
+    simulation.save(tmp_path / "integers.snn")
     x = images(5)
-    again = snnconv.load(tmp_path / "whole.snn")
+    again = snnconv.load(tmp_path / "integers.snn")
     for one, two in zip(tree_leaves(again(x)), tree_leaves(simulation(x)), strict=True):
         assert torch.equal(one, two)
 
@@ -240,7 +240,7 @@ def sloped(slope: float) -> SpikingNetwork:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_whole_numbers_cannot_say_is_refused_with_a_way_out(case: str) -> None:
+def test_what_integers_cannot_represent_is_refused_with_a_way_out(case: str) -> None:
     make, message = REFUSED[case]
     with pytest.raises(ConfigurationError, match=message):
         quantize(make())
@@ -344,7 +344,7 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
         assert error < 0.1 * network.reference(x, y).std()
 
 
-def test_a_network_in_whole_numbers_is_not_quantized_again() -> None:
+def test_a_network_of_integers_is_not_quantized_again() -> None:
     with pytest.raises(ConfigurationError, match="an integer simulation already"):
         quantize(integer_simulation(integer("residual", "few-spike")))
 

@@ -39,7 +39,7 @@ def test_spikes_are_those_of_the_clock(maker: Maker, name: str, neuron: str) -> 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("neuron", NEURONS)
-def test_ties_are_decided_alike(maker: Maker, neuron: str, dtype: torch.dtype) -> None:
+def test_ties_give_the_same_spikes(maker: Maker, neuron: str, dtype: torch.dtype) -> None:
     network, x = converted("digits", neuron, dtype)
     assert_same_spikes(maker(network).run(x)[1], clock(network, x)[1])
 

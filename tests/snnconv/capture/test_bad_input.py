@@ -104,7 +104,7 @@ def test_a_conversion_that_an_option_stops_leaves_the_model_untouched(option: st
 
 
 @pytest.mark.parametrize("steps", [0, -1, True, 2.5, "8", float("inf")])
-def test_steps_are_positive_whole_numbers(steps: Any) -> None:
+def test_steps_are_positive_integers(steps: Any) -> None:
     with pytest.raises(ConfigurationError, match="steps must be an integer of at least 1"):
         Rate(steps)
     with pytest.raises(ConfigurationError, match="steps must be an integer of at least 1"):

@@ -151,9 +151,9 @@ def test_a_whole_graph_is_one_batch(folder: Path) -> None:
 
 def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
     arguments = ("sweep", "model.pt2", "--calibration", "samples.npy", "--data", "samples.npz", "-o", "out")
-    result = CliRunner().invoke(app, [*arguments, "--codes", "rate", "--steps", "4", "--neuron", "brain"])
+    result = CliRunner().invoke(app, [*arguments, "--codes", "phase", "--steps", "4", "--neuron", "corrective"])
     assert result.exit_code == 1
-    assert "failed: rate 4: unknown neuron 'brain'" in result.output
+    assert "failed: phase 4: " in result.output
     assert not (folder / "out/pareto.png").exists()
 
 
@@ -251,7 +251,10 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "input to be fitted": (("convert", "model.pt2", *CONVERT, "--input", "one-spike"), "nothing is fitted to an input"),
     "random input of windows": (("convert", "model.pt2", *CONVERT, "--input", "poisson"), "poisson input is a stream"),
     "unknown input": (("convert", "model.pt2", *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
-    "unknown neuron": (("convert", "model.pt2", *CONVERT, "--neuron", "brain"), "unknown neuron 'brain'"),
+    "unknown neuron": (
+        ("convert", "model.pt2", *CONVERT, "--neuron", "brain"),
+        "neuron 'brain' is unknown; give one of integrate-fire, corrective, or",
+    ),
     "percentile": (("convert", "model.pt2", *CONVERT, "--percentile", "most"), "--percentile must be a number"),
     "steps": (("convert", "model.pt2", *CONVERT, "--steps", "0"), "steps must be an integer"),
     "no samples": (("convert", "model.pt2", "--calibration", "no.npz", "-o", "n.snn"), "no.npz cannot be read"),
@@ -267,10 +270,16 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "weights of another model": (("convert", "own_model:build", *CONVERT, "--weights", "other.pt"), "does not fit"),
     "no folder": (("convert", "model.pt2", "--calibration", "samples.npz", "-o", "no/n.snn"), "cannot be written"),
-    "no network": (("evaluate", "missing.snn", "--data", "samples.npz"), "missing.snn cannot be read"),
+    "no network": (
+        ("evaluate", "missing.snn", "--data", "samples.npz"),
+        "missing.snn cannot be read: there is no such file\n",
+    ),
     "no snnconv file": (("evaluate", "weights.safetensors", "--data", "samples.npz"), "not one that snnconv saved"),
     "batch": (("evaluate", "missing.snn", "--data", "samples.npz", "--batch", "0"), "--batch must be at least 1"),
-    "steps of a run": (("evaluate", "missing.snn", "--data", "samples.npz", "--steps", "0"), "steps must be a whole"),
+    "steps of a run": (
+        ("evaluate", "missing.snn", "--data", "samples.npz", "--steps", "0"),
+        "steps must be an integer",
+    ),
     "unknown code of a sweep": ((*SWEEP, "--codes", "rate,morse"), "--codes: unknown code 'morse'"),
     "steps of a sweep": ((*SWEEP, "--steps", "4,many"), "--steps must be integers such as 4,8,16, got '4,many'"),
     "no steps of a sweep": ((*SWEEP, "--steps", "0"), "steps must be an integer"),

@@ -95,6 +95,7 @@ def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
         (["0.png", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
         (["0.png", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
         (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),
+        (["0.png", "--max-loss", "1"], "--max-loss 1 is for --coding auto: leave it out"),
         (["0.png", "--calibration", "missing"], "missing is no folder of pictures"),
         (["0.png", "--calibration", "empty"], "empty: no picture can be read"),
         (["0.png", "-o", "0.png"], "cannot be made a folder"),

@@ -162,7 +162,7 @@ def test_an_exact_network_loses_nothing_and_noise_costs(shapes: Detector) -> Non
     ("options", "error", "message"),
     [
         ({"at": [3]}, ConfigurationError, "no output before its last step"),
-        ({"steps": 4}, ConfigurationError, "no meaning in a pipeline"),
+        ({"steps": 4}, ConfigurationError, "not supported under Pipeline"),
         ({"simulator": "event"}, ConfigurationError, "unknown simulator"),
     ],
 )

@@ -137,7 +137,7 @@ def test_it_decides_as_learning_does_sample_by_sample(seed: int, bias: bool, tmp
     assert snnconv.evaluate(spiking, (digits, by_count)).accuracy == pytest.approx(found.by_count)
 
 
-def test_trained_biases_and_counts_decide_alike() -> None:
+def test_trained_biases_and_counts_come_to_the_same_decisions() -> None:
     """Counts of one: nearly all outputs that fire do it once, and what breaks ties decides."""
     digits = load_digits()
     training, test = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,19 @@ def test_measures_of_spikes_that_are_known() -> None:
     assert found.by_first == found.by_count == pytest.approx(100.0 / 3)
     assert found.spikes == found.necessary_spikes == pytest.approx(4.0 / 3)
     assert found.latency == pytest.approx((2 + 0 + 10) / 3) and found.silent == pytest.approx(100.0 / 3)
+
+
+@pytest.mark.parametrize("first", [1, 9, 23])
+def test_measures_of_two_parts_merge_to_those_of_the_whole(first: int) -> None:
+    network, samples = small_network(), small_samples()
+    one, other = (
+        measure(network, EncodedSamples(samples.values[part], samples.labels[part], samples.encoder))
+        for part in (slice(first), slice(first, None))
+    )
+    assert one.merge(other) == other.merge(one) == measure(network, samples)
+    unlabelled = replace(one, by_first=math.nan, by_count=math.nan).merge(other)
+    assert math.isnan(unlabelled.by_first) and math.isnan(unlabelled.by_count)
+    assert unlabelled.spikes == one.merge(other).spikes
 
 
 def test_a_seed_fixes_the_weights_and_leaves_the_random_numbers_of_others_alone() -> None:

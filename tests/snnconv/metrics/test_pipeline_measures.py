@@ -122,7 +122,7 @@ def test_verify_sees_what_longer_windows_repair() -> None:
         found = snnconv.verify(zoo("residual", coding=Phase(steps), schedule=Pipeline(), percentile=100))
         errors.append([*(population.relative for population in found.populations), found.output])
     assert all(few > more > most for few, more, most in zip(*errors, strict=True))
-    with pytest.raises(snnconv.ConfigurationError, match="no meaning in a pipeline"):
+    with pytest.raises(snnconv.ConfigurationError, match="not supported under Pipeline"):
         snnconv.verify(zoo("residual"), steps=5)
 
 

@@ -14,6 +14,7 @@ import snnconv
 from coding import Concurrent, OneSpike, Phase
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import evaluate_graph
+from snnconv.search.objective import ClassJudge
 from tests.support.networks import GraphConvolution, draw, prepared
 
 
@@ -68,6 +69,15 @@ def test_a_search_that_cannot_work_says_why(options: dict[str, object], error: t
     model, x = classifier()
     with pytest.raises(error, match=message):
         snnconv.convert(model, x, coding="auto", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "aim", [{"max_loss": 0.5}, {"minimize": "energy"}, {"judge": ClassJudge()}], ids=lambda aim: next(iter(aim))
+)
+def test_an_aim_without_a_search_is_refused(aim: dict[str, object]) -> None:
+    model, x = classifier()
+    with pytest.raises(ConfigurationError, match=rf"{next(iter(aim))} would be ignored: give coding=\"auto\""):
+        snnconv.convert(model, x, coding="few-spike", **aim)  # type: ignore[arg-type]
 
 
 def test_a_bound_that_no_candidate_keeps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -341,7 +341,10 @@ class Own:
 def test_a_neuron_must_be_registered_to_be_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = make("deep")
     network = snnconv.convert(model, x, coding=Rate(STEPS), neuron=Own)
-    with pytest.raises(snnconv.StorageError, match="neuron Own is not registered"):
+    with pytest.raises(
+        snnconv.StorageError,
+        match=r"neuron Own is not registered, .*; register it with snnconv\.neurons\.register_neuron, or",
+    ):
         network.save(tmp_path / "network.snn")
     assert not list(tmp_path.iterdir())
     monkeypatch.setitem(NEURONS, "own", Own)

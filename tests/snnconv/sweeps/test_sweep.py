@@ -73,7 +73,12 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(case: Case, tmp_path: Pat
     told: list[Progress] = []
     resumed = snnconv.sweep(*case, CODINGS, path=file, progress=told.append)
     assert [each.done for each in told if each.what == "sweeping"] == [1, 2, 3]
-    assert {each.what.partition(":")[0] for each in told} == {"sweeping", "rate 8", "few-spike 4"}
+    assert {each.what.partition(":")[0] for each in told} == {
+        "reading calibration samples",
+        "sweeping",
+        "rate 8",
+        "few-spike 4",
+    }
     assert measured == [4, 8, 8]
     assert resumed == snnconv.sweep(*case, CODINGS) == Sweep.load(file)
     assert list(tmp_path.iterdir()) == [file]
@@ -251,13 +256,34 @@ def test_a_file_that_is_missing_or_has_no_folder_is_an_error(case: Case, tmp_pat
 
 def test_a_file_without_figures_binds_nobody(case: Case, tmp_path: Path) -> None:
     file = tmp_path / "sweep.json"
-    mistaken = snnconv.sweep(*case, {"rate": Rate(4)}, path=file, neuron="corective")
-    assert "unknown neuron 'corective'" in mistaken.failures[0].reason
+    mistaken = snnconv.sweep(*case, {"rate": "rat"}, path=file)
+    assert "unknown code 'rat'" in mistaken.failures[0].reason
     found = snnconv.sweep(*case, {"rate": Rate(4)}, path=file, neuron="corrective")
     assert Sweep.load(file) == found and found.results
 
 
-def test_what_has_no_meaning_is_recorded_and_tried_again(case: Case, tmp_path: Path, measured: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"neuron": "corective"}, "neuron 'corective' is unknown; give one of integrate-fire, corrective"),
+        ({"neuron": "signed"}, "neuron 'signed' cannot be made from a code alone"),
+        ({"normalization": "foo"}, "normalization must be"),
+        ({"percentile": 0.0}, "percentile must be"),
+        ({"negative": "both"}, "negative must be one of"),
+        ({"input": "smell"}, "unknown input code 'smell'"),
+    ],
+    ids=str,
+)
+def test_a_mistaken_option_is_refused_before_anything_is_written(
+    option: dict[str, Any], message: str, case: Case, tmp_path: Path, measured: list[int]
+) -> None:
+    file = tmp_path / "sweep.json"
+    with pytest.raises(ConfigurationError, match=message):
+        snnconv.sweep(*case, CODINGS, path=file, **option)
+    assert not file.exists() and measured == []
+
+
+def test_what_is_not_supported_is_recorded_and_tried_again(case: Case, tmp_path: Path, measured: list[int]) -> None:
     file = tmp_path / "sweep.json"
     codings = {
         "no such code": "morse",
@@ -333,5 +359,5 @@ def test_all_rows_share_one_capture_one_reference_and_a_calibration_for_each_kin
 
 
 def test_an_option_that_a_sweep_does_not_have_is_refused_with_those_that_it_has() -> None:
-    with pytest.raises(ConfigurationError, match=r"sweep has no option 'max_loss'; options: input, .*percentile"):
+    with pytest.raises(ConfigurationError, match=r"sweep has no option 'max_loss'; .*percentile, neuron"):
         snnconv.sweep(torch.nn.ReLU(), torch.rand(4, 3), torch.rand(4, 3), CODINGS, max_loss=0.5)
