@@ -43,8 +43,8 @@ def named_neurons() -> list[str]:
 
 
 def _made_of_a_code(neuron: type) -> bool:
-    first, *others = inspect.signature(neuron).parameters.values()
-    return first.name == "code" and all(each.default is not each.empty for each in others)
+    needed = [name for name, each in inspect.signature(neuron).parameters.items() if each.default is each.empty]
+    return needed == ["code"]
 
 
 def default_negative(windowed: bool) -> Negative:

@@ -168,3 +168,11 @@ def test_the_demo_shows_both_codes_beside_the_original(folder: Path) -> None:
     (line,) = [line for line in printed.splitlines() if "few-spike code, 8 steps a layer" in line]
     for figure in (str(few["steps"]), f"{few['accuracy']:.2f}", f"{few['spikes_per_neuron']:.2f}"):
         assert figure in line
+
+
+def test_help_offers_what_a_name_alone_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    for command in ("convert", "sweep"):
+        told = run(command, "--help")
+        assert "few-spike, table-spike" in told and "whole-table" not in told
+        assert "Neuron: integrate-fire, corrective" in told and "signed-window" not in told
