@@ -43,8 +43,9 @@ def named_neurons() -> list[str]:
 
 
 def _made_of_a_code(neuron: type) -> bool:
-    needed = [name for name, each in inspect.signature(neuron).parameters.items() if each.default is each.empty]
-    return needed == ["code"]
+    parameters = inspect.signature(neuron).parameters
+    needed = {name for name, each in parameters.items() if each.default is each.empty}
+    return next(iter(parameters), "") == "code" and needed <= {"code"}
 
 
 def default_negative(windowed: bool) -> Negative:
