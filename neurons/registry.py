@@ -43,8 +43,9 @@ def named_neurons() -> list[str]:
 
 
 def _made_of_a_code(neuron: type) -> bool:
-    first, *others = inspect.signature(neuron).parameters.values()
-    return first.name == "code" and all(each.default is not each.empty for each in others)
+    parameters = inspect.signature(neuron).parameters
+    needed = {name for name, each in parameters.items() if each.default is each.empty}
+    return next(iter(parameters), "") == "code" and needed <= {"code"}
 
 
 def default_negative(windowed: bool) -> Negative:

@@ -1,9 +1,10 @@
-"""What importing loads, and who may import whom."""
+"""What importing loads, and what no file imports or names; who may import whom is held by import-linter."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,16 +15,10 @@ from coding import Code, InputCode
 from tests.support.loading import loaded_by
 
 ROOT = Path(__file__).parents[2]
-#: Packages by what they may import of the project.
-ALLOWED = {
-    "coding": {"coding"},
-    "neurons": {"coding", "neurons"},
-    "snnconv": {"coding", "neurons", "snnconv"},
-    "hw_export": {"coding", "neurons", "snnconv", "hw_export"},
-}
+PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
 #: What no file imports: not the library's own, or unsafe.
 FORBIDDEN = {"tests", "benchmarks", "torchvision", "pickle"}
-FILES = [file for package in ALLOWED for file in sorted((ROOT / package).rglob("*.py"))]
+FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 CODE_CLASSES = {
     name
     for name, value in vars(coding).items()
@@ -76,10 +71,17 @@ def test_importing_loads_no_optional_package(module: str) -> None:
     assert module == "snnconv.cli" or not loaded & {"typer", "rich"}
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_importing_a_package_loads_none_that_stands_above_it(package: str) -> None:
-    loaded = loaded_by(MODULES)[package] & set(ALLOWED)
-    assert package in loaded and loaded <= ALLOWED[package]
+def test_private_names_stay_in_their_modules() -> None:
+    def wrong(file: Path) -> set[str]:
+        named = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(parsed(file))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES
+            for alias in node.names
+        }
+        return {name for name in named if re.match("_(?!_)", name.rpartition(".")[2])}
+
+    assert not offenders(FILES, wrong)
 
 
 def test_no_file_imports_what_is_not_the_library_or_not_safe() -> None:

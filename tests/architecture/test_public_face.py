@@ -141,8 +141,8 @@ def test_results_show_themselves_in_one_line_and_print_as_tables() -> None:
     spikes = run.spikes_per_neuron * 27
     found = snnconv.evaluate(spiking, (x, torch.zeros(3, dtype=torch.int64)))
     assert repr(run) == f"Run(3 samples, 64 steps, {spikes:.0f} spikes of 9 neurons)"
-    figures = f"accuracy {found.accuracy:.2f} %, {run.spikes_per_neuron:.3f} spikes per neuron"
-    assert repr(found) == f"Evaluation(3 samples, 64 steps, {figures})"
+    decisions = f"accuracy {found.accuracy:.2f} %, agreement {found.agreement:.2f} %"
+    assert repr(found) == f"Evaluation(3 samples, 64 steps, {decisions}, {run.spikes_per_neuron:.3f} spikes per neuron)"
     assert repr(verification) == (
         f"Verification(4 samples, 64 steps, 2 populations, relative error of the output {verification.output:.4f})"
     )

@@ -204,7 +204,7 @@ def test_another_input_keeps_a_schedule_that_was_asked_for_and_no_other() -> Non
     assert as_plan(CodingPlan(Phase(8)), "poisson").schedule == Concurrent(8)
 
 
-@pytest.mark.parametrize(("pattern", "code"), [("head", "rte"), ("*", None)])
+@pytest.mark.parametrize(("pattern", "code"), [("head", "rte"), ("*", None), ("*", "whole-table")])
 def test_an_unknown_code_in_a_mapping_is_refused_with_the_known_names(pattern: str, code: object) -> None:
     with pytest.raises(ConfigurationError, match="unknown code .*" + ", ".join(sorted(set(CODES) - {"whole-table"}))):
         as_plan({pattern: code})

@@ -110,7 +110,7 @@ def test_paths_that_meet_are_one_synapse(kind: str) -> None:
 def test_paths_that_may_meet_and_are_no_products_of_sets_are_reported_as_a_bound(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
+    monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     network = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
     assert network.synapses.bounds == ("x", "relu")
 

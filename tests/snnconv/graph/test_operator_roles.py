@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from coding import Rate
-from snnconv import UnsupportedModelError
-from snnconv import conversion as convert
+from snnconv import UnsupportedModelError, convert
 from snnconv.capture.translation import capture
 from snnconv.graph.operators import Role
 from snnconv.graph.operators.roles import classify

@@ -276,7 +276,7 @@ def test_more_or_larger_sets_than_the_limits_are_probed(
     function = MAPS["a cross, no product"][0]()
     (regions,) = regions_of([function], IMAGE)
     (source,) = regions.sources
-    monkeypatch.setattr(snnconv.reach, limit, value)
+    monkeypatch.setattr(snnconv.graph.reach, limit, value)
     with pytest.raises(NotAProductError):
         count_products(regions, source)
     assert torch.equal(count_synapses(regions.graph, {}, regions.sources).fan_out[source], dense(function, IMAGE))

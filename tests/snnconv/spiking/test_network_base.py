@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from coding import Code, Concurrent, FewSpike, Pipeline, Rate, Schedule
-from snnconv import SpikingNetwork, load
-from snnconv import conversion as convert
+from snnconv import SpikingNetwork, convert, load
 from snnconv.simulators import simulator_for
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.report import network_report

@@ -194,9 +194,9 @@ def test_paths_that_join_two_neurons_are_one_synapse(
     name: str, by_products: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by_products:
-        monkeypatch.setattr(snnconv.synapses, "PROBE_LIMIT", 0)
+        monkeypatch.setattr(snnconv.spiking.synapses, "PROBE_LIMIT", 0)
     else:
-        monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
+        monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     make, plain = JOINS[name]
     model = positive(make())
     found, populations, _, _ = counted(model, 2, 6, 5)
@@ -210,8 +210,8 @@ def test_a_map_too_large_to_probe_gives_an_upper_bound_that_is_named(
 ) -> None:
     make, plain = JOINS[name]
     model = positive(make())
-    monkeypatch.setattr(snnconv.synapses, "PROBE_LIMIT", 0)
-    monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
+    monkeypatch.setattr(snnconv.spiking.synapses, "PROBE_LIMIT", 0)
+    monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     found, populations, _, _ = counted(model, 2, 6, 5)
     assert found.bounds == (populations[0],)
     exact = non_zeros(lambda y: plain(model, y), 2, 6, 5)
@@ -220,13 +220,13 @@ def test_a_map_too_large_to_probe_gives_an_upper_bound_that_is_named(
 
 
 def test_the_limit_of_probing_is_one_for_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snnconv.reach, "PRODUCT_LIMIT", 0)
+    monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     blocks = [nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 5), nn.ReLU()) for _ in range(3)]
     # Each of the first three sources has 5 neurons; behind each lie 15 + 15 weights, and elements: 3, 5 and those of
     # the ReLU, 5. The last population goes to the output by itself.
     cost = 5 * (15 + 15 + 3 + 5 + 5)
     for limit, bounds in ((3 * cost, 0), (3 * cost - 1, 1), (cost, 2), (cost - 1, 3)):
-        monkeypatch.setattr(snnconv.synapses, "PROBE_LIMIT", limit)
+        monkeypatch.setattr(snnconv.spiking.synapses, "PROBE_LIMIT", limit)
         found, populations, _, _ = counted(nn.Sequential(*blocks, nn.Linear(5, 2)), 5)
         assert len(found.bounds) == bounds
         expected = [15.0 if name in found.bounds else 5.0 for name in ("input", *populations[:2])]

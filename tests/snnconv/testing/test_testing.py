@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from coding import CODES, Code, Rate
-from neurons import NEURONS, IntegrateFire, Neuron
+from coding import CODES, Rate
+from neurons import NEURONS, IntegrateFire
 from snnconv.graph.operators import OPERATORS, Operator, Role
 from snnconv.testing import check_code, check_neuron, check_operator
 from snnconv.testing.require import drawn
 from tests.support.codes import fitted
+from tests.support.neuron_examples import example
 
 IMAGE, SEQUENCE, VECTOR, VOLUME = (2, 2, 4, 4), (2, 2, 5), (2, 4), (2, 1, 4, 4, 3)
 POSITIVE = torch.arange(1.0, 5.0)
@@ -126,15 +127,6 @@ def test_a_product_with_a_constant_on_the_left_keeps_its_promises() -> None:
 def test_a_code_keeps_its_promises(name: str) -> None:
     check_code(CODES[name]())  # type: ignore[call-arg] # every code has a default for its steps
     assert CODES[name].name == name
-
-
-def example(kind: type, code: Code) -> Neuron:
-    """A neuron with ``code``, and one quarter for every number that has no default."""
-    given = {
-        field.name: {"Code": code, "float": 0.25}[field.type] for field in fields(kind) if field.default is MISSING
-    }  # type: ignore[index, arg-type]
-    neuron: Neuron = kind(**given)
-    return neuron
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -1,0 +1,154 @@
+"""What integers can hold: membranes that never leave the worst case, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import snnconv
+from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
+from hw_export.integers.quantization import quantize
+from hw_export.integers.ranges import MEMBRANE_LIMIT, payloads_of, reaches
+from hw_export.integers.reference import run_reference
+from hw_export.integers.simulation import integer_simulation
+from neurons import IntegrateFire
+from snnconv import ConfigurationError, SpikingNetwork
+from tests.hw_export.integers.test_integers import integer
+from tests.support.exported import CODES, NETWORKS, assembled, converted, images
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
+    integers = integer(name, code)
+    bounds = {reach.node: reach for reach in reaches(integers)}
+    payloads = payloads_of(integers)
+    signs = np.where(images(4, seed=3).numpy() > 0, 1, -1) * integers.largest_input
+    found = run_reference(integers, {next(iter(integers.input_steps)): signs}, list(integers.populations))
+    for node in integers.populations:
+        assert bounds[node].size <= MEMBRANE_LIMIT
+        assert (
+            payloads[node].smallest <= found.rasters[node].min() and found.rasters[node].max() <= payloads[node].largest
+        )
+        lowest, highest = found.potentials[node]
+        assert bounds[node].lowest <= lowest and highest <= bounds[node].highest
+        sums = found.rasters[node].sum(1)
+        assert payloads[node].smallest_sum <= sums.min() and sums.max() <= payloads[node].largest_sum
+
+
+def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
+    # One convolution without borders: the image that agrees with a kernel in sign drives its neuron as far as can be.
+    integers = integer("residual", "few-spike")
+    reach = next(reach for reach in reaches(integers) if reach.node == next(iter(integers.populations)))
+    connection, population = integers.connections[0], integers.populations[reach.node]
+    weight = connection.map.weights.astype(np.int64)
+    tops = np.abs(weight).sum((1, 2, 3)) * integers.largest_input
+    assert reach.highest <= tops.max() + max(0, population.bias.max())
+    x = np.sign(weight[tops.argmax()])[None, :, ::1, ::1]
+    picture = np.zeros((1, 2, 8, 8), np.int64)
+    picture[:, :, 3:6, 3:6] = x * integers.largest_input
+    found = run_reference(integers, {next(iter(integers.input_steps)): picture})
+    bias = np.broadcast_to(population.bias, (4, 8, 8)).reshape(4, -1)[tops.argmax(), 0]
+    assert found.potentials[reach.node][1] == tops.max() + bias <= reach.highest
+
+
+def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
+    network = assembled("residual", coding=Rate(), schedule=Concurrent(128))
+    short, long = quantize(network, input_bits=3), quantize(network, input_bits=10)
+    assert max(int(np.abs(each.map.weights.astype(int)).max()) for each in short.into("relu")) == 127
+    assert 8 <= max(int(np.abs(each.map.weights.astype(int)).max()) for each in long.into("relu")) < 64
+    assert all(reach.lowest >= -MEMBRANE_LIMIT and reach.highest <= MEMBRANE_LIMIT for reach in reaches(long))
+    with pytest.raises(
+        ConfigurationError, match=r"membranes could overflow 24 bits .*relu from -\d+ to \d+.*fewer steps"
+    ):
+        quantize(replace_steps(network, 2**18), input_bits=12)
+
+
+def replace_steps(network: SpikingNetwork, steps: int) -> SpikingNetwork:
+    network.plan = replace(network.plan, schedule=Concurrent(steps))
+    return network
+
+
+REFUSED = {
+    "bursts without a bound": (lambda: converted_with(Burst(16)), "give the code a largest_gain"),
+    "another gain": (lambda: converted_with(Burst(16, gain=3.0, largest_gain=9)), "gain 2 and an integer largest_gain"),
+    "phases in a stream": (lambda: converted_with(Phase(4)), "presents a value over 4 steps"),
+    "a spiking input": (
+        lambda: assembled("residual", coding=FewSpike(6), input=SpikeInput(OneSpike(6, base=1.5))),
+        "a spiking input cannot be exported",
+    ),
+    "graded spikes in a window": (lambda: converted("leaky", "few-spike", negative="graded"), 'negative="imbalanced"'),
+    "corrective neurons": (
+        lambda: converted("residual", "rate", neuron="corrective"),
+        "CorrectiveIntegrateFire neurons",
+    ),
+    "an odd initial potential": (
+        lambda: converted("residual", "rate", neuron=lambda code: IntegrateFire(code, initial_potential=0.3)),
+        "initial potential of 0.3",
+    ),
+    "an odd slope": (lambda: sloped(0.3), "a slope of 0.3 below zero"),
+}
+
+
+def converted_with(code: Any) -> SpikingNetwork:
+    return assembled("residual", coding=code, schedule=Concurrent(16))
+
+
+def sloped(slope: float) -> SpikingNetwork:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.LeakyReLU(slope), torch.nn.Linear(5, 2)).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return snnconv.convert(layers, x, coding=Rate(), schedule=Concurrent(16))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_integers_cannot_represent_is_refused_with_a_way_out(case: str) -> None:
+    make, message = REFUSED[case]
+    with pytest.raises(ConfigurationError, match=message):
+        quantize(make())
+
+
+@pytest.mark.parametrize("options", [{"per": "layer"}, {"input_bits": 1}, {"input_bits": 17}])
+def test_options_are_checked(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        quantize(converted("residual", "few-spike"), **options)
+
+
+@pytest.mark.parametrize("code", [Rate(), FewSpike(6)], ids=str)
+def test_the_worst_case_of_a_matrix_is_that_of_one_neuron(code: Any) -> None:
+    layers = torch.nn.Sequential(
+        torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 96), torch.nn.Unflatten(1, (2, 8, 6))
+    )
+    layers = torch.nn.Sequential(layers, torch.nn.ReLU(), torch.nn.Conv2d(2, 1, 1)).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    schedule = Concurrent(16) if isinstance(code, Rate) else Pipeline()
+    integers = quantize(snnconv.convert(layers, x, coding=code, schedule=schedule))
+    node = list(integers.populations)[1]
+    (connection,) = integers.into(node)
+    weights = connection.map.weights.astype(np.int64)
+    sent = payloads_of(integers)[connection.source]
+    bias = np.broadcast_to(integers.populations[node].bias, (2, 8, 6)).reshape(-1)
+    windowed = integers.network.timing is not None
+    each = weights.clip(min=0).sum(1) * (sent.largest_sum if windowed else sent.largest) + bias
+    start = np.broadcast_to(integers.populations[node].initial, (2, 8, 6)).reshape(-1)
+    reach = next(reach for reach in reaches(integers) if reach.node == node)
+    assert reach.highest == (start + each if windowed else start + 16 * each.clip(min=0)).max()
+
+
+def test_a_network_of_integers_is_not_quantized_again() -> None:
+    with pytest.raises(ConfigurationError, match="an integer simulation already"):
+        quantize(integer_simulation(integer("residual", "few-spike")))
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [(torch.nn.ReLU(), "is the spikes of a population"), (torch.nn.Flatten(0), "no axis beside that of the batch")],
+)
+def test_outputs_that_cannot_be_read_are_refused(end: torch.nn.Module, message: str) -> None:
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 1), end).double()
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ConfigurationError, match=message):
+        quantize(snnconv.convert(layers, x, coding=FewSpike(6)))
