@@ -124,7 +124,7 @@ def test_no_line_outside_coding_and_neurons_names_a_code() -> None:
 def test_no_two_classes_of_the_project_have_one_name() -> None:
     """Files call a class of the project by its name alone."""
     places: dict[str, list[str]] = {}
-    for package in (*ALLOWED, "benchmarks", "tests"):
+    for package in (*PACKAGES, "benchmarks", "tests"):
         for file in (ROOT / package).rglob("*.py"):
             for node in parsed(file).body:
                 if isinstance(node, ast.ClassDef):
