@@ -111,15 +111,15 @@ def test_the_modules_are_those_of_the_library() -> None:
     assert sum(isinstance(module, norse.torch.IAFCell) for module in to_norse(network).modules()) == 2
 
 
-def test_what_they_cannot_say_is_refused(maker: Maker) -> None:
+def test_what_they_cannot_represent_is_refused(maker: Maker) -> None:
     format = "snntorch" if maker is to_snntorch else "norse"
-    with pytest.raises(ConfigurationError, match=rf"activation: SignedIntegrateFire .* {format}"):
+    with pytest.raises(ConfigurationError, match=rf"activation: {format} cannot represent SignedIntegrateFire"):
         maker(network_of("leaky relu"))
-    with pytest.raises(ConfigurationError, match=rf"max pooling .* {format}"):
+    with pytest.raises(ConfigurationError, match=rf"{format} cannot represent max pooling"):
         maker(network_of("max pooling"))
     model, x = make("perceptron")
     pipeline = snnconv.convert(model, x, coding=Rate(8), schedule=Pipeline())
-    with pytest.raises(ConfigurationError, match=rf"relu: rate code in a pipeline .* {format}"):
+    with pytest.raises(ConfigurationError, match=rf"relu: {format} cannot represent rate code in a pipeline"):
         maker(pipeline)
 
 

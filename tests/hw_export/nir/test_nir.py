@@ -112,12 +112,18 @@ def test_a_warning_says_what_only_we_read(caplog: pytest.LogCaptureFixture) -> N
 def test_other_networks_are_refused() -> None:
     model, x = make("perceptron")
     cases = [
-        (network_of("leaky relu"), "activation: SignedIntegrateFire neurons"),
-        (network_of("perceptron", neuron="corrective"), "relu: CorrectiveIntegrateFire neurons"),
+        (network_of("leaky relu"), "activation: NIR cannot represent SignedIntegrateFire neurons"),
+        (network_of("perceptron", neuron="corrective"), "relu: NIR cannot represent CorrectiveIntegrateFire neurons"),
         (network_of("max pooling"), "max pooling max_pool2d .*use average pooling"),
-        (snnconv.convert(model, x, coding=Rate(8), schedule=Pipeline()), "relu: rate code in a pipeline"),
-        (snnconv.convert(model, x), "relu: few-spike code in a pipeline"),
-        (snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)), "relu: IntegrateFire .* burst code"),
+        (
+            snnconv.convert(model, x, coding=Rate(8), schedule=Pipeline()),
+            "relu: NIR cannot represent rate code in a pipeline",
+        ),
+        (snnconv.convert(model, x), "relu: NIR cannot represent few-spike code in a pipeline"),
+        (
+            snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)),
+            "relu: NIR cannot represent IntegrateFire .* burst code",
+        ),
         (snnconv.convert(model, x, coding=Rate(8), input="poisson"), "an input that spikes"),
         (copy.deepcopy(converted("deep")[0]).half(), "float16"),
         (integer_simulation(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to integers"),
