@@ -43,7 +43,7 @@ def test_a_size_that_does_not_fit_is_named(found: Sequence[Sequence[int]], messa
         check_shapes(found, WANTED, "input")
 
 
-class Rows(nn.Module):
+class LinearOfRows(nn.Module):
     """A linear layer over the last axis, for pictures of any height."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def test_an_axis_that_an_exported_program_leaves_free_has_a_name_and_a_saved_net
     tmp_path: Path,
 ) -> None:
     x = torch.rand(16, 5, 4, generator=torch.Generator().manual_seed(0))
-    program = torch.export.export(Rows().eval(), (x,), dynamic_shapes=({0: Dim("samples"), 1: Dim("height")},))
+    program = torch.export.export(LinearOfRows().eval(), (x,), dynamic_shapes=({0: Dim("samples"), 1: Dim("height")},))
     (shape,) = capture(program, (x,)).inputs.values()
     assert shape[0] == BATCH and isinstance(shape[1], str) and shape[1] != BATCH and shape[2] == 4
     network = snnconv.convert(program, x, coding=FewSpike(4))
