@@ -27,7 +27,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchLog:
-    """Every network that was tried, in order, and the number of the one that was chosen. Prints as a table."""
+    """What a search tried and what it chose. Prints as a table.
+
+    Attributes:
+        trials: Every network that was measured, in order.
+        chosen: Number of the chosen one, from 0.
+    """
 
     trials: tuple[Trial, ...]
     chosen: int
