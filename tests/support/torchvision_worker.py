@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-import snnconv
-from coding import Rate
+from coding import CodingPlan, Rate
+from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.simulators.clock import Clock
 from snnconv.simulators.recorders import OutputRecorder
 
@@ -27,32 +28,56 @@ def import_models() -> Any:
     return importlib.import_module("torchvision").models
 
 
-def measure(name: str, size: int, neuron: str, steps: tuple[int, ...]) -> dict[str, Any]:
-    """Convert a model with random weights; relative errors of its output after ``steps`` steps, for two images."""
-    models = import_models()
+@dataclass(frozen=True)
+class Subject:
+    """A model with random weights, and random images on which it is calibrated; captured and observed once."""
+
+    model: nn.Module
+    images: torch.Tensor
+    calibrator: Calibrator
+
+
+#: Models that are measured with two kinds of neurons.
+_KEPT: dict[tuple[str, int], Subject] = {}
+
+
+def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: bool) -> dict[str, Any]:
+    """Convert a model with random weights; relative errors of its output after ``steps`` steps, for two images.
+
+    ``keep`` says that it will be measured again.
+    """
     warnings.simplefilter("error")
     # torch: copying an exported program rebuilds its tree specs
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+    found = _KEPT.get((name, size)) or _subject(name, size)
+    if keep:
+        _KEPT[name, size] = found
+    plan, options = CodingPlan(Rate(max(steps))), Options(percentile=100, neuron=neuron)
+    network = assemble(found.calibrator.calibrated(plan, options), plan, options)
+    recorder = OutputRecorder()
+    few = found.images[:2]
+    # The simulator itself: counting the synapses of the largest models takes longer than running them.
+    Clock(network, steps=None, stop=None, seed=0).run((few,), [recorder])
+    with torch.no_grad():
+        wanted = found.model(few)
+    outputs = recorder.result()
+    return {
+        "ok": found.calibrator.captured.report.ok,
+        "populations": len(network.populations),
+        "reference": float((network.reference(few) - wanted).norm() / wanted.norm()),
+        "errors": [float((outputs[step - 1] - wanted).norm() / wanted.norm()) for step in steps],
+    }
+
+
+def _subject(name: str, size: int) -> Subject:
+    models = import_models()
     torch.manual_seed(0)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(models, name)(weights=None, num_classes=10, **options)
     _set_statistics(model, size)
     model.eval()
     images = _random_images(32, size)
-    report = snnconv.preflight(model, images[:1])
-    network = snnconv.convert(model, images, coding=Rate(max(steps)), neuron=neuron, percentile=100)
-    recorder = OutputRecorder()
-    # The simulator itself: counting the synapses of the largest models takes longer than running them.
-    Clock(network, steps=None, stop=None, seed=0).run((images[:2],), [recorder])
-    with torch.no_grad():
-        wanted = model(images[:2])
-    outputs = recorder.result()
-    return {
-        "ok": report.ok,
-        "populations": len(network.populations),
-        "reference": float((network.reference(images[:2]) - wanted).norm() / wanted.norm()),
-        "errors": [float((outputs[step - 1] - wanted).norm() / wanted.norm()) for step in steps],
-    }
+    return Subject(model, images, Calibrator(model, images, None))
 
 
 def _random_images(count: int, size: int) -> torch.Tensor:
