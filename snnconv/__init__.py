@@ -8,8 +8,11 @@ from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
 from snnconv.conversion import convert
 from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
+from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.evaluation import Evaluation, evaluate
+from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
+from snnconv.metrics.value_judge import ValueJudge
 from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
@@ -22,11 +25,13 @@ from snnconv.tuning.tuning import tune
 from snnconv.version import __version__
 
 __all__ = [
+    "ClassJudge",
     "Confidence",
     "ConfigurationError",
     "Evaluation",
     "FirstSpike",
     "InputError",
+    "LabelJudge",
     "ModelError",
     "Preflight",
     "Progress",
@@ -40,6 +45,7 @@ __all__ = [
     "Sweep",
     "TuningLog",
     "UnsupportedModelError",
+    "ValueJudge",
     "Verification",
     "__version__",
     "coding",

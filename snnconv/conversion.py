@@ -13,9 +13,10 @@ from coding.plan import as_plan
 from neurons import Negative, Neuron
 from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.errors import ConfigurationError
+from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
-from snnconv.search.objective import Goal, Judge
+from snnconv.search.objective import Goal
 from snnconv.search.searching import search
 from snnconv.spiking.logs import Cost
 
@@ -85,7 +86,10 @@ def convert(
         )
     goal = Goal(**aims)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
-    calibrated = Calibrator(model, calibration, constants, progress).calibrated(plan, options, progress)
+    calibrator = Calibrator(model, calibration, constants, progress)
+    if coding == "auto":
+        goal.check_output(calibrator.captured.output)
+    calibrated = calibrator.calibrated(plan, options, progress)
     if coding == "auto":
         return search(calibrated, options, plan, goal, progress)
     return assemble(calibrated, plan, options, progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from snnconv.capture.translation import capture
 from snnconv.data.batches import Inputs
 from snnconv.data.shapes import BATCH
 from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import evaluate_graph
 
 #: Samples of the example on which graph and model are compared.
 _COMPARED = 32
@@ -33,6 +35,12 @@ class Captured:
     graph: Graph
     report: Preflight
     example: Inputs
+
+    @property
+    def output(self) -> Any:
+        """The output for ``example``."""
+        with torch.no_grad():
+            return evaluate_graph(self.graph, self.example)[0]
 
 
 def captured(

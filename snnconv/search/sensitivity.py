@@ -13,9 +13,9 @@ from snnconv.calibration.assembly import Calibrated
 from snnconv.graph.graph import refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
 from snnconv.metrics.energy_models import SYNOP, update_energy
+from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
-from snnconv.search.objective import Judge
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import settle
 

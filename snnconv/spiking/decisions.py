@@ -14,13 +14,17 @@ from snnconv.errors import InputError
 UNDECIDED = -1
 
 
+def first_output(output: Any) -> Tensor:
+    """The first tensor of an output, which is what decisions are made by."""
+    return next(leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
+
+
 def class_scores(output: Any) -> Tensor:
     """The first output, with class scores along axis 1; raises ``InputError`` where it cannot be that."""
-    scores = next(leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor))
+    scores = first_output(output)
     if scores.dim() < 2 or scores.shape[1] < 2:
         raise InputError(
-            f"evaluate needs class scores along axis 1 of the output, which has shape {list(scores.shape)}; for other "
-            "outputs use verify, or compare snn(inputs) with model(inputs)"
+            f"class scores are needed along axis 1 of the first output, which has shape {list(scores.shape)}"
         )
     return scores
 

@@ -14,7 +14,7 @@ import snnconv
 from coding import Concurrent, OneSpike, Phase
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.search.objective import ClassJudge
+from snnconv.metrics.class_judge import ClassJudge
 from tests.support.networks import GraphConvolution, draw, prepared
 
 
@@ -91,8 +91,24 @@ def test_a_search_needs_class_scores_and_samples_held_out() -> None:
     model, x = classifier()
     with pytest.raises(ConfigurationError, match="at least 5 calibration samples"):
         snnconv.convert(model, x[:4], coding="auto")
-    with pytest.raises(InputError, match="class scores"):
-        snnconv.convert(nn.Sequential(model, nn.Linear(4, 1)), x, coding="auto")
+
+
+@pytest.mark.parametrize("last", [[nn.Linear(4, 1)], [nn.Linear(4, 1), nn.Flatten(0)], [nn.Unflatten(1, (1, 2, 2))]])
+def test_an_output_that_the_judge_cannot_judge_is_refused_before_anything_is_observed(last: list[nn.Module]) -> None:
+    model, x = classifier()
+    told: list[snnconv.Progress] = []
+    with pytest.raises(InputError, match=r"judge ClassJudge: class scores are needed.*judge=snnconv.ValueJudge\(\)"):
+        snnconv.convert(nn.Sequential(model, *last), x, coding="auto", progress=told.append)
+    assert {each.what for each in told} <= {"reading calibration samples"}
+
+
+def test_a_search_for_values_keeps_their_relative_error() -> None:
+    model, x = classifier()
+    model = nn.Sequential(model, nn.Linear(4, 1))
+    network = snnconv.convert(model, x, coding="auto", judge=snnconv.ValueJudge(), max_loss=3.0)
+    fresh = torch.randn(500, 8, generator=torch.Generator().manual_seed(2))
+    exact = model(fresh).detach()
+    assert float((network(fresh) - exact).norm() / exact.norm()) < 0.05
 
 
 def warnings_of_a_search(caplog: pytest.LogCaptureFixture, model: nn.Module, x: Any, **options: Any) -> list[str]:
