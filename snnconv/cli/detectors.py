@@ -27,7 +27,10 @@ Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yol
 Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
 Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(named_codes()))]
 MaxLoss = Annotated[float | None, typer.Option(help="Percentage points of accuracy that auto may lose, 2 by default.")]
-Letterbox = Annotated[bool, typer.Option("--letterbox", help="Keep the aspect ratio of pictures.")]
+Letterbox = Annotated[
+    bool | None,
+    typer.Option("--letterbox/--no-letterbox", help="Keep the aspect ratio of pictures; by default as the .cfg says."),
+]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data set; of COCO the folder with the pictures.")]
 Layout = Annotated[str, typer.Option(help="Layout of the data: yolo, coco or voc.")]
 Annotations = Annotated[Path | None, typer.Option(help="The file of instances, for coco.")]
@@ -37,10 +40,10 @@ Split = Annotated[str, typer.Option(help="The list of pictures, for voc.")]
 SHAPES, HELD_OUT_SHAPES = (3000, 1), (500, 2)
 
 
-def detector_of(model: str, names: Path | None, letterbox: bool) -> Detector:
+def detector_of(model: str, names: Path | None, letterbox: bool | None) -> Detector:
     """The detector in the two files that ``model`` names, or that of shapes; raises ``ConfigurationError``."""
     if not model:
-        if names is not None or letterbox:
+        if names is not None or letterbox is not None:
             raise ConfigurationError("--names and --letterbox belong to a detector of your own: give --model too")
         return load_shapes_detector()
     config, comma, weights = model.partition(",")

@@ -101,14 +101,15 @@ def load_detector(
     weights: str | os.PathLike[str],
     names: str | os.PathLike[str] | Sequence[str] | None = None,
     *,
-    letterbox: bool = False,
+    letterbox: bool | None = None,
     size: tuple[int, int] | None = None,
 ) -> Detector:
     """The detector in darknet's files; ``names`` is a file with a class a line, or the names themselves.
 
-    Without ``names`` classes are numbered. With ``letterbox`` pictures keep their aspect ratio; ``size`` replaces
-    (height, width) of the input. Raises as ``load_darknet`` does, and ``ConfigurationError`` for names that do not fit
-    and for a network that does not take the three channels of a picture.
+    Without ``names`` classes are numbered. With ``letterbox`` pictures keep their aspect ratio, by default if the .cfg
+    has letter_box=1; ``size`` replaces (height, width) of the input. Raises as ``load_darknet`` does, and
+    ``ConfigurationError`` for names that do not fit and for a network that does not take the three channels of a
+    picture.
     """
     network = load_darknet(config, weights, size=size)
     channels, height, width = network.input_shape
@@ -120,4 +121,5 @@ def load_detector(
         chosen: Sequence[str] = [str(number) for number in range(network.heads[0].classes)]
     else:
         chosen = read_names(names) if isinstance(names, (str, os.PathLike)) else names
-    return Detector(network, network.heads, Preprocessing((height, width), letterbox), tuple(chosen))
+    keeps_ratio = network.letterbox if letterbox is None else letterbox
+    return Detector(network, network.heads, Preprocessing((height, width), keeps_ratio), tuple(chosen))

@@ -14,7 +14,7 @@ from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
 
 
-def held_out_precision(network: DarknetNetwork, data: LabelledPictures, *, letterbox: bool = False) -> Precision:
+def held_out_precision(network: DarknetNetwork, data: LabelledPictures, *, letterbox: bool | None = None) -> Precision:
     """Mean average precision of ``network``, as it is, on labelled pictures that become inputs as in training.
 
     Boxes are compared on the network's input, where they overlap as on the picture. Errors as for ``train_detector``

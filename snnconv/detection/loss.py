@@ -52,16 +52,14 @@ def detection_loss(maps: Sequence[Tensor], heads: Sequence[Head], objects: Objec
     for values, head, (rows, predictions) in zip(maps, heads, assign(heads, grids, objects), strict=True):
         decoded, _ = head.decode(values)
         # In the order of decoded boxes: row by row, cell by cell, anchor by anchor.
-        entries = (
-            values.reshape(len(values), len(head.anchors), -1, *values.shape[2:]).permute(0, 3, 4, 1, 2).flatten(1, 3)
-        )
+        logits = head.logits(head.entries(values)[..., 4:].flatten(1, 3))
         own = objects.chosen(rows)
         boxes = boxes + (1.0 - _generalized_iou(decoded[own.images, predictions], own.boxes)).sum()
-        classes = classes + _class_loss(head, entries[own.images, predictions, 5:], own.classes)
-        wanted = torch.zeros_like(entries[..., 4])
+        classes = classes + _class_loss(head, logits[own.images, predictions, 1:], own.classes)
+        wanted = torch.zeros_like(logits[..., 0])
         wanted[own.images, predictions] = 1.0
         counted = (wanted > 0.0) | ~_excused(decoded.detach(), objects)
-        errors = functional.binary_cross_entropy_with_logits(entries[..., 4], wanted, reduction="none")
+        errors = functional.binary_cross_entropy_with_logits(logits[..., 0], wanted, reduction="none")
         objectness = objectness + (errors * counted).sum()
     return Loss(boxes / found, objectness / found, classes / found)
 

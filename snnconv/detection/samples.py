@@ -50,12 +50,12 @@ class Samples:
     channels, or whose heads have different classes.
     """
 
-    def __init__(self, data: LabelledPictures, network: DarknetNetwork, *, letterbox: bool) -> None:
+    def __init__(self, data: LabelledPictures, network: DarknetNetwork, *, letterbox: bool | None) -> None:
         self.data = data
         channels, height, width = network.input_shape
         if channels != 3:
             raise ConfigurationError(f"the network takes {channels} channels; pictures have 3: set channels=3 in [net]")
-        self.preprocessing = Preprocessing((height, width), letterbox)
+        self.preprocessing = Preprocessing((height, width), network.letterbox if letterbox is None else letterbox)
         classes = network.heads[0].classes
         if any(head.classes != classes for head in network.heads):
             raise ConfigurationError("the heads of the network have different numbers of classes; give all the same")

@@ -46,7 +46,7 @@ def train_detector(
     batch: int = 32,
     learning_rate: float = 2e-3,
     augmentation: Augmentation = _AUGMENTATION,
-    letterbox: bool = False,
+    letterbox: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -55,10 +55,11 @@ def train_detector(
 
     ``data`` is a ``BoxDataset``, whose files are read when a batch needs them, or images ``[N, 3, H, W]`` of the
     network's size from 0 to 1 with the truth of each. Every epoch sees all pictures once, in batches of about
-    ``batch``, changed by ``augmentation``. AdamW (Loshchilov and Hutter 2019) minimises ``detection_loss``; the
-    learning rate rises to ``learning_rate`` over the first twentieth of all steps and falls along a cosine to a
-    hundredth of it. ``progress`` is called before every step; what it raises ends training, and the network keeps the
-    weights that it has come to (see ``Progress``).
+    ``batch``, changed by ``augmentation``; ``letterbox`` says whether they keep their aspect ratio, by default as the
+    network's .cfg does. AdamW (Loshchilov and Hutter 2019) minimises ``detection_loss``; the learning rate rises to
+    ``learning_rate`` over the first twentieth of all steps and falls along a cosine to a hundredth of it. ``progress``
+    is called before every step; what it raises ends training, and the network keeps the weights that it has come to
+    (see ``Progress``).
 
     After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there and comes
     to the same weights as without an interruption. On a CPU the same network, data and options come to the same

@@ -41,7 +41,7 @@ def detect(
     percentile: Percentile = None,
     max_loss: detectors.MaxLoss = None,
     score: Annotated[float, typer.Option(help="Lowest score of a detection.")] = 0.25,
-    letterbox: detectors.Letterbox = False,
+    letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
 ) -> None:
     """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.

@@ -33,7 +33,7 @@ def evaluate_detector(
     negative: Negative = None,
     percentile: Percentile = None,
     max_loss: detectors.MaxLoss = None,
-    letterbox: detectors.Letterbox = False,
+    letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
     json_file: Json = None,
 ) -> None:

@@ -36,7 +36,7 @@ def train_detector(
     epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 14,
     batch: Annotated[int, typer.Option(help="Pictures per training step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-3,
-    letterbox: detectors.Letterbox = False,
+    letterbox: detectors.Letterbox = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Written after every epoch; training resumes from it if it exists.")
     ] = None,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from snnconv.detection.darknet.options import ALIASES, UNREAD, USED
+from snnconv.detection.darknet.options import ALIASES, CLASSIFIER, HEADS, UNREAD, USED
 from snnconv.errors import ConfigurationError, StorageError
 
 T = TypeVar("T")
@@ -123,8 +123,9 @@ def read_config(path: str | os.PathLike[str]) -> Config:
     file = str(path)
     sections: list[Section] = []
     options: dict[str, Option] = {}
-    for number, written in enumerate(_text(path).split("\n"), start=1):
-        line = "".join(re.split("[#;]", written, maxsplit=1)[0].split())
+    lines = ["".join(re.split("[#;]", written, maxsplit=1)[0].split()) for written in _text(path).split("\n")]
+    _check_detector(file, lines)
+    for number, line in enumerate(lines, start=1):
         header = _HEADER.fullmatch(line)
         if header:
             options = {}
@@ -157,6 +158,18 @@ def _text(path: str | os.PathLike[str]) -> str:
         raise StorageError(f"{path} is no text in UTF-8 (byte {error.start}); give darknet's .cfg file") from error
 
 
+def _check_detector(file: str, lines: Sequence[str]) -> None:
+    """Raise ``ConfigurationError`` for a network that classifies pictures and finds nothing in them."""
+    names = [(number, header[1]) for number, line in enumerate(lines, 1) if (header := _HEADER.fullmatch(line))]
+    ends = [(number, name) for number, name in names if name in CLASSIFIER]
+    if ends and not any(name in HEADS for _, name in names):
+        number, name = ends[-1]
+        raise ConfigurationError(
+            f"{file}, line {number}: the network is a classifier, with [{name}] and without [yolo] or [region]; only "
+            "detectors are read from darknet's files. Build it as a torch module, and convert that"
+        )
+
+
 def _section(file: str, written: str, line: int, options: Mapping[str, Option]) -> Section:
     name = ALIASES.get(written, written)
     if name not in USED:
@@ -179,7 +192,7 @@ def _add_option(section: Section, options: dict[str, Option], line: str, number:
             f"{section.file}, line {number}, [{section.name}]: option {_short(key)} is not supported and may change "
             f"what the network computes; supported are {supported}, and options of training"
         )
-    if key in options:
+    if key in options and key in USED[section.name]:
         raise ConfigurationError(
             f"{section.file}, line {number}, [{section.name}]: {key} is given a second time, after line "
             f"{options[key].line}; leave one"

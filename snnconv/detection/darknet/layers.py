@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 #: What darknet adds to a variance before it takes the root.
 EPSILON = 1e-5
@@ -41,12 +42,13 @@ class DarknetConvolution(nn.Module):
         size: int,
         stride: int,
         padding: int,
+        dilation: int,
         groups: int,
         normalized: bool,
         activation: nn.Module,
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, filters, size, stride, padding, groups=groups, bias=not normalized)
+        self.convolution = nn.Conv2d(inputs, filters, size, stride, padding, dilation, groups, bias=not normalized)
         self.normalization = nn.BatchNorm2d(filters, eps=EPSILON) if normalized else None
         self.activation = activation
 
@@ -123,13 +125,36 @@ class DarknetRoute(nn.Module):
         return torch.cat(maps, 1) if len(maps) > 1 else maps[0]
 
 
+class DarknetReorg(nn.Module):
+    """Maps ``[N, C, h, w]`` as more and smaller ones, ``[N, C stride^2, h / stride, w / stride]``, in darknet's order.
+
+    Darknet reads the numbers of the maps, in the order they lie in, as those of C / stride^2 maps that are stride times
+    as wide and high, and lists the phases of these one after the other.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, values: Tensor) -> Tensor:
+        step = self.stride
+        images, channels, height, width = values.shape
+        phases = values.reshape(images, channels // step**2, height, step, width, step).permute(0, 3, 5, 1, 2, 4)
+        return phases.reshape(images, channels * step**2, height // step, width // step)
+
+
 class DarknetShortcut(nn.Module):
-    """The sum of two maps, and an activation."""
+    """The sum of two maps in the channels that both have, the others of the first as they are, and an activation."""
 
     def __init__(self, activation: nn.Module) -> None:
         super().__init__()
         self.activation = activation
 
     def forward(self, values: Tensor, earlier: Tensor) -> Tensor:
+        own, other = values.shape[1], earlier.shape[1]
+        if other > own:
+            earlier = earlier[:, :own]
+        elif other < own:
+            earlier = functional.pad(earlier, (0, 0, 0, 0, 0, own - other))
         summed: Tensor = self.activation(values + earlier)
         return summed

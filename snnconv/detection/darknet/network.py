@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from snnconv.detection.darknet.config import Config
 from snnconv.detection.darknet.layers import DarknetConvolution
 from snnconv.detection.darknet.sections import MOST_WEIGHTS, SectionLayer, SectionMap, build, sources
-from snnconv.detection.heads import Head
+from snnconv.detection.heads import Head, YoloHead
 from snnconv.errors import ConfigurationError
 
 #: Largest width or height of the input.
@@ -23,7 +23,8 @@ class DarknetNetwork(nn.Module):
 
     ``layers`` has one module for every section behind [net], with its number. ``heads`` decode the maps that the
     network returns, in the same order; ``input_shape`` is (channels, height, width) of one image, ``seen`` the number
-    of images it was trained on. The network takes other heights and widths too, if its largest stride divides them.
+    of images it was trained on, ``letterbox`` whether pictures are to keep their aspect ratio. The network takes other
+    heights and widths too, if its largest stride divides them.
 
     ``size`` replaces (height, width) of [net], ``seed`` fixes the weights. Raises ``ConfigurationError`` where sections
     do not fit together, and for a seed that is negative or has more than 63 bits.
@@ -35,6 +36,7 @@ class DarknetNetwork(nn.Module):
             raise ConfigurationError(f"seed must be from 0 to {2**63 - 1}, got {seed}")
         self.seen = 0
         self.input_shape = _input_shape(config, size)
+        self.letterbox = bool(config.net.whole("letter_box", 0, most=1))
         layers = _layers_for(config, size)
         self.sources = [sources(section, index) for index, section in enumerate(config.layers)]
         heads = {index: layer.head for index, layer in enumerate(layers) if layer.head is not None}
@@ -96,6 +98,11 @@ def _layers(config: Config, shape: tuple[int, int, int]) -> list[SectionLayer]:
                     raise section.error(f"it reads layer {source}, a head; read the layer before that instead")
             layer = build(section, [maps[source] for source in read])
             maps[index] = cells = layer.map
+            if isinstance(layer.head, YoloHead) and layer.head.activated and not _is_logistic(found[-1:]):
+                raise section.error(
+                    "new_coords=1 takes the values of a logistic layer; set activation=logistic in the layer before",
+                    "new_coords",
+                )
             if layer.head is not None and (cells.height * cells.stride, cells.width * cells.stride) != shape[1:]:
                 raise section.error(
                     f"its map of {cells} has not one cell for every {cells.stride} pixels of the input; pad the "
@@ -103,6 +110,11 @@ def _layers(config: Config, shape: tuple[int, int, int]) -> list[SectionLayer]:
                 )
             found.append(layer)
     return found
+
+
+def _is_logistic(layers: list[SectionLayer]) -> bool:
+    """Whether the last of ``layers`` gives values from 0 to 1."""
+    return bool(layers) and isinstance(getattr(layers[-1].module, "activation", None), nn.Sigmoid)
 
 
 def _input_shape(config: Config, size: tuple[int, int] | None) -> tuple[int, int, int]:

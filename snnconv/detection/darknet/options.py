@@ -7,21 +7,26 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+#: Sections that give boxes, and those that only networks without any end in: classifiers.
+HEADS = frozenset({"yolo", "region", "detection", "Gaussian_yolo"})
+CLASSIFIER = frozenset({"softmax", "connected", "avgpool", "cost"})
+
 #: Other names of sections.
 ALIASES = {"network": "net", "conv": "convolutional", "max": "maxpool"}
 
 #: Options that shape the network at inference, by section.
 USED = {
-    "net": frozenset({"width", "height", "channels"}),
+    "net": frozenset({"width", "height", "channels", "letter_box"}),
     "convolutional": frozenset(
-        {"batch_normalize", "filters", "size", "stride", "pad", "padding", "groups", "activation"}
+        {"batch_normalize", "filters", "size", "stride", "pad", "padding", "dilation", "groups", "activation"}
     ),
     "maxpool": frozenset({"size", "stride", "padding"}),
     "upsample": frozenset({"stride"}),
     "route": frozenset({"layers", "groups", "group_id"}),
+    "reorg": frozenset({"stride", "reverse", "flatten", "extra"}),
     "shortcut": frozenset({"from", "activation"}),
     "dropout": frozenset({"probability"}),
-    "yolo": frozenset({"mask", "anchors", "num", "classes", "scale_x_y"}),
+    "yolo": frozenset({"mask", "anchors", "num", "classes", "scale_x_y", "new_coords"}),
     "region": frozenset({"anchors", "num", "classes", "coords", "softmax"}),
 }
 
@@ -33,7 +38,8 @@ UNREAD = {
         batch subdivisions time_steps max_batches learning_rate learning_rate_min burn_in policy step steps scale scales
         gamma power momentum decay adam B1 B2 eps sgdr_cycle sgdr_mult angle aspect saturation exposure hue flip blur
         min_crop max_crop mosaic mosaic_bound mixup cutmix gaussian_noise label_smooth_eps ema_alpha resize_step
-        max_chart_loss dynamic_minibatch optimized_memory workspace_size_limit_MB
+        max_chart_loss dynamic_minibatch optimized_memory workspace_size_limit_MB max_epochs show_receptive_field
+        batches_per_cycle batches_cycle_mult loss_scale use_cuda_graph track augment_speed
         """
     ),
     "convolutional": frozenset({"stopbackward"}),

@@ -12,6 +12,7 @@ from snnconv.detection.darknet.layers import (
     ACTIVATIONS,
     DarknetConvolution,
     DarknetMaxPool,
+    DarknetReorg,
     DarknetRoute,
     DarknetShortcut,
     activation,
@@ -94,6 +95,13 @@ def _convolutional(section: Section, maps: Sequence[SectionMap]) -> SectionLayer
     padding = section.whole("padding", 0, most=_LARGEST_SIZE)
     if section.whole("pad", 0, most=1):
         padding = size // 2
+    dilation = section.whole("dilation", 1, least=1, most=_LARGEST_SIZE) if size > 1 else 1  # as darknet
+    if dilation > 1 and 2 * padding != size - 1:
+        raise section.error(
+            f"dilation {dilation} of a kernel of size {size} with padding {padding}: darknet leaves it out of the "
+            "map's size, which is right for odd sizes with pad=1 alone; give these",
+            "dilation",
+        )
     for what, count, option in (("maps it takes", source.channels, "groups"), ("filters", filters, "filters")):
         if count % groups:
             raise section.error(f"{groups} groups do not divide the {count} {what}", option)
@@ -116,7 +124,8 @@ def _convolutional(section: Section, maps: Sequence[SectionMap]) -> SectionLayer
         filters,
         size=size,
         stride=stride,
-        padding=padding,
+        padding=padding * dilation,
+        dilation=dilation,
         groups=groups,
         normalized=bool(section.whole("batch_normalize", 0, most=1)),
         activation=activation(section.word("activation", ACTIVATIONS)),
@@ -159,11 +168,26 @@ def _route(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
 
 def _shortcut(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
     own, earlier = maps
-    if own != earlier:
+    if replace(earlier, channels=own.channels) != own:
         raise section.error(
-            f"it adds a map of {earlier} to one of {own}; only maps of the same shape can be added", "from"
+            f"it adds a map of {earlier} to one of {own}; only maps of the same height and width can be added", "from"
         )
     return SectionLayer(DarknetShortcut(activation(section.word("activation", _SHORTCUT_ACTIVATIONS, "linear"))), own)
+
+
+def _reorg(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
+    (source,) = maps
+    step = section.whole("stride", 1, least=1, most=_LARGEST_SIZE)
+    for option in ("reverse", "flatten", "extra"):
+        if section.whole(option, 0):
+            raise section.error(f"{option} is not 0; only {option}=0 is supported", option)
+    if source.channels % step**2:
+        raise section.error(
+            f"stride {step} takes {step**2} maps into one; the layer before has {source.channels}", "stride"
+        )
+    stride = _strided(section, source, step)
+    found = SectionMap(source.channels * step**2, source.height // step, source.width // step, stride)
+    return SectionLayer(DarknetReorg(step), found)
 
 
 def _dropout(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
@@ -181,7 +205,8 @@ def _yolo(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
         raise section.error("scale_x_y is a list; it must be one number", "scale_x_y")
     chosen = tuple(anchors[number] for number in mask)
     classes = section.whole("classes", least=1)
-    return _head(section, maps[0], lambda stride: YoloHead(chosen, classes, stride, scale))
+    activated = bool(section.whole("new_coords", 0, most=1))
+    return _head(section, maps[0], lambda stride: YoloHead(chosen, classes, stride, scale, activated))
 
 
 def _region(section: Section, maps: Sequence[SectionMap]) -> SectionLayer:
@@ -219,6 +244,7 @@ _BUILDERS: dict[str, Callable[[Section, Sequence[SectionMap]], SectionLayer]] = 
     "maxpool": _maxpool,
     "upsample": _upsample,
     "route": _route,
+    "reorg": _reorg,
     "shortcut": _shortcut,
     "dropout": _dropout,
     "yolo": _yolo,

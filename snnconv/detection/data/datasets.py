@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
@@ -67,12 +67,14 @@ def read_coco(images: str | os.PathLike[str], annotations: str | os.PathLike[str
     """The pictures that a COCO file of instances lists, in its order, below the folder ``images``.
 
     Classes are the file's categories by rising id, counted from 0; crowds are ignored objects. Raises ``InputError``
-    with the file and the annotation's id for unknown images and categories, and for boxes that are not finite or
-    reach over the border by more than a pixel.
+    with the file and the annotation's id for images and categories that are unknown or missing, and for boxes that are
+    missing, not finite, or reach over the border by more than a pixel.
     """
     file = Path(annotations)
     try:
         content = json.loads(_text(file))
+        if not isinstance(content, dict):
+            raise InputError(f"{file} holds a {type(content).__name__}, as files of results do; give one of instances")
         names = {int(category["id"]): str(category["name"]) for category in content["categories"]}
         classes = {identity: position for position, identity in enumerate(sorted(names))}
         sizes = {
@@ -85,11 +87,15 @@ def read_coco(images: str | os.PathLike[str], annotations: str | os.PathLike[str
         boxes: dict[object, list[Box]] = {identity: [] for identity in paths}
         for annotation in content["annotations"]:
             where = f"{file}, annotation {annotation.get('id')}"
-            image, category = annotation["image_id"], annotation["category_id"]
+            image, category, bbox = (_entry(annotation, key, where) for key in ("image_id", "category_id", "bbox"))
             if image not in paths or category not in classes:
                 raise InputError(f"{where}, is of image {image} and category {category}; the file must list both")
-            left, top, width, height = annotation["bbox"]
-            corners = _numbers((left, top, width, height), where)
+            if not isinstance(bbox, list) or len(bbox) != 4:
+                raise InputError(
+                    f"{where}, has bbox {str(bbox)[:80]}; a box is [left, top, width, height] in pixels: give it, or "
+                    "leave the annotation out"
+                )
+            corners = _numbers(bbox, where)
             corners = [*corners[:2], corners[0] + corners[2], corners[1] + corners[3]]
             ignored = bool(annotation.get("iscrowd", 0))
             boxes[image].append(Box(_inside(corners, sizes[image], _PIXEL, where), classes[category], ignored))
@@ -105,10 +111,11 @@ def read_coco(images: str | os.PathLike[str], annotations: str | os.PathLike[str
 def read_voc(root: str | os.PathLike[str], split: str, names: Sequence[str] = VOC_NAMES) -> BoxDataset:
     """The pictures that ``root/ImageSets/Main/split.txt`` names, from ``JPEGImages`` and ``Annotations``.
 
-    VOC counts pixels from 1 and includes the last: a box from 1 to 5 becomes 0 to 5. Difficult objects are ignored.
-    Raises ``InputError`` with the file, and the object's number in it, for classes that ``names`` does not have and
-    for boxes that are not finite or reach over the border by more than a pixel; declarations of document types and
-    entities are refused.
+    Lists of one class, such as ``cat_train``, have a second column: 1, -1 or 0 for pictures with the class, without it,
+    and with difficult ones alone. All their pictures are read. VOC counts pixels from 1 and includes the last: a box
+    from 1 to 5 becomes 0 to 5. Difficult objects are ignored. Raises ``InputError`` with the file, and the object's
+    number in it, for classes that ``names`` does not have and for boxes that are not finite or reach over the border by
+    more than a pixel; declarations of document types and entities are refused.
     """
     file = Path(root) / "ImageSets" / "Main" / f"{split}.txt"
     items = []
@@ -118,7 +125,16 @@ def read_voc(root: str | os.PathLike[str], split: str, names: Sequence[str] = VO
             continue
         if PurePosixPath(identity).name != identity or "\\" in identity:
             raise InputError(f"{file}, line {at}, is {identity[:80]!r}; give the name of a picture, without folders")
-        size, boxes = _voc_boxes(Path(root) / "Annotations" / f"{identity}.xml", names)
+        annotation = Path(root) / "Annotations" / f"{identity}.xml"
+        name, *marks = identity.split()
+        if marks and not annotation.exists():
+            if marks not in (["1"], ["-1"], ["0"]):
+                raise InputError(
+                    f"{file}, line {at}, is {identity[:80]!r}: no picture has this name, and behind a name there can "
+                    "only be a second column of 1, -1 or 0, which says whether the class of the list is on the picture"
+                )
+            identity, annotation = name, annotation.with_name(f"{name}.xml")
+        size, boxes = _voc_boxes(annotation, names)
         items.append(LabelledImage(Path(root) / "JPEGImages" / f"{identity}.jpg", boxes, size))
     if not items:
         raise InputError(f"{file} names no pictures")
@@ -153,6 +169,12 @@ def _voc_boxes(file: Path, names: Sequence[str]) -> tuple[tuple[int, int], tuple
     return (height, width), tuple(boxes)
 
 
+def _entry(annotation: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in annotation:
+        raise InputError(f"{where}, has no {key}; annotations of instances have image_id, category_id and bbox")
+    return annotation[key]
+
+
 def _part(entry: ElementTree.Element, path: str) -> str:
     text = entry.findtext(path)
     if text is None:
@@ -162,7 +184,12 @@ def _part(entry: ElementTree.Element, path: str) -> str:
 
 def _yolo_box(fields: list[str], names: Sequence[str], where: str) -> Box:
     if len(fields) != 5:
-        raise InputError(f"{where}, has {len(fields)} fields; a box is: class centre-x centre-y width height")
+        reason = ""
+        if len(fields) == 6:
+            reason = "the sixth is a confidence, so these are boxes that a detector found; give the true ones: "
+        elif len(fields) > 6 and len(fields) % 2:
+            reason = "these are the corners of an outline; give the box around it: "
+        raise InputError(f"{where}, has {len(fields)} fields; {reason}a box is: class centre-x centre-y width height")
     label, x, y, width, height = _numbers(fields, where)
     if label != int(label) or not 0 <= label < len(names):
         raise InputError(f"{where}, is of class {fields[0]}; there are names for the classes 0 to {len(names) - 1}")

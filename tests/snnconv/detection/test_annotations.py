@@ -57,6 +57,11 @@ def annotated(**changes: Any) -> str:
     return json.dumps(coco(annotations=[first, second | changes]))
 
 
+def without(key: str) -> str:
+    (first, second) = coco()["annotations"]
+    return json.dumps(coco(annotations=[first, {name: value for name, value in second.items() if name != key}]))
+
+
 def listed(**changes: Any) -> str:
     return json.dumps(coco(images=[coco()["images"][0] | changes]))
 
@@ -72,8 +77,12 @@ def listed(**changes: Any) -> str:
         (annotated(bbox=[0, "a", 1, 1]), "annotation 2, does not hold numbers"),
         (annotated(bbox=[0, [], 1, 1]), "annotation 2, does not hold numbers"),
         (annotated(bbox=[0, 10**400, 1, 1]), "annotation 2, does not hold numbers"),
-        (annotated(bbox=[0, 0, 1]), "unpack"),
-        (annotated(bbox=None), "cannot be read as a COCO file"),
+        (annotated(bbox=[0, 0, 1]), r"annotation 2, has bbox \[0, 0, 1\]; a box is \[left, top, width, height\]"),
+        (annotated(bbox=[]), r"annotation 2, has bbox \[\]; a box is"),
+        (annotated(bbox=None), "annotation 2, has bbox None; a box is"),
+        (without("bbox"), "annotation 2, has no bbox; annotations of instances have"),
+        (without("category_id"), "annotation 2, has no category_id"),
+        (without("image_id"), "annotation 2, has no image_id"),
         (annotated(image_id=[]), "unhashable"),
         (listed(width=0), "an image has width 0"),
         (listed(width=float("inf")), "cannot convert float infinity"),
@@ -84,7 +93,7 @@ def listed(**changes: Any) -> str:
         (json.dumps(coco(images=coco()["images"] * 2)), "share an id"),
         (json.dumps(coco(categories=coco()["categories"] * 2)), "share an id"),
         (json.dumps({"images": []}), "lacks 'categories'"),
-        ("[]", "cannot be read as a COCO file"),
+        ("[]", "holds a list, as files of results do; give one of instances"),
         ("{", "cannot be read as a COCO file"),
         ("[" * 100_000, "cannot be read as a COCO file"),
         ('{"categories": [1]}', "cannot be read as a COCO file"),

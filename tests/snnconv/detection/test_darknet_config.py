@@ -46,8 +46,18 @@ REFUSED = {
     "a second net": ("[net]\n[route]\n[network]\n", r"line 3, \[net\]: a second \[net\]; the first is in line 1"),
     "an unknown section": ("[net]\n[lstm]\n", r"line 2: section \['lstm'\] is not supported.*\[convolutional\]"),
     "an unknown option": ("[net]\n[maxpool]\nsize=2\nantialiasing=1\n", r"line 4, \[maxpool\]: option 'antialiasing'"),
-    "an option of another": ("[net]\nfilters=3\n", "line 2.*'filters' is not supported.*channels, height, width"),
+    "an option of another": (
+        "[net]\nfilters=3\n",
+        "line 2.*'filters' is not supported.*channels, height, letter_box, width",
+    ),
     "an option twice": ("[net]\nwidth=3\n\nwidth=4\n", "line 4.*width is given a second time, after line 2"),
+    "a classifier": (
+        "[net]\n[avgpool]\n[softmax]\n",
+        r"line 3: .* a classifier, with \[softmax\] and without \[yolo\]",
+    ),
+    "a classifier of layers": ("[net]\n[connected]\noutput=10\n[cost]\n", r"line 4: .* a classifier, with \[cost\]"),
+    "an average in a detector": ("[net]\n[avgpool]\n[yolo]\n", r"line 2: section \['avgpool'\] is not supported"),
+    "layers of the first detectors": ("[net]\n[connected]\n[detection]\n", r"line 2: section \['connected'\]"),
     "no value": ("[net]\nwidth=\n", "line 2.*'width=' is neither"),
     "no key": ("[net]\n=3\n", "line 2.*'=3' is neither"),
     "prose": ("[net]\nhello world\n", "line 2.*'helloworld' is neither"),
@@ -62,6 +72,12 @@ def test_text_that_is_no_description_is_refused_with_its_line(tmp_path: Path, te
     with pytest.raises(ConfigurationError, match=message) as caught:
         read_config(written(tmp_path, text))
     assert "network.cfg" in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["batch=1", "max_epochs = 300", "show_receptive_field=1"])
+def test_an_option_of_training_may_be_given_twice(tmp_path: Path, option: str) -> None:
+    config = read_config(written(tmp_path, f"[net]\nwidth=8\n{option}\n{option}\n[yolo]\njitter=.3\njitter=.2\n"))
+    assert config.net.whole("width") == 8 and config.layers[0].name == "yolo"
 
 
 @pytest.mark.parametrize("value", ["x", "3.5", "1_0", "0x10", "٣", "1e3", "--1", "9" * 5000, "2000000", "3,", "-1"])

@@ -13,6 +13,7 @@ from snnconv.detection.darknet.layers import (
     ACTIVATIONS,
     DarknetConvolution,
     DarknetMaxPool,
+    DarknetReorg,
     DarknetRoute,
     DarknetShortcut,
     activation,
@@ -50,8 +51,37 @@ def test_a_route_takes_the_same_part_of_every_map() -> None:
 
 
 def test_a_shortcut_adds_and_then_activates() -> None:
-    found = DarknetShortcut(activation("leaky"))(torch.tensor([1.0, -3.0]), torch.tensor([1.0, 1.0]))
-    assert torch.allclose(found, torch.tensor([2.0, -0.2]))
+    values = torch.tensor([1.0, -3.0]).view(1, 2, 1, 1)
+    found = DarknetShortcut(activation("leaky"))(values, torch.ones(1, 2, 1, 1))
+    assert torch.allclose(found.flatten(), torch.tensor([2.0, -0.2]))
+
+
+@pytest.mark.parametrize("earlier", [1, 2, 5])
+def test_a_shortcut_adds_the_channels_that_both_maps_have(earlier: int) -> None:
+    own = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1)
+    found = DarknetShortcut(activation("linear"))(own, torch.ones(1, earlier, 1, 1))
+    assert found.flatten().tolist() == [10.0 + (earlier > 0), 20.0 + (earlier > 1), 30.0 + (earlier > 2)]
+
+
+def reorganised(values: Tensor, stride: int) -> Tensor:
+    """One image by darknet's loop: ``reorg_cpu`` with the sizes of the layer's input, number by number."""
+    channels, height, width = values.shape
+    flat, found = values.flatten().tolist(), []
+    whole = channels // stride**2
+    for k in range(channels):
+        offset = k // whole
+        for j in range(height):
+            for i in range(width):
+                column, row = i * stride + offset % stride, j * stride + offset // stride
+                found.append(flat[column + width * stride * (row + height * stride * (k % whole))])
+    return torch.tensor(found).view(channels * stride**2, height // stride, width // stride)
+
+
+@pytest.mark.parametrize(("shape", "stride"), [((4, 4, 6), 2), ((8, 2, 2), 2), ((9, 3, 6), 3), ((3, 2, 2), 1)])
+def test_a_reorg_is_that_of_a_loop_over_numbers(shape: tuple[int, int, int], stride: int) -> None:
+    values = torch.arange(math.prod(shape), dtype=torch.float32).view(shape)
+    found = DarknetReorg(stride)(torch.stack([values, values + 1000.0]))
+    assert torch.equal(found[0], reorganised(values, stride)) and torch.equal(found[1], found[0] + 1000.0)
 
 
 def test_activations_are_those_of_their_names() -> None:
@@ -72,7 +102,7 @@ def test_activations_are_those_of_their_names() -> None:
 
 def test_batch_normalisation_adds_1e_5_to_the_variance() -> None:
     layer = DarknetConvolution(
-        1, 1, size=1, stride=1, padding=0, groups=1, normalized=True, activation=nn.Identity()
+        1, 1, size=1, stride=1, padding=0, dilation=1, groups=1, normalized=True, activation=nn.Identity()
     ).eval()
     numbers = {"shift": 3.0, "scale": 2.0, "running mean": 0.5, "running variance": 1e-5, "kernel": 4.0}
     assert list(numbers) == list(layer.tensors())

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 import snnconv
-from coding import Rate
+from coding import FewSpike, Rate
 from snnconv import ConfigurationError
-from snnconv.detection import DarknetNetwork, RegionHead, YoloHead, load_darknet
+from snnconv.detection import DarknetNetwork, RegionHead, YoloHead, load_darknet, load_detector
 from snnconv.detection.darknet import save_weights
 from snnconv.graph.operators import Role
 from tests.support.darknet_configs import (
@@ -121,6 +121,47 @@ def test_every_kind_of_layer_is_converted(tmp_path: Path, coding: object) -> Non
     assert snnconv.verify(network, images).output <= 0.1
 
 
+#: Every kind of layer that moves or pads maps, between populations.
+MOVED = (
+    net(16)
+    + leaky(8)
+    + section("reorg", stride=2)
+    + section("conv", filters=6, size=3, stride=1, pad=1, dilation=2, activation="relu")
+    + leaky(12)
+    + section("shortcut", from_=-2)
+    + section("conv", filters=14, size=1, activation="logistic")
+    + yolo(2, "0,1").replace("classes", "scale_x_y=2.0\nnew_coords=1\nclasses")
+)
+
+
+def test_moved_and_padded_maps_are_converted(tmp_path: Path) -> None:
+    model = load_darknet(written(tmp_path, MOVED))
+    assert model.heads == (YoloHead(((10, 14), (23, 27)), 2, 2, 2.0, activated=True),)
+    images = torch.rand(40, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    network = snnconv.convert(model, images, coding=FewSpike(12, spikes=4))
+    with torch.no_grad():
+        (expected,), (found,) = model(images), network(images)
+    assert (expected - found).abs().max() < 0.02
+    reorganised = next(iter(network.populations))
+    jacobian = torch.func.jacrev(lambda maps: model.layers[2].convolution(model.layers[1](maps)))(
+        torch.zeros(1, 8, 16, 16)
+    )
+    targets = (jacobian.reshape(-1, 8, 16, 16) != 0).sum(0)
+    assert torch.equal(network.synapses.fan_out[reorganised].reshape(8, 16, 16).long(), targets)
+
+
+@pytest.mark.parametrize(("option", "letterbox"), [("", False), ("letter_box=0\n", False), ("letter_box=1\n", True)])
+def test_a_description_says_whether_pictures_keep_their_aspect_ratio(
+    tmp_path: Path, option: str, letterbox: bool
+) -> None:
+    text = net().replace("[net]\n", f"[net]\n{option}") + END
+    config, weights = written(tmp_path, text), tmp_path / "net.weights"
+    save_weights(load_darknet(config), weights)
+    assert load_detector(config, weights).preprocessing.letterbox is letterbox
+    for given in (True, False):
+        assert load_detector(config, weights, letterbox=given).preprocessing.letterbox is given
+
+
 def test_activations_that_no_neuron_has_are_left_to_the_preflight(tmp_path: Path) -> None:
     text = net() + leaky(4).replace("leaky", "mish") + leaky(4) + linear(14) + region(2)
     network = load_darknet(written(tmp_path, text))
@@ -158,10 +199,17 @@ REFUSED = {
     "itself": (net() + leaky(4) + section("shortcut", from_="1") + END, "line 15.*from names layer 1.*0 to 0"),
     "several in a shortcut": (net() + leaky(4) * 3 + section("shortcut", from_="-2,-3") + END, "several layers"),
     "maps of two sizes": (net() + leaky(4) + pool(2, 2) + section("route", layers="-1,0") + END, "do not fit side by"),
-    "a sum of two widths": (
-        net() + leaky(4) + leaky(8) + section("shortcut", from_=-2) + END,
-        r"line 23, \[shortcut\]: it adds a map of 4 x 32 x 32 to one of 8 x 32 x 32; only maps of the same shape",
+    "a sum of two sizes": (
+        net() + leaky(4) + pool(2, 2) + section("shortcut", from_=-2) + END,
+        r"line 19, \[shortcut\]: it adds a map of 4 x 32 x 32 to one of 4 x 16 x 16; only maps of the same height",
     ),
+    "dilation without its padding": (
+        net() + section("conv", filters=4, size=3, dilation=2, activation="linear") + END,
+        "line 9.*dilation 2 of a kernel of size 3 with padding 0: darknet leaves it out of the map's size",
+    ),
+    "too few maps to reorganise": (net() + leaky(6) + section("reorg", stride=2) + END, "takes 4 maps .* has 6"),
+    "a reorg back": (net() + leaky(4) + section("reorg", stride=2, reverse=1) + END, "only reverse=0 is supported"),
+    "a letter box of two": (net().replace("[net]", "[net]\nletter_box=2") + END, "line 2.*letter_box holds '2'"),
     "parts": (net() + leaky(4) + section("route", layers=-1, groups=3) + END, "3 groups do not divide the 4 channels"),
     "a part too many": (net() + leaky(4) + section("route", layers=-1, groups=2, group_id=2) + END, "from 0 to 1"),
     "upsampling of the image": (net() + section("upsample", stride=2) + END, "line 7.*2 times larger"),
@@ -176,7 +224,10 @@ REFUSED = {
     "a mask beyond the anchors": (net() + linear(21) + yolo(2, "4,5,6"), "line 14.*mask holds '6'.*from 0 to 5"),
     "no softmax": (net() + linear(14) + region(2).replace("softmax=1", "softmax=0"), "line 18.*only softmax=1"),
     "other coordinates": (net() + linear(14) + region(2).replace("coords=4", "coords=5"), "line 17.*only coords=4"),
-    "another form of boxes": (net() + linear(14) + section("yolo", new_coords=1), "'new_coords' is not supported"),
+    "boxes of an activation that is none": (
+        net() + linear(21) + yolo(2, "0,1,2").replace("classes", "new_coords=1\nclasses"),
+        r"line 17, \[yolo\]: new_coords=1 takes .* set activation=logistic in the layer before",
+    ),
     "a layer behind a head": (net() + END + linear(14) + region(2), "line 20.*it reads layer 1, a head"),
     "a route to a head": (net() + END + section("route", layers=1) + END, "it reads layer 1, a head"),
     "a grid beside the pixels": (

@@ -67,7 +67,8 @@ def test_fractions_are_those_of_the_picture_as_it_is_shown(tmp_path: Path) -> No
         ("-1 .5 .5 .1 .1", "is of class -1"),
         ("0.5 .5 .5 .1 .1", "is of class 0.5"),
         ("0 .5 .5 .1", "has 4 fields"),
-        ("0 .5 .5 .1 .1 .9", "has 6 fields"),
+        ("0 .5 .5 .1 .1 .9", "has 6 fields; the sixth is a confidence, so these are boxes that a detector found"),
+        ("0 .1 .1 .9 .1 .9 .9", "has 7 fields; these are the corners of an outline; give the box around it: a box is"),
         ("0 .5 nan .1 .1", "not finite"),
         ("0 .5 inf .1 .1", "not finite"),
         ("0 .5 1e999 .1 .1", "not finite"),
@@ -134,6 +135,21 @@ def test_a_list_of_pictures_names_pictures(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"xml cannot be read: .*null"):
         written(split, "20\x0008")
         read_voc(tmp_path, "val")
+
+
+def test_a_list_of_one_class_is_read_by_its_names(tmp_path: Path) -> None:
+    voc(tmp_path)
+    split, annotations = tmp_path / "ImageSets" / "Main" / "cat_train.txt", tmp_path / "Annotations"
+    text = (annotations / "2007_000001.xml").read_text()
+    for name in ("2008", "2009", "my photo 1"):
+        written(annotations / f"{name}.xml", text)
+    written(split, "2007_000001  1\n2008 -1\n2009  0\nmy photo 1\n")
+    names = [item.path.stem for item in read_voc(tmp_path, "cat_train")]
+    assert names == ["2007_000001", "2008", "2009", "my photo 1"]
+    for line in ("2008 2", "2008 cat", "2008 1 1"):
+        written(split, f"2007_000001 1\n{line}\n")
+        with pytest.raises(InputError, match=r"cat_train\.txt, line 2, .* no picture has this name, .*second column"):
+            read_voc(tmp_path, "cat_train")
 
 
 # What all share

@@ -15,6 +15,7 @@ ANCHORS = ((12.0, 18.0), (37.5, 49.0), (52.0, 132.0))
 HEADS = [
     YoloHead(ANCHORS, 4, 16),
     YoloHead(ANCHORS[:1], 1, 32, scale_x_y=1.2),
+    YoloHead(ANCHORS, 2, 16, scale_x_y=2.0, activated=True),
     RegionHead(((1.08, 1.19), (3.42, 4.41)), 4, 32),
     RegionHead(((0.5, 2.0),), 1, 8),
 ]
@@ -32,7 +33,17 @@ def literally(head: Head, raw: Tensor) -> tuple[list[list[float]], list[list[flo
     for row in range(height):
         for column in range(width):
             for number, (anchor_w, anchor_h) in enumerate(head.anchors):
-                x, y, w, h, objectness, *logits = raw[entries * number : entries * (number + 1), row, column].tolist()
+                numbers = raw[entries * number : entries * (number + 1), row, column].tolist()
+                if isinstance(head, YoloHead) and head.activated:
+                    x, y, w, h, objectness, *classes = numbers
+                    place = [head.scale_x_y * value - (head.scale_x_y - 1.0) / 2.0 for value in (x, y)]
+                    size = [(2.0 * w) ** 2 * anchor_w / head.stride, (2.0 * h) ** 2 * anchor_h / head.stride]
+                    boxes.append(
+                        [(column + place[0]) / width, (row + place[1]) / height, size[0] / width, size[1] / height]
+                    )
+                    scores.append([objectness * value for value in classes])
+                    continue
+                x, y, w, h, objectness, *logits = numbers
                 inside = [sigmoid(x), sigmoid(y)]
                 if isinstance(head, YoloHead):
                     inside = [value * head.scale_x_y - (head.scale_x_y - 1.0) / 2.0 for value in inside]
@@ -50,6 +61,8 @@ def literally(head: Head, raw: Tensor) -> tuple[list[list[float]], list[list[flo
 @pytest.mark.parametrize("head", HEADS, ids=str)
 def test_decoding_is_that_of_a_loop_over_cells(head: Head) -> None:
     raw = 2.0 * torch.randn(2, head.channels, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if isinstance(head, YoloHead) and head.activated:
+        raw = raw.sigmoid()
     boxes, scores = head.decode(raw)
     count = 3 * 5 * len(head.anchors)
     assert boxes.shape == (2, count, 4) and scores.shape == (2, count, head.classes)

@@ -29,6 +29,21 @@ def objects(*rows: tuple[int, Rectangle, int], ignored: tuple[int, ...] = ()) ->
     )
 
 
+def test_a_map_behind_a_sigmoid_pays_for_objectness_and_classes_as_the_map_before_it() -> None:
+    anchors = ((8.0, 8.0), (20.0, 14.0))
+    plain, activated = YoloHead(anchors, 3, 16), YoloHead(anchors, 3, 16, activated=True)
+    (raw,) = maps_of([plain], 2, (48, 64), seed=0)
+    raw.requires_grad_()
+    some, none = drawn(5, 2, 3, seed=0), objects()
+    for part, truth in (("classes", some), ("objectness", none)):
+        losses = [
+            getattr(detection_loss([values], [head], truth), part)
+            for head, values in ((plain, raw), (activated, raw.sigmoid()))
+        ]
+        slopes = [torch.autograd.grad(loss, raw)[0] for loss in losses]
+        assert torch.allclose(*losses) and torch.allclose(*slopes) and losses[0] > 0.1
+
+
 def drawn(count: int, images: int, classes: int, seed: int) -> Objects:
     generator = torch.Generator().manual_seed(seed)
     centre = 0.15 + 0.7 * torch.rand(count, 2, generator=generator, dtype=torch.float64)
