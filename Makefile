@@ -2,7 +2,7 @@ PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup demo test lint bench bench-peers
+.PHONY: setup demo test lint bench bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -34,3 +34,7 @@ bench: setup
 # The libraries that the benchmarks compare with; without them `make bench` leaves their rows out.
 bench-peers: setup
 	@$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers.txt
+
+# The libraries whose models are converted by the zoo; without them its rows are left out.
+bench-zoo: setup
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-zoo.txt

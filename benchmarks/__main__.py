@@ -18,12 +18,14 @@ from benchmarks import (
     few_spike_peer,
     graph,
     hybrid,
+    imagenet,
     learning_cost,
     max_pooling,
     rate,
     tuning,
     window_cost,
 )
+from benchmarks.zoo import table as zoo
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "cost": cost.run,
@@ -42,6 +44,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "antlr": antlr.run,
     "tuning": tuning.run,
     "learning_cost": learning_cost.run,
+    "imagenet": imagenet.run,
+    "zoo": zoo.run,
 }
 
 

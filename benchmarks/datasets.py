@@ -1,11 +1,13 @@
-"""CIFAR-10 and MNIST as normalised float32 tensors.
+"""CIFAR-10, MNIST and ImageNet pictures as normalised float32 tensors.
 
 The files are looked for in the directory that the environment variable ``SNNCONV_DATA`` names:
 
 - ``mnist.npz`` with ``train_images``, ``train_labels``, ``test_images``, ``test_labels`` (uint8);
 - ``cifar10/test.npz``, ``cifar10/train_0.npz``, ``cifar10/train_1.npz`` with ``webp`` (lossless WebP strips
   of 100 images, 32 pixels wide and 3,200 high, one after another), ``offsets`` (where each strip starts,
-  and the end) and ``labels``.
+  and the end) and ``labels``;
+- ``imagenet320.npz``: one picture of each of 320 ImageNet classes, ``webp`` (WebP pictures of 256 x 256, one after
+  another), ``offsets`` and ``labels``.
 
 Any prefix of CIFAR-10 whose length is a multiple of ten holds each class equally often.
 """
@@ -63,6 +65,8 @@ CIFAR10 = Normalization((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 """Mean and standard deviation of the training pixels."""
 RESNET20 = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """What the published CIFAR-10 ResNet-20 was trained with."""
+IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What networks on ImageNet are trained with."""
 UNIT_1 = Normalization((0.0,), (1.0,))
 """One channel, pixels in [0, 1]."""
 
@@ -108,6 +112,17 @@ def cifar10_train(count: int | None = None, normalization: Normalization = RESNE
     return _cifar10(("train_0.npz", "train_1.npz"), count, normalization)
 
 
+def imagenet(count: int | None = None, normalization: Normalization = IMAGENET, start: int = 0) -> LabelledImages:
+    """The centres of ``count`` ImageNet pictures from number ``start`` on (all if None), ``[N, 3, 224, 224]``."""
+    _check_count(count)
+    path = data_file("imagenet320.npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        webp, offsets, labels = arrays["webp"], arrays["offsets"][start:], arrays["labels"][start:]
+    wanted = len(labels) if count is None else count
+    pixels = np.stack([_picture(webp[begin:end]) for begin, end in itertools.pairwise(offsets[: wanted + 1])])
+    return _split(path.name, [pixels[:, 16:240, 16:240]], [labels], count, normalization)
+
+
 def _mnist(part: str, count: int | None, normalization: Normalization) -> LabelledImages:
     _check_count(count)
     path = data_file("mnist.npz")
@@ -134,16 +149,19 @@ def _cifar10(names: Sequence[str], count: int | None, normalization: Normalizati
 
 def _decode(webp: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], count: int | None) -> npt.NDArray[np.uint8]:
     """Decode the strips that hold the first ``count`` images to uint8 ``[N, 32, 32, 3]``."""
+    strips = len(offsets) - 1 if count is None else min(len(offsets) - 1, -(-count // _STRIP_IMAGES))
+    decoded = [_picture(webp[start:end]) for start, end in itertools.pairwise(offsets[: strips + 1])]
+    return np.concatenate(decoded).reshape(-1, 32, 32, 3)
+
+
+def _picture(encoded: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """One encoded picture as uint8 ``[H, W, 3]``."""
     try:
         from PIL import Image
     except ImportError as error:
-        raise DataError("decoding CIFAR-10 needs pillow: run `pip install pillow`") from error
-    strips = len(offsets) - 1 if count is None else min(len(offsets) - 1, -(-count // _STRIP_IMAGES))
-    decoded = []
-    for start, end in itertools.pairwise(offsets[: strips + 1]):
-        with Image.open(io.BytesIO(webp[start:end].tobytes())) as strip:
-            decoded.append(np.asarray(strip.convert("RGB"), dtype=np.uint8))
-    return np.concatenate(decoded).reshape(-1, 32, 32, 3)
+        raise DataError("decoding pictures needs pillow: run `pip install pillow`") from error
+    with Image.open(io.BytesIO(encoded.tobytes())) as picture:
+        return np.asarray(picture.convert("RGB"), dtype=np.uint8)
 
 
 def _check_count(count: int | None) -> None:

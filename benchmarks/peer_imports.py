@@ -1,8 +1,8 @@
-"""Lazy import of the libraries that snnconv is compared with.
+"""Lazy import of the libraries that snnconv is compared with, and of those whose models the zoo converts.
 
-They are no dependency of snnconv: ``make bench-peers`` installs `requirements-peers.txt` without dependency
-resolution, because both would pull in packages that the comparison never touches (torchvision, torchaudio,
-samna, tensorboard). Neither library imports those on the paths used here, so nothing is stubbed or patched.
+They are no dependency of snnconv: ``make bench-peers`` and ``make bench-zoo`` install `requirements-peers.txt` and
+`requirements-zoo.txt` without dependency resolution, because they would pull in packages that are never touched here, or
+another torch. Nothing is stubbed or patched.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import ModuleType
 
 
 class PeerMissing(RuntimeError):
-    """A library to compare with is not installed."""
+    """A library of somebody else is not installed."""
 
 
 def import_peer(module: str) -> ModuleType:
@@ -25,7 +25,7 @@ def import_peer(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise PeerMissing(f"cannot import {module} ({error}): run `make bench-peers`") from error
+        raise PeerMissing(f"cannot import {module} ({error}): run `make bench-peers` or `make bench-zoo`") from error
 
 
 def peer_version(distribution: str) -> str:

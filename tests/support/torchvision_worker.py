@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -10,22 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.zoo.peer_models import torchvision
 from coding import CodingPlan, Rate
 from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.simulators.clock import Clock
 from snnconv.simulators.recorders import OutputRecorder
-
-_DECLARED: list[torch.library.Library] = []
-
-
-def import_models() -> Any:
-    """torchvision's models; beside a torch for CPUs its compiled operators are missing and are declared first."""
-    if not _DECLARED and not hasattr(torch.ops.torchvision, "nms"):
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _DECLARED.append(library)
-    return importlib.import_module("torchvision").models
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: boo
 
 
 def _subject(name: str, size: int) -> Subject:
-    models = import_models()
+    models = torchvision().models
     torch.manual_seed(0)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(models, name)(weights=None, num_classes=10, **options)

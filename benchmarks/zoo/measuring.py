@@ -1,0 +1,144 @@
+"""One model of the zoo, measured in a process of its own: verdict, errors, seconds and memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from benchmarks.datasets import data_file
+from benchmarks.zoo.subjects import Built, Subject
+from coding import Code, CodingPlan, FewSpike, OneSpike
+from snnconv import SnnconvError, UnsupportedModelError
+from snnconv.calibration.assembly import Calibrator, Options, assemble
+
+#: The codes of the table. The first one is what the zoo is judged by.
+CODES: dict[str, Code] = {
+    "FewSpike(12, spikes=4)": FewSpike(12, spikes=4),
+    "FewSpike(8, spikes=3)": FewSpike(8, spikes=3),
+    "OneSpike(16)": OneSpike(16),
+}
+#: Seconds after which a model is given up.
+LIMIT = 900
+#: Pictures that are simulated at once.
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found out about one model.
+
+    ``verdict`` is "accepted", "refused", or "failed" for what should not happen. ``reasons`` name every kind of
+    problem with its number. ``errors`` are relative errors of the whole output by code, ``agreement`` the share of
+    samples with the same largest output. ``warnings`` are those of the conversion.
+    """
+
+    library: str
+    name: str
+    verdict: str
+    parameters: int = 0
+    populations: int = 0
+    reasons: str = ""
+    errors: Mapping[str, float] = field(default_factory=dict)
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    warnings: str = ""
+    seconds: float = 0.0
+    megabytes: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain data."""
+        return asdict(self)
+
+
+def measured(subject: Subject) -> Row:
+    """The row of ``subject``, from a forked process that may take ``LIMIT`` seconds."""
+    context = multiprocessing.get_context("fork")  # it has the libraries loaded
+    data_file("imagenet320.npz")  # without data there is nothing to say of any model
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(subject, sender))
+    process.start()
+    sender.close()
+    try:
+        row = receiver.recv() if receiver.poll(LIMIT) else _failed(subject, f"no result after {LIMIT} seconds")
+    except EOFError:
+        row = _failed(subject, "its process died")
+    process.kill()
+    process.join()
+    return row
+
+
+def _failed(subject: Subject, reason: str) -> Row:
+    return Row(subject.library, subject.name, "failed", reasons=reason)
+
+
+def _child(subject: Subject, sender: Connection) -> None:
+    torch.set_num_threads(1)
+    try:
+        row = _row(subject)
+    except Exception as error:  # whatever it is, it is a row of the table
+        row = _failed(subject, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+    sender.send(row)
+    sender.close()
+
+
+def _row(subject: Subject) -> Row:
+    torch.manual_seed(0)
+    built = subject.build()
+    parameters = sum(parameter.numel() for parameter in built.model.parameters())
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        calibrator = Calibrator(built.model, built.calibration, built.constants)
+        try:
+            calibrator.captured  # noqa: B018
+        except UnsupportedModelError as error:
+            kinds = Counter(problem.op for problem in error.preflight.problems)
+            reasons = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in kinds.most_common())
+            return Row(subject.library, subject.name, "refused", parameters, reasons=reasons)
+        except SnnconvError as error:
+            return Row(subject.library, subject.name, "refused", parameters, reasons=str(error).splitlines()[0])
+        errors, agreement, populations = {}, {}, 0
+        with torch.no_grad():
+            wanted = torch.cat([_flat(built.model(*batch)) for batch in _batches(built)])
+        for name, code in CODES.items():
+            plan, options = CodingPlan(code), Options()
+            network = assemble(calibrator.calibrated(plan, options), plan, options)
+            populations = len(network.populations)
+            found = torch.cat([_flat(network(*batch)) for batch in _batches(built, constant=False)])
+            errors[name] = float((found - wanted).norm() / wanted.norm())
+            agreement[name] = float((found.argmax(1) == wanted.argmax(1)).double().mean())
+    said = "; ".join(dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught))
+    return Row(
+        subject.library,
+        subject.name,
+        "accepted",
+        parameters,
+        populations,
+        errors=errors,
+        agreement=agreement,
+        warnings=said,
+        seconds=time.perf_counter() - start,
+        megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def _batches(built: Built, constant: bool = True) -> list[tuple[Tensor, ...]]:
+    if built.constants:  # a graph is one sample
+        return [(built.measured, *(built.constants.values() if constant else ()))]
+    return [(batch,) for batch in built.measured.split(BATCH)]
+
+
+def _flat(output: Any) -> Tensor:
+    """All outputs in floating point, ``[N, everything]``."""
+    leaves = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    return torch.cat([leaf.flatten(1).double() for leaf in leaves], dim=1)
