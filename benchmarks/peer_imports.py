@@ -1,8 +1,8 @@
 """Lazy import of the libraries that snnconv is compared with, and of those whose models the zoo converts.
 
 They are no dependency of snnconv: ``make bench-peers`` and ``make bench-zoo`` install `requirements-peers.txt` and
-`requirements-zoo.txt` without dependency resolution, because they would pull in packages that are never touched here, or
-another torch. Nothing is stubbed or patched.
+`requirements-zoo.txt` without dependency resolution, because they would pull in packages that are never touched here,
+or another torch. Nothing is stubbed or patched.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One of the smallest models of every module of timm 1.0.31; of some modules two, where they hold unlike families.
 
-Left out: mobilenetv5 and naflexvit take other inputs than pictures of one size, deepseek_vit, gemma4_vit and qwen3_vit are
-encoders of language models.
+Left out: mobilenetv5 and naflexvit take other inputs than pictures of one size; deepseek_vit, gemma4_vit and qwen3_vit
+are encoders of language models.
 """
 
 from __future__ import annotations
