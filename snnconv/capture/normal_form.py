@@ -12,19 +12,17 @@ import torch
 from torch import Tensor
 
 from snnconv.graph.analysis import analysis_of
-from snnconv.graph.graph import SHAPE_ONLY, Graph, Node, Ref, map_refs
+from snnconv.graph.graph import Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.operators import OPERATORS, Role
 from snnconv.graph.operators.activation import ActivationOperator, Clamp
 from snnconv.graph.operators.pooling import MaximumOperator
-from snnconv.graph.sparse import canonical
 
 
 def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
-    """The graph with constants folded, batch norms folded where safe, activations in ReLU form and before pooling."""
+    """The graph with batch norms folded where safe, activations in ReLU form and before pooling."""
     graph = with_shapes(graph, example)
     for rewrite in (
-        fold_constants,
         batch_norm_as_affine,
         fold_affine_into_weights,
         activation_before_pool,
@@ -41,24 +39,6 @@ def with_shapes(graph: Graph, example: Sequence[Tensor]) -> Graph:
         _, values = evaluate_graph(graph, example, keep=graph.nodes)
     shapes = {name: tuple(values[name].shape) for name in graph.nodes if isinstance(values[name], Tensor)}
     return replace(graph, nodes={n.name: replace(n, shape=shapes.get(n.name)) for n in graph.nodes.values()})
-
-
-def fold_constants(graph: Graph) -> Graph:
-    """Compute once what depends on parameters alone."""
-    depends = set(graph.inputs)
-    constants, nodes, parameters = dict(graph.constants), {}, set(graph.parameters)
-    for node in graph.nodes.values():
-        if node.op in SHAPE_ONLY or any(name in depends for name in node.refs()):
-            depends.add(node.name)
-            nodes[node.name] = node
-        else:
-            with torch.no_grad():
-                single = Graph({}, constants, {node.name: node}, Ref(node.name))
-                value, _ = evaluate_graph(single, ())
-                constants[node.name] = canonical(value, node.name) if isinstance(value, Tensor) else value
-                if not parameters.isdisjoint(node.refs()):
-                    parameters.add(node.name)
-    return replace(graph, constants=constants, nodes=nodes, parameters=frozenset(parameters)).without_dead_nodes()
 
 
 def batch_norm_as_affine(graph: Graph) -> Graph:

@@ -31,8 +31,20 @@ _TORCH_DIRECTORY = f"{Path(torch.__file__).parent}{os.sep}"
 _PROJECT_DIRECTORIES = tuple(
     f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("coding", "neurons", "snnconv", "hw_export")
 )
-#: Python's own functions that an exported program calls: arithmetic of sizes, and entries of what has several parts.
-_OF_SIZES = {getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "getitem")}
+#: Plain functions that an exported program calls: arithmetic of sizes by the names of its operators.
+SIZE_ARITHMETIC: dict[Any, str] = {
+    operator.add: "size_add",
+    operator.sub: "size_sub",
+    operator.mul: "size_mul",
+    operator.floordiv: "size_floordiv",
+    operator.mod: "size_mod",
+    operator.neg: "size_neg",
+    operator.truediv: "size_truediv",
+    operator.pow: "size_pow",
+    torch.sym_float: "size_float",
+    torch.sym_min: "size_min",
+    torch.sym_max: "size_max",
+}
 #: One export at a time: what silences the exporter is shared by all threads.
 _EXPORTING = threading.Lock()
 
@@ -165,7 +177,7 @@ def is_functional(program: ExportedProgram) -> bool:
         if isinstance(node.target, torch._ops.OpOverload):
             if node.target._schema.is_mutable or _keeps_statistics(node):
                 return False
-        elif node.op not in ("placeholder", "output") and node.target not in _OF_SIZES:
+        elif node.op not in ("placeholder", "output") and node.target not in {*SIZE_ARITHMETIC, operator.getitem}:
             return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
+from snnconv.capture.constants import Constants
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.tracing import (
+    SIZE_ARITHMETIC,
     check_inputs,
     check_weights,
     evaluation_mode,
@@ -25,20 +28,21 @@ from snnconv.capture.tracing import (
 )
 from snnconv.data.shapes import BATCH, Shape
 from snnconv.errors import ModelError
-from snnconv.graph.graph import Argument, Graph, Node, Ref, Source
+from snnconv.graph.graph import SHAPE_ONLY, Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.sparse import canonical
 
 #: Operators that return their argument as it is.
 _ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
 _DTYPE_CASTS = {"to", "_to_copy", "type_as"}
-_SIZE_ARITHMETIC = {
-    operator.add: "size_add",
-    operator.sub: "size_sub",
-    operator.mul: "size_mul",
-    operator.floordiv: "size_floordiv",
-    operator.mod: "size_mod",
-    operator.neg: "size_neg",
+#: In front of the names of bound arguments: no node's name has a dot, and a weight's may be the argument's.
+_BOUND = "argument."
+#: Tensors made from sizes alone, by operator: the registered one that makes them for every size of the batch.
+_MADE = {
+    **{name: name for name in ("zeros", "ones", "full", "arange", "eye")},
+    **{f"new_{name}": name for name in ("zeros", "ones", "full")},
+    **{f"{name}_like": name for name in ("zeros", "ones", "full")},
+    **dict.fromkeys(("empty", "new_empty", "empty_like"), "zeros"),
 }
 #: Operators whose first result is what a plainer operator computes; only that result is converted.
 _FIRST_RESULT = {
@@ -99,9 +103,9 @@ class _Translator:
         self.program, self.batch_axis, self.bound = program, batch_axis, bound
         self.values: dict[str, Argument] = {}  # what each node of the program became
         self.inputs: dict[str, Shape] = {}
-        self.constants: dict[str, Tensor] = {}
+        self.constants = Constants()
         self.nodes: dict[str, Node] = {}
-        self.parameters: set[str] = set()
+        self.signals: set[str] = set()
 
     def translate(self) -> Graph:
         signature = self.program.graph_signature
@@ -118,13 +122,17 @@ class _Translator:
             if node.op == "placeholder":
                 self._placeholder(node)
             elif node.op == "call_function":
-                self.values[node.name] = self._call(node)
+                constant = self.constants.suffice(node, self.values)
+                self.values[node.name] = self.constants.compute(node, self.values) if constant else self._call(node)
             elif node.op == "output":
                 leaves = [self._argument(leaf) for leaf in node.args[0]]
         spec = self.program.call_spec.out_spec
         output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
-        parameters = frozenset(self.parameters)
-        return Graph(self.inputs, self.constants, self.nodes, output, self.batch_axis, parameters).without_dead_nodes()
+        parameters = frozenset(self.constants.parameters)
+        tensors = self.constants.tensors
+        graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters).without_dead_nodes()
+        kept = graph.constants.items()
+        return replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
 
     def _placeholder(self, node: FxNode) -> None:
         signature = self.program.graph_signature
@@ -134,38 +142,37 @@ class _Translator:
             signature.inputs_to_lifted_tensor_constants,
         ):
             if node.name in table:
-                self.values[node.name] = constant = self._constant(table[node.name])
-                if node.name in signature.inputs_to_parameters:
-                    self.parameters.add(constant.name)
+                parameter = node.name in signature.inputs_to_parameters
+                self.values[node.name] = self._constant(table[node.name], parameter)
                 return
         if node.name in self.bound:
-            name = f"argument.{node.name}"  # no node's name has a dot, and a weight's may be the argument's
-            self.constants[name] = canonical(self.bound[node.name].detach().clone(), node.name)
-            self.values[node.name] = Ref(name)
+            name = f"{_BOUND}{node.name}"
+            self.values[node.name] = self.constants.add(name, self.bound[node.name].detach().clone())
             return
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
         self.inputs[node.name] = tuple(self._extent(size, axis) for axis, size in enumerate(value.shape))
         self.values[node.name] = Ref(node.name)
+        self.signals.add(node.name)
 
     def _extent(self, size: int | torch.SymInt, axis: int) -> int | str:
         if isinstance(size, torch.SymInt):
             return BATCH if axis == self.batch_axis else str(size)
         return size
 
-    def _constant(self, path: str) -> Ref:
+    def _constant(self, path: str, parameter: bool) -> Ref:
         taken = any(node.name == path for node in self.program.graph.nodes)  # a buffer called mean beside x.mean()
         name = f"weight.{path}" if taken else path
-        if name not in self.constants:
-            tensors = {**self.program.state_dict, **self.program.constants}
-            self.constants[name] = canonical(tensors[path].detach().clone(), path)
-        return Ref(name)
+        if name in self.constants.tensors:
+            return Ref(name)
+        tensors = {**self.program.state_dict, **self.program.constants}
+        return self.constants.add(name, tensors[path].detach().clone(), parameter)
 
     def _call(self, node: FxNode) -> Argument:
-        if node.target in _SIZE_ARITHMETIC:
+        if node.target in SIZE_ARITHMETIC:
             operands = dict(zip("ab", (self._argument(arg) for arg in node.args), strict=False))
-            return self._add(node, _SIZE_ARITHMETIC[node.target], operands)
+            return self._add(node, SIZE_ARITHMETIC[node.target], operands)
         if node.target is operator.getitem:
             return self._item(node)
         if not isinstance(node.target, torch._ops.OpOverload):
@@ -190,18 +197,23 @@ class _Translator:
             after = node.meta["val"]
             if before is not None and before.dtype == after.dtype and before.device == after.device:
                 return arguments.get("self", arguments.get("input"))
-        if op in ("zeros", "ones", "full", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like"):
-            return self._fill(node, op, arguments)
-        return self._add(node, op, arguments)
+            if op in _DTYPE_CASTS and after.is_floating_point() and not self._is_signal(arguments):
+                # A factor of this type makes it so, in whatever precision the network runs.
+                one = self.constants.add(f"{node.name}_one", torch.ones((), dtype=after.dtype, device=after.device))
+                return self._add(node, "mul", {"self": arguments["self"], "other": one})
+        return self._made(node, op, arguments) if op in _MADE else self._add(node, op, arguments)
 
-    def _fill(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
-        value = node.meta["val"]
+    def _made(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
+        made, value = _MADE[op], node.meta["val"]
+        kept = {key: arguments[key] for key in ("fill_value", "start", "end", "step", "n", "m") if key in arguments}
+        if made in ("zeros", "ones", "full"):
+            kept["size"] = [self._size(dim, axis, arguments) for axis, dim in enumerate(value.shape)]
+        if not any(refs_in(kept)):
+            like = torch.empty((), dtype=value.dtype, device=value.device)
+            return self.constants.add(node.name, OPERATORS[made].evaluate({"like": like, **kept}))
         if not value.is_floating_point():
-            return self._add(node, f"{op} of {value.dtype}", {})
-        size = [self._size(dim, axis, arguments) for axis, dim in enumerate(value.shape)]
-        kind = next(kind for kind in ("zeros", "ones", "full") if kind in op)
-        fill = {"fill_value": arguments["fill_value"]} if kind == "full" else {}
-        return self._add(node, kind, {"like": Ref(next(iter(self.inputs))), "size": size, **fill})
+            kept["dtype"] = str(value.dtype)
+        return self._add(node, made, {"like": Ref(next(iter(self.inputs))), **kept})
 
     def _size(self, dim: Any, axis: int, arguments: dict[str, Argument]) -> Argument:
         if isinstance(dim, int):
@@ -212,6 +224,9 @@ class _Translator:
         name = f"{own.name}_size_{axis}"
         self.nodes[name] = Node(name, "sym_size", {"self": own, "dim": axis})
         return Ref(name)
+
+    def _is_signal(self, arguments: Mapping[str, Argument]) -> bool:
+        return not self.signals.isdisjoint(refs_in(arguments))
 
     def _item(self, node: FxNode) -> Argument:
         owner, index = node.args
@@ -229,6 +244,8 @@ class _Translator:
 
     def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
         self.nodes[node.name] = Node(node.name, op, arguments, source=_source(at or node))
+        if op not in SHAPE_ONLY and self._is_signal(arguments):
+            self.signals.add(node.name)
         return Ref(node.name)
 
     def _argument(self, value: Any) -> Argument:

@@ -39,7 +39,7 @@ class Source:
 
 
 #: Operators that read only the shape, type and device of their tensor argument, never its values.
-SHAPE_ONLY = frozenset({"sym_size", "zeros", "ones", "full"})
+SHAPE_ONLY = frozenset({"sym_size", "zeros", "ones", "full", "arange", "eye"})
 
 #: An argument: a number, text, None, a Ref, or a list of arguments.
 Argument = Any

@@ -32,9 +32,8 @@ class Size(_Constant):
 
 @register
 class SizeArithmetic(_Constant):
-    """Arithmetic on lengths: shape expressions."""
+    """Arithmetic on lengths: shape expressions, and numbers made from them."""
 
-    names = ("size_add", "size_sub", "size_mul", "size_floordiv", "size_mod", "size_neg")
     _functions: ClassVar[dict[str, Callable[..., Any]]] = {
         "size_add": operator.add,
         "size_sub": operator.sub,
@@ -42,18 +41,37 @@ class SizeArithmetic(_Constant):
         "size_floordiv": operator.floordiv,
         "size_mod": operator.mod,
         "size_neg": operator.neg,
+        "size_truediv": operator.truediv,
+        "size_pow": operator.pow,
+        "size_float": float,
+        "size_min": min,
+        "size_max": max,
     }
+    names = (*_functions,)
 
-    def evaluate(self, arguments: Arguments) -> int:
-        return int(self._functions[self.op](*arguments.values()))
+    def evaluate(self, arguments: Arguments) -> int | float:
+        result: int | float = self._functions[self.op](*arguments.values())
+        return result
 
 
 @register
 class Fill(_Constant):
-    """A tensor of one repeated number; sizes may be expressions."""
+    """A tensor that sizes alone determine: one number everywhere, counted up, or an identity.
 
-    names = ("zeros", "ones", "full")
+    Sizes may be expressions. It has the precision of ``like``, or the type of whole numbers that ``dtype`` names.
+    """
+
+    names = ("zeros", "ones", "full", "arange", "eye")
 
     def evaluate(self, arguments: Arguments) -> torch.Tensor:
-        value = arguments["fill_value"] if self.op == "full" else float(self.op == "ones")
-        return torch.full(arguments["size"], value, dtype=arguments["like"].dtype, device=arguments["like"].device)
+        like = arguments["like"]
+        kind = {"dtype": _WHOLE[arguments["dtype"]] if "dtype" in arguments else like.dtype, "device": like.device}
+        if self.op == "arange":
+            return torch.arange(arguments.get("start", 0), arguments["end"], arguments.get("step", 1), **kind)
+        if self.op == "eye":
+            return torch.eye(arguments["n"], arguments.get("m", arguments["n"]), **kind)
+        value = arguments["fill_value"] if self.op == "full" else int(self.op == "ones")
+        return torch.full(arguments["size"], value, **kind)
+
+
+_WHOLE = {str(dtype): dtype for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)}

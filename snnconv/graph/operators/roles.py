@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from typing import Any
+
+import torch
 
 from snnconv.graph.graph import Graph, Node
 from snnconv.graph.operators.affine import MatrixProduct
@@ -14,6 +17,18 @@ from snnconv.graph.sparse import is_sparse
 def classify(node: Node, signals: Set[str]) -> Classification:
     """Role of one node; nodes that no signal reaches are constants."""
     operator = OPERATORS.get(node.op)
+    if operator is None and is_random(node.op, node.arguments):
+        return Classification(
+            Role.REFUSED,
+            "it draws random numbers",
+            "leave it out at inference (dropout: training=self.training), or draw once and keep it in a buffer",
+        )
+    if operator is None and not signals.intersection(node.refs()):
+        return Classification(
+            Role.REFUSED,
+            "it depends on the size of the batch",
+            "make it for one sample, without axis 0, and let broadcasting or expand repeat it",
+        )
     if operator is None:
         return Classification(
             Role.REFUSED,
@@ -23,6 +38,15 @@ def classify(node: Node, signals: Set[str]) -> Classification:
     if node.name not in signals:
         return Classification(Role.CONSTANT)
     return operator.classify(node, carried(node, signals))
+
+
+def is_random(op: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether the operator of this name in ATen's library draws random numbers, given its arguments."""
+    packet = getattr(torch.ops.aten, op, None)
+    names = packet.overloads() if isinstance(packet, torch._ops.OpOverloadPacket) else ()
+    seeded = any(torch.Tag.nondeterministic_seeded in getattr(packet, name).tags for name in names)
+    share = arguments.get("dropout_p", arguments.get("dropout", 1.0))  # of attention, of recurrent layers
+    return seeded and bool(share) and arguments.get("training", arguments.get("train", True)) is not False
 
 
 def misplaced(graph: Graph) -> list[Node]:

@@ -65,9 +65,11 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "threshold", threshold=0, value=0)
     yield from on(VECTOR, "whole_input", step=1.0, largest=100.0)
     yield from on(SEQUENCE, "sym_size", dim=2)
-    for op in ("add", "sub", "mul", "floordiv", "mod"):
+    for op in ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow", "min", "max"):
         yield f"size_{op}", {"a": 7, "b": 2}
-    yield "size_neg", {"a": 7}
+    yield from ((op, {"a": 7}) for op in ("size_neg", "size_float"))
+    yield from on(VECTOR, "arange", name="like", start=1, end=5, step=2)
+    yield from on(VECTOR, "eye", name="like", n=3, m=2)
     yield from on(VECTOR, "zeros", "ones", name="like", size=[2, 3])
     yield from on(VECTOR, "full", name="like", size=[2, 3], fill_value=3.0)
     yield from on(SEQUENCE, "slice", dim=2, start=1, end=5, step=2)
@@ -114,7 +116,7 @@ EXAMPLES = dict(examples())
 def test_an_operator_keeps_its_promises(op: str) -> None:
     assert op in EXAMPLES, f"{op} has no example: give one in EXAMPLES, the first argument a signal"
     if op.startswith("size_"):
-        assert isinstance(OPERATORS[op].evaluate(EXAMPLES[op]), int)  # of lengths, which are no signals
+        assert isinstance(OPERATORS[op].evaluate(EXAMPLES[op]), (int, float))  # of lengths, which are no signals
     else:
         check_operator(op, EXAMPLES[op], [next(iter(EXAMPLES[op]))])
 
