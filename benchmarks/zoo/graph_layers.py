@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,4 +61,4 @@ def _built(make: _Make) -> Built:
 def subjects() -> list[Subject]:
     """One network a layer."""
     import_peer("torch_geometric")
-    return [Subject("torch_geometric", name, lambda make=make: _built(make)) for name, make in LAYERS.items()]
+    return [Subject("torch_geometric", name, partial(_built, make)) for name, make in LAYERS.items()]

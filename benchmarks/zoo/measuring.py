@@ -135,7 +135,7 @@ def _row(subject: Subject) -> Row:
 def _batches(built: Built, constant: bool = True) -> list[tuple[Tensor, ...]]:
     if built.constants:  # a graph is one sample
         return [(built.measured, *(built.constants.values() if constant else ()))]
-    return [(batch,) for batch in built.measured.split(BATCH)]
+    return [(batch,) for batch in torch.split(built.measured, BATCH)]
 
 
 def _flat(output: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ TRANSFORMERS: dict[str, tuple[str, str, dict[str, Any]]] = {
 def transformers_subjects() -> list[Subject]:
     """Small models from their configurations; nothing is downloaded."""
     transformers()
-    return [Subject("transformers", name, lambda name=name: _transformer(name)) for name in TRANSFORMERS]
+    return [Subject("transformers", name, partial(_transformer, name)) for name in TRANSFORMERS]
 
 
 def _transformer(name: str) -> Built:
@@ -61,7 +62,7 @@ def mtcnn_subjects() -> list[Subject]:
     """The three networks of MTCNN, whose weights come with facenet-pytorch."""
     mtcnn()
     return [
-        Subject("facenet_pytorch", name, lambda name=name, size=size: _mtcnn(name, size))
+        Subject("facenet_pytorch", name, partial(_mtcnn, name, size))
         for name, size in (("PNet", 48), ("RNet", 24), ("ONet", 48))
     ]
 

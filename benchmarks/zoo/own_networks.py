@@ -46,9 +46,8 @@ class TemporalBlock(nn.Module):
     def __init__(self, before: int, after: int, dilation: int) -> None:
         super().__init__()
         self.past = 2 * dilation
-        options = {"padding": self.past, "dilation": dilation}
-        self.first = weight_norm(nn.Conv1d(before, after, 3, **options))
-        self.second = weight_norm(nn.Conv1d(after, after, 3, **options))
+        self.first = weight_norm(nn.Conv1d(before, after, 3, padding=self.past, dilation=dilation))
+        self.second = weight_norm(nn.Conv1d(after, after, 3, padding=self.past, dilation=dilation))
         self.residual = nn.Conv1d(before, after, 1) if before != after else nn.Identity()
 
     def forward(self, values: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ _DECLARED: list[torch.library.Library] = []
 def torchvision() -> ModuleType:
     """torchvision; beside a torch for CPUs its compiled operators are missing and are declared first."""
     if not _DECLARED and not hasattr(torch.ops.torchvision, "nms"):
-        library = torch.library.Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
         _DECLARED.append(library)
     return import_peer("torchvision")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -48,8 +49,8 @@ _FIXED = {"maxvit_t": 224, "vit_b_32": 224, "inception_v3": 128}
 def torchvision_subjects() -> list[Subject]:
     """One of each family of classifiers, and the segmentation models."""
     torchvision()
-    found = [Subject("torchvision", name, lambda name=name: _classifier(name)) for name in _CLASSIFIERS]
-    return found + [Subject("torchvision", name, lambda name=name: _segmenter(name)) for name in _SEGMENTERS]
+    found = [Subject("torchvision", name, partial(_classifier, name)) for name in _CLASSIFIERS]
+    return found + [Subject("torchvision", name, partial(_segmenter, name)) for name in _SEGMENTERS]
 
 
 def _classifier(name: str) -> Built:
@@ -68,7 +69,7 @@ def _segmenter(name: str) -> Built:
 def timm_subjects() -> list[Subject]:
     """The smallest model of each module."""
     timm()
-    return [Subject("timm", name, lambda name=name: _timm_model(name)) for name in SMALLEST]
+    return [Subject("timm", name, partial(_timm_model, name)) for name in SMALLEST]
 
 
 def _timm_model(name: str) -> Built:
@@ -93,4 +94,8 @@ class Backbone(nn.Module):
 def backbone_subjects() -> Iterator[Subject]:
     """Features-only backbones of timm."""
     for name in ("resnet10t.c3_in1k", "mobilenetv2_035", "hrnet_w18_small"):
-        yield Subject("timm features", name, lambda name=name: on_pictures(Backbone(name), SIZE))
+        yield Subject("timm features", name, partial(_backbone, name))
+
+
+def _backbone(name: str) -> Built:
+    return on_pictures(Backbone(name), SIZE)
