@@ -30,6 +30,8 @@ def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
         population_before_gate,
     ):
         graph = rewrite(graph)
+    if graph.batch_axis == 0:
+        graph = sizes_of_inputs(graph, len(example[0]))
     return with_shapes(graph.without_dead_nodes(), example)
 
 
@@ -203,6 +205,27 @@ def _reaches_linear(graph: Graph, pool: Node) -> bool:
         if role is Role.SELECTION:
             pending.extend(name for name in node.refs() if name in analysis.signals)
     return False
+
+
+def sizes_of_inputs(graph: Graph, samples: int) -> Graph:
+    """Take the length of a batch from an input: what it was read off may have no value before its neurons fire.
+
+    ``samples`` are those of the example. A signal with several rows a sample, as of time folded into the batch, has a
+    multiple of that length.
+    """
+
+    def expand(node: Node) -> Iterable[Node]:
+        own = graph.nodes.get(node.arguments["self"].name) if node.op == "sym_size" else None
+        if own is None or own.shape is None or node.arguments["dim"] != 0:
+            return [node]
+        of_input = {**node.arguments, "self": Ref(next(iter(graph.inputs)))}
+        if own.shape[0] == samples:
+            return [replace(node, arguments=of_input)]
+        name = f"{node.name}_samples"
+        product = {"a": Ref(name), "b": own.shape[0] // samples}
+        return [replace(node, name=name, arguments=of_input), replace(node, op="size_mul", arguments=product)]
+
+    return _expanded(graph, expand)
 
 
 def _expanded(graph: Graph, expand: Callable[[Node], Iterable[Node]]) -> Graph:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import snnconv
 from snnconv.capture.normal_form import normal_form
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
@@ -262,6 +263,31 @@ def test_shapes_of_a_normal_form_are_those_of_the_example() -> None:
     _, _, graph = rewritten(ZOO["head"])
     shapes = [node.shape for node in graph.nodes.values()]
     assert shapes == [(3, 4, 8, 8), (3, 4, 8, 8), (3, 4), (3, 3)]
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_the_length_of_a_batch_is_that_of_an_input_whatever_it_was_read_off(rows: int) -> None:
+    class Padded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.relu(x.reshape(-1, x.shape[1] // rows))
+            return torch.cat([y, torch.ones_like(y)], 1).reshape(x.shape[0], -1)
+
+    x, y = (torch.randn(size, 8, dtype=torch.float64) for size in (3, 5))
+    graph = normal_form(capture(Padded(), (x,)), (x,))
+    lengths = [node for node in graph.nodes.values() if node.op == "sym_size"]
+    assert lengths and all(node.arguments["self"].name == "x" for node in lengths)
+    assert torch.equal(evaluate_graph(graph, (y,))[0], Padded()(y))
+
+
+def test_a_tensor_as_long_as_a_batch_of_spikes_is_made_before_they_are_fired() -> None:
+    class Shifted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.relu(x)
+            return y + torch.ones_like(y)
+
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64).view(20, 3)
+    network = snnconv.convert(Shifted(), x)
+    torch.testing.assert_close(network(x), Shifted()(x), rtol=0, atol=0.1)
 
 
 def test_what_no_output_needs_is_dropped() -> None:
