@@ -6,6 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+#: Random networks take a second each: few examples, always the same; ``--hypothesis-profile long`` looks for new ones.
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "few", max_examples=8, derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW
+)
+settings.register_profile("long", max_examples=300, derandomize=False, deadline=None, suppress_health_check=_SLOW)
+settings.load_profile("few")
 
 
 @pytest.fixture(scope="session")
