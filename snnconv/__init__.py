@@ -9,7 +9,8 @@ from snnconv.checking import preflight
 from snnconv.conversion import convert
 from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
-from snnconv.metrics.evaluation import Evaluation, evaluate
+from snnconv.metrics.evaluation import evaluate
+from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
 from snnconv.metrics.value_judge import ValueJudge

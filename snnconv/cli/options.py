@@ -14,6 +14,10 @@ from coding import Code
 from coding.registry import named_codes
 from neurons.registry import named_neurons
 from snnconv.errors import ConfigurationError, StorageError
+from snnconv.metrics.class_judge import ClassJudge
+from snnconv.metrics.judge import TargetJudge
+from snnconv.metrics.label_judge import LabelJudge
+from snnconv.metrics.value_judge import ValueJudge
 
 Model = Annotated[
     str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
@@ -33,6 +37,27 @@ Negative = Annotated[
 ]
 Percentile = Annotated[str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
+JUDGES: dict[str, TargetJudge | None] = {
+    "auto": None,
+    "class": ClassJudge(),
+    "label": LabelJudge(),
+    "value": ValueJudge(),
+}
+JudgeName = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        help="What targets are: class (indices), label (0 or 1, of logits), value; auto tells by targets and output.",
+    ),
+]
+IgnoreIndex = Annotated[int, typer.Option(help="Integer target that leaves its sample or position out.")]
+
+
+def judge_of(name: str) -> TargetJudge | None:
+    """The judge called ``name``; ``None`` for the one that fits."""
+    if name not in JUDGES:
+        raise ConfigurationError(f"--judge: unknown judge {name!r}; known: {', '.join(JUDGES)}")
+    return JUDGES[name]
 
 
 def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:

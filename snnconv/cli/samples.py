@@ -18,11 +18,14 @@ def check_size(size: int) -> None:
         raise ConfigurationError(f"--batch must be at least 1, got {size}")
 
 
-def in_batches(inputs: Tensor, targets: Tensor | None, size: int, shape: Shape, axis: int | None) -> list[Batch]:
+def in_batches(
+    inputs: Tensor, targets: Tensor | None, size: int, shape: Shape, axis: int | None, judge: str
+) -> list[Batch]:
     """Inputs and targets, ``size`` samples at once.
 
-    A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Raises
-    ``InputError`` for targets that are not the classes of ``inputs``.
+    A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Whole numbers are
+    integers, whatever their type in a file, unless the ``judge`` is that of values. Raises ``InputError`` for targets of
+    another number.
     """
     as_inputs(inputs, "data")
     if axis is None and shape and isinstance(shape[0], int):
@@ -31,6 +34,6 @@ def in_batches(inputs: Tensor, targets: Tensor | None, size: int, shape: Shape, 
         return [(part, None) for part in torch.split(inputs, size)]
     if targets.dim() == 0 or len(targets) != len(inputs):
         raise InputError(f"data: {len(inputs)} inputs and {len(targets) if targets.dim() else 'one'} targets")
-    if targets.is_complex() or (targets.is_floating_point() and bool((targets != targets.round()).any())):
-        raise InputError(f"data: targets are {targets.dtype}; they must be class indices, which are integers")
-    return list(zip(torch.split(inputs, size), torch.split(targets.to(torch.int64), size), strict=True))
+    if judge != "value" and targets.is_floating_point() and bool((targets == targets.round()).all()):
+        targets = targets.to(torch.int64)
+    return list(zip(torch.split(inputs, size), torch.split(targets, size), strict=True))

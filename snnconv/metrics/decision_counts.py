@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -12,13 +11,15 @@ from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import InputError
+from snnconv.metrics.judge import Judgement, Tally
+from snnconv.metrics.step_sums import StepSums
 from snnconv.metrics.totals import check_alike, summed_counts
-from snnconv.simulators.observers import Observer, Samples
-from snnconv.spiking.decisions import UNDECIDED, decisions
+from snnconv.simulators.observers import Samples
+from snnconv.spiking.decisions import UNDECIDED
 
 
 @dataclass(frozen=True)
-class DecisionCounts:
+class DecisionCounts(Judgement):
     """Decisions counted: ``correct`` and ``agreeing`` (with the original network) after every step.
 
     ``judged`` of all ``decided`` have a target; of these ``reference_correct`` are right in the original network.
@@ -45,69 +46,64 @@ class DecisionCounts:
             summed_counts(self.agreeing, other.agreeing),
         )
 
+    def figures(self, streams: bool) -> dict[str, Any]:
+        """Accuracies and agreement, in percent."""
+        judged = self.has_targets and self.judged > 0
+        accuracies = [100.0 * correct / self.judged for correct in self.correct] if judged else None
+        agreements = [100.0 * agreeing / self.decided for agreeing in self.agreeing] if self.compared else None
+        return {
+            "judged": self.judged,
+            "accuracy": None if accuracies is None else accuracies[-1],
+            "reference_accuracy": 100.0 * self.reference_correct / self.judged if judged and self.compared else None,
+            "agreement": None if agreements is None else agreements[-1],
+            "accuracy_by_step": accuracies if streams else None,
+            "agreement_by_step": agreements if streams else None,
+        }
 
-class DecisionCounter(Observer):
-    """Correct and agreeing decisions after every step; a sample that stopped keeps its last decision.
 
-    ``decide`` says what a decoded output decides; ``UNDECIDED`` is never right.
+class DecisionCounter(Tally):
+    """Correct and agreeing decisions after every step.
+
+    ``decide`` says what an output decides, ``decide_reference`` what that of the original does; ``UNDECIDED`` is never
+    right. ``fitted`` makes targets in the form of decisions of them, for an output of the reference.
     """
 
-    wants_output = True
+    def __init__(
+        self,
+        decide: Callable[[Any], Tensor],
+        decide_reference: Callable[[Any], Tensor],
+        fitted: Callable[[Tensor, Any], Tensor],
+    ) -> None:
+        self._decide, self._decide_reference, self._fitted = decide, decide_reference, fitted
+        self._judged = self._decided = self._reference_correct = 0
+        self._has_targets: bool | None = None
+        self._sums = StepSums()
 
-    def __init__(self, decide: Callable[[Any], Tensor] = decisions) -> None:
-        self.decide = decide
-        self.judged = self.decided = self.reference_correct = 0
-        self.has_targets: bool | None = None
-        # Per step: decisions of running samples, and decisions that are final from this step on.
-        self._running: list[list[int]] = []
-        self._final: list[list[int]] = []
-
-    def batch(self, reference: Tensor, targets: Tensor | None) -> None:
-        """Start a batch with the decisions of the reference and the targets."""
-        if self.has_targets not in (None, targets is not None):
+    def batch(self, exact: Any, targets: Tensor | None) -> None:
+        if self._has_targets not in (None, targets is not None):
             raise InputError("data: some batches have targets and some have none")
-        self.has_targets = targets is not None
-        if targets is not None and (targets.is_floating_point() or targets.is_complex()):
-            raise InputError(f"data: targets are {targets.dtype}; they must be class indices, which are integers")
-        if targets is not None and targets.shape != reference.shape:
-            raise InputError(
-                f"data: targets have shape {list(targets.shape)}, decisions have {list(reference.shape)}; "
-                "targets are class indices"
-            )
-        self._reference = reference
-        self._targets = torch.full_like(reference, IGNORED_TARGET) if targets is None else targets.to(reference)
+        self._has_targets = targets is not None
+        self._reference = reference = self._decide_reference(exact)
+        nothing = torch.full_like(reference, IGNORED_TARGET)
+        self._targets = nothing if targets is None else self._fitted(targets, exact).to(reference)
         counted = self._targets != IGNORED_TARGET
-        self.decided += reference.numel()
-        self.judged += int(counted.sum())
-        self.reference_correct += int((reference == self._targets)[counted].sum())
+        self._decided += reference.numel()
+        self._judged += int(counted.sum())
+        self._reference_correct += int((reference == self._targets)[counted].sum())
 
     def output(self, t: int, output: Any, samples: Samples) -> None:
-        self._count(self._running, t, output, samples)
+        self._sums.run(t, self._counts(output, samples))
 
     def stopped(self, t: int, output: Any, samples: Samples) -> None:
-        self._count(self._final, t + 1, output, samples)
+        self._sums.stop(t, self._counts(output, samples))
 
-    def _count(self, table: list[list[int]], t: int, output: Any, samples: Samples) -> None:
-        while len(table) <= t:
-            table.append([0, 0])
-        decided = self.decide(output)
-        table[t][0] += int(((decided == self._targets[samples]) & (decided != UNDECIDED)).sum())
-        table[t][1] += int((decided == self._reference[samples]).sum())
+    def _counts(self, output: Any, samples: Samples) -> tuple[int, int]:
+        decided = self._decide(output)
+        correct = (decided == self._targets[samples]) & (decided != UNDECIDED)
+        return int(correct.sum()), int((decided == self._reference[samples]).sum())
 
     def counted(self, steps: int, compared: bool) -> DecisionCounts:
-        """What was counted in a run of ``steps`` steps; ``compared`` says whether there was a reference."""
-        # Where every sample stopped early, the rest of the time stays as it was.
-        by_step = self.by_step()
-        by_step += by_step[-1:] * (steps - len(by_step))
-        correct, agreeing = zip(*by_step, strict=True)
+        correct, agreeing = (tuple(int(count) for count in counts) for counts in self._sums.by_step(steps))
         return DecisionCounts(
-            bool(self.has_targets), compared, self.judged, self.decided, self.reference_correct, correct, agreeing
+            bool(self._has_targets), compared, self._judged, self._decided, self._reference_correct, correct, agreeing
         )
-
-    def by_step(self) -> list[tuple[int, int]]:
-        """Correct and agreeing decisions after every step."""
-        found, correct, agreeing = [], 0, 0
-        for running, final in zip_longest(self._running, self._final, fillvalue=[0, 0]):
-            correct, agreeing = correct + final[0], agreeing + final[1]
-            found.append((running[0] + correct, running[1] + agreeing))
-        return found[: len(self._running)]

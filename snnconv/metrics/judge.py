@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
+
+from snnconv.simulators.observers import Observer
+from snnconv.spiking.base import NetworkBase
 
 
 class Judge(Protocol):
@@ -25,3 +29,38 @@ class Judge(Protocol):
     def decisions(self, exact: Sequence[Any]) -> int:
         """How many decisions of the original, or objects that it finds, the loss is a share of; 0 where it is none."""
         ...
+
+
+@runtime_checkable
+class TargetJudge(Judge, Protocol):
+    """A judge that also compares outputs with targets, so that ``evaluate`` can measure by it."""
+
+    def tally(self, network: NetworkBase, ignore_index: int) -> Tally:
+        """What counts while ``network`` runs; integer targets of ``ignore_index`` are left out."""
+        ...
+
+
+class Judgement(ABC):
+    """What a judge found on a data set, as plain sums that parts of the data are merged by."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> Self:
+        """Both together. Raises ``InputError`` where they do not belong to one measurement."""
+
+    @abstractmethod
+    def figures(self, streams: bool) -> dict[str, Any]:
+        """The attributes of an ``Evaluation`` that follow; those by step for ``streams`` alone."""
+
+
+class Tally(Observer, ABC):
+    """Judges decoded outputs as a simulation goes; a sample that stopped early keeps its last output."""
+
+    wants_output = True
+
+    @abstractmethod
+    def batch(self, exact: Any, targets: Tensor | None) -> None:
+        """Start a batch with the output of the reference and the targets; raises ``InputError`` where they misfit."""
+
+    @abstractmethod
+    def counted(self, steps: int, compared: bool) -> Judgement:
+        """What was found in a run of ``steps`` steps; ``compared`` says whether there was a reference."""

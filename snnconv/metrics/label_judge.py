@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from snnconv.metrics.class_judge import SAFETY
+from snnconv.metrics.decision_counts import DecisionCounter
+from snnconv.metrics.targets import labels
+from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.decisions import first_output
 
 
@@ -42,3 +45,11 @@ class LabelJudge:
     def decide(self, output: Any) -> Tensor:
         """The label of every number of the first output, 0 or 1."""
         return (first_output(output) > self.threshold).long()
+
+    def tally(self, network: NetworkBase, ignore_index: int) -> DecisionCounter:
+        """Counts the labels that are right; targets are 0 or 1, one for every label."""
+
+        def fitted(targets: Tensor, exact: Any) -> Tensor:
+            return labels(targets, first_output(exact).shape, ignore_index)
+
+        return DecisionCounter(self.decide, self.decide, fitted)

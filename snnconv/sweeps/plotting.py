@@ -53,13 +53,19 @@ def plot(
     for panel in axes:  # only the first axis is labelled, so all must mean the same
         panel.set_ylim(min(lows), max(highs))
     first = results[0]
-    axes[0].set_ylabel("decides as the original (%)" if first.accuracy is None else "accuracy (%)")
+    axes[0].set_ylabel(_quality_name(first))
     _legend(axes[0], results)
     for panel, (cost, _) in zip(axes, PANELS, strict=True):
         _label(panel, results, cost)
     if file is not None:
         _save(axes[0].figure, file)
     return axes
+
+
+def _quality_name(result: Measured) -> str:
+    if result.deviation is not None:
+        return "100 % less the deviation from the original"
+    return "decides as the original (%)" if result.accuracy is None else "accuracy (%)"
 
 
 def _legend(axes: Axes, results: Sequence[Measured]) -> None:

@@ -17,9 +17,12 @@ from coding.registry import as_input
 from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.capture.binding import bound
 from snnconv.capture.tracing import runnable
+from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.graph.graph import Graph
-from snnconv.metrics.evaluation import Evaluation, evaluate
+from snnconv.metrics.evaluation import evaluate
+from snnconv.metrics.evaluation_result import Evaluation
+from snnconv.metrics.judge import Judge
 from snnconv.metrics.remembered_outputs import RememberedOutputs
 from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
@@ -42,6 +45,8 @@ def sweep(
     constants: Mapping[str, Tensor] | None = None,
     path: str | os.PathLike[str] | None = None,
     reference: nn.Module | None = None,
+    judge: Judge | None = None,
+    ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
     **convert_options: Any,
 ) -> Sweep:
@@ -62,6 +67,8 @@ def sweep(
         path: File that is written after each configuration, whole or not at all. A later sweep with the same path reads
             finished configurations back and measures the others, those whose coding changed and those that failed.
         reference: The original network if it is not ``model`` itself.
+        judge: What ``evaluate`` takes, as the next.
+        ignore_index: What ``evaluate`` takes.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
         **convert_options: Further options of ``convert``, for all codings: how scales, neurons and biases are chosen.
 
@@ -88,7 +95,8 @@ def sweep(
     original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
     calibrator = Calibrator(model, calibration, constants, progress)
     graph = calibrator.captured.graph
-    common = {} if path is None else _common(graph, calibration, data, reference, convert_options)
+    judging = {"judge": judge, "ignore_index": ignore_index} if judge or ignore_index != IGNORED_TARGET else {}
+    common = {} if path is None else _common(graph, calibration, data, reference, convert_options | judging)
     file = SweepFile(path, common)
     plans = {str(label): _planned(coding, input, schedule, path is not None) for label, coding in codings.items()}
     entries = {}
@@ -106,7 +114,7 @@ def sweep(
             if isinstance(plan, Exception):
                 raise plan
             network = assemble(calibrator.calibrated(plan, options, inner), plan, options, inner)
-            found = evaluate(network, data, reference=original, progress=inner)
+            found = evaluate(network, data, reference=original, judge=judge, ignore_index=ignore_index, progress=inner)
             outcome: dict[str, Any] = {"figures": _figures(found, plan)}
         except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
             if inner is not None and inner.cancelled:
@@ -159,6 +167,9 @@ def _planned(
 
 def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:
     energies = {name: getattr(found.energy, name) for name in ("e2", "e2_reference", "e3", "e3_reference")}
-    names = {field.name for field in fields(Measured)} - {"label", "code", "latency", *energies}
-    own = {name: getattr(found, name) for name in names}
-    return {"code": plan.hidden.name, "latency": found.mean_steps, **own, **energies}
+    errors: dict[str, float | None] = {}
+    for prefix, each in (("", found.errors), ("reference_", found.reference_errors)):
+        kinds = {"relative_error": each.relative, "mse": each.mse, "r2": each.r2} if each is not None else {}
+        errors |= {f"{prefix}{name}": figure for name, figure in kinds.items()}
+    own = {each.name: getattr(found, each.name) for each in fields(Measured) if hasattr(found, each.name)}
+    return {**own, **errors, "code": plan.hidden.name, "latency": found.mean_steps, **energies}

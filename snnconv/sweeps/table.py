@@ -81,15 +81,16 @@ class Sweep:
         return f"Sweep({len(self.results)} configurations, {len(self.failures)} failed)"
 
     def __str__(self) -> str:
-        head = ["configuration", "steps", "accuracy %", "s.e.", "loss", "agreement %", "spikes per neuron", "SynOps"]
-        head += ["E2 (J)", "E3 (J)"]
+        values = any(result.deviation is not None for result in self.results)
+        decided = ["accuracy %", "s.e.", "loss", "agreement %"]
+        judged = ["relative error", "MSE", "R2", "deviation"] if values else decided
+        head = ["configuration", "steps", *judged, "spikes per neuron", "SynOps", "E2 (J)", "E3 (J)"]
         fronts = {cost: {result.label for result in self.pareto(cost)} for cost in COSTS}
         rows = [
             [
                 result.label,
                 f"{result.latency:g}",
-                *(_text(value) for value in (result.accuracy, result.standard_error, result.loss)),
-                f"{result.agreement:.2f}",
+                *_judged(result),
                 f"{result.spikes_per_neuron:.3f}",
                 *(f"{value:.3g}" for value in (result.synops, result.e2, result.e3)),
                 ", ".join(cost for cost, front in fronts.items() if result.label in front),
@@ -100,7 +101,7 @@ class Sweep:
         if self.results:
             first = self.results[0]
             lines.append(
-                f"original network: {_text(first.reference_accuracy)} %, E2 {first.e2_reference:.3g} J, "
+                f"original network: {_reference(first)}, E2 {first.e2_reference:.3g} J, "
                 f"E3 {first.e3_reference:.3g} J; {first.samples} samples"
             )
         return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
@@ -118,10 +119,30 @@ def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
         "float | None": (int, float, type(None)),
     }
     for field in fields(Measured)[1:]:
-        value = figures.get(field.name, _MISSING)
+        value = figures.get(field.name, None if field.default is None else _MISSING)
         if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
             return None
-    return Measured(label, **{field.name: figures[field.name] for field in fields(Measured)[1:]})
+    return Measured(label, **{field.name: figures.get(field.name) for field in fields(Measured)[1:]})
+
+
+def _judged(result: Measured) -> list[str]:
+    """The cells of what was judged."""
+    if result.deviation is None:
+        return [_text(x) for x in (result.accuracy, result.standard_error, result.loss, result.agreement)]
+    figures = (result.relative_error, result.mse, result.r2, result.deviation)
+    return ["-" if figure is None else f"{figure:.4g}" for figure in figures]
+
+
+def _reference(result: Measured) -> str:
+    if result.deviation is None:
+        return f"{_text(result.reference_accuracy)} %"
+    names = {
+        "relative error": result.reference_relative_error,
+        "MSE": result.reference_mse,
+        "R2": result.reference_r2,
+    }
+    known = [f"{name} {figure:.4g}" for name, figure in names.items() if figure is not None]
+    return ", ".join(known or ["no targets"])
 
 
 def _text(value: float | None) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches
 from snnconv.errors import InputError
+from snnconv.metrics.targets import class_indices
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.decisions import class_scores
 from snnconv.storage.digests import data_digest
@@ -22,14 +23,18 @@ class TuningSamples:
     """The samples of ``data``; ``trained`` are the positions of those to train on, ``measured`` of those held out.
 
     Raises ``InputError`` for samples that do not fit ``network``, fewer than two of them, and, where they are to be
-    ``labelled``, labels that are no classes of its output.
+    ``labelled``, labels that are no classes of its output; those of ``ignore_index`` are left out.
     """
 
-    def __init__(self, data: Any, network: SpikingNetwork, held_out: float, seed: int, labelled: bool) -> None:
+    def __init__(
+        self, data: Any, network: SpikingNetwork, held_out: float, seed: int, labelled: bool, ignore_index: int
+    ) -> None:
         parts = [(network.check(inputs, "data"), targets) for inputs, targets in batches(data, "data")]
         self.inputs: Inputs = tuple(torch.cat(column) for column in zip(*(inputs for inputs, _ in parts), strict=True))
         count = len(self.inputs[0])
-        self.labels = _labels([targets for _, targets in parts], network, self.inputs) if labelled else None
+        self.labels = None
+        if labelled:
+            self.labels = _labels([targets for _, targets in parts], network, self.inputs, ignore_index)
         self._seed = seed
         order = order_of_epoch(count, seed, _DIVIDING)
         if self.labels is not None:
@@ -57,23 +62,13 @@ class TuningSamples:
         return data_digest([(self.inputs, self.labels)], "data")
 
 
-def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs) -> Tensor:
+def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs, ignore_index: int) -> Tensor:
     found = [part for part in parts if part is not None]
     if len(found) < len(parts):
         raise InputError("data has samples without targets; tune with targets='decisions', or give (inputs, targets)")
-    labels = torch.cat(found).to(inputs[0].device)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"data: targets are {labels.dtype}; they must be class indices, which are integers")
     scores = class_scores(network.reference(*(tensor[:1] for tensor in inputs)))
     wanted = [len(inputs[0]), *scores.shape[2:]]
-    if list(labels.shape) != wanted:
-        raise InputError(f"data: targets have shape {list(labels.shape)}, the network's decisions have {wanted}")
-    counted = labels[labels != IGNORED_TARGET]
-    if not len(counted):
-        raise InputError(f"data: every target is {IGNORED_TARGET}, which leaves the sample out")
-    if bool(((counted < 0) | (counted >= scores.shape[1])).any()):
-        raise InputError(
-            f"data: targets lie between {int(counted.min())} and {int(counted.max())}, the network tells the classes "
-            f"0 to {scores.shape[1] - 1} apart"
-        )
-    return labels.long()
+    labels = class_indices(torch.cat(found).to(inputs[0].device), wanted, scores.shape[1], ignore_index)
+    if not bool((labels != IGNORED_TARGET).any()):
+        raise InputError(f"data: every target is {ignore_index}, which leaves the sample out")
+    return labels

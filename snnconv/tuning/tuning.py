@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from snnconv.data.batches import Inputs
+from snnconv.data.batches import IGNORED_TARGET, Inputs
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
@@ -49,6 +49,7 @@ def tune(
     augmentation: Callable[[Tensor], Tensor] | None = None,
     held_out: float = 0.1,
     patience: int | None = None,
+    ignore_index: int = IGNORED_TARGET,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -68,7 +69,7 @@ def tune(
         rule: "activation" creates and removes spikes, "timing" moves those that there are, "antlr" takes each where it
             has something to say (see ``snnconv.tuning.surrogate_gradients``).
         targets: What the output is compared with: "decisions" of the original, softened class scores; its "outputs", by
-            relative squared error; "labels", the class indices in ``data``, those of -100 left out; or "populations",
+            relative squared error; "labels", the class indices in ``data``; or "populations",
             nothing but what each population would say in the original, layer by layer with no gradient from one to the
             next. The original is the graph of ``network`` with activations instead of neurons.
         epochs: How often all samples are seen.
@@ -80,6 +81,7 @@ def tune(
         held_out: Share of the samples that is only measured. The network of the epoch with the least loss there is
             returned, at worst the given one.
         patience: Epochs without a smaller loss after which tuning ends.
+        ignore_index: Label that leaves its sample, or position, out.
         checkpoint: File to which the run is written after every epoch. If it exists, tuning goes on from there and
             comes to the same network, bit for bit on a CPU.
         seed: Seed of the order of the samples and of all draws.
@@ -97,7 +99,7 @@ def tune(
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
     check_tunable(network, rule, targets)
-    samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels")
+    samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels", ignore_index=ignore_index)
     run = {}
     if checkpoint is not None:
         run = {

@@ -16,7 +16,7 @@ from snnconv.cli.console import console
 from snnconv.cli.options import Json, write_json
 from snnconv.cli.progress import progress_bars
 from snnconv.data import load_digits, train_digits_cnn
-from snnconv.metrics.evaluation import Evaluation
+from snnconv.metrics.evaluation_result import Evaluation
 
 
 def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:

@@ -13,12 +13,16 @@ from coding import Concurrent
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import (
+    IgnoreIndex,
     Json,
+    JudgeName,
     Weights,
+    judge_of,
     write_json,
 )
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
+from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.simulators import SIMULATORS
 
@@ -30,10 +34,16 @@ def evaluate(
     weights: Weights = None,
     simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
+    judge: JudgeName = "auto",
+    ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
     json_file: Json = None,
 ) -> None:
-    """Measure accuracy, latency, spikes, synaptic operations and energy beside the original network."""
+    """Measure accuracy or errors, latency, spikes, synaptic operations and energy beside the original network.
+
+    Integer targets are classes, or labels where there is a 0 or 1 for every number of the output; other numbers are
+    values, of which relative error, squared error and R2 are measured.
+    """
     check_size(batch)
     if steps is not None:
         Concurrent(steps)
@@ -42,10 +52,17 @@ def evaluate(
     original = load_model(reference, weights) if reference else None
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
-    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis)
+    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
     with progress_bars(console) as progress:
         result = snnconv.evaluate(
-            spiking, items, reference=original, simulator=simulator, steps=steps, progress=progress
+            spiking,
+            items,
+            reference=original,
+            simulator=simulator,
+            steps=steps,
+            judge=judge_of(judge),
+            ignore_index=ignore_index,
+            progress=progress,
         )
     console.print(str(result), markup=False)
     write_json(json_file, result.to_dict())

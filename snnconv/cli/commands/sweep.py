@@ -14,9 +14,10 @@ from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
-from snnconv.cli.options import Model, Neuron, Weights, folder
+from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches
+from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 
@@ -33,6 +34,8 @@ def sweep(
     weights: Weights = None,
     neuron: Neuron = "integrate-fire",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
+    judge: JudgeName = "auto",
+    ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
 ) -> None:
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
@@ -45,7 +48,7 @@ def sweep(
     images, targets = load_samples(data)
     original = load_model(model, weights)
     graph = captured(original, collect(inputs)[0], "calibration").graph
-    items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis)
+    items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     folder(output)
     with progress_bars(console) as progress:
         found = snnconv.sweep(
@@ -54,6 +57,8 @@ def sweep(
             items,
             codings,
             path=output / "sweep.json",
+            judge=judge_of(judge),
+            ignore_index=ignore_index,
             progress=progress,
             neuron=neuron,
             normalization=normalization,

@@ -194,13 +194,6 @@ def test_where_every_sample_stops_early_the_rest_of_the_time_stays_as_it_was() -
     assert str(found)
 
 
-def test_an_output_of_one_column_is_no_classification() -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
-    network = snnconv.convert(model, torch.rand(20, 6), coding=Rate(4))
-    with pytest.raises(snnconv.InputError, match="class scores"):
-        snnconv.evaluate(network, (torch.rand(20, 6), torch.zeros(20).long()))
-
-
 def test_the_size_of_batches_does_not_change_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = make("residual")
     network, targets = network_of("residual", STEPS), model(x).argmax(1)

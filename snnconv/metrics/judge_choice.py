@@ -1,0 +1,66 @@
+"""The judge that fits a network's output and the targets it is measured by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from snnconv.errors import InputError
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph, Node, refs_in
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.base import SelectionOperator
+from snnconv.metrics.class_judge import ClassJudge
+from snnconv.metrics.judge import TargetJudge
+from snnconv.metrics.label_judge import LabelJudge
+from snnconv.metrics.targets import alike, are_labels
+from snnconv.metrics.value_judge import ValueJudge
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.decisions import first_output
+
+#: Thresholds of labels behind functions of the output that are monotonic.
+_THRESHOLDS = {"sigmoid": 0.5, "hardsigmoid": 0.5, "tanh": 0.0}
+
+
+def judge_for(network: NetworkBase, exact: Any, targets: Tensor | None) -> TargetJudge:
+    """How ``targets``, or agreement where there are none, are measured on outputs such as ``exact``.
+
+    Integers of the shape of the output without its axis 1 are class indices; 0 and 1 for every number of the output are
+    labels; other real numbers are values. Raises ``InputError`` where several of these may be meant.
+    """
+    scores = first_output(exact)
+    several = scores.dim() >= 2 and scores.shape[1] >= 2
+    if network.learned or (targets is None and several):
+        return ClassJudge()
+    if targets is None:
+        return ValueJudge()
+    real = targets.is_floating_point()
+    fits = alike(targets.shape, scores.shape)
+    if fits and (not real or are_labels(targets)):
+        if several and bool(((targets == 1).sum(1) == 1).all()):
+            raise InputError(
+                "data: every sample has exactly one target that is 1: for decisions between classes give class "
+                "indices, targets.argmax(1); for labels by themselves say judge=snnconv.LabelJudge(threshold)"
+            )
+        return LabelJudge(_threshold(network.complete_graph()))
+    return ValueJudge() if real or not several else ClassJudge()
+
+
+def _threshold(graph: Graph) -> float:
+    """The number above which a label is 1: it depends on the last function of the network."""
+    node: Node | None = graph.nodes.get(next(refs_in(graph.output)))
+    while node is not None and isinstance(OPERATORS[node.op], SelectionOperator):
+        node = graph.nodes.get(next(node.refs()))
+    if node is None:
+        return 0.0
+    if node.op in _THRESHOLDS:
+        return _THRESHOLDS[node.op]
+    analysis = analysis_of(graph)
+    population = analysis.populations.get(node.name)
+    if node.name in analysis.readout or (population and population.activation(node.arguments).bound is not None):
+        raise InputError(
+            f"data: targets are 0 and 1, and the output is made by {node.op}, so that it does not say above which "
+            "number a label is 1: judge=snnconv.LabelJudge(threshold), or judge=snnconv.ValueJudge() for values"
+        )
+    return 0.0
