@@ -24,8 +24,8 @@ def in_batches(
     """Inputs and targets, ``size`` samples at once.
 
     A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Whole numbers are
-    integers, whatever their type in a file, unless the ``judge`` is that of values. Raises ``InputError`` for targets of
-    another number.
+    integers, whatever their type in a file, unless the ``judge`` is that of values. Raises ``InputError`` where there
+    is not one target a sample.
     """
     as_inputs(inputs, "data")
     if axis is None and shape and isinstance(shape[0], int):

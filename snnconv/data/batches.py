@@ -15,6 +15,8 @@ Inputs = tuple[Tensor, ...]
 
 #: Samples with this target are left out of accuracies.
 IGNORED_TARGET = -100
+#: Samples that are measured together.
+PIECE = 256
 
 
 def as_inputs(value: Any, what: str) -> Inputs:
@@ -74,6 +76,16 @@ def batches(data: Any, what: str) -> Iterator[tuple[Inputs, Tensor | None]]:
         yield split_batch(batch, what)
     if empty:
         raise InputError(f"{what} is empty: there is not one batch")
+
+
+def pieces(inputs: Inputs, targets: Tensor | None, batch_axis: int | None) -> Iterator[tuple[Inputs, Tensor | None]]:
+    """A batch in pieces of ``PIECE`` samples, so that a whole data set may come as one; whole without a batch axis."""
+    if batch_axis is None:
+        yield inputs, targets
+        return
+    for start in range(0, inputs[0].shape[0], PIECE):
+        cut = slice(start, start + PIECE)
+        yield tuple(tensor[cut] for tensor in inputs), None if targets is None else targets[cut]
 
 
 def number_of_batches(data: Any) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from snnconv.metrics.decision_counts import DecisionCounter
 from snnconv.metrics.targets import class_indices
-from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.decisions import class_scores, decisions
 
 #: By how much errors are taken to be larger than measured when decisions that may change are counted.
@@ -42,13 +41,13 @@ class ClassJudge:
     def decisions(self, exact: Sequence[Any]) -> int:
         return sum(decisions(each).numel() for each in exact)
 
-    def tally(self, network: NetworkBase, ignore_index: int) -> DecisionCounter:
+    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> DecisionCounter:
         """Counts the decisions that are right; targets are class indices, one for every decision."""
 
         def fitted(targets: Tensor, exact: Any) -> Tensor:
             return class_indices(targets, decisions(exact).shape, class_scores(exact).shape[1], ignore_index)
 
-        return DecisionCounter(network.decide, decisions, fitted)
+        return DecisionCounter(decide, decisions, fitted)
 
 
 def _leads(scores: Tensor, decided: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from snnconv.capture.binding import bound, check_call
 from snnconv.capture.tracing import evaluation_mode
-from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, number_of_batches
-from snnconv.errors import ConfigurationError
+from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, number_of_batches, pieces
 from snnconv.graph.graph import refs_in
+from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
-from snnconv.metrics.judge import Judge, TargetJudge
-from snnconv.metrics.judge_choice import judge_for
+from snnconv.metrics.judge import TargetJudge
+from snnconv.metrics.judge_choice import check_judge, judge_for
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -25,8 +25,6 @@ from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 
 _logger = logging.getLogger(__name__)
-#: Samples that are measured together.
-PIECE = 256
 
 
 def evaluate(
@@ -39,7 +37,7 @@ def evaluate(
     stop: Stop | None = None,
     seed: int = 0,
     rate_reference: Costs | None = None,
-    judge: Judge | None = None,
+    judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
     constants: Mapping[str, Tensor] | None = None,
@@ -49,7 +47,7 @@ def evaluate(
     Args:
         network: The network to measure. One that learned through its own spikes has no original, and is wrong where no
             output neuron fires.
-        data: (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of ``PIECE``
+        data: (inputs, targets), a tensor of inputs, or an iterable of batches; it is cut into pieces of 256
             samples. Targets belong to the first output. Class scores lie along its axis 1, and targets are class
             indices of the shape that is left. Targets of 0 and 1 for every number of the output (one or several) are
             labels, and other real numbers are values.
@@ -77,17 +75,15 @@ def evaluate(
     counter = SpikeCounter(network, by_step=network.timing is None)
     tally = None
     lengths = 0
-    if judge is not None and not isinstance(judge, TargetJudge):
-        raise ConfigurationError(
-            f"{type(judge).__name__} does not compare with targets: it needs the method tally "
-            "(snnconv.metrics.judge.TargetJudge); detections are measured by snnconv.detection.evaluate"
-        )
+    check_judge(judge)
     for batch in told(progress, "evaluating", *_parts(network, data)):
-        for inputs, targets in _pieces(network, *batch):
+        for inputs, targets in pieces(*batch, network.batch_axis):
             inputs = network.check(inputs, "data")
             exact = _exact(network, reference, inputs)
             if tally is None:
-                tally = (judge or judge_for(network, exact, targets)).tally(network, ignore_index)
+                own = ClassJudge() if network.learned else None
+                chosen_judge = judge or own or judge_for(network.complete_graph(), exact, targets)
+                tally = chosen_judge.tally(network.decide, ignore_index)
             tally.batch(exact, targets)
             chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
             _, taken = chosen.run(inputs, [counter, tally])
@@ -109,19 +105,9 @@ def _parts(network: SpikingNetwork, data: Any) -> tuple[Iterable[tuple[Inputs, T
     """What is measured between two calls of ``progress``, and the number of such parts where it is known."""
     found = batches(data, "data")
     if isinstance(data, (Tensor, tuple)):
-        pieces = [piece for batch in found for piece in _pieces(network, *batch)]
-        return pieces, len(pieces)
+        parts = [piece for batch in found for piece in pieces(*batch, network.batch_axis)]
+        return parts, len(parts)
     return found, number_of_batches(data)
-
-
-def _pieces(network: SpikingNetwork, inputs: Inputs, targets: Tensor | None) -> Iterator[tuple[Inputs, Tensor | None]]:
-    """A batch in pieces, so that a whole data set may come as one."""
-    if network.batch_axis is None:
-        yield inputs, targets
-        return
-    for start in range(0, inputs[0].shape[0], PIECE):
-        cut = slice(start, start + PIECE)
-        yield tuple(tensor[cut] for tensor in inputs), None if targets is None else targets[cut]
 
 
 def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Any:

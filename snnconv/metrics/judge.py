@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
 from snnconv.simulators.observers import Observer
-from snnconv.spiking.base import NetworkBase
 
 
 class Judge(Protocol):
@@ -35,8 +34,11 @@ class Judge(Protocol):
 class TargetJudge(Judge, Protocol):
     """A judge that also compares outputs with targets, so that ``evaluate`` can measure by it."""
 
-    def tally(self, network: NetworkBase, ignore_index: int) -> Tally:
-        """What counts while ``network`` runs; integer targets of ``ignore_index`` are left out."""
+    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> Tally:
+        """What counts while a network runs that decides between classes by ``decide``.
+
+        Integer targets of ``ignore_index`` are left out.
+        """
         ...
 
 

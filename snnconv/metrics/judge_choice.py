@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from snnconv.errors import InputError
+from snnconv.capture.binding import check_call
+from snnconv.capture.capturing import Captured
+from snnconv.capture.tracing import evaluation_mode
+from snnconv.data.batches import batches, check_like, pieces
+from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.operators import OPERATORS
@@ -16,25 +21,22 @@ from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.targets import alike, are_labels
 from snnconv.metrics.value_judge import ValueJudge
-from snnconv.spiking.base import NetworkBase
-from snnconv.spiking.decisions import first_output
+from snnconv.spiking.decisions import decisions, first_output
 
 #: Thresholds of labels behind functions of the output that are monotonic.
 _THRESHOLDS = {"sigmoid": 0.5, "hardsigmoid": 0.5, "tanh": 0.0}
 
 
-def judge_for(network: NetworkBase, exact: Any, targets: Tensor | None) -> TargetJudge:
-    """How ``targets``, or agreement where there are none, are measured on outputs such as ``exact``.
+def judge_for(graph: Graph, exact: Any, targets: Tensor | None) -> TargetJudge:
+    """How ``targets``, or agreement where there are none, are measured on outputs of ``graph`` such as ``exact``.
 
     Integers of the shape of the output without its axis 1 are class indices; 0 and 1 for every number of the output are
     labels; other real numbers are values. Raises ``InputError`` where several of these may be meant.
     """
     scores = first_output(exact)
     several = scores.dim() >= 2 and scores.shape[1] >= 2
-    if network.learned or (targets is None and several):
-        return ClassJudge()
     if targets is None:
-        return ValueJudge()
+        return ClassJudge() if several else ValueJudge()
     real = targets.is_floating_point()
     fits = alike(targets.shape, scores.shape)
     if fits and (not real or are_labels(targets)):
@@ -43,8 +45,34 @@ def judge_for(network: NetworkBase, exact: Any, targets: Tensor | None) -> Targe
                 "data: every sample has exactly one target that is 1: for decisions between classes give class "
                 "indices, targets.argmax(1); for labels by themselves say judge=snnconv.LabelJudge(threshold)"
             )
-        return LabelJudge(_threshold(network.complete_graph()))
+        return LabelJudge(_threshold(graph))
     return ValueJudge() if real or not several else ClassJudge()
+
+
+def check_judge(judge: object) -> None:
+    """Raise ``ConfigurationError`` unless ``judge`` is none, or one that compares with targets."""
+    if judge is not None and not isinstance(judge, TargetJudge):
+        raise ConfigurationError(
+            f"{type(judge).__name__} does not compare with targets: it needs the method tally "
+            "(snnconv.metrics.judge.TargetJudge); detections are measured by snnconv.detection.evaluate"
+        )
+
+
+def check_targets(
+    model: nn.Module, captured: Captured, data: Any, judge: TargetJudge | None, ignore_index: int
+) -> None:
+    """Raise what measuring the first samples of ``data`` by ``judge`` would raise; ``captured`` is the ``model``.
+
+    ``ConfigurationError`` for a judge that does not compare with targets, ``InputError`` for data that do not fit.
+    """
+    check_judge(judge)
+    graph, like = captured.graph, captured.example[0]
+    inputs, targets = next(pieces(*next(batches(data, "data")), graph.batch_axis))
+    check_like(inputs, [*graph.inputs.values()], like.dtype, like.device, "data")
+    check_call(model, inputs, "data")
+    with torch.no_grad(), evaluation_mode(model):
+        exact = model(*inputs)
+    (judge or judge_for(graph, exact, targets)).tally(decisions, ignore_index).batch(exact, targets)
 
 
 def _threshold(graph: Graph) -> float:

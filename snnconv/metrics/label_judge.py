@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch import Tensor
 from snnconv.metrics.class_judge import SAFETY
 from snnconv.metrics.decision_counts import DecisionCounter
 from snnconv.metrics.targets import labels
-from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.decisions import first_output
 
 
@@ -46,7 +45,7 @@ class LabelJudge:
         """The label of every number of the first output, 0 or 1."""
         return (first_output(output) > self.threshold).long()
 
-    def tally(self, network: NetworkBase, ignore_index: int) -> DecisionCounter:
+    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> DecisionCounter:
         """Counts the labels that are right; targets are 0 or 1, one for every label."""
 
         def fitted(targets: Tensor, exact: Any) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 
 from snnconv.errors import InputError
 from snnconv.metrics.value_errors import ValueCounter
-from snnconv.spiking.base import NetworkBase
 
 _LEAST = 1e-300
 
@@ -43,7 +42,7 @@ class ValueJudge:
             _values(each)
         return 0
 
-    def tally(self, network: NetworkBase, ignore_index: int) -> ValueCounter:
+    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> ValueCounter:
         """Sums the errors of the first output; targets are numbers, one for every value, and all of them count."""
         return ValueCounter()
 

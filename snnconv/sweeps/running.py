@@ -22,7 +22,8 @@ from snnconv.errors import ConfigurationError, ModelError
 from snnconv.graph.graph import Graph
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
-from snnconv.metrics.judge import Judge
+from snnconv.metrics.judge import TargetJudge
+from snnconv.metrics.judge_choice import check_targets
 from snnconv.metrics.remembered_outputs import RememberedOutputs
 from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
@@ -45,7 +46,7 @@ def sweep(
     constants: Mapping[str, Tensor] | None = None,
     path: str | os.PathLike[str] | None = None,
     reference: nn.Module | None = None,
-    judge: Judge | None = None,
+    judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
     **convert_options: Any,
@@ -95,6 +96,7 @@ def sweep(
     original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
     calibrator = Calibrator(model, calibration, constants, progress)
     graph = calibrator.captured.graph
+    check_targets(original, calibrator.captured, data, judge, ignore_index)
     judging = {"judge": judge, "ignore_index": ignore_index} if judge or ignore_index != IGNORED_TARGET else {}
     common = {} if path is None else _common(graph, calibration, data, reference, convert_options | judging)
     file = SweepFile(path, common)

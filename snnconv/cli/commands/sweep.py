@@ -12,6 +12,7 @@ from coding import Code
 from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
+from snnconv.capture.tracing import runnable
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
@@ -20,6 +21,7 @@ from snnconv.cli.samples import check_size, in_batches
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
+from snnconv.metrics.judge_choice import check_targets
 
 
 def sweep(
@@ -47,8 +49,10 @@ def sweep(
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
-    graph = captured(original, collect(inputs)[0], "calibration").graph
+    whole = captured(original, collect(inputs)[0], "calibration")
+    graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
+    check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
     folder(output)
     with progress_bars(console) as progress:
         found = snnconv.sweep(

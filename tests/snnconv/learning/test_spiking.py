@@ -170,8 +170,8 @@ def test_a_silent_sample_is_wrong_whatever_its_target() -> None:
     evaluation = snnconv.evaluate(spiking, (images, labels))
     assert evaluation.accuracy == pytest.approx(found.by_count)
     assert evaluation.accuracy_by_step is not None and evaluation.accuracy_by_step[0] == 0.0
-    nowhere = snnconv.evaluate(spiking, (images, torch.full((30,), -1)))
-    assert nowhere.accuracy == 0.0
+    with pytest.raises(InputError, match="targets lie between -1 and -1"):
+        snnconv.evaluate(spiking, (images, torch.full((30,), -1)))
 
 
 def test_it_has_no_original_network() -> None:

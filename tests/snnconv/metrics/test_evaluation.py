@@ -198,5 +198,5 @@ def test_the_size_of_batches_does_not_change_what_is_measured(monkeypatch: pytes
     model, x = make("residual")
     network, targets = network_of("residual", STEPS), model(x).argmax(1)
     whole = snnconv.evaluate(network, (x, targets)).to_dict()
-    monkeypatch.setattr("snnconv.metrics.evaluation.PIECE", 3)
+    monkeypatch.setattr("snnconv.data.batches.PIECE", 3)
     assert snnconv.evaluate(network, (x, targets)).to_dict() == whole

@@ -79,7 +79,7 @@ def test_batches_and_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     network = zoo("max pooling", coding=FewSpike())
     targets = targets_for(model, x)
     whole = snnconv.evaluate(network, (x, targets)).to_dict()
-    monkeypatch.setattr("snnconv.metrics.evaluation.PIECE", 3)
+    monkeypatch.setattr("snnconv.data.batches.PIECE", 3)
     assert alike(snnconv.evaluate(network, [(x[:1], targets[:1]), (x[1:], targets[1:])]).to_dict(), whole)
 
 
