@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from snnconv.metrics.decision_counts import DecisionCounter
+from snnconv.metrics.expected_changes import expected_changes
 from snnconv.metrics.targets import class_indices
 from snnconv.spiking.decisions import class_scores, decisions
-
-#: By how much errors are taken to be larger than measured when decisions that may change are counted.
-SAFETY = 1.25
 
 
 @dataclass(frozen=True)
@@ -26,17 +24,12 @@ class ClassJudge:
         return _leads(class_scores(found), decided) - _leads(class_scores(exact), decided)
 
     def expected_loss(self, exact: Sequence[Any], found: Sequence[Any]) -> float:
-        """The share of decisions, in percent, that errors of the size measured are expected to change.
+        """The share of decisions, in percent, that errors as measured are expected to change, a standard error added.
 
-        Errors are taken as normally distributed, so that a hundred samples tell losses far below one percent apart,
-        and as ``SAFETY`` times as large as they were: calibration data are often training data, on which a network is
-        surer of itself than it will be. A changed decision need not be a lost one.
+        See ``snnconv.metrics.expected_changes.expected_changes``. A changed decision need not be a lost one.
         """
-        leads = torch.cat([_leads(class_scores(each), class_scores(each).argmax(1)) for each in exact]).double()
-        errors = torch.cat([self.deviation(*pair) for pair in zip(exact, found, strict=True)]).double()
-        spread = errors.square().mean().sqrt().clamp(min=1e-300)
-        changes = torch.special.ndtr(-leads / (SAFETY * spread))
-        return 100.0 * float(changes.sum(1).clamp(max=1.0).mean())
+        scores, others = (torch.cat([_by_decision(each) for each in outputs]) for outputs in (exact, found))
+        return expected_changes(scores, others, lambda values: values.argmax(1))
 
     def decisions(self, exact: Sequence[Any]) -> int:
         return sum(decisions(each).numel() for each in exact)
@@ -48,6 +41,11 @@ class ClassJudge:
             return class_indices(targets, decisions(exact).shape, class_scores(exact).shape[1], ignore_index)
 
         return DecisionCounter(decide, decisions, fitted)
+
+
+def _by_decision(output: Any) -> Tensor:
+    """Class scores ``[decisions, classes]``."""
+    return class_scores(output).movedim(1, -1).flatten(0, -2)
 
 
 def _leads(scores: Tensor, decided: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.metrics.class_judge import SAFETY
 from snnconv.metrics.decision_counts import DecisionCounter
+from snnconv.metrics.expected_changes import expected_changes
 from snnconv.metrics.targets import labels
 from snnconv.spiking.decisions import first_output
 
@@ -29,14 +29,12 @@ class LabelJudge:
         return first_output(found) - first_output(exact)
 
     def expected_loss(self, exact: Sequence[Any], found: Sequence[Any]) -> float:
-        """The share of labels, in percent, that errors of the size measured are expected to change.
+        """The share of labels, in percent, that errors as measured are expected to change, a standard error added.
 
-        Errors are taken as normally distributed and as larger than measured, as by ``ClassJudge``.
+        See ``snnconv.metrics.expected_changes.expected_changes``.
         """
-        margins = torch.cat([(first_output(each) - self.threshold).abs().flatten() for each in exact]).double()
-        errors = torch.cat([self.deviation(*pair).flatten() for pair in zip(exact, found, strict=True)]).double()
-        spread = errors.square().mean().sqrt().clamp(min=1e-300)
-        return 100.0 * float(torch.special.ndtr(-margins / (SAFETY * spread)).mean())
+        values, others = (torch.cat([first_output(each) for each in outputs]) for outputs in (exact, found))
+        return expected_changes(values, others, self.decide)
 
     def decisions(self, exact: Sequence[Any]) -> int:
         return sum(first_output(each).numel() for each in exact)

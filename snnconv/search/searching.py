@@ -48,10 +48,10 @@ def search(
     What a code in one population does to the output is measured with all others exact; such errors nearly add up as
     squares. For a price of error, every population then takes the code with the least cost and priced error; bisection
     finds the price at which the assembled network, measured on samples held out, just keeps the bound; where these are
-    few a warning is logged. Raises ``ConfigurationError`` for a network without class scores, and where no candidate
-    keeps the bound.
+    few a warning is logged. Of fewer than five whole graphs none is held out: they are measured on themselves, node by
+    node. Raises ``ConfigurationError`` for fewer samples otherwise, and where no candidate keeps the bound.
     """
-    if not calibrated.samples.held_out:
+    if not calibrated.samples.held_out and calibrated.graph.batch_axis is not None:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
     return _Search(calibrated, options, plan, goal, progress).run()
 
@@ -69,10 +69,12 @@ class _Search:
     def __post_init__(self) -> None:
         self.scaling = self.options.scaling(windowed=True)
         self.nodes = list(self.calibrated.activations)
+        samples = self.calibrated.samples
+        self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
         nodes = told(self.progress, "fitting codes", self.nodes, len(self.nodes))
         self.choices = [self._population_choices(node) for node in nodes]
         with torch.no_grad():
-            self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.calibrated.samples.held_out]
+            self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
 
     def _population_choices(self, node: str) -> list[Population]:
         observed = self.calibrated.observed[node]
@@ -121,13 +123,14 @@ class _Search:
         decisions = self.goal.judge.decisions(self.exact)
         if not 0 < decisions < FEW_DECISIONS:  # without any the judge knows no loss, and says so
             return
-        held_out, free = self.calibrated.samples.held_out, self.calibrated.graph.batch_axis is not None
-        samples = sum(chunk[0].shape[0] if free else 1 for chunk in held_out)
+        free = self.calibrated.graph.batch_axis is not None
+        samples = sum(chunk[0].shape[0] if free else 1 for chunk in self.measured_on)
         _logger.warning(
-            "the search measures on %d held-out samples with %d decisions or objects of the original: one of them is "
+            "the search measures on %d %ssamples with %d decisions or objects of the original: one of them is "
             "%.3g percentage points and the bound is %g, so the codes that it finds may lose more elsewhere; give at "
             "least %d times as many calibration samples, and evaluate the network on other data",
             samples,
+            "held-out " if self.calibrated.samples.held_out else "",
             decisions,
             100.0 / decisions,
             self.goal.max_loss,
@@ -150,7 +153,7 @@ class _Search:
     def _try(self, chosen: list[int], label: str) -> Trial:
         network = self._network(chosen)
         counter, found = SpikeCounter(network), []
-        for chunk in self.calibrated.samples.held_out:
+        for chunk in self.measured_on:
             output, _ = simulator_for(network).run(chunk, [counter])
             found.append(output)
         assert network.timing is not None

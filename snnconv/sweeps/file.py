@@ -35,8 +35,8 @@ class SweepFile:
             elif differing:
                 raise StorageError(
                     f"{self.path} holds a sweep with another {' and another '.join(differing)}; results of both would "
-                    "be mixed: take another path, or delete the file. (Data that a loader shuffles or alters at random "
-                    "counts as other data each time.)"
+                    "be mixed: take another path, or delete the file. (Samples that a loader alters at random, and a "
+                    "data set that it shuffles, count as others each time.)"
                 )
         self._write()  # before the first measurement, so that a path that cannot be written costs none
 

@@ -15,6 +15,7 @@ from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from coding.registry import as_input
 from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.samples import Calibration
 from snnconv.capture.binding import bound
 from snnconv.capture.tracing import runnable
 from snnconv.data.batches import IGNORED_TARGET
@@ -67,6 +68,7 @@ def sweep(
         constants: What ``convert`` takes.
         path: File that is written after each configuration, whole or not at all. A later sweep with the same path reads
             finished configurations back and measures the others, those whose coding changed and those that failed.
+            Calibration samples may come in another order or in other batches, the data set may not.
         reference: The original network if it is not ``model`` itself.
         judge: What ``evaluate`` takes, as the next.
         ignore_index: What ``evaluate`` takes.
@@ -98,7 +100,7 @@ def sweep(
     graph = calibrator.captured.graph
     check_targets(original, calibrator.captured, data, judge, ignore_index)
     judging = {"judge": judge, "ignore_index": ignore_index} if judge or ignore_index != IGNORED_TARGET else {}
-    common = {} if path is None else _common(graph, calibration, data, reference, convert_options | judging)
+    common = {} if path is None else _common(graph, calibrator.samples, data, reference, convert_options | judging)
     file = SweepFile(path, common)
     plans = {str(label): _planned(coding, input, schedule, path is not None) for label, coding in codings.items()}
     entries = {}
@@ -141,13 +143,14 @@ def _options(given: Mapping[str, Any]) -> Options:
 
 
 def _common(
-    graph: Graph, calibration: Any, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
+    graph: Graph, samples: Calibration, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
 ) -> dict[str, str]:
     """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
+    arranged = [(inputs, None) for inputs in (*samples.fitted, *samples.held_out)]  # in whatever order they came
     return {
         "version of snnconv": __version__,  # another one may choose other scales for the same codes
         "model": graph_digest(graph),
-        "calibration": data_digest(calibration, "calibration"),
+        "calibration": data_digest(arranged, "calibration"),
         "data set": data_digest(data, "data"),
         "reference": "" if reference is None else weights_digest(reference),
         "set of options": "".join(f"{key}={option_text(key, value)}; " for key, value in sorted(options.items())),

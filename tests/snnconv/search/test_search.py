@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 import snnconv
-from coding import Concurrent, OneSpike, Phase
+from coding import Code, Concurrent, OneSpike, Phase, Rate
+from coding.candidates import CANDIDATES
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.metrics.class_judge import ClassJudge
@@ -27,10 +28,12 @@ def classifier() -> tuple[nn.Module, Tensor]:
 @pytest.fixture(scope="module")
 def found() -> dict[str, snnconv.SpikingNetwork]:
     model, x = classifier()
-    return {
-        kind: snnconv.convert(model, x, coding="auto", max_loss=3.0, minimize=kind)  # type: ignore[arg-type]
-        for kind in ("energy", "spikes", "latency")
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snnconv.search.searching.CANDIDATES", CANDIDATES[::3])
+        return {
+            kind: snnconv.convert(model, x, coding="auto", max_loss=3.0, minimize=kind)  # type: ignore[arg-type]
+            for kind in ("energy", "spikes", "latency")
+        }
 
 
 @pytest.mark.parametrize("kind", ["energy", "spikes", "latency"])
@@ -137,6 +140,41 @@ def test_every_node_of_a_graph_is_a_decision(monkeypatch: pytest.MonkeyPatch, ca
     parts = [draw(6, 5, seed=seed) for seed in range(10)]
     (told,) = warnings_of_a_search(caplog, prepared(GraphConvolution), parts, max_loss=20.0)
     assert "on 2 held-out samples with 12 decisions" in told
+
+
+def test_one_whole_graph_is_measured_on_its_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(8), Phase(10)))
+    model, nodes = prepared(GraphConvolution), draw(6, 5)
+    network = snnconv.convert(model, nodes, coding="auto", max_loss=20.0)
+    assert network.search_log is not None and not network.held_out
+    assert bool((network(nodes).argmax(1) == model(nodes).argmax(1)).all())
+
+
+def scores_with_errors(samples: int, classes: int, size: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Class scores, and the same with normal errors of the deviation ``size`` ``[samples]`` or one for all."""
+    exact, errors = draw(samples, classes, seed=seed), draw(samples, classes, seed=seed + 1)
+    return exact, exact + errors * size.expand(samples).unsqueeze(1)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+@pytest.mark.parametrize("outlier", [0.0, 3.0])
+def test_the_expected_loss_is_the_share_of_decisions_that_change(classes: int, outlier: float) -> None:
+    size = torch.full((300,), 0.003)
+    size[0] += outlier  # one sample of three hundred far beyond the range
+    expected = ClassJudge().expected_loss(*([each] for each in scores_with_errors(300, classes, size, 1)))
+    exact, found = scores_with_errors(20_000, classes, torch.tensor(0.003), 3)
+    changed = 100.0 * float((exact.argmax(1) != found.argmax(1)).double().mean())
+    assert changed <= expected <= 2.5 * changed + 100.0 * (outlier > 0.0) / 300
+
+
+def test_errors_that_all_classes_have_in_common_change_no_decision() -> None:
+    exact = draw(50, 4)
+    assert ClassJudge().expected_loss([exact], [exact + draw(50, 1, seed=1)]) == 0.0
+
+
+@pytest.mark.parametrize("kind", [Phase, Rate])
+def test_windows_of_codes_that_stream_are_candidates(kind: type[Code]) -> None:
+    assert any(isinstance(code, kind) for code in CANDIDATES)
 
 
 def mean_errors(network: snnconv.SpikingNetwork, x: Tensor, slope: float) -> Tensor:

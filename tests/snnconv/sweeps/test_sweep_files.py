@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import snnconv
 from coding import Rate
@@ -80,6 +81,26 @@ def test_a_file_of_another_version_is_refused(written: bool, case: Case, tmp_pat
     with pytest.raises(StorageError, match=r"another version of snnconv; .* take another path, or delete the file"):
         snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
     assert json.loads(file.read_text()) == content and len(Sweep.load(file).results) == 1
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda x: x.flip(0),
+        lambda x: [(part, torch.zeros(len(part), dtype=torch.int64)) for part in x.split(7)],
+        lambda x: DataLoader(TensorDataset(x, x[:, 0]), batch_size=9, shuffle=True),
+    ],
+    ids=["permuted", "other batches, with labels", "a shuffling loader"],
+)
+def test_calibration_samples_may_come_in_another_order_and_other_batches(
+    again: Callable[[Tensor], Any], case: Case, tmp_path: Path, measured: list[int]
+) -> None:
+    model, calibration, data = case
+    first = snnconv.sweep(*case, {"rate": Rate(4)}, path=tmp_path / "sweep.json")
+    found = snnconv.sweep(
+        model, again(calibration), data, {"rate": Rate(4), "more": Rate(5)}, path=tmp_path / "sweep.json"
+    )
+    assert measured == [4, 5] and found.results[0] == first.results[0]
 
 
 def test_batches_and_a_generator_are_the_same_data(case: Case, tmp_path: Path, measured: list[int]) -> None:
