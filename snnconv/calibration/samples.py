@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from snnconv.data.batches import Inputs, batches, number_of_batches
+from snnconv.data.batches import Inputs, batches, check_floating, number_of_batches
 from snnconv.errors import InputError
 from snnconv.progress import ProgressCallback, told
 
@@ -41,6 +41,7 @@ def collect(data: Any, progress: ProgressCallback | None = None) -> list[Inputs]
     for part in parts:
         if len(part) != len(first):
             raise InputError(f"calibration: batches differ: {len(first)} inputs in one and {len(part)} in another")
+        check_floating(part, "calibration")
         for position, (tensor, like) in enumerate(zip(part, first, strict=True)):
             one, other = ((t.shape[1:], t.dtype, t.device) for t in (tensor, like))
             if one != other:
@@ -48,8 +49,6 @@ def collect(data: Any, progress: ProgressCallback | None = None) -> list[Inputs]
                     f"calibration: batches differ: input {position} is {list(one[0])} {one[1]} on {one[2]} in one and "
                     f"{list(other[0])} {other[1]} on {other[2]} in another, batch axis aside"
                 )
-            if not tensor.is_floating_point():
-                raise InputError(f"calibration: input {position} is {tensor.dtype}; the network takes floating point")
             if not bool(torch.isfinite(tensor).all()):
                 raise InputError(f"calibration: input {position} holds NaN or infinite values")
     return parts

@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconv.capture.checks import check_affine, check_capture, check_samples_apart
+from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.normal_form import normal_form
-from snnconv.capture.problems import Preflight, UnsupportedModelError
+from snnconv.capture.places import place_of_error
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
-from snnconv.capture.tracing import runnable
+from snnconv.capture.tracing import first_line, runnable
 from snnconv.capture.translation import capture
 from snnconv.data.batches import Inputs
 from snnconv.data.shapes import BATCH
+from snnconv.errors import SnnconvError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
 
@@ -61,11 +64,26 @@ def captured(
     weights that cannot be used and a model that computes something else at every call, ``InputError`` for an example
     and ``ConfigurationError`` for constants that do not fit.
     """
+    try:
+        with torch.random.fork_rng(devices=[]):  # a model that draws random numbers draws others without us
+            return _captured(plain_model(model), tuple(example), what, constants)
+    except SnnconvError:
+        raise
+    except Exception as error:
+        reason = f"it cannot be followed: {type(error).__name__}: {first_line(error)}"
+        remedy = "report this, with the model's code; until then leave out what the place, if there is one, names"
+        problem = Problem("model", place_of_error(error), reason, remedy)
+        raise UnsupportedModelError(Preflight((), (problem,))) from error
+
+
+def _captured(
+    model: nn.Module | ExportedProgram, example: Inputs, what: str, constants: Mapping[str, Tensor] | None
+) -> Captured:
     graph = capture(model, example, what, constants)
     report = inspect(graph)
     if not report.ok:
         raise UnsupportedModelError(report)
-    compared = pair = tuple(example)
+    compared = pair = example
     if graph.batch_axis == 0:
         pair = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
         samples = min(len(tensor) for tensor in example)

@@ -26,13 +26,9 @@ _SAMPLES = 3
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
     """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``."""
-    with torch.no_grad():
+    with torch.no_grad(), evaluation_mode(model):
         found, _ = evaluate_graph(graph, example)
-        if model.training:
-            with evaluation_mode(model):
-                wanted = model(*example)
-        else:
-            wanted = model(*example)
+        wanted = model(*example)
     for mine, theirs in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
         if not isinstance(theirs, Tensor) or not theirs.is_floating_point():
             continue

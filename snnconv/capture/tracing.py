@@ -5,32 +5,27 @@ from __future__ import annotations
 import io
 import logging
 import operator
-import os
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.fx import Node as FxNode
+from torch.nn.parameter import is_lazy
 
 from snnconv.capture.binding import bound, call_arguments, check_call
+from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.data.batches import check_floating
 from snnconv.errors import InputError, ModelError
-from snnconv.graph.graph import Source
 from snnconv.graph.sparse import is_sparse, stored_values
 
 _logger = logging.getLogger(__name__)
 
-_TORCH_DIRECTORY = f"{Path(torch.__file__).parent}{os.sep}"
-_PROJECT_DIRECTORIES = tuple(
-    f"{Path(__file__).parents[2] / package}{os.sep}" for package in ("coding", "neurons", "snnconv", "hw_export")
-)
 #: Plain functions that an exported program calls: arithmetic of sizes by the names of its operators.
 SIZE_ARITHMETIC: dict[Any, str] = {
     operator.add: "size_add",
@@ -56,8 +51,10 @@ def runnable(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor]
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Every module of ``model`` in eval mode, each one's own mode restored afterwards."""
+    """Every module of ``model`` in eval mode; afterwards modes, attributes and buffers are what they were before."""
     modes = {module: module.training for module in model.modules()}
+    attributes = [(kept, dict(kept)) for module in modes for kept in (module.__dict__, module._buffers)]
+    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         for module in modes:
             module.training = False
@@ -65,6 +62,14 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+        for now, before in attributes:
+            for name in now.keys() - before.keys():
+                del now[name]
+            now.update(before)
+        with torch.no_grad():
+            for buffer, version, values in buffers:
+                if buffer._version != version:
+                    buffer.copy_(values)
 
 
 def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor]) -> None:
@@ -75,7 +80,18 @@ def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Te
     else:
         tensors = [*model.named_parameters(), *model.named_buffers()]
     for name, tensor in (*tensors, *constants.items()):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        if not isinstance(tensor, Tensor):
+            continue
+        if is_lazy(tensor):
+            raise ModelError(f"{name} has no size yet, as its module is lazy: run the model once on samples")
+        if tensor.is_meta:
+            raise ModelError(
+                f"{name} is on the meta device, without values: build the model on the CPU, or "
+                'model.to_empty(device="cpu"), and load its weights'
+            )
+        if tensor.is_complex():
+            raise ModelError(f"{name} is {tensor.dtype}; write real and imaginary parts as two real tensors")
+        if not tensor.is_floating_point():
             continue
         if not bool(torch.isfinite(stored_values(tensor)).all()):
             raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
@@ -94,10 +110,9 @@ def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Te
 def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
     """Raise ``InputError`` unless ``model`` runs on ``inputs``, and their precision and device are its weights'."""
     check_call(model, inputs, what)
+    check_floating(tuple(inputs), what)
     weight = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
     for position, tensor in enumerate(inputs):
-        if not tensor.is_floating_point():
-            raise InputError(f"{what}: input {position} is {tensor.dtype}; the network takes floating point")
         if weight is not None and tensor.device != weight.device:
             raise InputError(
                 f"{what}: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
@@ -161,7 +176,7 @@ def functional(program: ExportedProgram) -> ExportedProgram:
             return result
     except Exception as error:
         remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
-        problem = Problem("export", _source_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
+        problem = Problem("export", place_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
         raise UnsupportedModelError(Preflight((), (problem,))) from error
 
 
@@ -220,22 +235,4 @@ def _refusal(error: Exception) -> UnsupportedModelError:
     else:
         reason = f"torch.export cannot trace it: {first_line(error)}"
         remedy = "make torch.export.export(model, example) succeed, or pass the ExportedProgram itself"
-    return UnsupportedModelError(Preflight((), (Problem("export", _source_of_error(error), reason, remedy),)))
-
-
-def _source_of_error(error: BaseException) -> Source:
-    """The deepest line of the user's own code on the way to the error."""
-    found = Source()
-    current: BaseException | None = error
-    while current is not None and not found.file:
-        for frame in traceback.extract_tb(current.__traceback__):
-            if is_users(frame.filename):
-                found = Source(frame.filename, frame.lineno or 0, frame.line or "")
-        current = current.__cause__ or current.__context__
-    return found
-
-
-def is_users(file: str) -> bool:
-    """Whether a file is the user's own, neither torch's nor this project's."""
-    ours = file.startswith((_TORCH_DIRECTORY, *_PROJECT_DIRECTORIES))
-    return not ours and not file.startswith("<") and f"{Path(operator.__file__).parent}/contextlib" not in file
+    return UnsupportedModelError(Preflight((), (Problem("export", place_of_error(error), reason, remedy),)))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,8 @@ from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
 from snnconv.capture.constants import Constants
+from snnconv.capture.model_kinds import plain_model
+from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
@@ -23,7 +24,6 @@ from snnconv.capture.tracing import (
     export,
     functional,
     is_functional,
-    is_users,
     runnable,
 )
 from snnconv.data.shapes import BATCH, Shape
@@ -67,10 +67,10 @@ def capture(
 
     Raises ``ModelError`` for weights that cannot be used, ``ConfigurationError`` for constants that do not fit,
     ``InputError`` if the model itself does not run on the example (which errors call ``what``),
-    ``UnsupportedModelError`` for control flow that depends on data and for whatever else cannot be exported.
+    ``UnsupportedModelError`` for modules without PyTorch code, for control flow that depends on data and for whatever
+    else cannot be exported.
     """
-    if not isinstance(model, (nn.Module, ExportedProgram)):
-        raise ModelError(f"model must be a torch.nn.Module or an ExportedProgram, got {type(model).__name__}")
+    model = plain_model(model)
     module = runnable(model, constants)
     constants = constants or {}
     check_weights(model, constants)
@@ -89,11 +89,27 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+    _check_autocast(program)
     if is_functional(program):
         graph = _Translator(program, batch_axis, bound).translate()
         if all(node.op in OPERATORS for node in graph.nodes.values()):
             return graph
     return _Translator(functional(program), batch_axis, bound).translate()
+
+
+def _check_autocast(program: ExportedProgram) -> None:
+    """Raise ``UnsupportedModelError`` where the program enters autocast: its own casts would lose their places."""
+    problems = []
+    for node in program.graph.nodes:
+        if getattr(node.target, "__name__", "") == "wrap_with_autocast":
+            inner = getattr(program.graph_module, node.args[4].target).graph.nodes
+            places = [place_of(operation) for operation in (node, *inner)]
+            source = next((place for place in places if place.file), places[0])
+            reason = "it computes in another precision than the weights have"
+            remedy = "leave torch.autocast out of forward, and put it around the call of the model instead"
+            problems.append(Problem("autocast", source, reason, remedy))
+    if problems:
+        raise UnsupportedModelError(Preflight((), tuple(problems)))
 
 
 class _Translator:
@@ -110,14 +126,7 @@ class _Translator:
     def translate(self) -> Graph:
         signature = self.program.graph_signature
         if signature.buffers_to_mutate:
-            names = ", ".join(sorted(signature.buffers_to_mutate.values()))
-            problem = Problem(
-                "buffer update",
-                Source(),
-                f"the forward pass changes buffers: {names}",
-                "make forward free of side effects",
-            )
-            raise UnsupportedModelError(Preflight((), (problem,)))
+            raise UnsupportedModelError(Preflight((), tuple(self._buffer_updates(signature.buffers_to_mutate))))
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
@@ -133,6 +142,17 @@ class _Translator:
         graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters).without_dead_nodes()
         kept = graph.constants.items()
         return replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
+
+    def _buffer_updates(self, mutated: Mapping[str, str]) -> Iterator[Problem]:
+        operations = {node.name: node for node in self.program.graph.nodes}
+        for operation, buffer in mutated.items():
+            yield Problem(
+                "buffer update",
+                place_of(operations[operation]) if operation in operations else Source(),
+                f"the forward pass changes its own buffer {buffer}",
+                "a converted network keeps nothing between calls: do it in training only (if self.training), or "
+                "outside the model",
+            )
 
     def _placeholder(self, node: FxNode) -> None:
         signature = self.program.graph_signature
@@ -243,7 +263,7 @@ class _Translator:
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
 
     def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
-        self.nodes[node.name] = Node(node.name, op, arguments, source=_source(at or node))
+        self.nodes[node.name] = Node(node.name, op, arguments, source=place_of(at or node))
         if op not in SHAPE_ONLY and self._is_signal(arguments):
             self.signals.add(node.name)
         return Ref(node.name)
@@ -256,20 +276,6 @@ class _Translator:
         if isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
             return str(value)
         return value
-
-
-_FRAME = re.compile(r'File "(?P<file>.+?)", line (?P<line>\d+), in .+\n\s*(?P<text>.*)')
-
-
-def _source(node: FxNode) -> Source:
-    module, kind = "", ""
-    for path, module_type in (node.meta.get("nn_module_stack") or {}).values():
-        module = re.sub(r"^L\['self'\]\.?|^L__self__\.?", "", path)
-        kind = module_type if isinstance(module_type, str) else f"{module_type.__module__}.{module_type.__qualname__}"
-    for frame in reversed(list(_FRAME.finditer(node.meta.get("stack_trace") or ""))):
-        if is_users(frame["file"]):
-            return Source(frame["file"], int(frame["line"]), frame["text"].strip(), module, kind)
-    return Source(module=module, module_type=kind)
 
 
 def _plain(output: Any) -> Argument:

@@ -37,6 +37,17 @@ def as_inputs(value: Any, what: str) -> Inputs:
     return tensors
 
 
+def check_floating(inputs: Inputs, what: str) -> None:
+    """Raise ``InputError`` for an input of whole numbers, with what to do where they are tokens."""
+    for position, tensor in enumerate(inputs):
+        if not tensor.is_floating_point():
+            raise InputError(
+                f"{what}: input {position} is {tensor.dtype}; the network takes floating point: x.float() for pixels "
+                "and counts; numbers of tokens go through an embedding: convert what follows it, a module that takes "
+                "its result, with samples = embedding(tokens).detach()"
+            )
+
+
 def split_batch(batch: Any, what: str) -> tuple[Inputs, Tensor | None]:
     """Inputs and targets (or ``None``) of one batch."""
     if isinstance(batch, (tuple, list)):

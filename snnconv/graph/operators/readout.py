@@ -9,8 +9,7 @@ import torch
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
-
-_REMEDY = "replace it by relu, leaky_relu, relu6 or hardtanh and fine-tune, or move it behind the last activation"
+from snnconv.graph.operators.remedies import remedy_for
 
 
 @register
@@ -61,7 +60,8 @@ class Readout(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
         if node.arguments.get("dtype") is not None:
             return Classification(Role.REFUSED, "it changes the precision", "leave dtype at its default")
-        return Classification(Role.READOUT, f"{self.op} is not piecewise linear", _REMEDY)
+        known = remedy_for(self.op)
+        return Classification(Role.READOUT, known.reason, known.remedy)
 
     def evaluate(self, arguments: Arguments) -> Any:
         return self._functions[self.op](*arguments.values())

@@ -10,6 +10,7 @@ import torch
 from snnconv.graph.graph import Graph, Node
 from snnconv.graph.operators.affine import MatrixProduct
 from snnconv.graph.operators.base import OPERATORS, Classification, Role, carried
+from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.operators.shape import Permute
 from snnconv.graph.sparse import is_sparse
 
@@ -30,11 +31,8 @@ def classify(node: Node, signals: Set[str]) -> Classification:
             "make it for one sample, without axis 0, and let broadcasting or expand repeat it",
         )
     if operator is None:
-        return Classification(
-            Role.REFUSED,
-            "the operator is not in the vocabulary",
-            "write it with supported operators, or move it out of the model",
-        )
+        known = remedy_for(node.op)
+        return Classification(Role.REFUSED, known.reason, known.remedy)
     if node.name not in signals:
         return Classification(Role.CONSTANT)
     return operator.classify(node, carried(node, signals))

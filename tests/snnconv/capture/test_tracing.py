@@ -18,7 +18,7 @@ import snnconv
 import snnconv.detection.darknet.layers
 from snnconv.capture import translation
 from snnconv.capture.normal_form import normal_form
-from snnconv.capture.tracing import is_users
+from snnconv.capture.places import is_users
 from snnconv.capture.translation import capture
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph

@@ -1,0 +1,248 @@
+"""Remedies: why operators outside the vocabulary, and smooth ones inside it, are refused, and what to do about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SMOOTH = "it is not piecewise linear"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Why operators are refused before a population, and what the user can do; ``names`` are separated by spaces.
+
+    A name that ends with ``*`` stands for all names that begin like it.
+    """
+
+    names: str
+    reason: str
+    remedy: str
+
+
+_UNKNOWN = Remedy(
+    "", "the operator is not in the vocabulary", "write it with supported operators, or move it out of the model"
+)
+
+_REMEDIES = (
+    # Norms over the signal itself.
+    Remedy(
+        "layer_norm native_layer_norm",
+        "it normalises by statistics of the sample itself",
+        "LayerNorm divides by a signal: train with batch norm in its place, whose statistics are constants, or without",
+    ),
+    Remedy(
+        "group_norm native_group_norm",
+        "it normalises by statistics of the sample's own groups",
+        "replace nn.GroupNorm by nn.BatchNorm2d, which folds into the weights, and fine-tune",
+    ),
+    Remedy(
+        "instance_norm",
+        "it normalises by statistics of the sample's own channels",
+        "train nn.InstanceNorm with track_running_stats=True, so that its statistics are constants in eval mode, or "
+        "use batch norm",
+    ),
+    Remedy(
+        "rms_norm _fused_rms_norm",
+        "it divides by the root mean square of the sample itself",
+        "train without RMSNorm, or with batch norm in its place",
+    ),
+    Remedy(
+        "linalg_vector_norm norm std var var_mean std_mean",
+        "it is a statistic of the signal that is not linear",
+        "normalise outside the model, or divide by a constant, for instance one measured on training data",
+    ),
+    # Recurrence.
+    Remedy(
+        "lstm lstm_cell quantized_lstm gru gru_cell _thnn_fused_lstm_cell _thnn_fused_gru_cell",
+        "its gates multiply signals and are smooth",
+        'train nn.RNNCell(..., nonlinearity="relu") in a loop over a fixed number of steps, or convert what follows: '
+        "give the hidden states as input",
+    ),
+    Remedy(
+        "rnn_tanh rnn_tanh_cell",
+        "its tanh is not piecewise linear",
+        'train it with nonlinearity="relu", as nn.RNNCell in a loop over a fixed number of steps',
+    ),
+    Remedy(
+        "rnn_relu",
+        "its loop over the steps is hidden in one operator",
+        'write the loop out: nn.RNNCell(..., nonlinearity="relu") with the same weights, once for each of a fixed '
+        "number of steps",
+    ),
+    # Tables.
+    Remedy(
+        "embedding embedding_renorm",
+        "it looks a table up by whole numbers, which spikes do not carry",
+        "convert what follows the embedding: a module that takes its result as input, with "
+        "samples = embedding(tokens).detach()",
+    ),
+    Remedy(
+        "embedding_bag _embedding_bag _embedding_bag_forward_only",
+        "it looks a table up by whole numbers, which spikes do not carry",
+        "convert what follows the embedding bag, and give its result as input",
+    ),
+    # Precision, rounding, quantisation.
+    Remedy(
+        "_to_copy to type_as",
+        "it changes the type of a signal",
+        "keep to the model's own precision: no torch.autocast, half(), to(dtype) or int() in forward",
+    ),
+    Remedy(
+        "round floor ceil trunc frac fix",
+        "it rounds",
+        "leave rounding out: spikes round by themselves; round(relu(x) * s) / s, a quantised activation, is relu(x), "
+        "clamped where it saturates",
+    ),
+    Remedy(
+        "fake_quantize* fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper* _fake_quantize* "
+        "_choose_qparams_per_tensor choose_qparams_optimized",
+        "it is the fake quantization of a training for whole numbers",
+        "load the weights into the float model: model.load_state_dict(trained.state_dict(), strict=False)",
+    ),
+    Remedy(
+        "quantized::* quantize_per_tensor quantize_per_channel dequantize quantize_per_tensor_dynamic int_repr "
+        "quantized_decomposed::*",
+        "it computes with quantised numbers",
+        "convert the model as it was before quantization, in floating point",
+    ),
+    # Products of signals, attention.
+    Remedy(
+        "scaled_dot_product_attention _scaled_dot_product* _native_multi_head_attention _transformer_encoder_layer_fwd",
+        "attention multiplies signals, and weighs them by softmax",
+        "attention is not converted: convert the layers in front of it or behind it by themselves, or train with "
+        "convolutions or an MLP in its place",
+    ),
+    Remedy(
+        "softmax log_softmax logsumexp _softmax _log_softmax",
+        "it divides by a sum over signals, and is smooth",
+        "softmax converts at the end of a network only; inside attention it has no spiking form: convert the layers "
+        "around it by themselves",
+    ),
+    Remedy(
+        "prod cumprod",
+        "it multiplies signals",
+        "products of signals have no spiking form; sum instead (of logarithms, made outside the model)",
+    ),
+    Remedy(
+        "glu",
+        "it multiplies one half of the signal by a sigmoid of the other",
+        "F.glu is a gate: keep its first half and put relu in its place, and fine-tune",
+    ),
+    Remedy(
+        "cdist _cdist_forward pdist pairwise_distance cosine_similarity",
+        "a distance is not linear in the signal",
+        "measure distances outside the model, on its output",
+    ),
+    # Smooth functions of one element.
+    Remedy(
+        "sigmoid hardsigmoid",
+        _SMOOTH,
+        "as a gate, take it out and fine-tune; as an activation, clamp(x, 0, 1) or relu is piecewise linear; at the "
+        "end of the network it may stay",
+    ),
+    Remedy("tanh", _SMOOTH, "replace it by hardtanh and fine-tune, or move it to the end of the network"),
+    Remedy(
+        "gelu silu mish elu selu celu softplus log_sigmoid _log_sigmoid* hardswish",
+        _SMOOTH,
+        "replace it by relu, leaky_relu, relu6 or hardtanh and fine-tune, or move it to the end of the network",
+    ),
+    Remedy(
+        "square pow sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p float_power hypot",
+        _SMOOTH,
+        "powers, roots, exp and log have no spiking form: leave it out and fine-tune, make it on samples before they "
+        "come in, or move it to the end of the network",
+    ),
+    Remedy(
+        "sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv logit lgamma digamma "
+        "special_*",
+        _SMOOTH,
+        "train with a piecewise linear function in its place, or make it outside the model, on samples or outputs",
+    ),
+    # Order, steps and choice.
+    Remedy(
+        "sort topk argsort kthvalue median nanmedian mode cummax cummin msort quantile nanquantile unique_dim _unique2 "
+        "unique_consecutive",
+        "it depends on the order of the values",
+        "sort or pick outside the model, on its output; for the largest of a few, use max pooling or amax(dim)",
+    ),
+    Remedy(
+        "argmax argmin",
+        "it jumps from one index to another",
+        "choose at the end of the network, or outside it; inside, pass the scores on",
+    ),
+    Remedy(
+        "max min",
+        "over no named axis it compares all samples of the batch; with an axis it also gives indices",
+        "name the axes, and take the values alone: amax(dim), amin(dim)",
+    ),
+    Remedy(
+        "gt lt ge le eq ne greater less sign sgn signbit heaviside bucketize searchsorted logical_* bitwise_* __and__ "
+        "__or__ __xor__ isnan isinf isfinite isclose",
+        "it compares values, and so jumps",
+        "say it with relu, clamp, maximum or minimum: where(x > 0, x, a * x) is leaky_relu(x, a), and x * (x > 0) is "
+        "relu(x)",
+    ),
+    Remedy(
+        "fmod remainder floor_divide",
+        "it jumps at every multiple",
+        "take remainders outside the model, on samples or outputs",
+    ),
+    Remedy(
+        "nonzero nonzero_static masked_select index_put index_put_ histc bincount histogram",
+        "what it picks, or where it writes, depends on values of the signal",
+        "pick with constant indices or masks (buffers), or outside the model",
+    ),
+    Remedy(
+        "item _local_scalar_dense equal allclose is_nonzero",
+        "it reads a number out of the signal",
+        "keep the signal in tensors, and decide outside the model",
+    ),
+    Remedy(
+        "cond while_loop map scan map_impl switch",
+        "its control flow depends on values of the signal",
+        "compute both branches and choose by a constant, or decide outside the model",
+    ),
+    # Numbers that are not real, or not dense.
+    Remedy(
+        "fft_* _fft_* stft istft",
+        "its result is complex",
+        "a Fourier transform is linear: multiply by its real and its imaginary matrix, as buffers, or transform "
+        "outside the model",
+    ),
+    Remedy(
+        "complex polar real imag angle view_as_real view_as_complex conj _conj* resolve_conj resolve_neg",
+        "it computes with complex numbers",
+        "write real and imaginary parts as two real tensors",
+    ),
+    Remedy(
+        "to_sparse _to_sparse* to_dense _to_dense sparse_* _sparse_* values indices _indices _values coalesce",
+        "it makes a signal sparse, or dense again",
+        'keep signals dense; a constant matrix may be sparse: adj @ h, with constants={"adj": adj}',
+    ),
+    Remedy(
+        "linalg_* det inverse cholesky* svd eig* qr lu* _linalg_* triangular_solve pinverse matrix_exp",
+        "it is not linear in the matrix that it takes",
+        "solve or factorise outside the model",
+    ),
+    Remedy(
+        "torchvision::nms torchvision::roi_align torchvision::roi_pool torchvision::ps_roi_align "
+        "torchvision::deform_conv2d",
+        "where it looks depends on the signal",
+        "convert the network up to its boxes or offsets, and go on outside it; snnconv.detection decodes boxes",
+    ),
+)
+
+
+def remedy_for(op: str) -> Remedy:
+    """Why the operator ``op`` is refused, and what to do."""
+    for entry in _REMEDIES:
+        for name in entry.names.split():
+            if op == name or (name.endswith("*") and op.startswith(name[:-1])):
+                return entry
+    if "::" in op:
+        return Remedy(
+            op,
+            f"it is an operator of another library, {op.partition('::')[0]}",
+            "write it with operators of torch, or convert the layers in front of it and behind it by themselves",
+        )
+    return _UNKNOWN
