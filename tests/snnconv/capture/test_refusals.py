@@ -1,0 +1,196 @@
+"""What cannot be converted is refused with its place and with its own remedy, once, and the model stays as it was."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import snnconv
+from coding import Rate
+from snnconv.capture.places import is_users
+from snnconv.capture.problems import Preflight, UnsupportedModelError
+from snnconv.errors import InputError, ModelError
+from snnconv.graph.operators.remedies import remedy_for
+
+X = torch.rand(4, 8, generator=torch.Generator().manual_seed(0))
+SEQUENCES = torch.rand(4, 5, 8, generator=torch.Generator().manual_seed(1))
+
+
+class Around(nn.Module):
+    """A function between two layers, with a layer of its own."""
+
+    def __init__(self, function: Callable[[Any, Tensor], Any], layer: nn.Module | None = None) -> None:
+        super().__init__()
+        self.function, self.layer = function, layer
+        self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Any:
+        return self.last(torch.relu(self.function(self, self.first(x))))
+
+
+def refused(model: nn.Module, x: Tensor = X) -> Preflight:
+    report = snnconv.preflight(model.eval(), x)
+    with pytest.raises(UnsupportedModelError) as error:
+        snnconv.convert(model, x)
+    assert error.value.preflight.to_dict() == report.to_dict()
+    return report
+
+
+def autocast(m: Any, x: Tensor) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return m.first(x).float()
+
+
+#: What is refused: the model, its input, and words of the remedy that belong to this kind alone.
+KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
+    "layer norm": (lambda: Around(lambda m, x: m.layer(x), nn.LayerNorm(8)), X, "LayerNorm"),
+    "group norm": (lambda: Around(lambda m, x: m.layer(x), nn.GroupNorm(2, 8)), X, "BatchNorm2d"),
+    "instance norm": (lambda: Around(lambda m, x: m.layer(x), nn.InstanceNorm1d(5)), SEQUENCES, "track_running_stats"),
+    "lstm": (lambda: Around(lambda m, x: m.layer(x)[0], nn.LSTM(8, 8)), SEQUENCES, "RNNCell"),
+    "rounding": (lambda: Around(lambda m, x: torch.round(x * 8) / 8), X, "spikes round by themselves"),
+    "autocast": (lambda: Around(autocast), X, "leave torch.autocast"),
+    "attention": (lambda: Around(lambda m, x: F.scaled_dot_product_attention(x, x, x)), SEQUENCES, "attention is not converted"),
+    "softmax": (lambda: Around(lambda m, x: x.softmax(1)), X, "softmax converts at the end"),
+    "gate": (lambda: Around(lambda m, x: x * torch.sigmoid(x)), X, "as a gate"),
+    "power": (lambda: Around(lambda m, x: x**3), X, "powers, roots"),
+    "order": (lambda: Around(lambda m, x: torch.sort(x).values), X, "sort or pick"),
+    "index": (lambda: Around(lambda m, x: x + x.argmax(1, keepdim=True)), X, "pass the scores on"),
+    "steps": (lambda: Around(lambda m, x: (x > 0).float()), X, "leaky_relu(x, a)"),
+    "random": (lambda: Around(lambda m, x: x + torch.rand_like(x)), X, "draw once"),
+    "Fourier transform": (lambda: Around(lambda m, x: torch.fft.fft(x).real), X, "Fourier"),
+    "sparse": (lambda: Around(lambda m, x: x.to_sparse().to_dense()), X, "keep signals dense"),
+    "control flow": (lambda: Around(lambda m, x: x if x.sum() > 0 else -x), X, "compute both branches"),
+    "buffer": (lambda: Around(lambda m, x: x + m.calls.add_(1)), X, "if self.training"),
+    "TorchScript": (lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.ReLU())), X, "give the Python module"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_remedy_of_its_own(kind: str) -> None:
+    make, x, words = KINDS[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        report = refused(make(), x)
+    found = [problem for problem in report.problems if words in problem.remedy]
+    assert found, report
+    assert kind == "TorchScript" or all(problem.source.file == __file__ for problem in found)
+    assert not [other for other, (_, _, theirs) in KINDS.items() if other != kind and theirs in found[0].remedy]
+
+
+def test_only_operators_that_exist_have_a_remedy_of_their_own() -> None:
+    known = {name.partition("::")[2].partition(".")[0] for name in torch._C._dispatch_get_all_op_names()}
+    unknown = remedy_for("no operator at all")
+    assert "not in the vocabulary" in unknown.reason
+    for op in ("floor", "fft_rfft", "linalg_inv", "fake_quantize_per_tensor_affine", "topk", "lstm", "embedding"):
+        assert op in known and remedy_for(op) is not unknown
+    assert "mylib" in remedy_for("mylib::scan").reason
+
+
+class Blocks(nn.Module):
+    def __init__(self, norms: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers, self.norms = nn.ModuleList([nn.Linear(8, 8) for _ in norms]), nn.ModuleList(norms)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = torch.relu(norm(layer(x)))
+        return x
+
+
+def test_what_is_refused_again_and_again_is_one_entry_of_the_text() -> None:
+    norms = [nn.LayerNorm(8) if place % 2 else nn.GroupNorm(2, 8) for place in range(9)]
+    report = snnconv.preflight(Blocks(norms), X)
+    text = str(report)
+    assert len(report.problems) == len(report.to_dict()["problems"]) == 9
+    assert text.startswith("9 problems")
+    assert "group_norm, 5 times: " in text and "layer_norm, 4 times: " in text
+    assert f"at {__file__}:" in text and "module norms.0, norms.2, norms.4 and 2 more, 5 times" in text
+    assert len(text.splitlines()) == 7
+
+
+def test_many_places_of_one_operator_are_counted() -> None:
+    def smooth(m: Any, x: Tensor) -> Tensor:
+        return torch.tanh(torch.tanh(torch.tanh(torch.tanh(x))))
+
+    model = nn.Sequential(*[Around(smooth) for _ in range(2)], nn.Linear(3, 3))
+    model[1].first = nn.Linear(3, 8)
+    text = str(snnconv.preflight(model, X))
+    assert "tanh, 8 times: " in text and "8 times" in text
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda model: torch.compile(model, backend="eager")])
+def test_wrappers_are_taken_off(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    model = Around(lambda m, x: x)
+    plain, wrapped = (snnconv.convert(m, X, coding=Rate(4)) for m in (model, wrap(model)))
+    assert [p.name for p in plain.populations.values()] == [p.name for p in wrapped.populations.values()]
+    assert torch.equal(plain(X), wrapped(X))
+    with pytest.raises(snnconv.ConfigurationError, match="it has x"):
+        snnconv.convert(wrap(model), X, constants={"adj": X})
+
+
+def test_modules_that_spike_or_are_quantized_are_refused_by_name() -> None:
+    spiking = snnconv.convert(Around(lambda m, x: x), X, coding=Rate(4))
+    report = refused(nn.Sequential(nn.Linear(8, 8), spiking))
+    assert [(p.op, p.source.module) for p in report.problems] == [("spiking module", "1")]
+    assert "already spiking" in report.problems[0].reason
+    observed = nn.Sequential(nn.Linear(8, 8), torch.ao.quantization.MinMaxObserver(), nn.ReLU())
+    assert [p.op for p in refused(observed).problems] == ["fake quantization"]
+
+
+WEIGHTS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "meta": (lambda: nn.Sequential(nn.Linear(8, 3, device="meta"), nn.ReLU()), r"0\.weight is on the meta device"),
+    "lazy": (lambda: nn.Sequential(nn.LazyLinear(3), nn.ReLU()), r"0\.weight has no size yet"),
+    "complex": (lambda: nn.Sequential(nn.Linear(8, 3, dtype=torch.complex64)), "two real tensors"),
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_weights_without_values_are_refused(kind: str) -> None:
+    make, words = WEIGHTS[kind]
+    for function in (snnconv.preflight, snnconv.convert):
+        with pytest.raises(ModelError, match=words):
+            function(make(), X)
+
+
+def test_whole_numbers_as_input_are_refused_with_what_to_do_about_an_embedding() -> None:
+    model = nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(16, 8), nn.ReLU())
+    for function in (snnconv.preflight, snnconv.convert):
+        with pytest.raises(InputError, match=r"x\.float\(\) for pixels(.|\n)*convert what follows it"):
+            function(model, torch.randint(0, 9, (4, 2)))
+
+
+def remembering(m: Any, x: Tensor) -> Tensor:
+    m.last_input, m.extra = x, x.shape[0]
+    torch.rand(1)
+    m.calls.add_(1)
+    return x
+
+
+def test_a_model_that_changes_itself_is_put_back() -> None:
+    model = Around(remembering).eval()
+    before, random = set(model.__dict__), torch.random.get_rng_state()
+    assert not snnconv.preflight(model, X).ok
+    assert set(model.__dict__) == before and float(model.calls) == 0.0
+    assert torch.equal(torch.random.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no"), KeyError("no"), ZeroDivisionError("no"), AssertionError()])
+def test_what_forward_raises_is_told(error: Exception) -> None:
+    def raising(m: Any, x: Tensor) -> Tensor:
+        raise error
+
+    with pytest.raises(InputError, match="the model itself fails"):
+        snnconv.preflight(Around(raising), X)
+
+
+def test_a_model_may_be_written_in_a_package_but_not_in_pythons_own_library() -> None:
+    assert is_users("/home/me/net.py") and is_users("/usr/lib/python3/dist-packages/models/net.py")
+    assert not is_users(warnings.__file__) and not is_users("<string>")
