@@ -20,11 +20,12 @@ from hw_export.integers.ranges import reaches
 from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.report import runs_built_in
 from neurons.integer_rules import TableRule
+from snnconv.data.file_kinds import BUNDLE, unreadable
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork, load
 from snnconv.storage.atomic import write_whole
 
-FORMAT, VERSION = "snnconv-lava", 1
+VERSION = 1
 _MOST_BYTES = 2**31
 #: The array that holds the network itself; the runtime does not look at it.
 NETWORK = "network"
@@ -59,7 +60,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
         # Opened here, because numpy leaves a file open that turns out to be no archive.
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             manifest = json.loads(str(file["manifest"]))
-            if manifest.get("format") != FORMAT:
+            if manifest.get("format") != BUNDLE.format:
                 raise StorageError(f"{path} is no Lava bundle of snnconv")
             if manifest.get("version") != VERSION:
                 raise StorageError(
@@ -75,7 +76,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
     except StorageError:
         raise
     except Exception as error:  # a zip, a JSON or an array that is damaged fails in many ways
-        raise StorageError(f"{path} cannot be read as a Lava bundle: {error}") from error
+        raise StorageError(unreadable(path, BUNDLE, error)) from error
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder, "network.snn")
         saved.write_bytes(content)
@@ -131,7 +132,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
     ]
     repeat = integers.network.timing is None
     manifest = {
-        "format": FORMAT,
+        "format": BUNDLE.format,
         "version": VERSION,
         "interval": integers.steps,
         "steps": integers.steps,

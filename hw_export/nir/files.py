@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coding.optional import imported
+from snnconv.data.file_kinds import NIR, unreadable
 from snnconv.errors import StorageError
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
             _check_items(file, h5py, place)
         return reader.read(place)
     except DAMAGE as error:
-        reason = str(error) or type(error).__name__
-        raise StorageError(f"{place} cannot be read as a NIR file: {reason}") from error
+        raise StorageError(unreadable(place, NIR, str(error) or type(error).__name__)) from error
 
 
 def _check_items(file: Any, h5py: Any, place: Path) -> None:

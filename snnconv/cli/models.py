@@ -1,84 +1,121 @@
-"""Models that a command line can name: an exported program, or a function that builds the model."""
+"""Models that a command line can name: an exported program, a module, or a function that builds one."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pickle
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from snnconv.cli.console import errors
+from snnconv.cli.weights import load_weights
+from snnconv.data.file_kinds import PROGRAM, kind_of, unreadable
 from snnconv.errors import ModelError
 
 
 def load_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
-    """The model that ``name`` means: a ``.pt2`` file, or ``package.module:function`` called without arguments.
-
-    ``weights`` is a safetensors file, or one that ``torch.load(weights_only=True)`` reads. Raises ``ModelError``.
-    """
-    if name.endswith(".pt2"):
-        if weights is not None:
-            raise ModelError(f"{name} brings its own weights; leave --weights out")
-        if not Path(name).is_file():  # torch logs a traceback of its own
-            raise ModelError(f"{name} cannot be read as an exported program: there is no such file")
-        try:
-            return torch.export.load(name)
-        except Exception as error:  # torch raises many kinds here, none of its own
-            raise ModelError(f"{name} cannot be read as an exported program: {error}") from error
-    model = _build(name)
-    if weights is not None:
-        _load_weights(model, weights)
+    """As ``build_model``, for what depends on weights: a line of standard error says where nobody gave any."""
+    model, built = _model(name, weights)
+    if built and weights is None and any(True for _ in model.parameters()):
+        errors.print(
+            f"warning: no --weights were given, so the weights are those that {name} makes: unless it loads trained "
+            "ones itself, they are random, and all figures are those of an untrained network",
+            style="yellow",
+            markup=False,
+        )
     return model
 
 
-def _build(name: str) -> nn.Module:
-    module_name, colon, function_name = name.partition(":")
-    if not (module_name and colon and function_name):
-        raise ModelError(f"{name!r} is neither a .pt2 file nor of the form package.module:function")
+def build_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
+    """The model that ``name`` means: a ``.pt2`` file, or ``package.module:name`` of a module or of what builds one.
+
+    A function or class is called without arguments. ``weights`` are read as ``load_weights`` does. Raises
+    ``ModelError``.
+    """
+    return _model(name, weights)[0]
+
+
+def _model(name: str, weights: Path | None) -> tuple[Any, bool]:
+    """The model, and whether a call built it."""
+    if name.endswith(".pt2"):
+        if weights is not None:
+            raise ModelError(f"{name} brings its own weights; leave --weights out")
+        return _program(name), False
+    found = _named(name)
+    model = found if isinstance(found, nn.Module) else _built(name, found)
+    if weights is not None:
+        load_weights(model, weights)
+    return model, model is not found
+
+
+def _program(name: str) -> ExportedProgram:
+    if not Path(name).is_file() or kind_of(name) not in (PROGRAM, None):  # torch logs a traceback of its own
+        raise ModelError(unreadable(name, PROGRAM, "it is damaged or no such file"))
+    try:
+        return torch.export.load(name)
+    except Exception as error:  # torch raises many kinds here, none of its own
+        raise ModelError(unreadable(name, PROGRAM, error)) from error
+
+
+def _named(name: str) -> Any:
+    """The module, function or class that ``package.module:name`` names."""
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        kind = kind_of(name)
+        hint = "" if kind is None else f"; there is a file of that name, {kind.name}: {kind.taken}"
+        raise ModelError(f"{name!r} is neither a .pt2 file nor of the form package.module:function{hint}")
+    if module_name.endswith(".py"):
+        plain = module_name.removesuffix(".py").replace("/", ".")
+        raise ModelError(f"{name!r} names a file; name the module, without .py: {plain}:{attribute}")
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ModelError(f"module {module_name} cannot be imported: {error}") from error
+    except SystemExit as error:
+        raise ModelError(
+            f"module {module_name} cannot be imported: it ends the program; put what it runs under "
+            "if __name__ == '__main__':"
+        ) from error
+    except Exception as error:  # whatever the user's module raises
+        raise ModelError(f"module {module_name} cannot be imported: {_told(error)}") from error
     finally:
         sys.path.pop(0)
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ModelError(f"module {module_name} has no function {function_name!r}")
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        raise ModelError(f"module {module_name} has no function {attribute!r}")
+    return found
+
+
+def _built(name: str, function: Callable[..., Any]) -> nn.Module:
+    """What ``function`` returns, called without arguments."""
     try:
         inspect.signature(function).bind()
     except TypeError as error:
-        raise ModelError(f"{name} must be callable without arguments: {error}") from error
+        plain = name.partition(":")[2]
+        raise ModelError(
+            f"{name} must be callable without arguments: {error}; write a function that gives them, such as "
+            f"def make(): return {plain}(...), and name that"
+        ) from error
     except ValueError:  # what is not written in Python may have no signature
         pass
-    model = function()
+    try:
+        model = function()
+    except Exception as error:  # whatever the user's function raises
+        raise ModelError(f"{name} could not be called: {_told(error)}") from error
     if not isinstance(model, nn.Module):
         raise ModelError(f"{name} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
-def _load_weights(model: nn.Module, weights: Path) -> None:
-    try:
-        if weights.suffix == ".safetensors":
-            state = safetensors.torch.load_file(weights)
-        else:
-            state = torch.load(weights, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{weights} cannot be read as weights: {error}") from error
-    if not isinstance(state, dict):
-        raise ModelError(f"{weights} holds a {type(state).__name__}, not a state dict")
-    try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ModelError(f"{weights} does not fit the model: {error}") from error
-    # Counters of batches seen say nothing about inference, and many published files lack them.
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise ModelError(f"{weights} does not fit the model: missing {missing}, unexpected {unexpected}")
+def _told(error: Exception) -> str:
+    """An error of the user's own code, with the line it comes from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames[1:] if "importlib" not in frame.filename]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}{place}"

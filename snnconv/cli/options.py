@@ -20,10 +20,12 @@ from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
 
 Model = Annotated[
-    str, typer.Argument(help="A .pt2 exported program, or package.module:function that builds the model.")
+    str,
+    typer.Argument(help="A .pt2 exported program, or package.module:name of a module or of a function that builds it."),
 ]
 Weights = Annotated[
-    Path | None, typer.Option(help="Weights: .safetensors, or a file torch.load reads as weights only.")
+    Path | None,
+    typer.Option(help="Weights: a state dict in .safetensors or a file of torch.save, alone or in a checkpoint."),
 ]
 Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
 Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]

@@ -1,15 +1,32 @@
-"""Samples of a file in batches."""
+"""Samples of a file, in the precision of a model and in batches."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
+from snnconv.cli.console import errors
 from snnconv.data.batches import as_inputs
 from snnconv.data.shapes import Shape
 from snnconv.errors import ConfigurationError, InputError
 
 Batch = tuple[Tensor, Tensor | None]
+
+
+def in_precision(inputs: Tensor, model: nn.Module | ExportedProgram, what: str) -> Tensor:
+    """Real ``inputs`` in the precision of ``model``, as its user would cast them; a line of standard error says so.
+
+    Integers are left as they are: what they stand for, such as 0 to 255 for 0 to 1, is not known here.
+    """
+    tensors = (model.state_dict if isinstance(model, ExportedProgram) else model.state_dict()).values()
+    wanted = next(
+        (each.dtype for each in tensors if isinstance(each, Tensor) and each.is_floating_point()), inputs.dtype
+    )
+    if inputs.dtype == wanted or not inputs.is_floating_point():
+        return inputs
+    errors.print(f"{what}: samples of {inputs.dtype} were cast to {wanted}, the precision of the network", markup=False)
+    return inputs.to(wanted)
 
 
 def check_size(size: int) -> None:

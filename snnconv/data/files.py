@@ -13,11 +13,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from snnconv.data.file_kinds import SAMPLES, unreadable
 from snnconv.errors import InputError
 
 #: What numpy and the archives below it raise for broken files; RuntimeError is for encrypted ones, and for compression
 #: that is unknown.
 UNREADABLE = (OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, BadZipFile, zlib.error)
+
+#: Names of arrays that an error gives, at most.
+_NAMES = 5
 
 
 def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
@@ -36,11 +40,14 @@ def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
         elif file.suffix == ".safetensors":
             arrays = safetensors.torch.load_file(file)
         else:
-            raise InputError(f"{file}: samples come from .npz, .npy or .safetensors files")
+            raise InputError(unreadable(file, SAMPLES, "they come from .npz, .npy or .safetensors files"))
     except (*UNREADABLE, safetensors.SafetensorError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{file} cannot be read as samples: {error}") from error
+        reason = "it holds Python objects, not numbers" if "allow_pickle" in str(error) else error
+        raise InputError(unreadable(file, SAMPLES, reason)) from error
     if "inputs" not in arrays:
-        raise InputError(f"{file} holds {sorted(arrays)}; name the array of samples 'inputs' and its classes 'targets'")
+        found = ", ".join(sorted(arrays)[:_NAMES]) + (", ..." if len(arrays) > _NAMES else "")
+        reason = f"it holds {found or 'nothing'}; name the array of samples 'inputs' and its classes 'targets'"
+        raise InputError(unreadable(file, SAMPLES, reason))
     return arrays["inputs"], arrays.get("targets")

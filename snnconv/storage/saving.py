@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 
 from coding import SnnconvError
+from snnconv.data.file_kinds import NETWORK, unreadable
 from snnconv.errors import StorageError
 from snnconv.spiking.base import N, NetworkBase
 from snnconv.storage.atomic import write_whole
 from snnconv.storage.manifest import manifest_of, parsed, tensors_of
 from snnconv.storage.manifest_versions import OLDEST, VERSION, upgraded
-
-FORMAT = "snnconv"
 
 
 def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
@@ -31,7 +30,7 @@ def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
     tensors = tensors_of(network)
     manifest = json.dumps(manifest_of(network), allow_nan=False)
     metadata = {
-        "format": FORMAT,
+        "format": NETWORK.format,
         "version": str(VERSION),
         "manifest": manifest,
         "sha256": _digest(manifest, tensors),
@@ -58,10 +57,8 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
             metadata = file.metadata() or {}
             version = _check_version(source, metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except FileNotFoundError as error:
-        raise StorageError(f"{source} cannot be read: there is no such file") from error
     except (OSError, safetensors.SafetensorError) as error:
-        raise StorageError(f"{source} cannot be read: {error}; it is truncated or no snnconv file") from error
+        raise StorageError(unreadable(source, NETWORK, f"{error}; it is truncated or no snnconv file")) from error
     manifest = metadata.get("manifest", "")
     if metadata.get("sha256") != _digest(manifest, tensors):
         raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
@@ -73,8 +70,9 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
 
 def _check_version(source: Path, metadata: Mapping[str, str]) -> int:
     version = metadata.get("version", "")
-    if metadata.get("format") != FORMAT or not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise StorageError(f"{source} is a safetensors file, but not one that snnconv saved")
+    if metadata.get("format") != NETWORK.format or not (version.isascii() and version.isdigit() and len(version) < 10):
+        reason = "it is a safetensors file, but not one that snnconv saved"
+        raise StorageError(unreadable(source, NETWORK, reason))
     if int(version) < OLDEST:
         raise StorageError(f"{source} has format version {version}, of an earlier snnconv: convert the model again")
     if int(version) > VERSION:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from snnconv.data.file_kinds import SWEEP, kind_of
 from snnconv.errors import StorageError
 from snnconv.storage.atomic import write_whole
 
-FORMAT, VERSION = "snnconv sweep", 1
+VERSION = 1
 
 
 class SweepFile:
@@ -48,7 +49,7 @@ class SweepFile:
     def _write(self) -> None:
         if self.path is None:
             return
-        content = {"format": FORMAT, "version": VERSION, "common": self.common, "results": self.entries}
+        content = {"format": SWEEP.format, "version": VERSION, "common": self.common, "results": self.entries}
         write_whole(self.path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -61,7 +62,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
         raise StorageError(f"{source} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise broken(source, error) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != SWEEP.format:
         raise broken(source, "it is JSON, but not the file of a sweep")
     version = content.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -94,4 +95,7 @@ def _whole(text: str) -> int:
 
 def broken(path: str | os.PathLike[str], why: object) -> StorageError:
     """The error for a file that holds no sweep."""
+    found = kind_of(path)
+    if found not in (None, SWEEP):
+        why = f"it holds {found.name}, and {found.taken}"
     return StorageError(f"{path} holds no valid sweep: {why}; delete it or take another path, and measure again")

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from snnconv.data.file_kinds import CHECKPOINT, kind_of
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.storage.atomic import write_whole
 
-FORMAT, VERSION = "snnconv training", 3
+VERSION = 3
 #: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
 _WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
 
@@ -51,7 +52,7 @@ class Checkpoint:
                 (tensors if isinstance(value, Tensor) else scalars)[f"{_STATE}{number}.{name}"] = value
         try:
             metadata = {
-                "format": FORMAT,
+                "format": CHECKPOINT.format,
                 "version": str(VERSION),
                 "run": json.dumps(self.run),
                 "records": json.dumps(records),
@@ -70,7 +71,9 @@ class Checkpoint:
         if self.path is None:
             return "pass checkpoint to have the batch kept"
         path = self.path.with_name(self.path.name + ".failed")
-        write_whole(path, safetensors.torch.save(_laid_out(tensors), {"format": f"{FORMAT}, a batch that failed"}))
+        write_whole(
+            path, safetensors.torch.save(_laid_out(tensors), {"format": f"{CHECKPOINT.format}, a batch that failed"})
+        )
         return f"the batch and the weights are in {path}"
 
     def read(
@@ -114,7 +117,7 @@ class Checkpoint:
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
 
     def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], dict[str, str]]:
-        if metadata.get("format") != FORMAT:
+        if metadata.get("format") != CHECKPOINT.format:
             raise self.broken("it is a safetensors file, but not one of training")
         if metadata.get("version") != str(VERSION):
             raise StorageError(
@@ -158,6 +161,9 @@ class Checkpoint:
 
     def broken(self, why: object) -> StorageError:
         """The error of a file that cannot be used."""
+        found = None if self.path is None else kind_of(self.path)
+        if found not in (None, CHECKPOINT):
+            why = f"it holds {found.name}"
         return StorageError(f"{self.path} is no checkpoint: {why}; delete it or take another path, and train again")
 
 

@@ -25,6 +25,7 @@ from snnconv.cli.options import (
     percentile_of,
 )
 from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import in_precision
 from snnconv.data.files import load_samples
 
 
@@ -56,6 +57,7 @@ def convert(
         options["schedule"] = Pipeline(stride)
     inputs, _ = load_samples(calibration)
     original = load_model(model, weights)
+    inputs = in_precision(inputs, original, "calibration")
     with progress_bars(console) as progress:
         network = snnconv.convert(original, inputs, coding=code, input=input_code, progress=progress, **options)
     console.print(network.report(), markup=False)

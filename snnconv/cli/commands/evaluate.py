@@ -21,7 +21,7 @@ from snnconv.cli.options import (
     write_json,
 )
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches
+from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.simulators import SIMULATORS
@@ -49,6 +49,7 @@ def evaluate(
         Concurrent(steps)
     spiking = snnconv.load(network)
     inputs, targets = load_samples(data)
+    inputs = in_precision(inputs, spiking, "data")
     original = load_model(reference, weights) if reference else None
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()

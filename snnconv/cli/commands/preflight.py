@@ -9,7 +9,7 @@ import typer
 
 import snnconv
 from snnconv.cli.console import console
-from snnconv.cli.models import load_model
+from snnconv.cli.models import build_model
 from snnconv.cli.options import (
     Json,
     Model,
@@ -26,7 +26,7 @@ def preflight(
     json_file: Json = None,
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
-    report = snnconv.preflight(load_model(model, weights), torch.zeros(2, *_sizes(shape)))
+    report = snnconv.preflight(build_model(model, weights), torch.zeros(2, *_sizes(shape)))
     console.print(str(report), markup=False)
     write_json(json_file, report.to_dict())
     if not report.ok:

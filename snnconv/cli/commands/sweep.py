@@ -17,7 +17,7 @@ from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches
+from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
@@ -49,6 +49,7 @@ def sweep(
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
+    inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
     whole = captured(original, collect(inputs)[0], "calibration")
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)

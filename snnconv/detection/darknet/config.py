@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from snnconv.data.file_kinds import CONFIG, kind_of, unreadable
 from snnconv.detection.darknet.options import ALIASES, CLASSIFIER, HEADS, UNREAD, USED
 from snnconv.errors import ConfigurationError, StorageError
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 _LARGEST_FILE = 2**18
 #: Integers beyond this are no width, count or index of a network.
 _LARGEST = 2**20
+#: What an error of a file that is no description says of the other one.
+_SWAPPED = "; the .cfg comes first and the .weights second: are they swapped?"
 _HEADER = re.compile(r"\[([^\[\]]+)\]")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
 _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -151,11 +154,15 @@ def _text(path: str | os.PathLike[str]) -> str:
             content = stream.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
             raise StorageError(f"{path} is larger than {_LARGEST_FILE} bytes; it is no darknet .cfg")
+        if kind_of(path) not in (None, CONFIG):
+            raise StorageError(unreadable(path, CONFIG, "") + _SWAPPED)
+        if b"\x00" in content:
+            raise StorageError(f"{path} is no text, and darknet's list of layers, the .cfg, is one{_SWAPPED}")
         return content.decode("utf-8-sig")
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise StorageError(unreadable(path, CONFIG, error.strerror or error)) from error
     except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no text in UTF-8 (byte {error.start}); give darknet's .cfg file") from error
+        raise StorageError(f"{path} is no text in UTF-8 (byte {error.start}){_SWAPPED}") from error
 
 
 def _check_detector(file: str, lines: Sequence[str]) -> None:

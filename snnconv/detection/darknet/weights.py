@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnconv.data.file_kinds import DARKNET_WEIGHTS, kind_of, unreadable
 from snnconv.detection.darknet.network import DarknetNetwork
 from snnconv.errors import ModelError, StorageError
 from snnconv.storage.atomic import write_whole
@@ -38,10 +39,12 @@ def load_weights(network: DarknetNetwork, path: str | os.PathLike[str]) -> None:
             start, seen = _header(header, path)
             expected = start + 4 * sum(tensor.numel() for _, tensor in tensors)
             if size != expected:
+                if kind_of(path) not in (None, DARKNET_WEIGHTS):
+                    raise StorageError(unreadable(path, DARKNET_WEIGHTS, ""))
                 raise _mismatch(network, path, header, start, size)
             content = (header + stream.read(expected))[start:]
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise StorageError(unreadable(path, DARKNET_WEIGHTS, error.strerror or error)) from error
     if len(content) != expected - start:
         raise StorageError(f"{path} changed while it was read; read it again")
     numbers = torch.from_numpy(np.frombuffer(content, dtype="<f4").astype(np.float32))

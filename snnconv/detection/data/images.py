@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnconv.data.file_kinds import PICTURE, unreadable
 from snnconv.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _opened(file: Path) -> Iterator[Image]:
         limit = pillow.MAX_IMAGE_PIXELS
         raise InputError(f"{file} has more than {limit} pixels; scale it down, or raise the limit of pillow") from error
     except pillow.UnidentifiedImageError as error:
-        raise InputError(f"{file} is no picture in one of the formats {', '.join(_FORMATS)}") from error
+        raise InputError(unreadable(file, PICTURE, f"it has none of the formats {', '.join(_FORMATS)}")) from error
     except Exception as error:
         # What decoders raise on a broken file is not limited to a few classes.
         reason = getattr(error, "strerror", None) or error

@@ -25,6 +25,15 @@ def number():
 
 def sized(width):
     return Perceptron()
+
+def failing():
+    raise FileNotFoundError("no trained weights")
+
+class Sized(Perceptron):
+    def __init__(self, width):
+        super().__init__()
+
+perceptron = build()
 """
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from typer.testing import CliRunner
 
 import snnconv
 from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.app import app
-from tests.support.networks import GraphConvolution, draw, prepared
+from tests.support.networks import GraphConvolution, Perceptron, draw, prepared
 
 
 def run(*arguments: str) -> str:
@@ -31,6 +32,48 @@ MODELS = {
     "function with safetensors": ("own_model:build", "--weights", "weights.safetensors"),
     "function with torch weights": ("own_model:build", "--weights", "weights.pt"),
 }
+
+
+def test_a_module_is_taken_as_it_is_and_what_a_function_makes_with_a_warning(folder: Path) -> None:
+    convert = ("--calibration", "samples.npz", "-o", "n.snn")
+    inputs = torch.from_numpy(np.load("samples.npy"))
+    weights = safetensors.torch.load_file("weights.safetensors")
+    for model, given, warned in (
+        ("own_model:perceptron", (), False),
+        ("own_model:perceptron", ("--weights", "weights.pt"), False),
+        ("own_model:build", ("--weights", "weights.pt"), False),
+        ("own_model:build", (), True),
+        ("model.pt2", (), False),
+    ):
+        result = CliRunner().invoke(app, ["convert", model, *given, *convert], catch_exceptions=False)
+        assert result.exit_code == 0 and ("warning: no --weights were given" in result.stderr) is warned, result.output
+        found = snnconv.load("n.snn").reference(inputs)
+        if model == "own_model:perceptron":
+            expected = sys.modules["own_model"].perceptron(inputs)
+            assert torch.allclose(found, expected, atol=1e-5)
+        if given:
+            trained = Perceptron()
+            trained.load_state_dict(weights)
+            assert torch.allclose(found, trained(inputs), atol=1e-5)
+
+
+def test_samples_in_another_precision_are_cast_and_that_is_said(folder: Path) -> None:
+    with np.load("samples.npz") as archive:
+        np.savez("double.npz", inputs=archive["inputs"].astype(np.float64), targets=archive["targets"])
+    said = "samples of torch.float64 were cast to torch.float32, the precision of the network"
+    networks = []
+    for name in ("samples.npz", "double.npz"):
+        convert = ["convert", "model.pt2", "--calibration", name, "-o", "n.snn"]
+        result = CliRunner().invoke(app, convert, catch_exceptions=False)
+        assert (f"calibration: {said}" in result.stderr) is (name == "double.npz")
+        networks.append(Path("n.snn").read_bytes())
+    assert networks[0] == networks[1]
+    for command in (
+        ["evaluate", "n.snn", "--data", "double.npz"],
+        ["sweep", "model.pt2", "--calibration", "samples.npz", "--data", "double.npz", "-o", "s", "--steps", "4"],
+    ):
+        result = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert result.exit_code == 0 and result.stderr.count(f"data: {said}") == 1
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,41 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("preflight", "own_model:sized", "--shape", "6"),
         "own_model:sized must be callable without arguments: missing a required argument: 'width'",
     ),
+    "a class with arguments": (
+        ("preflight", "own_model:Sized", "--shape", "6"),
+        "write a function that gives them, such as def make(): return Sized(...), and name that",
+    ),
+    "a function that fails": (
+        ("preflight", "own_model:failing", "--shape", "6"),
+        "own_model:failing could not be called: FileNotFoundError: no trained weights (",
+    ),
+    "a module that fails": (
+        ("preflight", "failing_model:build", "--shape", "6"),
+        "imported: NameError: name 'network'",
+    ),
+    "a module that ends": (("preflight", "ending_model:build", "--shape", "6"), "imported: it ends the program; put"),
+    "a file for a module": (("preflight", "own_model.py:build", "--shape", "6"), "without .py: own_model:build"),
+    "a network for a model": (("preflight", "rate.snn", "--shape", "6"), "a spiking network: evaluate and export take"),
+    "weights for a model": (("preflight", "weights.pt", "--shape", "6"), "convert takes them as --weights"),
+    "weights for a program": (("preflight", "other.pt2", "--shape", "6"), "it holds weights of a model; convert takes"),
+    "a network for samples": (
+        ("convert", "model.pt2", "--calibration", "rate.snn", "-o", "n.snn"),
+        "it holds a spiking network; evaluate and export take it",
+    ),
+    "weights for samples": (
+        ("convert", "model.pt2", "--calibration", "weights.safetensors", "-o", "n.snn"),
+        "it holds weights of a model; convert takes them as --weights",
+    ),
+    "samples for a network": (("evaluate", "samples.npz", "--data", "samples.npz"), "it holds samples; commands take"),
+    "samples for a bundle": (
+        ("run-lava", "samples.npz", "--data", "samples.npz"),
+        "a Lava bundle, which export writes",
+    ),
+    "a network for a bundle": (("run-lava", "rate.snn", "--data", "samples.npz"), "which export writes: it holds a sp"),
+    "files of a detector swapped": (
+        ("detect", "a.png", "--model", "net.weights,net.cfg"),
+        "darknet's weights (.weights); detect --model takes them second: net.cfg,net.weights",
+    ),
     "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
     "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
     "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
@@ -78,8 +114,14 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "percentile": (("convert", "model.pt2", *CONVERT, "--percentile", "most"), "--percentile must be a number"),
     "steps": (("convert", "model.pt2", *CONVERT, "--steps", "0"), "steps must be an integer"),
     "no samples": (("convert", "model.pt2", "--calibration", "no.npz", "-o", "n.snn"), "no.npz cannot be read"),
-    "weights for a program": (("convert", "model.pt2", *CONVERT, "--weights", "weights.pt"), "brings its own weights"),
-    "no weights": (("convert", "own_model:build", *CONVERT, "--weights", "no.pt"), "cannot be read as weights"),
+    "weights beside a program": (
+        ("convert", "model.pt2", *CONVERT, "--weights", "weights.pt"),
+        "brings its own weights",
+    ),
+    "no weights": (
+        ("convert", "own_model:build", *CONVERT, "--weights", "no.pt"),
+        "no.pt cannot be read: there is no such file",
+    ),
     "broken weights": (
         ("convert", "own_model:build", *CONVERT, "--weights", "broken.pt2"),
         "cannot be read as weights",
@@ -94,7 +136,10 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("evaluate", "missing.snn", "--data", "samples.npz"),
         "missing.snn cannot be read: there is no such file\n",
     ),
-    "no snnconv file": (("evaluate", "weights.safetensors", "--data", "samples.npz"), "not one that snnconv saved"),
+    "no snnconv file": (
+        ("evaluate", "weights.safetensors", "--data", "samples.npz"),
+        "it holds weights of a model; convert takes",
+    ),
     "batch": (("evaluate", "missing.snn", "--data", "samples.npz", "--batch", "0"), "--batch must be at least 1"),
     "steps of a run": (
         ("evaluate", "missing.snn", "--data", "samples.npz", "--steps", "0"),
@@ -134,7 +179,11 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
 ) -> None:
     for name in ("broken.pt2", "broken.safetensors"):
         (folder / name).write_bytes(b"nothing that can be read")
-    torch.save({"first.weight": torch.zeros(2)}, folder / "other.pt")
+    for name in ("other.pt", "other.pt2"):
+        torch.save({"first.weight": torch.zeros(2)}, folder / name)
+    (folder / "failing_model.py").write_text("def build():\n    return network\n\nbuild()\n")
+    (folder / "ending_model.py").write_text("import sys\nsys.exit(1)\n")
+    (folder / "net.weights").write_bytes(struct.pack("<3iq", 0, 2, 0, 0) + bytes(40))
     inputs = draw(40, 6, dtype=torch.float32)
     samples = inputs.numpy()
     np.savez(folder / "short.npz", inputs=samples, targets=np.zeros(30, int))

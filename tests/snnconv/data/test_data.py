@@ -57,7 +57,7 @@ def test_samples_are_read_from_each_kind_of_file(suffix: str, tmp_path: Path) ->
         ("broken.npz", b"PK\x03\x04 no archive", "cannot be read"),
         ("broken.npy", b"no array", "cannot be read"),
         ("broken.safetensors", b"no tensors at all", "cannot be read"),
-        ("samples.csv", b"1,2,3", "samples come from"),
+        ("samples.csv", b"1,2,3", "cannot be read as samples: they come from"),
         ("empty.npz", b"", "cannot be read"),
     ],
 )
