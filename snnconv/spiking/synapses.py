@@ -208,5 +208,6 @@ def probe(regions: Regions, source: str) -> Tensor:
         spikes = torch.zeros(width, count, dtype=torch.float64)
         spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
         arrivals, _, _ = _path_counts(regions, {source: spikes.view(width, *shape[1:])}, only=region)
-        found[start : start + width] = torch.stack([a.ne(0).flatten(1).sum(1) for a in arrivals]).sum(0).double()
+        for arrived in arrivals:
+            found[start : start + width] += arrived.ne(0).reshape(width, -1).sum(1)
     return found.view(shape[1:])

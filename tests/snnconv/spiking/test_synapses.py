@@ -219,6 +219,14 @@ def test_a_map_too_large_to_probe_gives_an_upper_bound_that_is_named(
     assert bool((found.fan_out[populations[0]] > exact).any())
 
 
+def test_one_number_a_sample_is_a_target_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net(lambda m, x: m.second(m.first(x).flip(1))[:, 0], first=nn.Linear(3, 4), second=nn.Linear(4, 2))
+    for limit in (snnconv.graph.reach.PRODUCT_LIMIT, 0):
+        monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", limit)
+        found, _, _, _ = counted(model, 3)
+        assert found.fan_out["x"].tolist() == [1.0] * 3 and found.bounds == ()
+
+
 def test_the_limit_of_probing_is_one_for_the_whole_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     blocks = [nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 5), nn.ReLU()) for _ in range(3)]
