@@ -17,6 +17,7 @@ def preflight(
     example: Tensor | Sequence[Tensor],
     *,
     constants: Mapping[str, Tensor] | None = None,
+    analog: Sequence[str] = (),
 ) -> Preflight:
     """Say what each operation of ``model`` will be in a spiking network; nothing is converted.
 
@@ -24,6 +25,7 @@ def preflight(
         model: The network, which is not changed, or an exported program.
         example: One batch of input, or a tuple of them where the model takes several.
         constants: Arguments of forward that are part of the network, as for ``convert``.
+        analog: Names of what may stay real-valued, as for ``convert``.
 
     Returns:
         The role of every operation, and for those that stand in the way the reason and a remedy.
@@ -31,10 +33,10 @@ def preflight(
     Raises:
         ModelError: The weights cannot be used, or the model computes something else at every call.
         InputError: The example cannot be used.
-        ConfigurationError: The constants cannot be used.
+        ConfigurationError: The constants cannot be used, or a name in ``analog`` allows nothing.
     """
     inputs = as_inputs(example, "example")
     try:
-        return captured(model, inputs, constants=constants).report
+        return captured(model, inputs, constants=constants, analog=analog).report
     except UnsupportedModelError as error:
         return error.preflight

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ def convert(
     minimize: Cost | None = None,
     judge: Judge | None = None,
     constants: Mapping[str, Tensor] | None = None,
+    analog: Sequence[str] = (),
     progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
@@ -66,6 +67,9 @@ def convert(
         judge: What an error of the output costs; without one the output must be class scores.
         constants: Arguments of forward that become part of the synapses, by name, such as the adjacency (dense or
             sparse) of a graph network: ``constants={"adj": adj}``. The spiking network takes the remaining inputs.
+        analog: Names of modules, with all inside, or of operations as ``preflight`` calls them, whose weights may stay
+            real-valued: those behind the last population and a function that is not affine, such as
+            ``analog=["head"]``. Their multiply-accumulates are in all reports, and in the energy of both networks.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
@@ -86,7 +90,7 @@ def convert(
         )
     goal = Goal(**aims)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
-    calibrator = Calibrator(model, calibration, constants, progress)
+    calibrator = Calibrator(model, calibration, constants, progress, analog)
     if coding == "auto":
         goal.check_output(calibrator.captured.output)
     calibrated = calibrator.calibrated(plan, options, progress)

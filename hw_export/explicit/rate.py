@@ -15,6 +15,7 @@ from hw_export.explicit.probing import MATRIX_LIMIT
 from neurons import IntegrateFire
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Ref
+from snnconv.graph.real_valued import readout_text
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
 
@@ -84,9 +85,11 @@ def rate_network(network: SpikingNetwork, format: str) -> RateNetwork:
     reference = network.graph.output
     decoded = reference.name if isinstance(reference, Ref) else None
     if len(found.outputs) != 1 or found.outputs[0] not in (decoded, f"{decoded} decoded"):
+        readout = readout_text(network.complete_graph())
+        behind = f" (behind it run {readout}, in real numbers)" if readout else ""
         raise ConfigurationError(
-            f"the output is more than one affine map of spikes, which {format} cannot represent; export a model that "
-            "returns a single tensor, without softmax or another function behind its last layer"
+            f"the output is more than one affine map of spikes{behind}, which {format} cannot represent; export a "
+            "model that returns a single tensor, without softmax or another function behind its last layer"
         )
     populations = {node: _population(each, found) for node, each in found.populations.items()}
     steps = int(getattr(network.plan.schedule, "steps"))  # noqa: B009

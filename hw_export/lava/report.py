@@ -13,6 +13,8 @@ from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import MembraneReach, reaches
 from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
 from neurons.integer_rules import StreamRule
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.real_valued import analog_text, readout_text, share_text
 from snnconv.text import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
@@ -173,6 +175,13 @@ def notes(integers: IntegerNetwork) -> tuple[str, ...]:
         f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
         f"{2 * integers.largest_input + 1} values",
     ]
+    graph = integers.network.complete_graph()
+    if readout := readout_text(graph):
+        found.append(f"the host computes what follows the sums that it reads, in real numbers: {readout}")
+    if analysis_of(graph).analog_operations:
+        synapses = integers.network.synapses
+        share = share_text(synapses.analog_macs, synapses.macs)
+        found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
     delayed = sum(relays(integers).values())
     if delayed:
         found.append(f"{delayed} relays delay skips by a step each, since every connection of Lava takes one")

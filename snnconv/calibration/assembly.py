@@ -93,14 +93,16 @@ class Calibrator:
         calibration: Any,
         constants: Mapping[str, Tensor] | None,
         progress: ProgressCallback | None = None,
+        analog: Sequence[str] = (),
     ) -> None:
         self._model, self._calibration, self._constants, self._progress = model, calibration, constants, progress
+        self._analog = analog
         self._calibrated: dict[tuple[object, ...], Calibrated] = {}
 
     @cached_property
     def captured(self) -> Captured:
         """The model as a graph, checked."""
-        return captured(self._model, self._parts[0], "calibration", self._constants)
+        return captured(self._model, self._parts[0], "calibration", self._constants, self._analog)
 
     @cached_property
     def samples(self) -> Calibration:

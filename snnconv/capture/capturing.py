@@ -23,6 +23,7 @@ from snnconv.data.shapes import BATCH
 from snnconv.errors import SnnconvError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.multiplications import multiplications
 
 #: Samples of the example on which graph and model are compared.
 _COMPARED = 32
@@ -51,6 +52,7 @@ def captured(
     example: Sequence[Tensor],
     what: str = "example",
     constants: Mapping[str, Tensor] | None = None,
+    analog: Sequence[str] = (),
 ) -> Captured:
     """``model`` at inference as a checked graph in normal form, for inputs like ``example``.
 
@@ -58,15 +60,15 @@ def captured(
 
     The graph computes what the model computes on the example, is affine between populations, and keeps samples apart.
     The model is left as it was found. Arguments of forward that ``constants`` names become constants of the graph;
-    ``example``, which errors call ``what``, holds the others.
+    ``example``, which errors call ``what``, holds the others. ``analog`` names what may stay real-valued.
 
     Raises ``UnsupportedModelError`` with the report on the model where it cannot be converted, ``ModelError`` for
     weights that cannot be used and a model that computes something else at every call, ``InputError`` for an example
-    and ``ConfigurationError`` for constants that do not fit.
+    and ``ConfigurationError`` for constants that do not fit and for names in ``analog`` that allow nothing.
     """
     try:
         with torch.random.fork_rng(devices=[]):  # a model that draws random numbers draws others without us
-            return _captured(plain_model(model), tuple(example), what, constants)
+            return _captured(plain_model(model), tuple(example), what, constants, analog)
     except SnnconvError:
         raise
     except Exception as error:
@@ -77,10 +79,14 @@ def captured(
 
 
 def _captured(
-    model: nn.Module | ExportedProgram, example: Inputs, what: str, constants: Mapping[str, Tensor] | None
+    model: nn.Module | ExportedProgram,
+    example: Inputs,
+    what: str,
+    constants: Mapping[str, Tensor] | None,
+    analog: Sequence[str],
 ) -> Captured:
     graph = capture(model, example, what, constants)
-    report = inspect(graph)
+    report = inspect(graph, analog)
     if not report.ok:
         raise UnsupportedModelError(report)
     compared = pair = example
@@ -89,6 +95,9 @@ def _captured(
         samples = min(len(tensor) for tensor in example)
         compared = tuple(tensor[:_COMPARED][:samples] for tensor in example) if samples > 1 else pair
     check_capture(graph, runnable(model, constants), compared)
+    one = pair if graph.batch_axis is None else tuple(tensor[:1] for tensor in pair)
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, one, strict=True)}
+    report = replace(report, macs=multiplications(graph, shapes))
     graph = normal_form(_sized(graph, pair), pair)
     try:
         check_samples_apart(graph, pair)

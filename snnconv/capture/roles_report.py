@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from snnconv.capture.analog_names import may_stay_real_valued, names_that_allow
 from snnconv.capture.problems import Line, Preflight, Problem
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Source
 from snnconv.graph.operators import Classification, Role
 from snnconv.graph.operators.roles import misplaced
+from snnconv.graph.real_valued import operation_text
 
 _SPARSE = Classification(
     Role.REFUSED,
     "it takes a sparse constant, and only products do",
     "multiply with the constant (adj @ h), or make it dense outside the model: adj.to_dense()",
 )
+#: What to do as well where nothing spiking follows, but weighted operations do.
+_ALLOW = "; or let these operations stay real-valued, and be counted as such: analog=[{names}]"
 
 
-def inspect(graph: Graph) -> Preflight:
-    """The report on a captured graph."""
+def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
+    """The report on a captured graph, of which ``analog`` names what may stay real-valued.
+
+    Raises ``ConfigurationError`` for a name that allows nothing.
+    """
     analysis = analysis_of(graph)
+    allowed = may_stay_real_valued(graph, analog)
+    names = names_that_allow([graph.nodes[name] for name in analysis.analog_operations])
+    allow = _ALLOW.format(names=", ".join(f'"{name}"' for name in names))
     spiking = _followed_by_station(graph, analysis.stations)
     sparse = {node.name for node in misplaced(graph)}
     lines, problems = [], []
     for node in graph.nodes.values():
         found = _SPARSE if node.name in sparse else analysis.classifications[node.name]
-        role = found.role
-        if role is Role.READOUT and node.name in spiking:
+        behind = [graph.nodes[name] for name in analysis.analog.get(node.name, ()) if name not in allowed]
+        if found.role is Role.REFUSED or (found.role is Role.READOUT and (node.name in spiking or behind)):
             role = Role.REFUSED
+        elif node.name in allowed:
+            role = Role.ANALOG
+        elif node.name in analysis.readout and found.role is not Role.CONSTANT and node.name not in spiking:
+            role = Role.READOUT
+        else:
+            role = found.role
         if role is Role.REFUSED:
             remedy = found.remedy + _binding(node, graph)
-            problems.append(Problem(node.op, node.source, found.reason, remedy))
+            if behind and node.name not in spiking:
+                remedy += allow
+            weighted = tuple(operation_text(each) for each in behind)
+            problems.append(Problem(node.op, node.source, found.reason, remedy, weighted))
         lines.append(Line(node.name, node.op, role, node.source))
     if not problems and not any(line.role is Role.ACTIVATION for line in lines):
         problems.append(

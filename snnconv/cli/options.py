@@ -38,6 +38,12 @@ Negative = Annotated[
     ),
 ]
 Percentile = Annotated[str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")]
+Analog = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Module or operation behind the last population whose weights may stay real-valued; may be repeated."
+    ),
+]
 Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
 JUDGES: dict[str, TargetJudge | None] = {
     "auto": None,

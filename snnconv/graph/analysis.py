@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from snnconv.graph.graph import Graph
@@ -20,8 +20,9 @@ class Analysis:
     its arguments carry signals. ``populations`` and ``gates`` are the activations and the maxima over signals, with
     their operators; together they are the ``stations``, at which one affine region ends and the next begins.
     ``readout`` names what runs on decoded values: operations that are not affine behind the last station, and all that
-    uses their results. ``consumers`` are the nodes that use the result of a node, input or constant ("output" stands
-    for the output).
+    uses their results. Weighted operations among them are analog: they stay real-valued. ``analog`` maps every
+    operation that is not affine to those that it makes analog, up to the next stations; itself, where it is weighted.
+    ``consumers`` are the nodes that use the result of a node, input or constant ("output" stands for the output).
     """
 
     signals: frozenset[str]
@@ -29,12 +30,19 @@ class Analysis:
     populations: Mapping[str, ActivationOperator]
     gates: Mapping[str, MaximumOperator]
     readout: frozenset[str]
+    analog: Mapping[str, tuple[str, ...]]
     consumers: Mapping[str, tuple[str, ...]]
 
     @property
     def stations(self) -> tuple[str, ...]:
         """Populations and gates in order of execution."""
         return tuple(name for name in self.classifications if name in self.populations or name in self.gates)
+
+    @property
+    def analog_operations(self) -> tuple[str, ...]:
+        """Weighted operations that stay real-valued, in order of execution."""
+        found = {name for behind in self.analog.values() for name in behind}
+        return tuple(name for name in self.classifications if name in found)
 
     def role(self, node: str) -> Role:
         """What ``node`` is to the spiking network."""
@@ -62,4 +70,25 @@ def _analyse(graph: Graph) -> Analysis:
         elif found.role is Role.POOL and isinstance(operator, MaximumOperator):
             gates[node.name] = operator
     consumers = {name: tuple(users) for name, users in graph.consumers().items()}
-    return Analysis(signals, classifications, populations, gates, frozenset(readout), consumers)
+    analog = _analog(graph, signals, classifications, {*populations, *gates})
+    return Analysis(signals, classifications, populations, gates, frozenset(readout), analog, consumers)
+
+
+def _analog(
+    graph: Graph, signals: Set[str], classifications: Mapping[str, Classification], stations: Set[str]
+) -> dict[str, tuple[str, ...]]:
+    """Weighted operations behind every operation that is not affine, up to the next stations."""
+    nodes = [node for node in graph.nodes.values() if node.name in signals and node.name not in stations]
+    weighted = [node.name for node in nodes if node.op in OPERATORS and OPERATORS[node.op].weighted]
+    places = {name: place for place, name in enumerate(weighted)}
+    behind = dict.fromkeys(signals, 0)  # sets of places, as the bits of a number
+    for node in reversed(nodes):
+        if node.name in places:
+            behind[node.name] |= 1 << places[node.name]
+        for name in signals.intersection(node.refs()):
+            behind[name] |= behind[node.name]
+    found = {}
+    for node in nodes:
+        if classifications[node.name].role is Role.READOUT and behind[node.name]:
+            found[node.name] = tuple(name for name in weighted if behind[node.name] >> places[name] & 1)
+    return found

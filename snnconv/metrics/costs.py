@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from typing import Any
 
+from snnconv.graph.real_valued import share_text
 from snnconv.metrics.energy_models import Activity, Energy, energy
 from snnconv.metrics.totals import Totals
 
@@ -47,9 +48,14 @@ class Costs:
             f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, {beside} {e.e2_reference:.3g} J",
             f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, {beside} {e.e3_reference:.3g} J",
         ]
+        activity = self.activity
+        if activity.analog_macs:
+            share = share_text(activity.analog_macs, activity.reference_macs)
+            lines.insert(1, f"{share}: they are in E2 and E3 of both networks, and no spikes stand for them")
         if e.e1 is not None:
             chips = ", ".join(f"{chip} {value:.3f}" for chip, value in e.e1.items())
-            lines.append(f"energy E1 (rate coding is 1): {chips}")
+            part = "rate coding is 1; spikes and latency only" if activity.analog_macs else "rate coding is 1"
+            lines.append(f"energy E1 ({part}): {chips}")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,6 +101,7 @@ def _activity(totals: Totals) -> Activity:
         latency=latency,
         synops=sum(_means(totals.synops, totals.samples).values()),
         input_macs=totals.input_macs_per_presentation * presentations,
+        analog_macs=totals.analog_macs,
         updates=sum(updates.values()),
         update_words=words,
         update_additions=additions,

@@ -21,16 +21,18 @@ SYNOP = MEMORY * 33 / 32 + ADD
 class Activity:
     """What one sample makes a spiking network do, on average.
 
-    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps.
+    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps,
+    ``analog_macs`` those that stay real-valued behind the last population, made once, on what was decoded.
     ``updates`` are the state updates of neurons; ``update_words``, ``update_additions`` and ``update_multiplications``
     the memory words and the arithmetic of all of them; ``neurons`` the neurons. ``reference_macs`` are the original
-    network's multiply-accumulates, ``reference_active_macs`` those with a non-zero input.
+    network's multiply-accumulates, all of them, ``reference_active_macs`` those with a non-zero input.
     """
 
     spikes: float
     latency: float
     synops: float
     input_macs: float
+    analog_macs: int
     updates: float
     update_words: float
     update_additions: float
@@ -81,15 +83,16 @@ def energy(activity: Activity, rate_reference: tuple[float, float] | None = None
     """Energy of a run under all models; ``rate_reference`` is (spikes, latency) of a rate-coded run, for E1."""
     a = activity
     e1 = None if rate_reference is None else normalized(a.spikes, a.latency, *rate_reference)
-    # An analog input costs full multiply-accumulates with the fetch of both operands.
+    # What is not spikes costs full multiply-accumulates with the fetch of both operands.
+    real_valued = a.input_macs + a.analog_macs
     mac = 2 * MEMORY + ADD + MULTIPLY
     # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
     updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
     e3 = a.synops * SYNOP + updates
     return Energy(
         e1=e1,
-        e2=a.synops * ACCUMULATE + a.input_macs * MAC,
+        e2=a.synops * ACCUMULATE + real_valued * MAC,
         e2_reference=a.reference_macs * MAC,
-        e3=e3 + a.input_macs * mac,
+        e3=e3 + real_valued * mac,
         e3_reference=a.reference_active_macs * mac + a.neurons * MEMORY,
     )

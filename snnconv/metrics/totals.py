@@ -34,6 +34,7 @@ class Totals:
     neurons: dict[str, int]
     update_costs: dict[str, tuple[float, float, float]]
     input_macs_per_presentation: int
+    analog_macs: int
     reference_macs: int
     reference_active_macs: float
     synops_are_bound: bool
@@ -42,7 +43,8 @@ class Totals:
     def merge(self, other: Totals) -> Totals:
         """Both together. Raises ``InputError`` for totals of another network or setting."""
         check_alike(self, other, ("setting", "steps", "neurons", "update_costs", "synops_are_bound", "rate_reference"))
-        check_alike(self, other, ("input_macs_per_presentation", "reference_macs", "reference_active_macs"))
+        check_alike(self, other, ("input_macs_per_presentation", "analog_macs"))
+        check_alike(self, other, ("reference_macs", "reference_active_macs"))
         by_step = None
         if self.spikes_by_step is not None and other.spikes_by_step is not None:
             by_step = tuple(a + b for a, b in zip(self.spikes_by_step, other.spikes_by_step, strict=True))
@@ -91,9 +93,11 @@ def totals_of(
         neurons={population.name: population.neurons for population in populations.values()},
         update_costs={population.name: population.neuron.update_cost for population in populations.values()},
         input_macs_per_presentation=0 if network.plan.input.spiking else synapses.input_macs,
+        analog_macs=synapses.analog_macs,
         reference_macs=synapses.macs,
         # Paths that meet between two weighted operators are one multiplication, so the sum over paths may exceed it.
-        reference_active_macs=min(active, float(synapses.macs)),
+        # What stays real-valued follows smooth functions, which are nowhere zero: all of it is active.
+        reference_active_macs=min(active, float(synapses.macs - synapses.analog_macs)) + synapses.analog_macs,
         synops_are_bound=bool(synapses.bounds),
         rate_reference=rate_reference,
     )

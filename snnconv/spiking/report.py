@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coding import CodingPlan
+from snnconv.graph.real_valued import analog_text, share_text
 from snnconv.spiking.base import NetworkBase
 from snnconv.text import code_text, table
 
@@ -52,6 +53,8 @@ def network_report(network: NetworkBase) -> str:
             else "passes the train of the largest value: exact"
         )
         notes.append(f"{node}: max pooling {how}")
+    if synapses.analog_macs:
+        notes.append(f"{share_text(synapses.analog_macs, synapses.macs)}: {analog_text(network.complete_graph())}")
     for node in synapses.bounds:
         notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
     if network.batch_axis is None:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from snnconv.graph.affine_regions import Regions, resolved
+from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Ref
+from snnconv.graph.multiplications import multiplications
 from snnconv.graph.operators import OPERATORS, Spread, carried
 from snnconv.graph.reach import NotAProductError, Reach
 
@@ -29,7 +31,8 @@ class Synapses:
     the sources whose count is an upper bound, because several paths join the same pair of neurons, its targets are no
     products of sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted
     operator on the way by itself. ``macs`` are the multiply-accumulates of the original network for one sample,
-    ``input_macs`` those between the inputs and the first populations.
+    ``input_macs`` those between the inputs and the first populations, ``analog_macs`` those that stay real-valued
+    behind functions that are not affine. All others have become synapses.
     """
 
     fan_out: dict[str, Tensor]
@@ -37,6 +40,7 @@ class Synapses:
     bounds: tuple[str, ...]
     macs: int
     input_macs: int
+    analog_macs: int
 
 
 def count_synapses(
@@ -44,11 +48,12 @@ def count_synapses(
 ) -> Synapses:
     """Count the synapses of ``graph``; ``input_shapes`` with a batch of one."""
     regions = Regions(graph, set(populations), input_shapes)
+    macs = multiplications(graph, input_shapes)
     with torch.enable_grad():
         leaves = {
             name: torch.ones(shape, dtype=torch.float64, requires_grad=True) for name, shape in regions.sources.items()
         }
-        arrivals, layers, macs = _path_counts(regions, leaves)
+        arrivals, layers = _path_counts(regions, leaves)
         batched = graph.batch_axis == 0
         fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros(())), leaves, batched)
         by_layer = _gradients(sum((layer.sum() for layer in layers), torch.zeros(())), leaves, batched)
@@ -69,10 +74,12 @@ def count_synapses(
                 budget -= cost
             else:
                 bounds.append(name)
-    behind_spikes = graph.behind(populations)
-    input_macs = sum(cost for name, cost in macs.items() if name not in behind_spikes)
     in_order = tuple(name for name in regions.sources if name in bounds)
-    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs)
+    readout = analysis_of(graph).readout
+    spiking = graph.behind(populations) | readout
+    input_macs = sum(cost for name, cost in macs.items() if name not in spiking)
+    analog_macs = sum(cost for name, cost in macs.items() if name in readout)
+    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs, analog_macs)
 
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
@@ -94,8 +101,8 @@ def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bo
 
 def _path_counts(
     regions: Regions, leaves: Mapping[str, Tensor], only: set[str] | None = None
-) -> tuple[list[Tensor], list[Tensor], dict[str, int]]:
-    """Path counts that arrive at populations, gates and outputs; those at weighted operators; MACs by node.
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Path counts that arrive at populations, gates and outputs, and those at weighted operators.
 
     ``only`` restricts the walk to these nodes.
     """
@@ -103,7 +110,6 @@ def _path_counts(
     values: dict[str, Any] = {**regions.constants(width), **leaves}
     arrivals: list[Tensor] = []
     layers: list[Tensor] = []
-    macs: dict[str, int] = {}
     walked = regions.signals if only is None else only
 
     def value_of(ref: Ref) -> Any:
@@ -117,15 +123,12 @@ def _path_counts(
             arrivals.append(arguments["self"])
             continue
         operator = OPERATORS[node.op]
-        carries = carried(node, regions.signals)
-        values[node.name] = operator.paths(arguments, carries)
-        cost = operator.macs(arguments, carries, values[node.name])
-        if cost:
-            macs[node.name] = cost
+        values[node.name] = operator.paths(arguments, carried(node, regions.signals))
+        if operator.weighted:
             layers.append(values[node.name])
         if node.name in regions.outputs:
             arrivals.append(values[node.name])
-    return arrivals, layers, macs
+    return arrivals, layers
 
 
 def may_join(regions: Regions, source: str) -> bool:
@@ -207,7 +210,7 @@ def probe(regions: Regions, source: str) -> Tensor:
         width = min(_PROBE_BATCH, count - start)
         spikes = torch.zeros(width, count, dtype=torch.float64)
         spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
-        arrivals, _, _ = _path_counts(regions, {source: spikes.view(width, *shape[1:])}, only=region)
+        arrivals, _ = _path_counts(regions, {source: spikes.view(width, *shape[1:])}, only=region)
         for arrived in arrivals:
             found[start : start + width] += arrived.ne(0).reshape(width, -1).sum(1)
     return found.view(shape[1:])

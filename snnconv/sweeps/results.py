@@ -14,9 +14,9 @@ COSTS: dict[Cost, str] = {"spikes": "spikes_per_neuron", "latency": "latency", "
 class Measured:
     """Figures of one configuration, as ``Evaluation`` defines them; ``code`` names the code of most populations.
 
-    ``latency`` is the mean number of time steps of a sample; energies are joules for one sample. Where values are
-    judged, accuracies and agreement are ``None``, else deviation and what follows it; relative errors, ``mse`` and
-    ``r2`` are those against targets.
+    ``latency`` is the mean number of time steps of a sample; energies are joules for one sample, what stays real-valued
+    (``analog_macs`` of the original's ``reference_macs``) among them. Where values are judged, accuracies and agreement
+    are ``None``, else deviation and what follows it; relative errors, ``mse`` and ``r2`` are those against targets.
     """
 
     label: str
@@ -32,6 +32,8 @@ class Measured:
     neurons: int
     spikes_per_neuron: float
     synops: float
+    analog_macs: int
+    reference_macs: int
     e2: float
     e2_reference: float
     e3: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -45,6 +45,7 @@ def sweep(
     input: str | Code | InputCode | None = None,
     schedule: Schedule | None = None,
     constants: Mapping[str, Tensor] | None = None,
+    analog: Sequence[str] = (),
     path: str | os.PathLike[str] | None = None,
     reference: nn.Module | None = None,
     judge: TargetJudge | None = None,
@@ -66,6 +67,7 @@ def sweep(
         input: What ``convert`` takes, for all codings, as the next two.
         schedule: What ``convert`` takes.
         constants: What ``convert`` takes.
+        analog: What ``convert`` takes.
         path: File that is written after each configuration, whole or not at all. A later sweep with the same path reads
             finished configurations back and measures the others, those whose coding changed and those that failed.
             Calibration samples may come in another order or in other batches, the data set may not.
@@ -96,7 +98,7 @@ def sweep(
         as_input(input)
     reference = None if reference is model else reference
     original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
-    calibrator = Calibrator(model, calibration, constants, progress)
+    calibrator = Calibrator(model, calibration, constants, progress, analog)
     graph = calibrator.captured.graph
     check_targets(original, calibrator.captured, data, judge, ignore_index)
     judging = {"judge": judge, "ignore_index": ignore_index} if judge or ignore_index != IGNORED_TARGET else {}
@@ -177,4 +179,5 @@ def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:
         kinds = {"relative_error": each.relative, "mse": each.mse, "r2": each.r2} if each is not None else {}
         errors |= {f"{prefix}{name}": figure for name, figure in kinds.items()}
     own = {each.name: getattr(found, each.name) for each in fields(Measured) if hasattr(found, each.name)}
-    return {**own, **errors, "code": plan.hidden.name, "latency": found.mean_steps, **energies}
+    macs = {name: getattr(found.activity, name) for name in ("analog_macs", "reference_macs")}
+    return {**own, **errors, **macs, "code": plan.hidden.name, "latency": found.mean_steps, **energies}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError
+from snnconv.graph.real_valued import share_text
 from snnconv.spiking.logs import Cost
 from snnconv.sweeps.file import broken, read
 from snnconv.sweeps.plotting import plot
@@ -104,6 +105,9 @@ class Sweep:
                 f"original network: {_reference(first)}, E2 {first.e2_reference:.3g} J, "
                 f"E3 {first.e3_reference:.3g} J; {first.samples} samples"
             )
+            if first.analog_macs:
+                share = share_text(first.analog_macs, first.reference_macs)
+                lines.append(f"{share}: they are in E2 and E3 of both networks, and no spikes stand for them")
         return "\n".join([*lines, *(f"failed: {failure.label}: {failure.reason}" for failure in self.failures)])
 
 

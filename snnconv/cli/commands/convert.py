@@ -13,6 +13,7 @@ from coding.registry import named_codes
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import (
+    Analog,
     Base,
     Model,
     Negative,
@@ -44,6 +45,7 @@ def convert(
     input_code: Annotated[str, typer.Option("--input", help="Input: real, poisson, or the name of a code.")] = "real",
     normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
     percentile: Percentile = None,
+    analog: Analog = None,
 ) -> None:
     """Convert a model and write the spiking network to one file."""
     code = code_of(coding, steps=steps, base=base, spikes=spikes)
@@ -52,6 +54,7 @@ def convert(
         "neuron": neuron,
         "negative": negative,
         "percentile": percentile_of(percentile),
+        "analog": analog or (),
     }
     if stride is not None:
         options["schedule"] = Pipeline(stride)

@@ -11,6 +11,7 @@ import snnconv
 from snnconv.cli.console import console
 from snnconv.cli.models import build_model
 from snnconv.cli.options import (
+    Analog,
     Json,
     Model,
     Weights,
@@ -23,10 +24,11 @@ def preflight(
     model: Model,
     shape: Annotated[str, typer.Option(help="Shape of one input without its batch axis, such as 3,32,32.")],
     weights: Weights = None,
+    analog: Analog = None,
     json_file: Json = None,
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
-    report = snnconv.preflight(build_model(model, weights), torch.zeros(2, *_sizes(shape)))
+    report = snnconv.preflight(build_model(model, weights), torch.zeros(2, *_sizes(shape)), analog=analog or ())
     console.print(str(report), markup=False)
     write_json(json_file, report.to_dict())
     if not report.ok:

@@ -15,7 +15,7 @@ from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
 from snnconv.cli.console import console
 from snnconv.cli.models import load_model
-from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
+from snnconv.cli.options import Analog, IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
@@ -39,6 +39,7 @@ def sweep(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    analog: Analog = None,
 ) -> None:
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
@@ -50,7 +51,7 @@ def sweep(
     images, targets = load_samples(data)
     original = load_model(model, weights)
     inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
-    whole = captured(original, collect(inputs)[0], "calibration")
+    whole = captured(original, collect(inputs)[0], "calibration", analog=analog or ())
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
@@ -67,6 +68,7 @@ def sweep(
             progress=progress,
             neuron=neuron,
             normalization=normalization,
+            analog=analog or (),
         )
     console.print(str(found), markup=False)
     if not found.results:

@@ -15,7 +15,7 @@ from snnconv.graph.reach import NotAProductError, Reach, unit_vectors
 _WEIGHTS_FROM_DATA = Classification(
     Role.READOUT,
     "its weights are computed from the input",
-    "keep the weights constant, or move the operation behind the last activation",
+    "keep the weights constant",
 )
 
 

@@ -26,6 +26,7 @@ class Role(Enum):
     POOL = "pool"  # a maximum over signals: a gate
     ACTIVATION = "activation"  # becomes a population of neurons
     READOUT = "readout"  # nothing spiking after it: runs on the decoded output
+    ANALOG = "analog"  # weighted, and behind a readout: stays real-valued
     REFUSED = "refused"
 
 
@@ -67,6 +68,11 @@ class Operator(ABC):
 
     def __init__(self, op: str) -> None:
         self.op = op
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it multiplies and accumulates: its class says how often."""
+        return type(self).macs is not Operator.macs
 
     @abstractmethod
     def classify(self, node: Node, carries: Carries) -> Classification:

@@ -56,7 +56,11 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "lstm": (lambda: Around(lambda m, x: m.layer(x)[0], nn.LSTM(8, 8)), SEQUENCES, "RNNCell"),
     "rounding": (lambda: Around(lambda m, x: torch.round(x * 8) / 8), X, "spikes round by themselves"),
     "autocast": (lambda: Around(autocast), X, "leave torch.autocast"),
-    "attention": (lambda: Around(lambda m, x: F.scaled_dot_product_attention(x, x, x)), SEQUENCES, "attention is not converted"),
+    "attention": (
+        lambda: Around(lambda m, x: F.scaled_dot_product_attention(x, x, x)),
+        SEQUENCES,
+        "attention is not converted",
+    ),
     "softmax": (lambda: Around(lambda m, x: x.softmax(1)), X, "softmax converts at the end"),
     "gate": (lambda: Around(lambda m, x: x * torch.sigmoid(x)), X, "as a gate"),
     "power": (lambda: Around(lambda m, x: x**3), X, "powers, roots"),

@@ -26,7 +26,7 @@ def point(label: str, spikes: float, accuracy: float | None, **figures: Any) -> 
     reference = None if accuracy is None else 90.0
     return Measured(
         *(label, code, 10, 4, figures["latency"], accuracy, reference, loss, 1.0, figures["agreement"], 5, spikes),
-        *(100.0, 1e-6, 2e-6, figures["e3"], 3e-6),
+        *(100.0, 0, 500, 1e-6, 2e-6, figures["e3"], 3e-6),
     )
 
 
