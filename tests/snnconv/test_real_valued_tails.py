@@ -1,0 +1,142 @@
+"""What stays real-valued by the user's leave is in every figure, of both networks, in numbers and as a share."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import snnconv
+from coding import Concurrent, FewSpike, Rate
+from hw_export import interop, lava
+from snnconv import ConfigurationError, SpikingNetwork, UnsupportedModelError
+from snnconv.metrics.energy_models import ACCUMULATE, ADD, MAC, MEMORY, MULTIPLY, SYNOP, update_energy
+from tests.support.networks import draw
+
+
+class Headed(nn.Module):
+    """A convolution with ReLU, then a head of three weighted layers with a smooth function behind each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 12))
+        self.head = nn.ModuleDict(
+            {"mix": nn.Sequential(nn.Linear(12, 10), nn.BatchNorm1d(10), nn.Tanh()), "scores": nn.Linear(10, 4)}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.nn.functional.gelu(self.body(x))
+        return self.head["scores"](self.head["mix"](hidden)).softmax(1)
+
+
+MODEL = Headed().eval()
+X = draw(40, 1, 6, 6, dtype=torch.float32)
+#: Counted by hand: the convolution, the linear layer in front of gelu, the two behind it.
+INPUT, SYNAPTIC, ANALOG = 2 * 16 * 9, 32 * 12, 12 * 10 + 10 * 4
+WHOLE = INPUT + SYNAPTIC + ANALOG
+SHARE = f"{ANALOG} of {WHOLE} multiply-accumulates ({100 * ANALOG / WHOLE:.1f} %) stay real-valued"
+
+
+@cache
+def network_of(code: str) -> SpikingNetwork:
+    options: dict[str, Any] = {"coding": FewSpike(8, spikes=3)}
+    if code == "rate":
+        options = {"coding": Rate(8), "schedule": Concurrent(8)}
+    return snnconv.convert(MODEL, X, analog=["head"], **options)
+
+
+def test_without_leave_every_function_with_weights_behind_it_is_refused_in_its_place() -> None:
+    report = snnconv.preflight(MODEL, X)
+    assert [problem.op for problem in report.problems] == ["gelu", "tanh"]
+    gelu, tanh = report.problems
+    assert gelu.source.file == tanh.source.file == __file__
+    assert gelu.analog == ("linear in head.mix.0", "linear in head.scores") and tanh.analog == gelu.analog[1:]
+    for problem in report.problems:
+        assert 'analog=["head.mix.0", "head.scores"]' in problem.remedy
+        assert all(operation in str(report) for operation in problem.analog)
+    assert report.macs == {} and report.analog_macs == 0
+    with pytest.raises(UnsupportedModelError, match="gelu"):
+        snnconv.convert(MODEL, X)
+
+
+@pytest.mark.parametrize("names", [["head"], ["head.mix", "head.scores"], ["linear_1", "linear_2"]])
+def test_names_of_modules_what_is_inside_them_and_names_of_operations_give_leave(names: list[str]) -> None:
+    report = snnconv.preflight(MODEL, X, analog=names)
+    assert report.ok and SHARE in str(report)
+    plain = report.to_dict()
+    assert (plain["analog_macs"], sum(plain["macs"].values())) == (ANALOG, WHOLE)
+    assert [line["name"] for line in plain["operations"] if line["role"] == "analog"] == ["linear_1", "linear_2"]
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["hea"], "no module or operation"),
+        (["head", "body"], "nothing in it"),
+        (["conv2d"], "nothing in it"),
+        ("head", "list of names"),
+        ([3], "list of names"),
+    ],
+)
+def test_names_that_give_leave_to_nothing_are_refused(names: Any, why: str) -> None:
+    for call in (snnconv.preflight, snnconv.convert):
+        with pytest.raises(ConfigurationError, match=why) as caught:
+            call(MODEL, X, analog=names)
+        assert "head" in str(caught.value)
+
+
+def test_leave_that_nothing_needs_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Softmax(1)).eval()
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        snnconv.convert(model, draw(20, 4, dtype=torch.float32), analog=["2"])
+
+
+@pytest.mark.parametrize(("code", "presentations"), [("few-spike", 1), ("rate", 8)])
+def test_both_networks_pay_for_it_once_a_sample(code: str, presentations: int) -> None:
+    network = network_of(code)
+    with FlopCounterMode(display=False) as counter:
+        MODEL(X[:1])
+    assert counter.get_total_flops() // 2 == WHOLE
+    found = snnconv.evaluate(network, X, reference=MODEL)
+    activity, energy = found.activity, found.energy
+    assert (activity.reference_macs, activity.analog_macs) == (WHOLE, ANALOG)
+    assert activity.input_macs == INPUT * presentations
+    assert energy.e2 == pytest.approx(found.synops * ACCUMULATE + (INPUT * presentations + ANALOG) * MAC, rel=1e-12)
+    assert energy.e2_reference == pytest.approx(WHOLE * MAC, rel=1e-12)
+    assert ANALOG + INPUT < activity.reference_active_macs <= WHOLE
+    updates = update_energy(
+        activity.update_words, activity.update_additions, activity.update_multiplications, activity.updates
+    )
+    real_valued = (INPUT * presentations + ANALOG) * (2 * MEMORY + ADD + MULTIPLY)
+    assert energy.e3 == pytest.approx(found.synops * SYNOP + updates + real_valued, rel=1e-12)
+
+
+@pytest.mark.parametrize("code", ["few-spike", "rate"])
+def test_reports_and_evaluations_say_how_much_it_is(code: str, tmp_path: Path) -> None:
+    network_of(code).save(tmp_path / "network.snn")
+    for network in (network_of(code), snnconv.load(tmp_path / "network.snn")):
+        assert f"{SHARE}: linear in head.mix.0, linear in head.scores behind gelu, tanh" in network.report()
+        found = snnconv.evaluate(network, X, rate_reference=snnconv.evaluate(network_of("rate"), X))
+        assert SHARE in str(found) and "spikes and latency only" in str(found)
+        assert found.to_dict()["activity"]["analog_macs"] == ANALOG
+
+
+def test_a_sweep_says_how_much_it_is() -> None:
+    found = snnconv.sweep(MODEL, X, X, {"few": FewSpike(4)}, analog=["head"])
+    assert SHARE in str(found)
+    assert found.to_dict()["results"][0]["analog_macs"] == ANALOG
+
+
+def test_exports_say_that_the_host_computes_it(tmp_path: Path) -> None:
+    report = lava.export(network_of("few-spike"), tmp_path / "network.npz")
+    assert f"{SHARE}, on the host" in str(report)
+    (host,) = [note for note in report.to_dict()["notes"] if note.startswith("the host computes")]
+    assert all(operator in host for operator in ("gelu", "linear", "tanh", "softmax"))
+    with pytest.raises(ConfigurationError, match=r"behind it run gelu, linear, tanh, softmax"):
+        interop.to_snntorch(network_of("rate"))
