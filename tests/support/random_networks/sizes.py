@@ -18,6 +18,13 @@ _TEXTS = {
     "size_floordiv": "{0} + torch.ones({0}.shape[0] + {0}.shape[0] // 2, %s, dtype={0}.dtype)[{0}.shape[0] // 2:]",
     "size_mod": "{0} + torch.ones({0}.shape[0] + {0}.shape[0] %% 3, %s, dtype={0}.dtype)[-{0}.shape[0]:]",
     "size_neg": "{0} + torch.ones(3 + {0}.shape[0], %s, dtype={0}.dtype)[-{0}.shape[0]:]",
+    "size_truediv": "{0} / ({0}.shape[0] / 2) * {0}.shape[0]",
+    "size_pow": "{0} / {0}.shape[0] ** 2 * {0}.shape[0] * {0}.shape[0]",
+    "size_float": "{0} / torch.sym_float({0}.shape[0]) * {0}.shape[0]",
+    "size_min": "{0} + torch.sym_min({0}.shape[0], 3) - torch.sym_min(3, {0}.shape[0])",
+    "size_max": "{0} + torch.sym_max({0}.shape[0], 3) - torch.sym_max(3, {0}.shape[0])",
+    "arange": "({0}.movedim(0, -1) + 0 * torch.arange({0}.shape[0], dtype={0}.dtype)).movedim(-1, 0)",
+    "eye": "({0}.movedim(0, -1) + torch.eye({0}.shape[0], dtype={0}.dtype).sum(0)).movedim(-1, 0)",
 }
 
 
