@@ -43,7 +43,8 @@ class ActivationStatistics:
         sizes = self.activation.coded_size(values, self.negative)
         if self.channel_axis is None:
             return sizes.reshape(1, -1)
-        return sizes.movedim(self.channel_axis, 0).flatten(1)
+        by_channel = sizes.movedim(self.channel_axis, 0)
+        return by_channel.reshape(len(by_channel), -1)
 
     def observe_maximum(self, values: Tensor) -> None:
         sizes = self.by_channel(values)

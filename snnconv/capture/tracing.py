@@ -8,7 +8,7 @@ import operator
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.fx import Node as FxNode
 from torch.nn.parameter import is_lazy
 
+from snnconv.capture.batch_loops import check_no_loop
 from snnconv.capture.binding import bound, call_arguments, check_call
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
@@ -152,7 +153,13 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
         if _depends_on_data(error):
             raise _refusal(error) from error
         # What fails with a free batch axis may tie its size to something else, as a graph network does.
-        reason = first_line(error)
+        reason, fixed = first_line(error), "specialized" in str(error)
+    if fixed:
+        pair: ExportedProgram | None = None
+        with suppress(Exception):  # what the exporter says on the example itself counts
+            pair = _run_export(model, doubled, None)
+        if pair is not None:
+            check_no_loop(pair, model, doubled)
     try:
         program = _run_export(model, tuple(example), None)
     except Exception as error:

@@ -1,0 +1,69 @@
+"""A loop over the samples of a batch is refused; one over the parts of a sample, along the first axis, is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import FewSpike
+from snnconv.capture.problems import UnsupportedModelError
+
+X = torch.rand(16, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Loop(nn.Module):
+    def __init__(self, function: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function, self.body = function, nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.body, x)
+
+
+LOOPS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "select": lambda body, x: torch.stack([body(x[place]) for place in range(x.shape[0])]),
+    "slice": lambda body, x: torch.cat([body(x[place : place + 1]) for place in range(len(x))]),
+    "unbind": lambda body, x: torch.stack([body(row) for row in x.unbind(0)]),
+    "behind a layer": lambda body, x: torch.stack([body[2](row) for row in torch.relu(body[0](x))]),
+}
+
+
+@pytest.mark.parametrize("samples", [1, 16])
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_loop_over_the_batch_is_refused_with_its_line(kind: str, samples: int) -> None:
+    model = Loop(LOOPS[kind])
+    (problem,) = snnconv.preflight(model, X[:samples]).problems
+    assert "sample by sample" in problem.reason and "whole batch at once" in problem.remedy
+    assert problem.source.file == __file__
+    with pytest.raises(UnsupportedModelError, match="fixes the size of the batch"):
+        snnconv.convert(model, X[:samples])
+
+
+class Recurrence(nn.Module):
+    """A recurrence over the first axis: one call is one sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell = nn.RNNCell(8, 6, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x.new_zeros(1, 6)
+        states = []
+        for row in x:
+            hidden = torch.relu(self.cell.weight_ih @ row + hidden @ self.cell.weight_hh.t() + self.cell.bias_ih)
+            states.append(hidden[0])
+        return torch.stack(states)
+
+
+def test_a_recurrence_along_the_first_axis_is_one_sample_of_vectors(caplog: pytest.LogCaptureFixture) -> None:
+    model, sequences = Recurrence(), [*torch.rand(30, 4, 8, generator=torch.Generator().manual_seed(1))]
+    network = snnconv.convert(model, sequences, coding=FewSpike(12, spikes=6))
+    assert network.batch_axis is None and "one call is one sample" in caplog.text
+    with torch.no_grad():
+        expected = model(sequences[0])
+    assert float((network(sequences[0]) - expected).norm() / expected.norm()) < 0.02
