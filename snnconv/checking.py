@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconv.capture.capturing import captured
 from snnconv.capture.problems import Preflight, UnsupportedModelError
-from snnconv.data.batches import as_inputs
+from snnconv.data.batches import batches
 
 
 def preflight(
     model: nn.Module | ExportedProgram,
-    example: Tensor | Sequence[Tensor],
+    example: Any,
     *,
     constants: Mapping[str, Tensor] | None = None,
     analog: Sequence[str] = (),
@@ -23,7 +24,8 @@ def preflight(
 
     Args:
         model: The network, which is not changed, or an exported program.
-        example: One batch of input, or a tuple of them where the model takes several.
+        example: Sample input as for ``convert``: a tensor, a (inputs, targets) tuple, or an iterable of batches,
+            of which the first is taken. Several inputs are a tuple inside: ``((a, b), None)``.
         constants: Arguments of forward that are part of the network, as for ``convert``.
         analog: Names of what may stay real-valued, as for ``convert``.
 
@@ -35,8 +37,8 @@ def preflight(
         InputError: The example cannot be used.
         ConfigurationError: The constants cannot be used, or a name in ``analog`` allows nothing.
     """
-    inputs = as_inputs(example, "example")
+    inputs, targets = next(batches(example, "example"))
     try:
-        return captured(model, inputs, constants=constants, analog=analog).report
+        return captured(model, inputs, constants=constants, analog=analog, targets=targets).report
     except UnsupportedModelError as error:
         return error.preflight

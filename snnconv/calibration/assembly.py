@@ -102,15 +102,16 @@ class Calibrator:
     @cached_property
     def captured(self) -> Captured:
         """The model as a graph, checked."""
-        return captured(self._model, self._parts[0], "calibration", self._constants, self._analog)
+        parts, targets = self._collected
+        return captured(self._model, parts[0], "calibration", self._constants, self._analog, targets)
 
     @cached_property
     def samples(self) -> Calibration:
         """The calibration samples, arranged."""
-        return arrange(self._parts, self.captured.graph.batch_axis)
+        return arrange(self._collected[0], self.captured.graph.batch_axis)
 
     @cached_property
-    def _parts(self) -> list[Inputs]:
+    def _collected(self) -> tuple[list[Inputs], Tensor | None]:
         return collect(self._calibration, self._progress)
 
     def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:

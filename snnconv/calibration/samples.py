@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from snnconv.data.batches import Inputs, batches, check_floating, number_of_batches
 from snnconv.errors import InputError
@@ -26,14 +27,14 @@ class Calibration:
     held_out: tuple[Inputs, ...]
 
 
-def collect(data: Any, progress: ProgressCallback | None = None) -> list[Inputs]:
-    """The inputs of all batches of ``data``, checked.
+def collect(data: Any, progress: ProgressCallback | None = None) -> tuple[list[Inputs], Tensor | None]:
+    """The inputs of all batches of ``data``, checked, and the targets of the first batch.
 
     Raises ``InputError`` for data that is empty, mis-shaped, or holds NaN or infinite values.
     """
     found = told(progress, "reading calibration samples", batches(data, "calibration"), number_of_batches(data))
-    parts = [inputs for inputs, _ in found]
-    first = parts[0]
+    pairs = [*found]
+    parts, (first, targets) = [inputs for inputs, _ in pairs], pairs[0]
     if all(tensor.dim() == 1 for tensor in first):
         raise InputError(
             f"calibration: input 0 has shape {list(first[0].shape)}; the first axis counts samples, so it needs another"
@@ -51,7 +52,7 @@ def collect(data: Any, progress: ProgressCallback | None = None) -> list[Inputs]
                 )
             if not bool(torch.isfinite(tensor).all()):
                 raise InputError(f"calibration: input {position} holds NaN or infinite values")
-    return parts
+    return parts, targets
 
 
 def arrange(parts: Sequence[Inputs], batch_axis: int | None) -> Calibration:

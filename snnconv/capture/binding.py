@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snnconv.data.batches import SEVERAL_INPUTS
 from snnconv.errors import ConfigurationError, InputError
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -93,9 +94,23 @@ def check_call(model: nn.Module, inputs: Sequence[Any], what: str) -> None:
         names = ", ".join(_parameters(inner))
         raise InputError(
             f"{what}: forward takes ({names}), which {len(inputs)} input{'s' if len(inputs) != 1 else ''} "
-            f"do{'es' if len(inputs) == 1 else ''} not fit: {error}; several inputs are a tuple inside the batch, "
-            '((a, b), targets), and an argument that belongs to the network is named: constants={"adj": adj}'
+            f"do{'es' if len(inputs) == 1 else ''} not fit: {error}; {SEVERAL_INPUTS}; an argument that belongs to the "
+            'network is named: constants={"adj": adj}'
         ) from error
+
+
+def next_argument(model: nn.Module, taken: int) -> str | None:
+    """The argument of forward that would take one input more than ``taken`` ones; ``None`` if there is none."""
+    constants = model.constants if isinstance(model, Bound) else {}
+    left = taken
+    for name, parameter in _parameters(model.model if isinstance(model, Bound) else model).items():
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            return name
+        if parameter.kind in _POSITIONAL and name not in constants:
+            if left == 0:
+                return name
+            left -= 1
+    return None
 
 
 def _parameters(model: nn.Module) -> Mapping[str, Parameter]:

@@ -53,6 +53,7 @@ def captured(
     what: str = "example",
     constants: Mapping[str, Tensor] | None = None,
     analog: Sequence[str] = (),
+    targets: Tensor | None = None,
 ) -> Captured:
     """``model`` at inference as a checked graph in normal form, for inputs like ``example``.
 
@@ -60,7 +61,8 @@ def captured(
 
     The graph computes what the model computes on the example, is affine between populations, and keeps samples apart.
     The model is left as it was found. Arguments of forward that ``constants`` names become constants of the graph;
-    ``example``, which errors call ``what``, holds the others. ``analog`` names what may stay real-valued.
+    ``example``, which errors call ``what``, holds the others. ``analog`` names what may stay real-valued. ``targets``
+    that came with the example are refused where forward would take them as an input.
 
     Raises ``UnsupportedModelError`` with the report on the model where it cannot be converted, ``ModelError`` for
     weights that cannot be used and a model that computes something else at every call, ``InputError`` for an example
@@ -68,7 +70,7 @@ def captured(
     """
     try:
         with torch.random.fork_rng(devices=[]):  # a model that draws random numbers draws others without us
-            return _captured(plain_model(model), tuple(example), what, constants, analog)
+            return _captured(plain_model(model), tuple(example), what, constants, analog, targets)
     except SnnconvError:
         raise
     except Exception as error:
@@ -84,8 +86,9 @@ def _captured(
     what: str,
     constants: Mapping[str, Tensor] | None,
     analog: Sequence[str],
+    targets: Tensor | None,
 ) -> Captured:
-    graph = capture(model, example, what, constants)
+    graph = capture(model, example, what, constants, targets)
     report = inspect(graph, analog)
     if not report.ok:
         raise UnsupportedModelError(report)

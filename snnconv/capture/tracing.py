@@ -15,15 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.fx import Node as FxNode
-from torch.nn.parameter import is_lazy
 
 from snnconv.capture.batch_loops import check_no_loop
-from snnconv.capture.binding import bound, call_arguments, check_call
+from snnconv.capture.binding import bound, call_arguments
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
-from snnconv.data.batches import check_floating
-from snnconv.errors import InputError, ModelError
-from snnconv.graph.sparse import is_sparse, stored_values
+from snnconv.graph.sparse import is_sparse
 
 _logger = logging.getLogger(__name__)
 
@@ -71,67 +68,6 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             for buffer, version, values in buffers:
                 if buffer._version != version:
                     buffer.copy_(values)
-
-
-def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor]) -> None:
-    """Raise ``ModelError`` unless all floating-point weights are finite, of one precision and on one device."""
-    kinds: dict[tuple[torch.dtype, torch.device], str] = {}
-    if isinstance(model, ExportedProgram):
-        tensors = [*model.state_dict.items(), *model.constants.items()]
-    else:
-        tensors = [*model.named_parameters(), *model.named_buffers()]
-    for name, tensor in (*tensors, *constants.items()):
-        if not isinstance(tensor, Tensor):
-            continue
-        if is_lazy(tensor):
-            raise ModelError(f"{name} has no size yet, as its module is lazy: run the model once on samples")
-        if tensor.is_meta:
-            raise ModelError(
-                f"{name} is on the meta device, without values: build the model on the CPU, or "
-                'model.to_empty(device="cpu"), and load its weights'
-            )
-        if tensor.is_complex():
-            raise ModelError(f"{name} is {tensor.dtype}; write real and imaginary parts as two real tensors")
-        if not tensor.is_floating_point():
-            continue
-        if not bool(torch.isfinite(stored_values(tensor)).all()):
-            raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
-        kinds.setdefault((tensor.dtype, tensor.device), name)
-    for dtype, _ in kinds:
-        if dtype not in (torch.float32, torch.float64):
-            raise ModelError(
-                f"{kinds[next(k for k in kinds if k[0] == dtype)]} is {dtype}; convert the model in single or double "
-                "precision: model.float()"
-            )
-    if len(kinds) > 1:
-        listed = ", ".join(f"{name} is {dtype} on {device}" for (dtype, device), name in kinds.items())
-        raise ModelError(f"the model's weights differ in precision or device: {listed}; move them with model.to(...)")
-
-
-def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
-    """Raise ``InputError`` unless ``model`` runs on ``inputs``, and their precision and device are its weights'."""
-    check_call(model, inputs, what)
-    check_floating(tuple(inputs), what)
-    weight = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
-    for position, tensor in enumerate(inputs):
-        if weight is not None and tensor.device != weight.device:
-            raise InputError(
-                f"{what}: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
-            )
-        if weight is not None and tensor.dtype != weight.dtype:
-            raise InputError(
-                f"{what}: input {position} is {tensor.dtype}, the model {weight.dtype}; convert one of them"
-            )
-    failure: Exception | None = None
-    for trial in (tuple(tensor[:2] for tensor in inputs), tuple(inputs)):  # some models fix the size of the batch
-        try:
-            with torch.no_grad(), evaluation_mode(model):
-                model(*trial)
-            return
-        except Exception as error:
-            failure = error
-    shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
-    raise InputError(f"{what}: the model itself fails on inputs of shape {shapes}: {first_line(failure)}") from failure
 
 
 def first_line(error: BaseException | None) -> str:

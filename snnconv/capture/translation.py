@@ -13,13 +13,12 @@ from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
 from snnconv.capture.constants import Constants
+from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
-    check_inputs,
-    check_weights,
     evaluation_mode,
     export,
     functional,
@@ -58,12 +57,14 @@ def capture(
     example: Sequence[Tensor],
     what: str = "example",
     constants: Mapping[str, Tensor] | None = None,
+    targets: Tensor | None = None,
 ) -> Graph:
     """The graph of ``model`` at inference, for inputs like ``example`` (a batch of any size).
 
     The model is exported in eval mode and left as it was found. The batch axis is dynamic; where the model ties its
     size to something else, the graph is static and takes inputs shaped as ``example``. Arguments of forward that
-    ``constants`` names become constants of the graph; ``example`` holds the others.
+    ``constants`` names become constants of the graph; ``example`` holds the others. ``targets`` that came with the
+    example are refused where forward would take them as an input.
 
     Raises ``ModelError`` for weights that cannot be used, ``ConfigurationError`` for constants that do not fit,
     ``InputError`` if the model itself does not run on the example (which errors call ``what``),
@@ -75,6 +76,7 @@ def capture(
     constants = constants or {}
     check_weights(model, constants)
     check_inputs(module, example, what)
+    check_pair(module, example, targets, what)
     if isinstance(model, ExportedProgram):
         return _to_graph(model, _program_batch_axis(model, constants), constants)
     with evaluation_mode(model):

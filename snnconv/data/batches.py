@@ -17,6 +17,11 @@ Inputs = tuple[Tensor, ...]
 IGNORED_TARGET = -100
 #: Samples that are measured together.
 PIECE = 256
+#: How several inputs are said, for errors.
+SEVERAL_INPUTS = (
+    "several inputs are a tuple inside the batch, ((a, b), targets), and in place of a DataLoader of pairs "
+    "[((a, b), None) for a, b in loader]"
+)
 
 
 def as_inputs(value: Any, what: str) -> Inputs:
@@ -55,8 +60,7 @@ def split_batch(batch: Any, what: str) -> tuple[Inputs, Tensor | None]:
             return as_inputs(batch[0], what), None
         if len(batch) != 2:
             raise InputError(
-                f"{what}: a batch is a tensor or (inputs, targets), got {len(batch)} items; "
-                "several inputs go into a tuple: ((a, b), targets)"
+                f"{what}: a batch is a tensor or (inputs, targets), got {len(batch)} items; {SEVERAL_INPUTS}"
             )
         inputs, targets = batch
         if targets is not None and not isinstance(targets, Tensor):
@@ -114,7 +118,7 @@ def check_like(
 ) -> None:
     """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (named axes are free), type, device."""
     if len(inputs) != len(shapes):
-        raise InputError(f"{what}: the network takes {len(shapes)} inputs, got {len(inputs)}")
+        raise InputError(f"{what}: the network takes {len(shapes)} inputs, got {len(inputs)}; {SEVERAL_INPUTS}")
     check_shapes([tensor.shape for tensor in inputs], shapes, what)
     for position, tensor in enumerate(inputs):
         name = f"{what}: input {position}"

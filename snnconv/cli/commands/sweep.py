@@ -51,7 +51,7 @@ def sweep(
     images, targets = load_samples(data)
     original = load_model(model, weights)
     inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
-    whole = captured(original, collect(inputs)[0], "calibration", analog=analog or ())
+    whole = captured(original, collect(inputs)[0][0], "calibration", analog=analog or ())
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)

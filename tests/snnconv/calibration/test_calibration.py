@@ -35,7 +35,7 @@ RELU = Graph({"x": ("batch", 3, 4)}, {}, {"relu": Node("relu", "relu", {"self": 
 
 def scales(parts: list[Tensor], percentile: float | Literal["mse"], axis: int | None) -> Tensor:
     """Scale of a relu on data that arrives in ``parts``."""
-    calibration = arrange(collect(parts), 0)
+    calibration = arrange(collect(parts)[0], 0)
     found = ActivationStatistics(axis)
     observe(RELU, {"relu": found}, calibration.fitted)
     scale, _ = scale_of(found, Scaling(percentile=percentile), Rate(16))
@@ -67,8 +67,8 @@ def test_a_converted_network_does_not_depend_on_batching() -> None:
 
 def test_every_fifth_sample_is_held_out_whatever_the_order() -> None:
     x = uniform(43, 2)
-    calibration = arrange(collect([x]), 0)
-    again = arrange(collect(list(x.flip(0).split(4))), 0)
+    calibration = arrange(collect([x])[0], 0)
+    again = arrange(collect(list(x.flip(0).split(4)))[0], 0)
     fitted, held_out = (torch.cat([chunk[0] for chunk in part]) for part in (calibration.fitted, calibration.held_out))
     assert (len(fitted), len(held_out)) == (35, 8)
     assert torch.equal(torch.cat([chunk[0] for chunk in again.held_out]), held_out)

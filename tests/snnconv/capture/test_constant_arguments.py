@@ -34,10 +34,10 @@ def test_a_missing_argument_is_named_with_both_remedies(batch: Any) -> None:
 def test_an_adjacency_among_the_inputs_is_refused_with_the_remedy() -> None:
     with pytest.raises(UnsupportedModelError, match=r'multiplies two signals(.|\n)*constants=\{"adj": adj\}'):
         snnconv.convert(Demanding(), ((X, adjacency()), None))
-    report = snnconv.preflight(Demanding(), (X, adjacency()))
+    report = snnconv.preflight(Demanding(), ((X, adjacency()), None))
     assert not report.ok and 'constants={"adj": adj}' in report.problems[0].remedy
     with pytest.raises(InputError, match=r"input 1 is sparse.*constants="):
-        snnconv.preflight(Demanding(), (X, adjacency("coo")))
+        snnconv.preflight(Demanding(), ((X, adjacency("coo")), None))
     assert snnconv.preflight(Demanding(), X, constants={"adj": adjacency("coo")}).ok
 
 

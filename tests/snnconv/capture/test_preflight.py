@@ -185,12 +185,14 @@ def test_control_flow_on_data_is_a_problem_and_no_exception() -> None:
     assert f"{__file__}:" in str(report)
 
 
-def test_several_inputs_are_given_as_a_tuple() -> None:
+def test_several_inputs_are_a_tuple_inside_the_batch() -> None:
     class Two(nn.Module):
         def forward(self, first: Tensor, second: Tensor) -> Tensor:
             return torch.relu(first - second)
 
-    assert snnconv.preflight(Two(), (X, X)).ok
+    assert snnconv.preflight(Two(), ((X, X), None)).ok
+    with pytest.raises(InputError, match="DataLoader of pairs"):
+        snnconv.preflight(Two(), (X, X))
 
 
 @pytest.mark.parametrize("example", ["x", None, (), torch.zeros(0, 6), torch.tensor(1.0), 3])
