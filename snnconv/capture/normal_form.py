@@ -16,6 +16,7 @@ from snnconv.graph.graph import Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.operators import OPERATORS, Role
 from snnconv.graph.operators.activation import ActivationOperator, Clamp
+from snnconv.graph.operators.affine import Convolution, TransposedConvolution
 from snnconv.graph.operators.pooling import MaximumOperator
 
 
@@ -83,11 +84,10 @@ def fold_affine_into_weights(graph: Graph) -> Graph:
         scale = constants[node.arguments["scale"].name].double()
         shift = constants[node.arguments["shift"].name].double()
         weight = constants[weight_name]
-        shape = (-1,) + (1,) * (weight.dim() - 1)
         bias = shift if bias_ref is None else shift + constants[bias_ref.name].double() * scale
         bias_name = f"{node.name}.bias"
         parameters.add(bias_name)
-        constants[weight_name] = (weight.double() * scale.view(shape)).to(weight.dtype)
+        constants[weight_name] = _scaled(weight.double(), scale, producer).to(weight.dtype)
         constants[bias_name] = bias.to(weight.dtype)
         del nodes[producer.name]
         folded = {**producer.arguments, "bias": Ref(bias_name)}
@@ -97,9 +97,19 @@ def fold_affine_into_weights(graph: Graph) -> Graph:
 
 def _takes_affine(node: Node) -> bool:
     # A linear layer puts its channels on the last axis, a channel-wise map on axis 1: the same one for matrices only.
-    return node.op in ("conv1d", "conv2d", "conv3d") or (
+    return isinstance(OPERATORS[node.op], (Convolution, TransposedConvolution)) or (
         node.op == "linear" and node.shape is not None and len(node.shape) == 2
     )
+
+
+def _scaled(weight: Tensor, scale: Tensor, node: Node) -> Tensor:
+    """The weight of ``node`` with every output channel scaled."""
+    if not isinstance(OPERATORS[node.op], TransposedConvolution):
+        return weight * scale.view(-1, *[1] * (weight.dim() - 1))
+    by_group = weight.unflatten(
+        0, (node.arguments["groups"], -1)
+    )  # [groups, inputs, outputs, *kernel], each of a group
+    return (by_group * scale.view(len(by_group), 1, -1, *[1] * (weight.dim() - 2))).flatten(0, 1)
 
 
 def activation_before_pool(graph: Graph) -> Graph:

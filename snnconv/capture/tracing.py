@@ -7,7 +7,7 @@ import logging
 import operator
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from typing import Any
 
@@ -84,6 +84,8 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     for value in doubled:
         shapes[value] = {0: batch}
     try:
+        with torch.no_grad():
+            model(*doubled)  # tracing would not notice that an index of nodes does not fit into the batch
         return _run_export(model, doubled, shapes), 0
     except Exception as error:
         if _depends_on_data(error):
@@ -111,11 +113,16 @@ def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> E
         return torch.export.export(inner, placed, named, dynamic_shapes=shapes, strict=False)
 
 
-def functional(program: ExportedProgram) -> ExportedProgram:
-    """The program without operations that change tensors in place; views may become plainer ones."""
+def functional(
+    program: ExportedProgram, decompositions: Mapping[torch._ops.OperatorBase, Callable[..., Any]] | None = None
+) -> ExportedProgram:
+    """The program without operations that change tensors in place; views may become plainer ones.
+
+    Operators in ``decompositions`` are replaced by what these functions call.
+    """
     try:
         with torch.no_grad(), quiet_exporter():
-            result: ExportedProgram = program.run_decompositions({})
+            result: ExportedProgram = program.run_decompositions(dict(decompositions or {}))
             return result
     except Exception as error:
         remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"

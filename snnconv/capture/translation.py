@@ -16,7 +16,9 @@ from snnconv.capture.constants import Constants
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
+from snnconv.capture.decomposition import decomposed, name_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.roles_report import inspect
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
     evaluation_mode,
@@ -92,11 +94,22 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
     _check_autocast(program)
-    if is_functional(program):
-        graph = _Translator(program, batch_axis, bound).translate()
-        if all(node.op in OPERATORS for node in graph.nodes.values()):
-            return graph
-    return _Translator(functional(program), batch_axis, bound).translate()
+    if not is_functional(program):
+        program = functional(program)
+    graph = _Translator(program, batch_axis, bound).translate()
+    foreign = {node.op for node in graph.nodes.values()} - OPERATORS.keys()
+    if not foreign:
+        return graph
+    try:
+        written = _Translator(decomposed(program, foreign), batch_axis, bound).translate()
+    except UnsupportedModelError:
+        return graph
+    # What is refused even so stays what the user wrote.
+    places = {problem.source for problem in inspect(written).problems}
+    kept = {node.op for node in graph.nodes.values() if node.op in foreign and node.source in places}
+    if not kept:
+        return written
+    return graph if kept == foreign else _Translator(decomposed(program, foreign - kept), batch_axis, bound).translate()
 
 
 def _check_autocast(program: ExportedProgram) -> None:
@@ -200,7 +213,7 @@ class _Translator:
         if not isinstance(node.target, torch._ops.OpOverload):
             return self._add(node, getattr(node.target, "__name__", str(node.target)), {})
         schema = node.target._schema
-        op = schema.name.split("::")[1]
+        op = name_of(node.target)
         arguments: dict[str, Argument] = {}
         for position, parameter in enumerate(schema.arguments):
             if position < len(node.args):
@@ -209,8 +222,6 @@ class _Translator:
                 arguments[parameter.name] = self._argument(node.kwargs[parameter.name])
             else:
                 arguments[parameter.name] = self._argument(parameter.default_value)
-        if not schema.name.startswith("aten::"):
-            op = schema.name
         return self._normalise(node, op, arguments)
 
     def _normalise(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:

@@ -175,6 +175,18 @@ def unit_vectors(length: int) -> Tensor:
     return torch.eye(length)
 
 
+def connecting(positions: Tensor, length: int) -> Tensor:
+    """Every entry of ``positions`` connected to its position on an axis of this length, [entries, length].
+
+    Sparse, if it has more than ``MATRIX_LIMIT`` elements.
+    """
+    places = torch.stack([torch.arange(len(positions)), torch.remainder(positions.cpu(), length)])
+    matrix = torch.sparse_coo_tensor(
+        places, torch.ones(len(positions)), (len(positions), length), check_invariants=False
+    )
+    return matrix if matrix.numel() > MATRIX_LIMIT else matrix.to_dense()
+
+
 def _merged(digits: Sequence[Digit]) -> Digit:
     """One digit for several in a row, of which all that depend on the source depend on the same axis."""
     axis, rows = None, torch.ones(1, 1, dtype=torch.bool)

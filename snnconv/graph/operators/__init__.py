@@ -4,11 +4,16 @@ from snnconv.graph.operators import activation as activation
 from snnconv.graph.operators import affine as affine
 from snnconv.graph.operators import arithmetic as arithmetic
 from snnconv.graph.operators import constant as constant
+from snnconv.graph.operators import diagonals as diagonals
+from snnconv.graph.operators import indexing as indexing
+from snnconv.graph.operators import interpolation as interpolation
 from snnconv.graph.operators import pieces as pieces
 from snnconv.graph.operators import pooling as pooling
 from snnconv.graph.operators import quantize_input as quantize_input
 from snnconv.graph.operators import readout as readout
+from snnconv.graph.operators import scattering as scattering
 from snnconv.graph.operators import shape as shape
+from snnconv.graph.operators import windows as windows
 from snnconv.graph.operators.activation_function import ACTIVATION_FUNCTIONS as ACTIVATION_FUNCTIONS
 from snnconv.graph.operators.activation_function import ActivationFunction as ActivationFunction
 from snnconv.graph.operators.activation_function import PiecewiseLinear as PiecewiseLinear

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -71,6 +72,48 @@ class Convolution(_Weighted):
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return 1 if len(shape) == 2 + int(node.op[4]) else 0  # without a batch axis the channels come first
+
+
+@register
+class TransposedConvolution(_Weighted):
+    """Transposed convolution in one, two or three dimensions; weights are ``[inputs, outputs / groups, *kernel]``."""
+
+    names = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+    _functions = (torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d)
+    _options = ("stride", "padding", "output_padding", "groups", "dilation")
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        function = self._functions[arguments["weight"].dim() - 3]
+        options = (arguments[key] for key in self._options)
+        return function(arguments["input"], arguments["weight"], arguments["bias"], *options)
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["input"]
+        inputs, each, *kernel = arguments["weight"].shape
+        first, groups = len(found.shape) - len(kernel), arguments["groups"]
+        of_input, of_output = torch.arange(inputs) // (inputs // groups), torch.arange(each * groups) // each
+        found = found.along(first - 1, of_input[:, None] == of_output)
+        for axis, pattern in enumerate(self._patterns(arguments, found.shape[first:])):
+            found = found.along(first + axis, pattern)
+        return found
+
+    def macs(self, arguments: Arguments, carries: Carries, result: Any) -> int:
+        shape = arguments["input"].shape
+        first = len(shape) - (arguments["weight"].dim() - 2)
+        taps = (int(pattern.sum()) for pattern in self._patterns(arguments, shape[first:]))
+        return int(math.prod(shape[:first]) * arguments["weight"].shape[1] * math.prod(taps))
+
+    def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
+        return 1 if len(shape) == 2 + int(node.op[-2]) else 0  # without a batch axis the channels come first
+
+    def _patterns(self, arguments: Arguments, lengths: Sequence[int]) -> list[Tensor]:
+        """Which positions of the result each position of the input reaches, for every axis of the kernel."""
+        found = []
+        for axis, (length, size) in enumerate(zip(lengths, arguments["weight"].shape[2:], strict=True)):
+            options = (1 if key == "groups" else per_axis(arguments[key], axis) for key in self._options)
+            each_alone, ones = unit_vectors(length).unsqueeze(1), torch.ones(1, 1, size)
+            found.append(torch.conv_transpose1d(each_alone, ones, None, *options)[:, 0])
+        return found
 
 
 @register

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, register
-from snnconv.graph.reach import Reach
+from snnconv.graph.reach import Reach, unit_vectors
 
 
 def _zero(value: Any) -> Any:
@@ -154,6 +154,25 @@ class Reduction(Operator):
         if axis is None or axis in reduced:
             return None
         return axis if node.arguments["keepdim"] else axis - sum(dim < axis for dim in reduced)
+
+
+@register
+class CumulativeSum(Operator):
+    """Sum of all elements up to each one along an axis."""
+
+    names = ("cumsum",)
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        if node.arguments.get("dtype") is not None:
+            return Classification(Role.REFUSED, "it changes the precision", "leave dtype at its default")
+        return Classification(Role.LINEAR)
+
+    def evaluate(self, arguments: Arguments) -> Any:
+        return torch.cumsum(arguments["self"], arguments["dim"])
+
+    def reach(self, arguments: Arguments) -> Reach:
+        found: Reach = arguments["self"]
+        return found.along(arguments["dim"], unit_vectors(found.shape[arguments["dim"]]).cumsum(1))
 
 
 def _one(value: Any) -> Any:

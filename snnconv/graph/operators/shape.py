@@ -140,16 +140,27 @@ class Reorder(SelectionOperator):
 
 @register
 class UpsampleNearest(SelectionOperator):
-    """Nearest-neighbour upsampling: every element repeated."""
+    """Nearest-neighbour upsampling: every element repeated; "exact" takes the nearest centre."""
 
-    names = ("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
+    names = (
+        "upsample_nearest1d",
+        "upsample_nearest2d",
+        "upsample_nearest3d",
+        "_upsample_nearest_exact1d",
+        "_upsample_nearest_exact2d",
+        "_upsample_nearest_exact3d",
+    )
+
+    @property
+    def _mode(self) -> str:
+        return "nearest-exact" if "exact" in self.op else "nearest"
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         values = arguments.get("input", arguments.get("self"))
         size = arguments.get("output_size")
         factors = arguments.get("scale_factors")
         return torch.nn.functional.interpolate(
-            values, size=None if size is None else tuple(size), scale_factor=factors, mode="nearest"
+            values, size=None if size is None else tuple(size), scale_factor=factors, mode=self._mode
         )
 
     def reach(self, arguments: Arguments) -> Reach:
@@ -163,6 +174,7 @@ class UpsampleNearest(SelectionOperator):
                 each_alone,
                 size=None if size is None else per_axis(size, axis),
                 scale_factor=None if factors is None else per_axis(factors, axis),
+                mode=self._mode,
             )
             found = found.along(place, repeated[:, 0])
         return found

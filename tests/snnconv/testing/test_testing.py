@@ -16,6 +16,7 @@ from snnconv.graph.operators import OPERATORS, Operator, Role
 from snnconv.testing import check_code, check_neuron, check_operator
 from snnconv.testing.require import drawn
 from tests.support.codes import fitted
+from tests.support.linear_examples import linear_examples
 from tests.support.neuron_examples import example
 
 IMAGE, SEQUENCE, VECTOR, VOLUME = (2, 2, 4, 4), (2, 2, 5), (2, 4), (2, 1, 4, 4, 3)
@@ -109,7 +110,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from ((op, {"self": batch(VECTOR).abs() + 1}) for op in ("log", "sqrt"))
 
 
-EXAMPLES = dict(examples())
+EXAMPLES = dict([*examples(), *linear_examples()])
 
 
 @pytest.mark.parametrize("op", sorted(OPERATORS))

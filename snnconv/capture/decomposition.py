@@ -1,0 +1,105 @@
+"""Decomposition: an operator that the vocabulary lacks is replaced by what it is made of, mostly as torch says."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Set
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._decomp import get_decompositions
+from torch.export import ExportedProgram
+
+from snnconv.capture.tracing import functional
+from snnconv.graph.operators import OPERATORS
+
+#: Decompositions may call operators that are unknown themselves; so often they are asked for theirs.
+_ROUNDS = 4
+
+
+def decomposed(program: ExportedProgram, names: Set[str]) -> ExportedProgram:
+    """``program`` with the operators called ``names`` replaced by others, where there is a decomposition.
+
+    A recurrent layer unrolls into its steps, an ``einsum`` into matrix products. Raises ``UnsupportedModelError`` where
+    torch fails to trace the result.
+    """
+    table: dict[torch._ops.OperatorBase, Callable[..., Any]] = {}
+    left = {operator for operator in _operators(program) if name_of(operator) not in names}
+    for _ in range(_ROUNDS):
+        unknown = {each for each in _operators(program) - left if name_of(each) not in OPERATORS}
+        found: dict[torch._ops.OperatorBase, Callable[..., Any]] = {}
+        for operator in unknown - table.keys():
+            found |= _decomposition(operator)
+        if not found:
+            break
+        table |= found
+        program = functional(program, table)
+    return program
+
+
+def name_of(operator: torch._ops.OpOverload) -> str:
+    """The name under which the vocabulary would have an operator: that of its schema, if it is torch's own."""
+    space, name = operator._schema.name.split("::")
+    return name if space in ("aten", "prims") else operator._schema.name
+
+
+def _operators(program: ExportedProgram) -> set[torch._ops.OpOverload]:
+    return {node.target for node in program.graph.nodes if isinstance(node.target, torch._ops.OpOverload)}
+
+
+def _lerp(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """Between two tensors; torch's decomposition branches on the weight for the sake of rounding."""
+    return start + weight * (end - start)
+
+
+def _rnn_relu(
+    values: Tensor,
+    first: Tensor,
+    parameters: list[Tensor],
+    has_biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Tensor, Tensor]:
+    """``torch.nn.RNN`` with ReLU, cell by cell; torch's decomposition moves the batch off the first axis."""
+    axis = 1 if batch_first else 0
+    steps, last = list(values.unbind(axis)), []
+    directions, each = 1 + bidirectional, 4 if has_biases else 2
+    for layer in range(num_layers):
+        found = []
+        for direction in range(directions):
+            place = layer * directions + direction
+            weights = parameters[place * each : (place + 1) * each]
+            hidden, run = first[place], []
+            for step in reversed(steps) if direction else steps:
+                hidden = torch.rnn_relu_cell(step, hidden, *weights)
+                run.append(hidden)
+            last.append(hidden)
+            found.append(run[::-1] if direction else run)
+        steps = [torch.cat(both, -1) if bidirectional else both[0] for both in zip(*found, strict=True)]
+    return torch.stack(steps, axis), torch.stack(last)
+
+
+#: Our own decompositions, where torch's lead out of the vocabulary.
+_OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
+    torch.ops.aten.lerp.Scalar: _lerp,
+    torch.ops.aten.lerp.Tensor: _lerp,
+    torch.ops.aten.rnn_relu.input: _rnn_relu,
+}
+
+
+def _decomposition(operator: torch._ops.OpOverload) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
+    """The entry of a table of decompositions for one operator; empty if torch has none."""
+    found = {operator: _OWN[operator]} if operator in _OWN else get_decompositions([operator])
+    if not found and operator in _composite():
+        found = {operator: _composite()[operator]}
+    return dict(found)
+
+
+@functools.cache
+def _composite() -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
+    """What torch itself computes by other operators, such as ``einsum``."""
+    return torch.export.default_decompositions()
