@@ -13,10 +13,10 @@ from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
 from snnconv.capture.constants import Constants
+from snnconv.capture.decomposition import decomposed, name_of
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
-from snnconv.capture.decomposition import decomposed, name_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
 from snnconv.capture.tracing import (

@@ -63,7 +63,7 @@ class DiagonalEmbedding(SelectionOperator):
 
 
 @register
-class Triangle(SelectionOperator):
+class TriangularPart(SelectionOperator):
     """The elements on one side of a diagonal of the last two axes, zeros on the other."""
 
     names = ("tril", "triu")

@@ -12,7 +12,6 @@ from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
 from snnconv.graph.reach import Reach, unit_vectors
 
-
 #: Length of the axes that are not looked at; torch takes images of width 1 for images of another layout.
 _OTHERS = 2
 

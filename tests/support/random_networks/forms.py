@@ -99,9 +99,23 @@ def channels_shuffled(draw: DrawFn, operator: str, x: Signal, signals: Sequence[
     return Written("F.channel_shuffle({0}, 2)", (x,))
 
 
-@rule("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", takes=maps)
-def upsampled(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+#: Modes of interpolation by operator.
+_MODES = {
+    **{f"upsample_nearest{axes}d": "nearest" for axes in (1, 2, 3)},
+    **{f"_upsample_nearest_exact{axes}d": "nearest-exact" for axes in (1, 2, 3)},
+    "upsample_linear1d": "linear",
+    "upsample_bilinear2d": "bilinear",
+    "_upsample_bilinear2d_aa": "bilinear",
+    "upsample_bicubic2d": "bicubic",
+    "_upsample_bicubic2d_aa": "bicubic",
+    "upsample_trilinear3d": "trilinear",
+}
+
+
+@rule(*_MODES, takes=maps)
+def resized(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    options = f'mode="{_MODES[operator]}"' + (", antialias=True" if operator.endswith("_aa") else "")
     if draw(st.booleans()):
-        return Written(f"F.interpolate({{0}}, scale_factor={draw(st.sampled_from([2, 1.5]))})", (x,))
+        return Written(f"F.interpolate({{0}}, scale_factor={draw(st.sampled_from([2, 1.5]))}, {options})", (x,))
     sizes = tuple(draw(st.integers(1, 5)) for _ in range(axes_of(operator)))
-    return Written(f"F.interpolate({{0}}, size={sizes})", (x,))
+    return Written(f"F.interpolate({{0}}, size={sizes}, {options})", (x,))

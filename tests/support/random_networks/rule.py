@@ -58,7 +58,7 @@ def rule(*operators: str, takes: Callable[[str, Shape], bool] = lambda _, shape:
 
 def axes_of(operator: str) -> int:
     """How many axes a sliding operator runs over, as its name says: 2 for ``conv2d``."""
-    return int(operator[operator.rindex("d") - 1])
+    return next(int(letter) for letter in operator if letter.isdigit())
 
 
 def maps(operator: str, shape: Shape) -> bool:

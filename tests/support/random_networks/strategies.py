@@ -14,18 +14,20 @@ from tests.support.random_networks import (
     activations,
     arithmetic,
     forms,
+    indices,
     pieces,
     pooling,
     readouts,
     sizes,
     weights,
     whole_graphs,
+    windows,
 )
 from tests.support.random_networks.rule import RULES, Written
 from tests.support.random_networks.script import Script, Signal, Statement, shape_of
 
 #: Modules of rules; importing one registers its rules.
-FAMILIES = (activations, weights, arithmetic, pooling, pieces, forms, sizes, readouts, whole_graphs)
+FAMILIES = (activations, weights, arithmetic, pooling, pieces, forms, indices, windows, sizes, readouts, whole_graphs)
 #: Registered operators that no line of a model makes, and what does.
 MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",

@@ -34,6 +34,16 @@ def convolution(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal
     return Written("{own}({0})", (x,), f"nn.Conv{axes}d({channels}, {outputs}, {kernel}, {options})")
 
 
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", takes=maps)
+def transposed_convolution(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    axes, channels = axes_of(operator), x.shape[0]
+    kernel, stride = per_axis(draw, [(1, 2, 3)] * axes), draw(st.integers(1, 2))
+    groups = draw(st.sampled_from([count for count in (1, 2, channels) if channels % count == 0]))
+    outputs, bias = groups * draw(st.integers(1, max(1, 4 // groups))), draw(st.booleans())
+    options = f"stride={stride}, output_padding={stride - 1}, groups={groups}, bias={bias}"
+    return Written("{own}({0})", (x,), f"nn.ConvTranspose{axes}d({channels}, {outputs}, {kernel}, {options})")
+
+
 @rule("matmul", takes=with_axes(1))
 def matrix_product(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     outputs = draw(st.integers(1, 4))
