@@ -13,6 +13,7 @@ from coding.plan import as_plan
 from neurons import Negative, Neuron
 from snnconv.calibration.assembly import Calibrator, Options, assemble
 from snnconv.errors import ConfigurationError
+from snnconv.metrics.held_out_error import warn_of_error
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
@@ -96,4 +97,6 @@ def convert(
     calibrated = calibrator.calibrated(plan, options, progress)
     if coding == "auto":
         return search(calibrated, options, plan, goal, progress)
-    return assemble(calibrated, plan, options, progress)
+    network = assemble(calibrated, plan, options, progress)
+    warn_of_error(network, calibrated.samples.fitted)
+    return network

@@ -19,6 +19,7 @@ from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Run
+from snnconv.spiking.input_range import InputRange
 
 _logger = logging.getLogger(__name__)
 
@@ -61,8 +62,10 @@ def _whole(tensors: Inputs, manifest: Mapping[str, Any]) -> dict[str, Array]:
     largest, found = manifest["largest_input"], {}
     for tensor, described in zip(tensors, manifest["inputs"], strict=True):
         values = tensor.double().numpy()
-        if np.abs(values).max(initial=0.0) > (largest + 0.5) * described["step"]:
-            _logger.warning("input %s leaves the range seen in calibration: it is clipped", described["name"])
+        limit = torch.tensor([(largest + 0.5) * described["step"]], dtype=torch.float64)
+        leaving = InputRange(-limit, limit).leaving(tensor.double())
+        if leaving.share:
+            _logger.warning("%s; it is clipped", leaving.text(described["name"]))
         found[described["name"]] = integer_units(values, described["step"], largest)
     return found
 

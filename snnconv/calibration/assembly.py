@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.channel_axes import channel_axes
 from snnconv.graph.graph import Graph
+from snnconv.graph.maxima import values_per_maximum
 from snnconv.graph.operators import ActivationFunction
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -33,6 +35,11 @@ from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange, range_of
 from snnconv.spiking.max_pooling import meeting_channels
 from snnconv.spiking.population import Population, check_neurons_wait
+
+#: Share of what a maximum picks that a percentile of the values in front of it may cut off.
+_PICKED_SHARE = 0.05
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,27 @@ class Options:
     def scaling(self, windowed: bool) -> Scaling:
         """How scales are chosen: by least squares for windows, by a high percentile for streams."""
         return Scaling(self.percentile if self.percentile is not None else "mse" if windowed else 99.9)
+
+    def scaling_before(self, picked_from: int, windowed: bool, name: str) -> Scaling:
+        """The same for the population ``name``, of whose values a maximum behind it picks one of ``picked_from``.
+
+        The maximum picks just what a percentile cuts off: where that is many, 100 is the default, and another
+        percentile is worth a warning.
+        """
+        scaling = self.scaling(windowed)
+        if scaling.percentile == "mse" or (cut := picked_from * (1.0 - scaling.percentile / 100.0)) <= _PICKED_SHARE:
+            return scaling
+        if self.percentile is None:
+            return Scaling(100.0)
+        _logger.warning(
+            "%s: percentile=%g cuts about %.0f %% of what the maximum over %d values behind it picks: convert with "
+            "percentile=100",
+            name,
+            scaling.percentile,
+            min(100.0, 100.0 * cut),
+            picked_from,
+        )
+        return scaling
 
 
 class Calibrator:
@@ -178,9 +206,10 @@ def assemble(
     names = calibrated.names
     plan.check_names([(names[node], node) for node in calibrated.activations])
     windowed = isinstance(plan.schedule, Pipeline)
-    scaling = options.scaling(windowed)
+    picked_from = values_per_maximum(calibrated.graph)
     populations = {}
     for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
+        scaling = options.scaling_before(picked_from[node], windowed, names[node])
         code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:

@@ -15,6 +15,7 @@ from snnconv.detection.data.ground_truth import BoxDataset
 from snnconv.detection.detector import Detector
 from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
@@ -122,16 +123,19 @@ def evaluate(
         raise ConfigurationError(f"at holds integers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}")
     truths: list[Any] = []
     exact: list[Detections] = []
+    calibrated = CalibratedRange(network)
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
     pieces = _pieces(data)
     for piece in told(progress, "evaluating", pieces, len(pieces)):
         inputs, sizes, found = _read(detector, data, piece)
         truths += found
+        calibrated.see((inputs,))
         outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
         exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
         recorder.piece(sizes)
         simulator_for(network, simulator, steps=steps, seed=seed).run(network.check(inputs), [counter, recorder])
         seed += 1
+    calibrated.warn()
     classes = len(detector.names)
     by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}
     return DetectionEvaluation(

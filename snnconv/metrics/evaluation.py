@@ -13,6 +13,7 @@ from snnconv.capture.binding import bound, check_call
 from snnconv.capture.tracing import evaluation_mode
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, number_of_batches, pieces
 from snnconv.graph.graph import refs_in
+from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
@@ -73,12 +74,14 @@ def evaluate(
     """
     reference = None if reference is None else bound(reference, constants)
     counter = SpikeCounter(network, by_step=network.timing is None)
+    calibrated = CalibratedRange(network)
     tally = None
     lengths = 0
     check_judge(judge)
     for batch in told(progress, "evaluating", *_parts(network, data)):
         for inputs, targets in pieces(*batch, network.batch_axis):
             inputs = network.check(inputs, "data")
+            calibrated.see(inputs)
             exact = _exact(network, reference, inputs)
             if tally is None:
                 own = ClassJudge() if network.learned else None
@@ -89,6 +92,7 @@ def evaluate(
             _, taken = chosen.run(inputs, [counter, tally])
             seed += 1
             lengths += int(taken.sum())
+    calibrated.warn()
     compared = reference is not None or not network.learned
     if network.tuned and reference is None:
         _logger.warning(

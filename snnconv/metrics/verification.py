@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches, number_of_batches
+from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.errors import InputError
-from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.metrics.error_sums import ErrorSums, PopulationError, VerificationSums
+from snnconv.metrics.reading import Reading, read
 from snnconv.metrics.totals import check_alike
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -23,72 +27,8 @@ from snnconv.text import table
 
 
 @dataclass(frozen=True)
-class PopulationError:
-    """Errors of one population: ``relative`` is |decoded - activation| / |activation| (2-norms over all samples).
-
-    ``bias`` is the mean error in units of the mean activation, ``saturated`` the share of activations beyond what the
-    code carries, ``spurious`` the share of inactive neurons that fired all the same.
-    """
-
-    name: str
-    relative: float
-    bias: float
-    saturated: float
-    spurious: float
-
-
-@dataclass(frozen=True)
-class ErrorSums:
-    """Sums over activations: squared errors, squares, errors, sizes, and counts that shares are made of."""
-
-    error2: float = 0.0
-    norm2: float = 0.0
-    difference: float = 0.0
-    magnitude: float = 0.0
-    saturated: int = 0
-    spurious: int = 0
-    inactive: int = 0
-    total: int = 0
-
-    def merge(self, other: ErrorSums) -> ErrorSums:
-        """Both together."""
-        return ErrorSums(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
-
-    def error(self, name: str) -> PopulationError:
-        """The errors of the population that reports call ``name``."""
-        return PopulationError(
-            name=name,
-            relative=self.relative,
-            bias=self.difference / max(self.magnitude, 1e-300),
-            saturated=self.saturated / self.total,
-            spurious=self.spurious / max(self.inactive, 1),
-        )
-
-    @property
-    def relative(self) -> float:
-        """The 2-norm of the errors relative to that of the activations."""
-        return float((self.error2 / max(self.norm2, 1e-300)) ** 0.5)
-
-
-@dataclass(frozen=True)
-class VerificationSums:
-    """What a verification is made of: sums of every population by name, and of the output."""
-
-    samples: int
-    populations: dict[str, ErrorSums]
-    output: ErrorSums
-
-    def merge(self, other: VerificationSums) -> VerificationSums:
-        """Both together. Raises ``InputError`` where populations differ."""
-        if [*self.populations] != [*other.populations]:
-            raise InputError("verifications of networks with different populations cannot be merged")
-        populations = {name: sums.merge(other.populations[name]) for name, sums in self.populations.items()}
-        return VerificationSums(self.samples + other.samples, populations, self.output.merge(other.output))
-
-
-@dataclass(frozen=True)
 class Verification:
-    """Errors of all populations in order of execution, and of the output. Prints as a table.
+    """Errors of all populations in order of execution, and of the output. Prints as a table with a reading of it.
 
     Attributes:
         steps: Time steps of the simulation.
@@ -96,6 +36,7 @@ class Verification:
         populations: The errors of every population.
         output: The error of the output.
         sums: The sums behind all errors.
+        waits: Whether populations fire in windows of their own, when all that they receive is there.
     """
 
     steps: int
@@ -103,14 +44,20 @@ class Verification:
     populations: tuple[PopulationError, ...]
     output: float
     sums: VerificationSums = field(repr=False)
+    waits: bool = field(repr=False)
+
+    @property
+    def reading(self) -> Reading:
+        """What hurts most, why, and what helps."""
+        return read(self.sums, self.waits)
 
     def merge(self, other: Verification) -> Verification:
         """The verification on the data of both; counts are exact, sums of squares to rounding.
 
         Both must be of one network under one setting. Raises ``InputError`` where they cannot be.
         """
-        check_alike(self, other, ("steps",))
-        return _verification(self.steps, self.sums.merge(other.sums))
+        check_alike(self, other, ("steps", "waits"))
+        return _verification(self.steps, self.sums.merge(other.sums), self.waits)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -119,6 +66,7 @@ class Verification:
             "samples": self.samples,
             "output": self.output,
             "populations": [vars(population) for population in self.populations],
+            "reading": vars(self.reading),
         }
 
     def __repr__(self) -> str:
@@ -127,12 +75,12 @@ class Verification:
 
     def __str__(self) -> str:
         rows = [
-            [p.name, f"{p.relative:.4f}", f"{p.bias:+.4f}", f"{p.saturated:.2%}", f"{p.spurious:.2%}"]
+            [p.name, f"{p.relative:.4f}", f"{p.own:.4f}", f"{p.bias:+.4f}", f"{p.saturated:.2%}", f"{p.spurious:.2%}"]
             for p in self.populations
         ]
-        rows.append(["output", f"{self.output:.4f}", "", "", ""])
-        head = ["population", "relative error", "bias", "saturated", "spurious"]
-        return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}"
+        rows.append(["output", f"{self.output:.4f}", "", "", "", ""])
+        head = ["population", "relative error", "own", "bias", "saturated", "spurious"]
+        return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}\n{self.reading}"
 
 
 def verify(
@@ -174,11 +122,14 @@ def verify(
         output, lengths = simulator.run(inputs, [decoded])
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
-        populations = {}
+        populations, found_values = {}, {}
         for node, population in network.populations.items():
             scale = population.broadcast_scale(values[node].dim())
             value = network.decoded(node, decoded.payloads[node], simulator.steps) * scale
+            found_values[node] = value
             populations[population.name] = _sums(population, values[node], value, scale)
+        own = _own_sums(network, graph, inputs, found_values)
+        populations = {name: sums.merge(own[name]) for name, sums in populations.items()}
         whole = ErrorSums()
         for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
             error2, norm2 = float(((mine - theirs).double() ** 2).sum()), float((theirs.double() ** 2).sum())
@@ -187,12 +138,12 @@ def verify(
         found = one if found is None else found.merge(one)
         seed += 1
     assert found is not None  # data without batches was refused
-    return _verification(simulator.steps, found)
+    return _verification(simulator.steps, found, network.timing is not None)
 
 
-def _verification(steps: int, sums: VerificationSums) -> Verification:
+def _verification(steps: int, sums: VerificationSums, waits: bool) -> Verification:
     errors = tuple(each.error(name) for name, each in sums.populations.items())
-    return Verification(steps, sums.samples, errors, sums.output.relative, sums)
+    return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits)
 
 
 class _Decoder(Observer):
@@ -228,6 +179,34 @@ def _sums(population: Population, wanted: Tensor, found: Tensor, scale: Tensor) 
         inactive=int((wanted == 0).sum()),
         total=wanted.numel(),
     )
+
+
+def _own_sums(
+    network: NetworkBase, graph: Graph, inputs: Inputs, decoded: Mapping[str, Tensor]
+) -> dict[str, ErrorSums]:
+    """What every population adds itself: it receives what those before it said, as ``decoded``."""
+    found: dict[str, ErrorSums] = {}
+
+    def heard(node: str, population: Population) -> Handler:
+        def compare(arguments: Mapping[str, Any]) -> Tensor:
+            current, said = arguments["self"], decoded[node]
+            wanted = population.activation(current + population.broadcast(population.shift, current.dim()))
+            largest = population.broadcast_scale(current.dim()) * (population.code.maximum * (1 + 1e-6))
+            squared, cut = (said - wanted).double().square(), population.coded_size(wanted) > largest
+            above = (said.abs() > wanted.abs()) & ~cut
+            found[population.name] = ErrorSums(
+                own2=float(squared.sum()),
+                received2=float(wanted.double().square().sum()),
+                cut2=float(squared[cut].sum()),
+                above2=float(squared[above].sum()),
+            )
+            return said
+
+        return compare
+
+    with torch.no_grad():
+        evaluate_graph(graph, inputs, handlers={node: heard(node, p) for node, p in network.populations.items()})
+    return found
 
 
 def _floats(nest: Any) -> list[Tensor]:

@@ -126,8 +126,7 @@ class Chunk(ABC):
     def normalized_input(self, position: int) -> Tensor:
         """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that clips it."""
         seen, values = self.network.input_ranges[position], self.inputs[position]
-        if not seen.covers(values):
-            _logger.warning(
-                "input %d leaves the range seen in calibration: its spikes carry it clipped to that range", position
-            )
+        leaving = seen.leaving(values)
+        if leaving.share:
+            _logger.warning("%s; its spikes carry it clipped to that range", leaving.text(str(position)))
         return seen.normalize(values)

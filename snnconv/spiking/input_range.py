@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -19,9 +20,14 @@ class InputRange(NamedTuple):
         """What a normalised value of 1 adds to the lowest value."""
         return self.high - self.low
 
-    def covers(self, values: Tensor) -> bool:
-        """Whether all ``values`` lie in the range."""
-        return not bool(((values < self.low) | (values > self.high)).any())
+    def leaving(self, values: Tensor) -> Leaving:
+        """How far ``values`` leave the range."""
+        excess = torch.maximum(self.low - values, values - self.high) / self.span
+        outside = excess > 0
+        if self.low.numel() > 1:
+            outside = outside.movedim(1, 0).flatten(1)
+        counts = outside.reshape(len(outside) if self.low.numel() > 1 else 1, -1).sum(1)
+        return Leaving(tuple(counts.tolist()), outside.numel(), max(0.0, float(excess.max())))
 
     def normalize(self, values: Tensor) -> Tensor:
         """``values`` mapped to [0, 1], clipped where they leave the range."""
@@ -30,6 +36,33 @@ class InputRange(NamedTuple):
     def restore(self, normalized: Tensor) -> Tensor:
         """The values that ``normalized`` stands for."""
         return self.low + normalized * self.span
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Values that leave a range: how many by channel (or in all) of ``total``, and by how many widths of it at most."""
+
+    counts: tuple[int, ...]
+    total: int
+    farthest: float
+
+    def merge(self, other: Leaving) -> Leaving:
+        """Both together."""
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return Leaving(counts, self.total + other.total, max(self.farthest, other.farthest))
+
+    @property
+    def share(self) -> float:
+        """The share of values outside, in the channel where it is largest."""
+        return max(self.counts) * len(self.counts) / self.total
+
+    def text(self, name: str) -> str:
+        """A clause on the input called ``name``."""
+        where = "" if len(self.counts) == 1 else f" of channel {self.counts.index(max(self.counts))}"
+        return (
+            f"input {name} leaves the range seen in calibration: {self.share:.2%} of the values{where} are outside, by "
+            f"up to {self.farthest:.2g} times its width"
+        )
 
 
 def range_of(values: Tensor, by_channel: bool) -> InputRange:

@@ -28,6 +28,10 @@ class MaximumOperator(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
         return Classification(Role.POOL)
 
+    def kernel(self, node: Node) -> tuple[int, ...] | None:
+        """Sizes of a group along the axes; ``None`` where groups are parts that do not overlap."""
+        return None
+
     @abstractmethod
     def select(self, arguments: Arguments, values: Tensor) -> Tensor:
         """Elements of ``values`` at the places where ``self`` is largest in its group."""
@@ -46,6 +50,11 @@ class MaxPool(MaximumOperator):
         _, places = self._pool(arguments, return_indices=True)
         first = places.dim() - int(self.op[-2])  # places count over the pooled axes together
         return values.flatten(first).gather(first, places.flatten(first)).view(places.shape)
+
+    def kernel(self, node: Node) -> tuple[int, ...] | None:
+        if "output_size" in node.arguments:
+            return None
+        return tuple(per_axis(node.arguments["kernel_size"], axis) for axis in range(int(self.op[-2])))
 
     def _pool(self, arguments: Arguments, return_indices: bool) -> Any:
         if "output_size" in arguments:

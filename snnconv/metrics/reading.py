@@ -1,0 +1,73 @@
+"""The reading of a verification: which population hurts most, why, and what helps, in plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from snnconv.metrics.error_sums import ErrorSums, VerificationSums
+
+#: Relative error of an output that is worth a cure.
+WORTH_A_CURE = 0.02
+
+Cause = Literal["saturation", "too early", "too few spikes"]
+
+_WHY: dict[Cause, str] = {
+    "saturation": "{cut:.0%} of it from saturation: values beyond the largest that its scale carries are cut",
+    "too early": "{above:.0%} of it from neurons that say too much: they fire early, before what inhibits them arrives",
+    "too few spikes": "{rest:.0%} of it from values that its spikes are too few to tell apart",
+}
+_STREAM_CURES: dict[Cause, str] = {
+    "saturation": "convert with percentile=100, with more calibration samples, or with samples like these",
+    "too early": "more steps, neuron='corrective', or schedule=Pipeline() where the code supports it",
+    "too few spikes": "more steps",
+}
+_WINDOW_CURES: dict[Cause, str] = {
+    "saturation": "convert with more calibration samples, with samples like these, or with percentile=100",
+    "too early": "",  # neurons wait for all that they receive
+    "too few spikes": "a code of more steps or spikes for it, or for all populations",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a verification says.
+
+    Attributes:
+        output: The relative error of the output.
+        population: The name of the population that adds the largest error of its own; "" where there is none.
+        own: That error, relative to what the population should have said.
+        cause: "saturation", "too early" or "too few spikes".
+        cure: What helps; "" where the output is near enough to the original's.
+        text: All of it in a sentence.
+    """
+
+    output: float
+    population: str
+    own: float
+    cause: str
+    cure: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def read(sums: VerificationSums, waits: bool) -> Reading:
+    """The reading of ``sums``; ``waits`` says whether populations fire in windows, when all has arrived."""
+    name, worst = max(sums.populations.items(), key=lambda item: item[1].own, default=("", ErrorSums()))
+    output = sums.output.relative
+    if worst.own2 <= 0.0:
+        return Reading(output, "", 0.0, "", "", "reading: every population says what it should")
+    shares = {"cut": worst.cut2 / worst.own2, "above": worst.above2 / worst.own2}
+    shares["rest"] = 1.0 - shares["cut"] - (0.0 if waits else shares["above"])
+    cause: Cause = "too few spikes"
+    if shares["cut"] >= 0.5:
+        cause = "saturation"
+    elif not waits and shares["above"] > shares["rest"]:
+        cause = "too early"
+    cure = (_WINDOW_CURES if waits else _STREAM_CURES)[cause] if output > WORTH_A_CURE else ""
+    what = f"reading: {name} adds the largest error of its own, {worst.own:.2%}, {_WHY[cause].format(**shares)}"
+    fine = f"the output is within {output:.2%} of the original's, so nothing is amiss"
+    ends = f"what helps: {cure}" if cure else fine
+    return Reading(output, name, worst.own, cause, cure, f"{what}; {ends}")
