@@ -1,0 +1,152 @@
+"""The reading of a verification names the population that hurts most, why, and what helps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import Code, Concurrent, FewSpike, Rate
+from tests.support.networks import make, network_of
+
+
+def deep(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
+
+
+def values(count: int = 400) -> Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "cause", "cure"),
+    [
+        (Rate(256), {"percentile": 70.0}, "saturation", "percentile=100"),
+        (FewSpike(12, spikes=4), {"percentile": 70.0}, "saturation", "samples"),
+        (Rate(8), {"percentile": 100.0}, "too early", "neuron='corrective'"),
+        (FewSpike(4, spikes=1), {}, "too few spikes", "more steps or spikes"),
+    ],
+)
+def test_the_cause_is_what_was_done_to_the_network(code: Code, options: Any, cause: str, cure: str) -> None:
+    found = snnconv.verify(snnconv.convert(deep(), values(), coding=code, **options))
+    assert found.reading.cause == cause and cure in found.reading.cure
+    assert str(found).endswith(str(found.reading)) and found.reading.population in str(found.reading)
+    assert json.loads(json.dumps(found.to_dict()))["reading"] == vars(found.reading)
+
+
+@pytest.mark.parametrize("hurt", [0, 1])
+def test_the_population_named_is_the_one_that_was_hurt(hurt: int) -> None:
+    network = snnconv.convert(deep(), values(), coding=FewSpike(12, spikes=4))
+    nodes = list(network.populations)
+    population = network.populations[nodes[hurt]]
+    small = {nodes[hurt]: type(population)(**{**vars(population), "scale": population.scale / 3.0})}
+    found = snnconv.verify(network.with_(populations=network.populations | small))
+    assert found.reading.population == population.name and found.reading.cause == "saturation"
+    other = found.populations[1 - hurt]
+    assert other.own < 0.02 < found.populations[hurt].own
+    if hurt == 0:
+        assert other.relative > 0.05  # it hands on what it received, and adds nothing
+
+
+def test_own_errors_are_those_against_what_was_received() -> None:
+    _, x = make("deep")
+    network = network_of("deep")
+    found, run = snnconv.verify(network, x), network.run(x, record=["rasters"])
+    first, second = (run.rasters[p.name].mean(0) * p.scale for p in network.populations.values())
+    layer = make("deep")[0].get_submodule("layers")[2]  # type: ignore[index]
+    with torch.no_grad():
+        wanted = torch.relu(layer(first))
+    assert found.populations[0].own == pytest.approx(found.populations[0].relative)
+    assert found.populations[1].own == pytest.approx(float((second - wanted).norm() / wanted.norm()))
+
+
+def test_a_good_network_needs_no_cure() -> None:
+    reading = snnconv.verify(snnconv.convert(deep(), values(), coding=FewSpike(12, spikes=4))).reading
+    assert reading.cure == "" and reading.output < 0.02 and "nothing is amiss" in str(reading)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    return " ".join(record.getMessage() for record in caplog.records if record.name.startswith("snnconv"))
+
+
+def test_few_calibration_samples_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    snnconv.convert(deep(), values(16), coding=FewSpike(12, spikes=4))
+    assert "16 calibration samples are too few" in told(caplog)
+    assert "on samples held out from calibration" in told(caplog)
+    caplog.clear()
+    snnconv.convert(deep(), values(), coding=FewSpike(12, spikes=4))
+    assert told(caplog) == ""
+    snnconv.convert(deep(), values(4), coding=FewSpike(12, spikes=4))
+    assert "4 calibration samples are too few to hold one out" in told(caplog)
+
+
+def test_a_coarse_code_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    snnconv.convert(deep(), values(), coding=FewSpike(4, spikes=1))
+    assert "a code of more steps or spikes" in told(caplog) and "too few to hold" not in told(caplog)
+
+
+class Peaks(nn.Module):
+    """A maximum over a whole map behind the activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 6, 3, padding=1), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.last(torch.relu(self.first(x)).amax((2, 3)))
+        return scores
+
+
+def test_scales_in_front_of_a_wide_maximum_are_the_maximum(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    model, x = Peaks().eval(), torch.randn(100, 1, 12, 12)
+    scales = {
+        percentile: next(iter(snnconv.convert(model, x, coding=Rate(64), percentile=percentile).populations.values()))
+        for percentile in (None, 100.0)
+    }
+    assert torch.equal(scales[None].scale, scales[100.0].scale)
+    assert "percentile" not in told(caplog)
+    snnconv.convert(model, x, coding=Rate(64), percentile=99.9)
+    assert "percentile=99.9 cuts about 14 % of what the maximum over 144 values behind it picks" in told(caplog)
+
+
+def test_a_pooling_of_few_values_keeps_the_percentile() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 3)).eval()
+    x = torch.randn(100, 1, 12, 12)
+    own, given = (
+        next(iter(snnconv.convert(model, x, coding=Rate(8), percentile=each).populations.values())).scale
+        for each in (None, 99.9)
+    )
+    assert torch.equal(own, given)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1.0, 2.0), (3.0, 0.0), (255.0, 0.0)])
+@pytest.mark.parametrize("schedule", [None, Concurrent(8)])
+def test_data_beyond_the_calibrated_range_are_told(
+    factor: float, offset: float, schedule: Concurrent | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = FewSpike(12, spikes=4) if schedule is None else Rate(8)
+    network = snnconv.convert(deep(), values(), coding=code, schedule=schedule)
+    caplog.clear()
+    snnconv.evaluate(network, values(600)[400:])
+    assert told(caplog) == ""
+    snnconv.evaluate(network, factor * values() + offset)
+    assert "input 0 leaves the range seen in calibration" in told(caplog)
+
+
+def test_one_channel_beyond_its_range_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)).eval()
+    x = torch.rand(100, 3, 6, 6)
+    network = snnconv.convert(model, x, coding=FewSpike(12, spikes=4))
+    wild = x.clone()
+    wild[:, 2] = 2.0
+    caplog.clear()
+    snnconv.evaluate(network, [wild[:50], x[50:]])
+    assert "50.00% of the values of channel 2 are outside, by up to 1 times its width" in told(caplog)
