@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +140,8 @@ class Evaluation(Costs):
 
     def _rows(self) -> list[list[str]]:
         """Steps, what is judged, spikes per neuron: for doubling numbers of steps, or at the end of a pipeline."""
+        ends: tuple[float | None, ...]
+        courses: tuple[Sequence[float | None] | None, ...]
         if self._judged_as_values:
             relative = None if self.errors is None else self.errors.relative
             ends, courses = (relative, self.deviation), (self.error_by_step, self.deviation_by_step)

@@ -126,7 +126,8 @@ def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
         value = figures.get(field.name, None if field.default is None else _MISSING)
         if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
             return None
-    return Measured(label, **{field.name: figures.get(field.name) for field in fields(Measured)[1:]})
+    found: dict[str, Any] = {field.name: figures.get(field.name) for field in fields(Measured)[1:]}
+    return Measured(label, **found)
 
 
 def _judged(result: Measured) -> list[str]:
