@@ -75,7 +75,7 @@ def _analyse(graph: Graph) -> Analysis:
 
 
 def _analog(
-    graph: Graph, signals: Set[str], classifications: Mapping[str, Classification], stations: Set[str]
+    graph: Graph, signals: frozenset[str], classifications: Mapping[str, Classification], stations: Set[str]
 ) -> dict[str, tuple[str, ...]]:
     """Weighted operations behind every operation that is not affine, up to the next stations."""
     nodes = [node for node in graph.nodes.values() if node.name in signals and node.name not in stations]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from snnconv.graph.operators.base import Carries
 def multiplications(graph: Graph, input_shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """Multiply-accumulates of every weighted operation that a signal reaches, by node in order of execution.
 
-    ``input_shapes`` are those of one sample, with a batch of one. The graph runs once, on zeros, wherever its constants
-    are; an operation of which no weight counts (a matrix of zeros) is left out.
+    ``input_shapes`` are those of one sample, with a batch of one. The graph runs once, on zeros in double precision,
+    wherever its constants are; an operation of which no weight counts (a matrix of zeros) is left out.
     """
     signals = graph.signals()
     found: dict[str, int] = {}
@@ -33,8 +34,9 @@ def multiplications(graph: Graph, input_shapes: Mapping[str, tuple[int, ...]]) -
 
     weighted = [node for node in graph.nodes.values() if node.name in signals and OPERATORS[node.op].weighted]
     handlers = {node.name: counting(node.name, OPERATORS[node.op], carried(node, signals)) for node in weighted}
-    like = next((tensor for tensor in graph.constants.values() if tensor.is_floating_point()), torch.zeros(()))
+    constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
+    device = next((tensor.device for tensor in constants.values()), None)
     with torch.no_grad():
-        inputs = [torch.zeros(input_shapes[name], dtype=like.dtype, device=like.device) for name in graph.inputs]
-        evaluate_graph(graph, inputs, handlers=handlers)
+        inputs = [torch.zeros(input_shapes[name], dtype=torch.float64, device=device) for name in graph.inputs]
+        evaluate_graph(replace(graph, constants=constants), inputs, handlers=handlers)
     return found

@@ -97,6 +97,40 @@ def test_leave_that_nothing_needs_is_refused() -> None:
         snnconv.convert(model, draw(20, 4, dtype=torch.float32), analog=["2"])
 
 
+class Deep(nn.Module):
+    """Twelve blocks of weights and softplus in a head whose first module is called like an operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.linear_1 = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Softplus(), nn.Linear(4, 4)) for _ in range(12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear_1(self.body(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_many_functions_of_a_kind_are_one_entry_with_names_that_can_be_read() -> None:
+    model, x = Deep().eval(), draw(20, 4, dtype=torch.float32)
+    report = snnconv.preflight(model, x)
+    assert len(report.problems) == 12 and [len(problem.analog) for problem in report.problems] == [*range(12, 0, -1)]
+    assert len(str(report).splitlines()) < 10 and "softplus, 12 times" in str(report)
+    assert 'analog=["blocks"]' in str(report) and "and 6 more" in str(report)
+    assert snnconv.preflight(model, x, analog=["blocks"]).analog_macs == 12 * 16
+
+
+def test_a_module_comes_before_an_operation_of_its_name() -> None:
+    model, x = Deep().eval(), draw(20, 4, dtype=torch.float32)
+    operations = [line.name for line in snnconv.preflight(model, x, analog=["blocks"]).lines if line.op == "linear"]
+    assert "linear_1" in operations
+    with pytest.raises(ConfigurationError, match="nothing in it"):
+        snnconv.preflight(model, x, analog=["linear_1"])
+    assert not snnconv.preflight(model, x, analog=["linear_2"]).ok
+
+
 @pytest.mark.parametrize(("code", "presentations"), [("few-spike", 1), ("rate", 8)])
 def test_both_networks_pay_for_it_once_a_sample(code: str, presentations: int) -> None:
     network = network_of(code)

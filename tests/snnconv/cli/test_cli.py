@@ -220,3 +220,20 @@ def test_help_offers_what_a_name_alone_makes(monkeypatch: pytest.MonkeyPatch) ->
         told = run(command, "--help")
         assert "few-spike, table-spike" in told and "whole-table" not in told
         assert "Neuron: integrate-fire, corrective" in told and "signed-window" not in told
+
+
+def test_what_may_stay_real_valued_is_named_on_the_command_line(folder: Path) -> None:
+    Path("tailed.py").write_text(
+        "from torch import nn\n"
+        "model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 2)).eval()\n"
+    )
+    model, share = "tailed:model", "8 of 88 multiply-accumulates (9.1 %) stay real-valued"
+    refused = CliRunner().invoke(app, ["preflight", model, "--shape", "6"])
+    assert refused.exit_code == 1 and 'analog=["4"]' in refused.output.replace("\n", "")
+    for command in (
+        ("preflight", model, "--shape", "6"),
+        ("convert", model, "--calibration", "samples.npz", "-o", "n.snn"),
+        ("sweep", model, "--calibration", "samples.npz", "--data", "samples.npy", "-o", "s", "--steps", "4"),
+    ):
+        assert share in " ".join(run(*command, "--analog", "4").split())
+    assert share in " ".join(run("evaluate", "n.snn", "--data", "samples.npy").split())
