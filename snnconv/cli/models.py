@@ -23,7 +23,7 @@ from snnconv.errors import ModelError
 def load_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
     """As ``build_model``, for what depends on weights: a line of standard error says where nobody gave any."""
     model, built = _model(name, weights)
-    if built and weights is None and any(True for _ in model.parameters()):
+    if built and weights is None and isinstance(model, nn.Module) and any(True for _ in model.parameters()):
         errors.print(
             f"warning: no --weights were given, so the weights are those that {name} makes: unless it loads trained "
             "ones itself, they are random, and all figures are those of an untrained network",
@@ -42,7 +42,7 @@ def build_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
     return _model(name, weights)[0]
 
 
-def _model(name: str, weights: Path | None) -> tuple[Any, bool]:
+def _model(name: str, weights: Path | None) -> tuple[nn.Module | ExportedProgram, bool]:
     """The model, and whether a call built it."""
     if name.endswith(".pt2"):
         if weights is not None:

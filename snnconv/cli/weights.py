@@ -77,7 +77,7 @@ def _content(path: Path) -> Any:
                 f"    import torch\n    torch.save(model.state_dict(), {str(path.with_stem(path.stem + '_state'))!r})"
             ) from error
         raise ModelError(
-            unreadable(path, WEIGHTS, f"it is damaged or no such file ({type(error).__name__})")
+            unreadable(path, WEIGHTS, f"it is damaged, or not of torch.save ({type(error).__name__})")
         ) from error
 
 
