@@ -57,7 +57,7 @@ def _model(name: str, weights: Path | None) -> tuple[nn.Module | ExportedProgram
 
 def _program(name: str) -> ExportedProgram:
     if not Path(name).is_file() or kind_of(name) not in (PROGRAM, None):  # torch logs a traceback of its own
-        raise ModelError(unreadable(name, PROGRAM, "it is damaged or no such file"))
+        raise ModelError(unreadable(name, PROGRAM, "it is damaged, or not of torch.export"))
     try:
         return torch.export.load(name)
     except Exception as error:  # torch raises many kinds here, none of its own
