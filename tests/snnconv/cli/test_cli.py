@@ -237,3 +237,19 @@ def test_what_may_stay_real_valued_is_named_on_the_command_line(folder: Path) ->
     ):
         assert share in " ".join(run(*command, "--analog", "4").split())
     assert share in " ".join(run("evaluate", "n.snn", "--data", "samples.npy").split())
+
+
+def test_evaluate_takes_targets_for_what_the_options_say(folder: Path) -> None:
+    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn")
+    with np.load("samples.npz") as archive:
+        inputs, targets = archive["inputs"], archive["targets"]
+    np.savez("void.npz", inputs=inputs, targets=np.where(targets == targets[0], 255, targets))
+    run("evaluate", "n.snn", "--data", "void.npz", "--ignore-index", "255", "--json", "void.json")
+    figures = json.loads(Path("void.json").read_text())
+    assert figures["judged"] == (targets != targets[0]).sum() and figures["reference_accuracy"] == 100.0
+    with torch.no_grad():
+        outputs = snnconv.load("n.snn").reference(torch.from_numpy(inputs)).numpy()
+    np.savez("values.npz", inputs=inputs, targets=np.round(outputs))  # whole numbers, and values all the same
+    run("evaluate", "n.snn", "--data", "values.npz", "--judge", "value", "--json", "values.json")
+    figures = json.loads(Path("values.json").read_text())
+    assert figures["reference_errors"]["mse"] == pytest.approx(float(((outputs - np.round(outputs)) ** 2).mean()))
