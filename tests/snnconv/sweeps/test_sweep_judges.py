@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import FewSpike, Rate
-from snnconv import InputError, StorageError, Sweep
+from snnconv import ClassJudge, InputError, StorageError, Sweep
 from tests.support.sweeps import Case
 
 
@@ -61,4 +61,4 @@ def test_what_is_left_out_belongs_to_the_file(case: Case, tmp_path: Path) -> Non
     wanted = snnconv.evaluate(snnconv.convert(model, x, coding=Rate(4)), (inputs[kept], targets[kept]), reference=model)
     assert (found.accuracy, found.reference_accuracy) == (wanted.accuracy, wanted.reference_accuracy)
     with pytest.raises(StorageError, match="another set of options"):
-        snnconv.sweep(model, x, (inputs, marked), {"rate": Rate(4)}, path=file, ignore_index=98)
+        snnconv.sweep(model, x, (inputs, marked), {"rate": Rate(4)}, path=file, ignore_index=99, judge=ClassJudge())
