@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from snnconv.graph.output_types import typed
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.report import network_report, summary
@@ -17,9 +18,12 @@ from snnconv.storage.saving import read, save
 class SpikingNetwork(NetworkBase):
     """A network of spiking populations that computes what a trained network computed.
 
-    Calling it gives the decoded output, the same nest of tuples, lists and dicts as the original's. Weights are those
-    of the original (batch norms folded where safe); scales belong to the populations. Nothing has to be reset.
-    ``snnconv.convert`` and ``snnconv.load`` make one.
+    Calling it gives the decoded output in the original's own type: a tensor, a nest of tuples, lists and dicts, a named
+    tuple, a dataclass or a mapping with attributes. A file holds no classes of others, so a network that was loaded
+    gives a tuple or a dict whose names are attributes in place of these: ``snn(x).logits`` works all the same.
+
+    Weights are those of the original (batch norms folded where safe); scales belong to the populations. Nothing has to
+    be reset. ``snnconv.convert`` and ``snnconv.load`` make one.
 
     Args:
         graph: The original network as a graph in normal form, with its weights.
@@ -38,7 +42,7 @@ class SpikingNetwork(NetworkBase):
     def forward(self, *inputs: Tensor) -> Any:
         """The decoded output for a batch of inputs."""
         output, _ = simulator_for(self).run(self.check(inputs), [])
-        return output
+        return typed(output, self.graph.output_type)
 
     def run(
         self,

@@ -16,6 +16,7 @@ from snnconv.errors import ModelError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
+from snnconv.graph.output_types import typed
 
 #: Relative error that rounding may cause in single precision through a deep network.
 _CAPTURE_TOLERANCE = 1e-3
@@ -29,7 +30,7 @@ def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> 
     with torch.no_grad(), evaluation_mode(model):
         found, _ = evaluate_graph(graph, example)
         wanted = model(*example)
-    for mine, theirs in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
+    for mine, theirs in zip(tree_leaves(typed(found, graph.output_type)), tree_leaves(wanted), strict=True):
         if not isinstance(theirs, Tensor) or not theirs.is_floating_point():
             continue
         difference = float((mine - theirs).abs().max())

@@ -182,6 +182,12 @@ def _refusal(error: Exception) -> UnsupportedModelError:
     if _depends_on_data(error):
         reason = "control flow depends on the values of the input"
         remedy = "compute both branches and choose with torch.where, or decide outside the model"
+    elif "in output, which is not a known type" in str(error):
+        kind = str(error).partition("<class '")[2].partition("'")[0].rpartition(".")[2]
+        reason = f"it returns a {kind}, in which torch.export cannot find the tensors"
+        remedy = (
+            f"return a tuple or a dict of tensors; a dataclass is made known by torch.export.register_dataclass({kind})"
+        )
     else:
         reason = f"torch.export cannot trace it: {first_line(error)}"
         remedy = "make torch.export.export(model, example) succeed, or pass the ExportedProgram itself"

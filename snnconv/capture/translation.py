@@ -31,6 +31,7 @@ from snnconv.data.shapes import BATCH, Shape
 from snnconv.errors import ModelError
 from snnconv.graph.graph import SHAPE_ONLY, Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.output_types import plain, type_of
 from snnconv.graph.sparse import canonical
 
 #: Operators that return their argument as it is.
@@ -149,12 +150,13 @@ class _Translator:
                 constant = self.constants.suffice(node, self.values)
                 self.values[node.name] = self.constants.compute(node, self.values) if constant else self._call(node)
             elif node.op == "output":
-                leaves = [self._argument(leaf) for leaf in node.args[0]]
+                leaves = [self._returned(leaf) for leaf in node.args[0]]
         spec = self.program.call_spec.out_spec
-        output = _plain(torch.utils._pytree.tree_unflatten(leaves, spec))
+        output = plain(torch.utils._pytree.tree_unflatten(leaves, spec))
         parameters = frozenset(self.constants.parameters)
         tensors = self.constants.tensors
-        graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters).without_dead_nodes()
+        graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters, type_of(spec))
+        graph = graph.without_dead_nodes()
         kept = graph.constants.items()
         return replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
 
@@ -261,6 +263,12 @@ class _Translator:
     def _is_signal(self, arguments: Mapping[str, Argument]) -> bool:
         return not self.signals.isdisjoint(refs_in(arguments))
 
+    def _returned(self, leaf: Any) -> Argument:
+        if leaf is None or (isinstance(leaf, FxNode) and isinstance(leaf.meta.get("val"), Tensor)):
+            return self._argument(leaf)
+        kind = "number" if isinstance(leaf, FxNode) else type(leaf).__name__
+        raise ModelError(f"the model returns a {kind}; return tensors in tuples, lists and dicts")
+
     def _item(self, node: FxNode) -> Argument:
         owner, index = node.args
         assert isinstance(owner, FxNode) and isinstance(index, int)
@@ -289,16 +297,3 @@ class _Translator:
         if isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
             return str(value)
         return value
-
-
-def _plain(output: Any) -> Argument:
-    """The output's nest as plain tuples, lists and dicts, so that it can be stored without the user's classes."""
-    if isinstance(output, Ref) or output is None:
-        return output
-    if isinstance(output, dict):
-        return {key: _plain(value) for key, value in output.items()}
-    if type(output) in (tuple, list):
-        return type(output)(_plain(item) for item in output)
-    if isinstance(output, tuple):
-        return tuple(_plain(item) for item in output)
-    raise ModelError(f"the model returns a {type(output).__name__}; return tensors in tuples, lists and dicts")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from snnconv.data.shapes import Shape
+from snnconv.graph.output_types import OutputMapping, OutputTuple
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Graph:
 
     ``inputs`` are the shapes of the signal inputs by name, with names for the axes that may have any size (``BATCH``
     for that of the samples; axes of one name have one size), ``constants`` the parameters and buffers by name,
-    ``nodes`` the operations in order of execution, ``output`` a nest of tuples, lists and dicts with ``Ref`` leaves.
+    ``nodes`` the operations in order of execution, ``output`` a plain nest of tuples, lists and dicts with ``Ref``
+    leaves, ``output_type`` the same nest in the user's own classes, if there are any (see ``output_types``).
     ``batch_axis`` is 0, or ``None`` for a network that takes one sample per call. ``parameters`` are the names of the
     constants that a training of the original would change.
     """
@@ -89,6 +91,7 @@ class Graph:
     output: Argument
     batch_axis: int | None = 0
     parameters: frozenset[str] = frozenset()
+    output_type: Any = None
     _derived: dict[Callable[[Graph], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +100,7 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:  # views of dicts can be neither copied nor pickled
         contents = (dict(mapping) for mapping in (self.inputs, self.constants, self.nodes))
-        return Graph, (*contents, self.output, self.batch_axis, self.parameters)
+        return Graph, (*contents, self.output, self.batch_axis, self.parameters, self.output_type)
 
     def derived(self, make: Callable[[Graph], _Derived]) -> _Derived:
         """What ``make`` finds out about this graph: made at the first call and kept with the graph."""
@@ -164,8 +167,11 @@ def map_refs(argument: Argument, function: Callable[[Ref], Argument]) -> Argumen
     """The same nest of tuples, lists and dicts with ``function`` applied to every reference."""
     if isinstance(argument, Ref):
         return function(argument)
+    if isinstance(argument, OutputTuple):
+        return OutputTuple([map_refs(item, function) for item in argument], argument.names)
     if isinstance(argument, (tuple, list)):
         return type(argument)(map_refs(item, function) for item in argument)
     if isinstance(argument, Mapping):
-        return {key: map_refs(item, function) for key, item in argument.items()}
+        items = {key: map_refs(item, function) for key, item in argument.items()}
+        return OutputMapping(items) if isinstance(argument, OutputMapping) else items
     return argument

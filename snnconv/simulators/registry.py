@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from snnconv.errors import ConfigurationError
+from snnconv.graph.output_types import typed
 from snnconv.simulators.clock import Clock
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.recorders import OutputRecorder, Rasters, SpikeCounter
@@ -58,7 +59,7 @@ def simulate(
     chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
     output, lengths = chosen.run(network.check(inputs), observers)
     return Run(
-        output=output,
+        output=typed(output, network.graph.output_type),
         steps=lengths,
         samples=counter.samples,
         spikes=counter.spikes(),
@@ -66,6 +67,6 @@ def simulate(
         synops=counter.synops(),
         synops_by_layer=counter.synops_by_layer(),
         neurons={population.name: population.neurons for population in network.populations.values()},
-        outputs=None if outputs is None else outputs.result(),
+        outputs=None if outputs is None else typed(outputs.result(), network.graph.output_type),
         rasters={} if rasters is None else rasters.result(network),
     )

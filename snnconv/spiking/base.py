@@ -18,6 +18,7 @@ from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph, laid_out
+from snnconv.graph.output_types import typed
 from snnconv.spiking.decisions import decisions, spike_decisions
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange
@@ -244,7 +245,7 @@ class NetworkBase(nn.Module):
         self.check_original("its reference output")
         with torch.no_grad():
             output, _ = evaluate_graph(self.complete_graph(), self.check(inputs))
-        return output
+        return typed(output, self.graph.output_type)
 
     def check_original(self, purpose: str) -> None:
         """Raise ``ConfigurationError`` where there is no original network that ``purpose`` needs."""

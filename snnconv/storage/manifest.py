@@ -20,6 +20,7 @@ from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, OPERATORS
 from snnconv.graph.operators.roles import misplaced
+from snnconv.graph.output_types import OutputMapping, OutputTuple
 from snnconv.graph.sparse import from_parts, is_sparse, stored_values, to_parts
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import InputRange
@@ -198,6 +199,10 @@ def _encode(value: Argument) -> Any:
     """An argument as JSON: references, tuples, dicts and floats that JSON lacks are marked."""
     if isinstance(value, Ref):
         return {"ref": value.name}
+    if isinstance(value, OutputTuple):
+        return {"names": [[name, _encode(item)] for name, item in zip(value.names, value, strict=True)]}
+    if isinstance(value, OutputMapping):
+        return {"attributes": [[_encode(key), _encode(item)] for key, item in value.items()]}
     if isinstance(value, tuple):
         return {"tuple": [_encode(item) for item in value]}
     if isinstance(value, list):
@@ -222,6 +227,10 @@ def _decode(value: Any) -> Argument:
             return tuple(_decode(item) for item in content)
         if kind == "dict":
             return {_decode(key): _decode(item) for key, item in content}
+        if kind == "names":
+            return OutputTuple([_decode(item) for _, item in content], [str(name) for name, _ in content])
+        if kind == "attributes":
+            return OutputMapping({_decode(key): _decode(item) for key, item in content})
         if kind == "float":
             return float(content)
         raise StorageError(f"argument of unknown kind {kind!r}")
