@@ -45,13 +45,13 @@ pytree.register_pytree_node(
     OutputMapping,
     lambda output: ([*output.values()], [*output]),
     lambda values, names: OutputMapping(zip(names, values, strict=True)),
-    serialized_type_name="snnconv.OutputMapping",
+    serialized_type_name="snnconv.graph.output_types.OutputMapping",
 )
 pytree.register_pytree_node(
     OutputTuple,
     lambda output: ([*output], output.names),
     OutputTuple,
-    serialized_type_name="snnconv.OutputTuple",
+    serialized_type_name="snnconv.graph.output_types.OutputTuple",
 )
 
 
