@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,17 +29,25 @@ def squared_error(code: Code, values: Tensor, weights: Tensor) -> float:
     ``values`` (any shape, not negative) are in units of the largest value that the code is to carry; ``weights`` say
     how much each counts.
     """
-    carried = values * code.maximum
+    carried = values * code.full_scale
     error = (code.quantize(carried, counted=False).values - carried).square_()
     mean_square = float((carried.square() * weights).sum(dtype=torch.float64))
     return float((error * weights).sum(dtype=torch.float64)) / max(mean_square, 1e-300)
 
 
-def fit(code: Code, values: Tensor, weights: Tensor) -> Code:
+class Extremes(NamedTuple):
+    """The smallest and the largest value that a sample has on average, in the units of the values that are fitted."""
+
+    smallest: float
+    largest: float
+
+
+def fit(code: Code, values: Tensor, weights: Tensor, extremes: Extremes | None = None) -> Code:
     """``code`` with its free parameter fitted to ``values``; unchanged where it has none or it is a number.
 
     "fit" minimises the squared error (see ``squared_error``); "gradient" is the published optimisation of the TTFS
-    kernel. Raises ``ConfigurationError`` for values that are all zero.
+    kernel, and "sample-gradient" the same between the ``extremes`` of samples where they are given. Raises
+    ``ConfigurationError`` for values that are all zero.
     """
     asked = code.free_parameter
     if asked is None or not isinstance(code, WindowCode):
@@ -50,9 +59,8 @@ def fit(code: Code, values: Tensor, weights: Tensor) -> Code:
     values, weights = _gathered(values[kept], weights[kept])
     if isinstance(code, TableSpike):
         return code.with_levels(_best_levels(code.steps, values, weights))
-    if asked == "gradient":
-        assert isinstance(code, TTFS)
-        return optimize_kernel(code, values, weights).code
+    if isinstance(code, TTFS) and asked != "fit":
+        return optimize_kernel(code, values, weights, extremes=extremes if asked == "sample-gradient" else None).code
     assert isinstance(code, PowerCode)
     return _best_base(code, values, weights)
 
@@ -113,20 +121,23 @@ class KernelOptimization:
     largest: tuple[float, ...]
 
 
-def optimize_kernel(code: TTFS, values: Tensor, weights: Tensor, updates: int = 240) -> KernelOptimization:
+def optimize_kernel(
+    code: TTFS, values: Tensor, weights: Tensor, updates: int = 240, extremes: Extremes | None = None
+) -> KernelOptimization:
     """Gradient-based optimisation of tau and delay (T2FSNN, Park et al. 2020), on a weighted set of values.
 
     Every update sees all of ``values`` (normalised, flat) where the paper takes a batch. tau descends the precision
     loss (gain 10) and the loss on the smallest value (gain 100), the delay that on the largest (gain 1). The smallest
-    value is the 2nd percentile, the largest what the earliest spike carries. tau starts from a quarter of the window
-    unless ``code`` holds a number. Raises ``ConfigurationError`` if tau leaves the positive numbers.
+    value is the 2nd percentile, the largest what the earliest spike carries, unless ``extremes`` say both. tau starts
+    from a quarter of the window unless ``code`` holds a number. Raises ``ConfigurationError`` if tau leaves the
+    positive numbers.
     """
     tau = code.steps / 4 if isinstance(code.tau, str) else float(code.tau)
     delay, steps = code.delay, code.steps
     share = weights / weights.sum()
     order = values.argsort()
     place = int(torch.searchsorted(share[order].cumsum(0), share.new_tensor(0.02)))
-    smallest = float(values[order][min(place, len(order) - 1)])
+    smallest = float(values[order][min(place, len(order) - 1)]) if extremes is None else extremes.smallest
     losses: tuple[list[float], list[float], list[float]] = ([], [], [])
     for _ in range(updates):
         current = replace(code, tau=tau, delay=delay)
@@ -136,6 +147,8 @@ def optimize_kernel(code: TTFS, values: Tensor, weights: Tensor, updates: int = 
         time = delay - tau * decoded.clamp(min=1e-300).log()
         low, high = math.exp(-(steps - delay) / tau), math.exp(delay / tau)
         largest = float(decoded.max()) if bool(fired.any()) else float(values.max())
+        if extremes is not None:
+            largest = extremes.largest
         losses[0].append(float((share * (values - decoded).square()).sum()) / 2)
         losses[1].append((smallest - low) ** 2 / 2)
         losses[2].append((largest - high) ** 2 / 2)

@@ -114,6 +114,11 @@ class Code(ABC):
         """Largest value that a train can carry."""
         return 1.0
 
+    @property
+    def full_scale(self) -> float:
+        """The value that the largest activation of calibration data becomes."""
+        return self.maximum
+
     @abstractmethod
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
         """The firing rule: what membranes at ``potential`` emit at step ``t``, and what that takes off them.

@@ -33,6 +33,7 @@ def convert(
     percentile: float | Literal["mse"] | None = None,
     neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire",
     negative: Negative | None = None,
+    initial_potential: float | None = None,
     bias_correction: bool = True,
     max_loss: float | None = None,
     minimize: Cost | None = None,
@@ -61,6 +62,8 @@ def convert(
         negative: How populations with negative values fire below zero: a fraction of a spike as soon as there is one
             ("graded", the default of a stream), or with imbalanced thresholds ("imbalanced", Spiking-YOLO, the default
             of a pipeline).
+        initial_potential: Potential of all neurons before their first step, as a share of the scale; by default the
+            code's, half of its smallest payload in rate and burst code, which rounds instead of flooring.
         bias_correction: Take back the mean error of every channel's current in a pipeline.
         max_loss: Points of the judge's measure that a search may lose, 0.5 by default. This and the next two are for
             "auto" only.
@@ -84,7 +87,7 @@ def convert(
         InputError: The calibration samples do not fit.
         ConfigurationError: An option is out of range, or options cannot be combined.
     """
-    options = Options(percentile, neuron, bias_correction, normalization, negative)
+    options = Options(percentile, neuron, bias_correction, normalization, negative, initial_potential)
     asked = {"max_loss": max_loss, "minimize": minimize, "judge": judge}
     aims: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if coding != "auto" and aims:

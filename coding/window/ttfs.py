@@ -11,6 +11,9 @@ from coding.window.closed_form import WindowTable
 from coding.window.rounding import Rounding, check_rounding, thresholds_of
 from coding.window.window_code import PowerCode, fitted_parameter, fixed
 
+#: How tau can be found on calibration data.
+FITS = ("fit", "gradient", "sample-gradient")
+
 
 @dataclass(frozen=True)
 class TTFS(PowerCode):
@@ -22,7 +25,8 @@ class TTFS(PowerCode):
     Args:
         steps: Time steps of a window.
         tau: A number; "fit" minimises the squared error on calibration data; "gradient" is the paper's optimisation of
-            tau and delay, from steps / 4 and ``delay``.
+            tau and delay, from steps / 4 and ``delay``; "sample-gradient" the same to the letter of its code, where the
+            largest value is that of every sample and zeros count among the smallest. It has the larger squared error.
         delay: Time steps by which the kernel starts later.
         rounding: "floor" is the paper's threshold, "geometric" fires half a step earlier, "arithmetic" midway between
             two levels.
@@ -32,7 +36,7 @@ class TTFS(PowerCode):
     """
 
     steps: int = 80
-    tau: float | Literal["fit", "gradient"] = 20.0
+    tau: float | Literal["fit", "gradient", "sample-gradient"] = 20.0
     delay: float = 0.0
     rounding: Rounding = "floor"
 
@@ -40,8 +44,8 @@ class TTFS(PowerCode):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tau not in ("fit", "gradient") and not (isinstance(self.tau, (int, float)) and 0.0 < self.tau < 1e6):
-            raise ConfigurationError(f"TTFS: tau must be 'fit', 'gradient' or a positive number, got {self.tau!r}")
+        if self.tau not in FITS and not (isinstance(self.tau, (int, float)) and 0.0 < self.tau < 1e6):
+            raise ConfigurationError(f"TTFS: tau must be {', '.join(FITS)} or a positive number, got {self.tau!r}")
         if not abs(self.delay) < self.steps:
             raise ConfigurationError(f"TTFS: delay must lie within the {self.steps} steps, got {self.delay!r}")
         check_rounding(self)

@@ -101,7 +101,7 @@ def table_of(code: WindowCode) -> WindowTable:
 
 
 def fitted_parameter(value: float | str) -> str | None:
-    """What still has to be fitted, "fit" or "gradient"; ``None`` where ``value`` is a number."""
+    """How what is still no number is to be fitted; ``None`` where ``value`` is a number."""
     return value if isinstance(value, str) else None
 
 

@@ -93,7 +93,7 @@ class ActivationStatistics:
         candidates = torch.linspace(_HEADROOM, 0.05, 117, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
-        scales = (candidates / code.maximum)[:, None]
+        scales = (candidates / code.full_scale)[:, None]
         levels = code.quantize(centres / scales, counted=False).values * scales
         rounding = weights @ ((centres - levels) ** 2).to(torch.float64).T
         errors = rounding + self._clipped_beyond(candidates.double(), *self._tail())

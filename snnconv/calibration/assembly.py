@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -68,6 +68,7 @@ class Options:
     bias_correction: bool = True
     normalization: Literal["channel", "layer"] = "channel"
     negative: Negative | None = None
+    initial_potential: float | None = None
 
     def check(self) -> None:
         """Raise ``ConfigurationError`` for what cannot work, whatever the codes are, before anything is computed."""
@@ -82,6 +83,8 @@ class Options:
                 f"neuron {self.neuron!r} {what}; give one of {', '.join(named_neurons())}, or a function that makes a "
                 "neuron from a code"
             )
+        if self.initial_potential is not None and not 0.0 <= self.initial_potential < 1.0:
+            raise ConfigurationError(f"initial_potential must lie in [0, 1), got {self.initial_potential!r}")
 
     def scaling(self, windowed: bool) -> Scaling:
         """How scales are chosen: by least squares for windows, by a high percentile for streams."""
@@ -260,7 +263,10 @@ def population(
         node=node,
         activation=activation,
         code=code,
-        neuron=activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code),
+        neuron=_started(
+            activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code),
+            options.initial_potential,
+        ),
         scale=scale,
         shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,
@@ -282,3 +288,14 @@ def _neuron(neuron: str | Neuron | Callable[[Code], Neuron], code: Code) -> Neur
     if not isinstance(neuron, Neuron):
         raise ConfigurationError(f"neuron must follow the contract neurons.Neuron, got {type(neuron).__name__}")
     return neuron
+
+
+def _started(neuron: Neuron, potential: float | None) -> Neuron:
+    """``neuron`` with this potential before its first step, its own by default; raises ``ConfigurationError``."""
+    if potential is None:
+        return neuron
+    if not is_dataclass(neuron) or "initial_potential" not in {field.name for field in fields(neuron)}:
+        raise ConfigurationError(
+            f"initial_potential: {type(neuron).__name__} has none to be set; leave it out, or use another neuron"
+        )
+    return replace(neuron, initial_potential=potential)  # type: ignore[no-any-return,type-var] # a dataclass, see above

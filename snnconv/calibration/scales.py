@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from coding import Code
-from coding.fit import fit
+from coding.fit import Extremes, fit
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
@@ -78,14 +78,21 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
     return fitted
 
 
-def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor]:
-    """Values ``[channels, bins]`` in units of the largest to carry, and the weight of their squared errors."""
+def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor, Extremes]:
+    """Values ``[channels, bins]`` in units of the largest to carry, the weight of their squared errors, and extremes.
+
+    The largest value of a sample is a mean over samples and channels, the smallest the 2nd percentile with all zeros.
+    """
     active = observed.maximum > 0
     unit = largest[active][:, None]
     values = observed.maximum[active][:, None] * observed.centres()[None] / unit
     weights = observed.histogram[active].double() * unit.double() ** 2
     weights[:, 0] = 0.0
-    return values, weights
+    sizes, order = values.flatten().sort()
+    counted = observed.histogram[active].flatten()[order].double().cumsum(0)
+    smallest = sizes[int(torch.searchsorted(counted, 0.02 * counted[-1]))]
+    means = observed.peaks[0][active] / max(observed.samples, 1) / unit[:, 0]
+    return values, weights, Extremes(float(smallest), float(means.mean()))
 
 
 def scale_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
@@ -100,4 +107,4 @@ def scale_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> tu
     found = torch.where(found > 0, found, fallback)
     if observed.activation.bound is not None:
         found = found.clamp(max=observed.activation.bound)
-    return found / code.maximum, tuple(int(channel) for channel in torch.nonzero(silent).flatten())
+    return found / code.full_scale, tuple(int(channel) for channel in torch.nonzero(silent).flatten())

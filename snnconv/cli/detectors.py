@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import snnconv
-from coding.registry import named_codes
 from snnconv.cli.console import console
-from snnconv.cli.options import code_of, percentile_of
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
@@ -25,8 +24,6 @@ Model = Annotated[
 Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
 Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yolo needs them.")]
 Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
-Coding = Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(named_codes()))]
-MaxLoss = Annotated[float | None, typer.Option(help="Percentage points of accuracy that auto may lose, 2 by default.")]
 Letterbox = Annotated[
     bool | None,
     typer.Option("--letterbox/--no-letterbox", help="Keep the aspect ratio of pictures; by default as the .cfg says."),
@@ -52,46 +49,21 @@ def detector_of(model: str, names: Path | None, letterbox: bool | None) -> Detec
     return load_detector(config, weights, names, letterbox=letterbox)
 
 
-def coding_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Any:
-    """The code that options name, or "auto", which takes no parameters; raises ``ConfigurationError``."""
-    if name != "auto":
-        return code_of(name, steps=steps, base=base, spikes=spikes)
-    if (steps, base, spikes) != (None, None, None):
-        raise ConfigurationError("--coding auto chooses steps, base and spikes itself: leave them out")
-    return name
-
-
 def converted(
-    detector: Detector,
-    calibration: Any,
-    coding: Any,
-    *,
-    max_loss: float | None,
-    negative: str | None,
-    percentile: str | None,
-    save: Path | None,
+    detector: Detector, calibration: Any, coding: Mapping[str, Any], options: ConversionOptions, save: Path | None
 ) -> SpikingNetwork:
-    """The spiking network of ``detector``, written to ``save``; "auto" searches for codes that find what it finds."""
-    aims: dict[str, Any] = {}
-    if coding == "auto":
-        aims = {"max_loss": 2.0 if max_loss is None else max_loss, "judge": DetectionJudge(detector.heads)}
-    elif max_loss is not None:
-        raise ConfigurationError(f"--max-loss {max_loss:g} is for --coding auto: leave it out")
-    chosen: Any = negative  # convert refuses what it does not know
+    """The spiking network of ``detector``, written to ``save``; ``coding`` is what ``coding_of`` gives."""
     with progress_bars(console) as progress:
-        network = snnconv.convert(
-            detector.network,
-            calibration,
-            coding=coding,
-            negative=chosen,
-            percentile=percentile_of(percentile),
-            progress=progress,
-            **aims,
-        )
+        network = snnconv.convert(detector.network, calibration, progress=progress, **coding, **options.arguments())
     if save is not None:
         network.save(save)
         console.print(f"written: {save}", markup=False)
     return network
+
+
+def coding_of(detector: Detector, coding: CodingOptions, parameters: CodeOptions) -> dict[str, Any]:
+    """Arguments of convert(); "auto" searches for codes that find what the detector finds, less 2 points by default."""
+    return coding.arguments(parameters, max_loss=2.0, judge=DetectionJudge(detector.heads))
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:
@@ -111,13 +83,30 @@ def check_samples(samples: int) -> None:
         raise ConfigurationError(f"--samples must be at least 1, got {samples}")
 
 
-def calibration_pictures(folder: Path, most: int) -> tuple[list[Any], dict[str, str]]:
-    """The first pictures of a folder that can be read, ``most`` are tried, and what is wrong with the others."""
+def pictures_in(paths: Sequence[Path]) -> list[Path]:
+    """``paths``, folders among them replaced by the pictures in them, in the order of their names.
+
+    Raises ``InputError`` for a folder without a picture.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = _pictures_of(path) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path} holds no picture; pictures end with {', '.join(sorted(SUFFIXES))}")
+        found += inside
+    return found
+
+
+def _pictures_of(folder: Path) -> list[Path]:
     try:
-        paths = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise InputError(f"{folder} is no folder of pictures: {error.strerror or error}") from error
-    found, failures = read_pictures(paths[:most])
+
+
+def calibration_pictures(folder: Path, most: int) -> tuple[list[Any], dict[str, str]]:
+    """The first pictures of a folder that can be read, ``most`` are tried, and what is wrong with the others."""
+    found, failures = read_pictures(_pictures_of(folder)[:most])
     if not found:
         raise InputError(f"{folder}: no picture can be read")
     return [image for _, image in found], failures

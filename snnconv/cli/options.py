@@ -1,18 +1,13 @@
-"""Options that several commands take: codes by name with their parameters, networks and figures as files."""
+"""Options that several commands take: models, weights, judges, and figures as files."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
-import neurons
-from coding import Code
-from coding.registry import named_codes
-from neurons.registry import named_neurons
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
@@ -27,17 +22,6 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Weights: a state dict in .safetensors or a file of torch.save, alone or in a checkpoint."),
 ]
-Steps = Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")]
-Base = Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")]
-Spikes = Annotated[int | None, typer.Option(help="Most spikes of a neuron in a window.")]
-Neuron = Annotated[str, typer.Option(help="Neuron: " + ", ".join(named_neurons()))]
-Negative = Annotated[
-    str | None,
-    typer.Option(
-        help=f"Spikes below zero: {' or '.join(get_args(neurons.Negative))}; the default depends on the code."
-    ),
-]
-Percentile = Annotated[str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")]
 Analog = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,33 +50,6 @@ def judge_of(name: str) -> TargetJudge | None:
     if name not in JUDGES:
         raise ConfigurationError(f"--judge: unknown judge {name!r}; known: {', '.join(JUDGES)}")
     return JUDGES[name]
-
-
-def code_of(name: str, *, steps: int | None, base: str | None, spikes: int | None) -> Code:
-    """The code called ``name`` with the parameters that were given; those that it does not have are refused."""
-    if name not in named_codes():
-        raise ConfigurationError(f"unknown code {name!r}; known codes: {', '.join(named_codes())}")
-    number = None if base is None else number_or("--base", base, "fit")
-    given = {"steps": steps, "base": number, "spikes": spikes}
-    parameters = [field.name for field in fields(named_codes()[name])]
-    for option, value in given.items():
-        if value is not None and option not in parameters:
-            raise ConfigurationError(f"--{option}: {name} code has no such parameter; it has {', '.join(parameters)}")
-    chosen: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
-    return named_codes()[name](**chosen)
-
-
-def percentile_of(text: str | None) -> Any:
-    """What convert() takes for the option ``--percentile``; ``None`` is the schedule's own default."""
-    return None if text is None else number_or("--percentile", text, "mse")
-
-
-def number_or(option: str, text: str, word: str) -> float | str:
-    """The number that ``text`` is, or ``word`` itself."""
-    try:
-        return text if text == word else float(text)
-    except ValueError:
-        raise ConfigurationError(f"{option} must be a number or {word}, got {text!r}") from None
 
 
 def write_json(path: Path | None, figures: Any) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, ConfigurationError
-from coding.fit import fit, optimize_kernel
+from coding.fit import Extremes, fit, optimize_kernel
 
 VALUES = [0.004, 0.03, 0.11, 0.26, 0.4, 0.63, 0.9]
 WEIGHTS = [1.0, 2.0, 0.5, 3.0, 1.0, 1.5, 1.0]
@@ -65,6 +65,19 @@ def test_updates_are_those_of_the_equations(scale: float, steps: int, tau: float
     assert len(recorded) == updates
     for loss, expected in zip(recorded, losses, strict=True):
         assert loss == pytest.approx(expected, rel=1e-8, abs=1e-18)
+
+
+def test_extremes_of_samples_take_the_place_of_those_of_all_values() -> None:
+    code, extremes = TTFS(20, 5.0), Extremes(0.0, 0.7)
+    found = optimize_kernel(code, column(VALUES), column(WEIGHTS), 1, extremes)
+    least, most = math.exp(-20 / 5.0), 1.0
+    precision = 5.0**2 * (optimize_kernel(code, column(VALUES), column(WEIGHTS), 1).code.tau - 5.0)  # type: ignore[operator]
+    precision -= 100 * (VALUES[0] - least) * least * 20
+    assert found.code.delay == pytest.approx((0.7 - most) * most / 5.0)
+    assert found.code.tau == pytest.approx(5.0 + (precision + 100 * (0.0 - least) * least * 20) / 5.0**2)
+    fitted = fit(TTFS(20, "sample-gradient"), column(VALUES), column(WEIGHTS), extremes)
+    assert fitted == optimize_kernel(code, column(VALUES), column(WEIGHTS), extremes=extremes).code
+    assert fitted != fit(TTFS(20, "gradient"), column(VALUES), column(WEIGHTS), extremes)
 
 
 def test_values_may_come_in_any_order() -> None:

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from snnconv.cli import detectors
 from snnconv.cli.console import console
-from snnconv.cli.options import Base, Negative, Percentile, Spikes, Steps, folder, write_json
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
+from snnconv.cli.options import folder, write_json
 from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
@@ -22,8 +23,9 @@ from snnconv.errors import ConfigurationError, InputError, StorageError
 _SAME = 0.9
 
 
+@takes(coding=CodingOptions, parameters=CodeOptions, options=ConversionOptions)
 def detect(
-    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
     model: detectors.Model = "",
     names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
@@ -33,16 +35,13 @@ def detect(
         Path | None, typer.Option(help="Folder of pictures to calibrate on; by default those given.")
     ] = None,
     samples: detectors.Samples = 64,
-    coding: detectors.Coding = "few-spike",
-    steps: Steps = None,
-    base: Base = None,
-    spikes: Spikes = None,
-    negative: Negative = None,
-    percentile: Percentile = None,
-    max_loss: detectors.MaxLoss = None,
     score: Annotated[float, typer.Option(help="Lowest score of a detection.")] = 0.25,
     letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
+    *,
+    coding: CodingOptions,
+    parameters: CodeOptions,
+    options: ConversionOptions,
 ) -> None:
     """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.
 
@@ -53,8 +52,8 @@ def detect(
         raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
     detectors.check_samples(samples)
     original = detectors.detector_of(model, names, letterbox)
-    code = detectors.coding_of(coding, steps=steps, base=base, spikes=spikes)
-    readable, failures = detectors.read_pictures(images)
+    code = detectors.coding_of(original, coding, parameters)
+    readable, failures = detectors.read_pictures(detectors.pictures_in(images))
     if not readable:
         raise InputError("no picture can be read: " + "; ".join(failures.values()))
     folder(output)
@@ -63,11 +62,9 @@ def detect(
     if calibration is not None:
         chosen, unread = detectors.calibration_pictures(calibration, samples)
     inputs = original.inputs(chosen)
-    network = detectors.converted(
-        original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile, save=save
-    )
+    network = detectors.converted(original, inputs, code, options, save)
     spiking = original.with_network(network)
-    table = Table(title=f"{coding} code, {len(network.populations)} populations")
+    table = Table(title=f"{coding.coding} code, {len(network.populations)} populations")
     for column in ("picture", "original", "spiking", f"matched (overlap above {_SAME})", "spikes per neuron", "steps"):
         table.add_column(column, justify="left" if column == "picture" else "right")
     figures: list[dict[str, Any]] = []
@@ -78,7 +75,9 @@ def detect(
         got = spiking.decode(run.output, [(image.height, image.width)], score)[0]
         alike, taken = len(match(wanted, got, _SAME)), int(run.steps[0])
         drawn = output / f"{label}.png"
-        sheet = side_by_side(image, wanted, got, original.names, ("original", f"spiking, {coding}, {taken} steps"))
+        sheet = side_by_side(
+            image, wanted, got, original.names, ("original", f"spiking, {coding.coding}, {taken} steps")
+        )
         _save(sheet, drawn)
         table.add_row(
             escape(str(path)), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)

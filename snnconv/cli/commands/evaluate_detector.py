@@ -9,7 +9,8 @@ import typer
 
 from snnconv.cli import detectors
 from snnconv.cli.console import console
-from snnconv.cli.options import Base, Json, Negative, Percentile, Spikes, Steps, write_json
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
+from snnconv.cli.options import Json, write_json
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
@@ -17,6 +18,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.simulators import simulator_for
 
 
+@takes(coding=CodingOptions, parameters=CodeOptions, options=ConversionOptions)
 def evaluate_detector(
     model: detectors.Model = "",
     names: detectors.Names = None,
@@ -26,16 +28,13 @@ def evaluate_detector(
     split: detectors.Split = "val",
     calibration: Annotated[Path | None, typer.Option(help="Folder of pictures to calibrate on.")] = None,
     samples: detectors.Samples = 64,
-    coding: detectors.Coding = "few-spike",
-    steps: Steps = None,
-    base: Base = None,
-    spikes: Spikes = None,
-    negative: Negative = None,
-    percentile: Percentile = None,
-    max_loss: detectors.MaxLoss = None,
     letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
     json_file: Json = None,
+    *,
+    coding: CodingOptions,
+    parameters: CodeOptions,
+    options: ConversionOptions,
 ) -> None:
     """Measure mean average precision, latency, spikes and energy of a spiking detector beside the original.
 
@@ -48,7 +47,7 @@ def evaluate_detector(
         )
     detectors.check_samples(samples)
     original = detectors.detector_of(model, names, letterbox)
-    code = detectors.coding_of(coding, steps=steps, base=base, spikes=spikes)
+    code = detectors.coding_of(original, coding, parameters)
     unread: dict[str, str] = {}
     pictures: LabelledPictures
     if data is None:
@@ -60,9 +59,7 @@ def evaluate_detector(
     else:
         found, unread = detectors.calibration_pictures(calibration, samples)
         inputs = original.inputs(found)
-    network = detectors.converted(
-        original, inputs, code, max_loss=max_loss, negative=negative, percentile=percentile, save=save
-    )
+    network = detectors.converted(original, inputs, code, options, save)
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]

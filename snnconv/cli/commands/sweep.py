@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import snnconv
-from coding import Code
 from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
 from snnconv.cli.console import console
+from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
 from snnconv.cli.models import load_model
-from snnconv.cli.options import Analog, IgnoreIndex, JudgeName, Model, Neuron, Weights, folder, judge_of
+from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
@@ -24,6 +24,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.metrics.judge_choice import check_targets
 
 
+@takes(parameters=CodeOptions, options=ConversionOptions)
 def sweep(
     model: Model,
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
@@ -34,24 +35,26 @@ def sweep(
     ] = "few-spike,one-spike,rate",
     steps: Annotated[str, typer.Option(help="Time steps of every code.")] = "4,8,16",
     weights: Weights = None,
-    neuron: Neuron = "integrate-fire",
-    normalization: Annotated[str, typer.Option(help="One scale per channel or per layer.")] = "channel",
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
-    analog: Analog = None,
+    *,
+    parameters: CodeOptions,
+    options: ConversionOptions,
 ) -> None:
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
-    What is in sweep.json already is not measured again, so an interrupted sweep goes on where it stopped.
+    A parameter of a code goes to every code that has it. What is in sweep.json already is not measured again, so an
+    interrupted sweep goes on where it stopped.
     """
     check_size(batch)
-    codings = _codings(codes, steps)
+    codings = parameters.codes([name.strip() for name in codes.split(",")], _numbers(steps))
+    chosen = options.arguments()
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
     original = load_model(model, weights)
     inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
-    whole = captured(original, collect(inputs)[0][0], "calibration", analog=analog or ())
+    whole = captured(original, collect(inputs)[0][0], "calibration", analog=chosen["analog"])
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
@@ -66,27 +69,13 @@ def sweep(
             judge=judge_of(judge),
             ignore_index=ignore_index,
             progress=progress,
-            neuron=neuron,
-            normalization=normalization,
-            analog=analog or (),
+            **chosen,
         )
     console.print(str(found), markup=False)
     if not found.results:
         raise typer.Exit(1)
     found.plot(output / "pareto.png")
     console.print(f"written: {output / 'sweep.json'}, {output / 'pareto.png'}", markup=False)
-
-
-def _codings(codes: str, steps: str) -> dict[str, Code]:
-    """Every code with every number of steps, under labels such as "rate 16"."""
-    found: dict[str, Any] = {}
-    known = named_codes()
-    for name in (name.strip() for name in codes.split(",")):
-        if name not in known:
-            raise ConfigurationError(f"--codes: unknown code {name!r}; known codes: {', '.join(known)}")
-        for number in _numbers(steps):
-            found[f"{name} {number}"] = known[name](number)
-    return found
 
 
 def _numbers(text: str) -> list[int]:

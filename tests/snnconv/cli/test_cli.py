@@ -14,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 import snnconv
-from coding import TTFS, Burst, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
+from coding import TTFS, Burst, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.cli.app import app
 from tests.support.networks import GraphConvolution, Perceptron, draw, prepared
 
@@ -155,8 +155,33 @@ def test_options_reach_the_library(folder: Path) -> None:
     (population,) = network.populations.values()
     assert type(population.neuron).__name__ == "CorrectiveIntegrateFire"
     assert network.plan.input.name == "poisson" and population.scale.numel() == 1
+    run(
+        *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--coding", "one-spike"),
+        *("--initial-potential", "0.25", "--no-bias-correction", "--percentile", "100"),
+    )
+    (population,) = snnconv.load("n.snn").populations.values()
+    assert population.neuron.initial_potential == 0.25  # type: ignore[attr-defined]
+    assert not bool(population.shift.any())
+    network.save("n.snn")
     run("evaluate", "n.snn", "--data", "samples.npy", "--steps", "3", "--json", "result.json")
     assert json.loads((folder / "result.json").read_text())["steps"] == 3
+
+
+def test_auto_searches_for_codes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4), FewSpike(6)))
+    options = ("--coding", "auto", "--max-loss", "40", "--minimize", "latency")
+    printed = run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", *options)
+    assert "few-spike(6" in printed and snnconv.load("n.snn").plan.schedule == Pipeline()
+
+
+def test_a_sweep_gives_a_parameter_to_every_code_that_has_it(folder: Path) -> None:
+    arguments = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
+    run(*arguments, "--codes", "one-spike,rate", "--steps", "4", "--base", "1.5", "--initial-potential", "0")
+    one, rate = snnconv.Sweep.load("swept/sweep.json").results
+    assert (one.code, rate.code) == ("one-spike", "rate")
+    entry = json.loads((folder / "swept/sweep.json").read_text())
+    assert "base=1.5" in entry["results"]["one-spike 4"]["fingerprint"]
+    assert "initial_potential=0.0" in entry["common"]["set of options"]
 
 
 def test_few_spike_code_is_the_default_and_is_fitted(folder: Path) -> None:
@@ -177,6 +202,21 @@ CODES: dict[str, tuple[tuple[str, ...], CodingPlan]] = {
         CodingPlan(TTFS(20), input=Phase(), schedule=Pipeline(10)),
     ),
     "burst": (("--coding", "burst", "--input", "burst"), CodingPlan(Burst(), input=Burst())),
+    "burst with parameters": (
+        ("--coding", "burst", "--threshold", "0.25", "--gain", "1.5", "--largest-gain", "8"),
+        CodingPlan(Burst(threshold=0.25, gain=1.5, largest_gain=8.0)),
+    ),
+    "input with parameters": (
+        (
+            *("--coding", "ttfs", "--steps", "20", "--tau", "5", "--delay", "-1", "--rounding", "geometric"),
+            *("--input", "ttfs:steps=20,tau=4,rounding=floor"),
+        ),
+        CodingPlan(TTFS(20, 5.0, -1.0, "geometric"), input=TTFS(20, 4.0)),
+    ),
+    "two periods of phase": (
+        ("--coding", "phase", "--threshold", "1", "--input", "phase", "--concurrent", "16"),
+        CodingPlan(Phase(threshold=1.0), input=Phase(), schedule=Concurrent(16)),
+    ),
     "rate in windows": (("--coding", "rate", "--stride", "64"), CodingPlan(Rate(), schedule=Pipeline(64))),
 }
 

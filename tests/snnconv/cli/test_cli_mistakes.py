@@ -100,6 +100,34 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("convert", "model.pt2", *CONVERT, "--coding", "rate", "--base", "2"),
         "--base: rate code has no such parameter; it has steps",
     ),
+    "steps of a search": (
+        ("convert", "model.pt2", *CONVERT, "--coding", "auto", "--steps", "4", "--base", "2"),
+        "--coding auto chooses base, steps itself: leave them out",
+    ),
+    "bound without a search": (
+        ("convert", "model.pt2", *CONVERT, "--max-loss", "2"),
+        "--max-loss 2.0 is for --coding auto: leave it out",
+    ),
+    "a stream and a pipeline": (
+        ("convert", "model.pt2", *CONVERT, "--stride", "4", "--concurrent", "8"),
+        "--stride belongs to a pipeline and --concurrent to a stream",
+    ),
+    "parameter of an input": (
+        ("convert", "model.pt2", *CONVERT, "--input", "phase:tau=5"),
+        "'tau=5' is no parameter of phase code with its value; it has steps, base, threshold",
+    ),
+    "parameter of an input in words": (
+        ("convert", "model.pt2", *CONVERT, "--input", "phase:steps=many"),
+        "'many' is no number",
+    ),
+    "potential": (
+        ("convert", "model.pt2", *CONVERT, "--initial-potential", "2"),
+        "initial_potential must lie in [0, 1), got 2.0",
+    ),
+    "parameter of no code of a sweep": (
+        (*SWEEP, "--codes", "rate,phase", "--tau", "5"),
+        "--tau: no code of rate, phase has it",
+    ),
     "base in words": (("convert", "model.pt2", *CONVERT, "--base", "two"), "--base must be a number or fit"),
     "base too small": (("convert", "model.pt2", *CONVERT, "--base", "0.5"), "base must be 'fit' or a number above 1"),
     "stride": (("convert", "model.pt2", *CONVERT, "--stride", "0"), "stride must be None or an integer from 1"),

@@ -47,6 +47,20 @@ def test_pictures_and_figures_are_written_for_both_networks(folder: Path) -> Non
     assert len({each["drawn"] for each in figures["pictures"]}) == 3  # two pictures have the same name
 
 
+def test_a_folder_stands_for_the_pictures_in_it(folder: Path) -> None:
+    (folder / "other" / "about.txt").write_text("one picture")
+    options = ["--coding", "one-spike", "--rounding", "floor", "--normalization", "layer", "--save", "shapes.snn"]
+    result = CliRunner().invoke(app, ["detect", "other", "1.png", *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((folder / "detections" / "detections.json").read_text())
+    assert [each["picture"] for each in figures["pictures"]] == ["other/0.png", "1.png"]
+    (population, *_) = snnconv.load("shapes.snn").populations.values()
+    assert population.code.rounding == "floor" and population.scale.numel() == 1  # type: ignore[attr-defined]
+    (folder / "empty").mkdir()
+    with pytest.raises(snnconv.SnnconvError, match="empty holds no picture; pictures end with"):
+        CliRunner().invoke(app, ["detect", "empty"], catch_exceptions=False)
+
+
 def test_the_network_is_written_with_the_spikes_asked_for(folder: Path) -> None:
     arguments = ["detect", "0.png", "1.png", "--steps", "4", "--save", "shapes.snn", "--negative"]
     kinds = []
