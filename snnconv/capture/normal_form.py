@@ -5,17 +5,19 @@ Graph in, new graph out; the graph given is not changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from snnconv.capture.expansion import expanded, sums_currents
+from snnconv.capture.piecewise_linear import piecewise_linear_as_relu
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.graph.operators import OPERATORS, Role
-from snnconv.graph.operators.activation import ActivationOperator, Clamp
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.affine import Convolution, TransposedConvolution
 from snnconv.graph.operators.pooling import MaximumOperator
 
@@ -27,7 +29,7 @@ def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
         batch_norm_as_affine,
         fold_affine_into_weights,
         activation_before_pool,
-        clamps_as_relu,
+        piecewise_linear_as_relu,
         population_before_gate,
     ):
         graph = rewrite(graph)
@@ -114,12 +116,12 @@ def _scaled(weight: Tensor, scale: Tensor, node: Node) -> Tensor:
 
 def activation_before_pool(graph: Graph) -> Graph:
     """max(phi) = phi(max) for a monotone phi: activate first, so that the pool gates spikes."""
-    users = analysis_of(graph).consumers
+    users, populations = analysis_of(graph).consumers, analysis_of(graph).populations
     nodes: dict[str, Node] = {}
     renamed: dict[str, str] = {}
     for node in graph.nodes.values():
         node = node.mapped(lambda ref: Ref(renamed.get(ref.name, ref.name)))
-        pool = nodes.get(node.arguments["self"].name) if _is_monotone(node) else None
+        pool = nodes.get(node.arguments["self"].name) if _is_monotone(node) and node.name in populations else None
         if pool is not None and _is_pool(pool) and users[pool.name] == (node.name,):
             active = replace(node, arguments={**node.arguments, "self": pool.arguments["self"]})
             del nodes[pool.name]
@@ -134,50 +136,12 @@ def activation_before_pool(graph: Graph) -> Graph:
 
 
 def _is_monotone(node: Node) -> bool:
-    return isinstance(OPERATORS[node.op], ActivationOperator)
+    operator = OPERATORS[node.op]
+    return isinstance(operator, ActivationOperator) and operator.monotone(node.arguments)
 
 
 def _is_pool(node: Node) -> bool:
     return isinstance(OPERATORS[node.op], MaximumOperator)
-
-
-def clamps_as_relu(graph: Graph) -> Graph:
-    """clamp(x, a, b) = a + min(max(x - a, 0), b - a); without a lower bound b - relu(b - x)."""
-
-    def expand(node: Node) -> Iterable[Node]:
-        operator = OPERATORS[node.op]
-        if node.op == "leaky_relu" and node.arguments["negative_slope"] == 0:
-            return [replace(node, op="relu", arguments={"self": node.arguments["self"]})]
-        if not isinstance(operator, Clamp):
-            return [node]
-        values = node.arguments["self"]
-        lower, upper = operator.bounds(node.arguments)
-
-        def shift(name: str, op: str, values: Ref, by: float) -> Node:
-            return replace(node, name=name, op=op, arguments={"self": values, "other": by, "alpha": 1})
-
-        def relu(name: str, values: Ref, maximum: float | None) -> Node:
-            if maximum is None:
-                return replace(node, name=name, op="relu", arguments={"self": values})
-            return replace(node, name=name, op="bounded_relu", arguments={"self": values, "maximum": maximum})
-
-        before, active = f"{node.name}_shifted", f"{node.name}_active"
-        if lower is None:
-            return [
-                shift(before, "rsub", values, upper),
-                relu(active, Ref(before), None),
-                shift(node.name, "rsub", Ref(active), upper),
-            ]
-        maximum = None if upper is None else float(upper) - float(lower)
-        if lower == 0:
-            return [relu(node.name, values, maximum)]
-        return [
-            shift(before, "sub", values, lower),
-            relu(active, Ref(before), maximum),
-            shift(node.name, "add", Ref(active), lower),
-        ]
-
-    return _expanded(graph, expand)
 
 
 def population_before_gate(graph: Graph) -> Graph:
@@ -189,7 +153,7 @@ def population_before_gate(graph: Graph) -> Graph:
     populations: dict[str, str] = {}
 
     def expand(node: Node) -> Iterable[Node]:
-        if node.name not in analysis.gates or not _reaches_linear(graph, node):
+        if node.name not in analysis.gates or not sums_currents(graph, node.refs()):
             return [node]
         current = node.arguments["self"]
         name = populations.setdefault(current.name, f"{node.name}_input")
@@ -198,23 +162,7 @@ def population_before_gate(graph: Graph) -> Graph:
             return [gate]
         return [Node(name, "identity_population", {"self": current}, None, node.source), gate]
 
-    return _expanded(graph, expand)
-
-
-def _reaches_linear(graph: Graph, pool: Node) -> bool:
-    """Whether, from ``pool`` back through selections, some signal is a sum of currents."""
-    analysis = analysis_of(graph)
-    pending = [name for name in pool.refs() if name in analysis.signals]
-    while pending:
-        node = graph.nodes.get(pending.pop())
-        if node is None:
-            continue
-        role = analysis.role(node.name)
-        if role is Role.LINEAR:
-            return True
-        if role is Role.SELECTION:
-            pending.extend(name for name in node.refs() if name in analysis.signals)
-    return False
+    return expanded(graph, expand)
 
 
 def sizes_of_inputs(graph: Graph, samples: int) -> Graph:
@@ -235,9 +183,4 @@ def sizes_of_inputs(graph: Graph, samples: int) -> Graph:
         product = {"a": Ref(name), "b": own.shape[0] // samples}
         return [replace(node, name=name, arguments=of_input), replace(node, op="size_mul", arguments=product)]
 
-    return _expanded(graph, expand)
-
-
-def _expanded(graph: Graph, expand: Callable[[Node], Iterable[Node]]) -> Graph:
-    nodes = (new for node in graph.nodes.values() for new in expand(node))
-    return replace(graph, nodes={node.name: node for node in nodes})
+    return expanded(graph, expand)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import Node as FxNode
 
+from snnconv.capture.conditions import conditions_as_leaky_relu
 from snnconv.capture.constants import Constants
 from snnconv.capture.decomposition import decomposed, name_of
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
@@ -158,7 +159,8 @@ class _Translator:
         graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters, type_of(spec))
         graph = graph.without_dead_nodes()
         kept = graph.constants.items()
-        return replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
+        graph = replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
+        return conditions_as_leaky_relu(graph)
 
     def _buffer_updates(self, mutated: Mapping[str, str]) -> Iterator[Problem]:
         operations = {node.name: node for node in self.program.graph.nodes}
@@ -227,6 +229,8 @@ class _Translator:
         return self._normalise(node, op, arguments)
 
     def _normalise(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
+        if op in ("max", "min") and "other" in arguments:
+            op = f"{op}imum"
         if op in _ALIASES | _DTYPE_CASTS and not arguments.get("train", False):
             before = node.args[0].meta["val"] if isinstance(node.args[0], FxNode) else None
             after = node.meta["val"]

@@ -9,7 +9,7 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.operators import OPERATORS, Classification, Role
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.pooling import MaximumOperator
-from snnconv.graph.operators.roles import classify
+from snnconv.graph.operators.roles import classifications
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def analysis_of(graph: Graph) -> Analysis:
 
 def _analyse(graph: Graph) -> Analysis:
     signals = frozenset(graph.signals())
-    classifications: dict[str, Classification] = {}
+    roles = classifications(graph, signals)
     populations: dict[str, ActivationOperator] = {}
     gates: dict[str, MaximumOperator] = {}
     readout: set[str] = set()
     for node in graph.nodes.values():
-        classifications[node.name] = found = classify(node, signals)
+        found = roles[node.name]
         operator = OPERATORS.get(node.op)
         if found.role is Role.READOUT or not readout.isdisjoint(node.refs()):
             readout.add(node.name)
@@ -70,12 +70,12 @@ def _analyse(graph: Graph) -> Analysis:
         elif found.role is Role.POOL and isinstance(operator, MaximumOperator):
             gates[node.name] = operator
     consumers = {name: tuple(users) for name, users in graph.consumers().items()}
-    analog = _analog(graph, signals, classifications, {*populations, *gates})
-    return Analysis(signals, classifications, populations, gates, frozenset(readout), analog, consumers)
+    analog = _analog(graph, signals, roles, {*populations, *gates})
+    return Analysis(signals, roles, populations, gates, frozenset(readout), analog, consumers)
 
 
 def _analog(
-    graph: Graph, signals: frozenset[str], classifications: Mapping[str, Classification], stations: Set[str]
+    graph: Graph, signals: frozenset[str], roles: Mapping[str, Classification], stations: Set[str]
 ) -> dict[str, tuple[str, ...]]:
     """Weighted operations behind every operation that is not affine, up to the next stations."""
     nodes = [node for node in graph.nodes.values() if node.name in signals and node.name not in stations]
@@ -89,6 +89,6 @@ def _analog(
             behind[name] |= behind[node.name]
     found = {}
     for node in nodes:
-        if classifications[node.name].role is Role.READOUT and behind[node.name]:
+        if roles[node.name].role is Role.READOUT and behind[node.name]:
             found[node.name] = tuple(name for name in weighted if behind[node.name] >> places[name] & 1)
     return found

@@ -43,7 +43,7 @@ def network_report(network: NetworkBase) -> str:
             what = f"{code.name} code has no largest value in a period of {network.period} steps"
             notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
         if population.inserted:
-            notes.append(f"{population.name}: inserted, so that the max pooling behind it receives spikes")
+            notes.append(f"{population.name}: inserted, so that the maximum behind it receives spikes")
         if population.silent_channels:
             notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
     for node in network.execution_plan.gates:

@@ -3,11 +3,13 @@
 from snnconv.graph.operators import activation as activation
 from snnconv.graph.operators import affine as affine
 from snnconv.graph.operators import arithmetic as arithmetic
+from snnconv.graph.operators import choice as choice
 from snnconv.graph.operators import constant as constant
 from snnconv.graph.operators import diagonals as diagonals
 from snnconv.graph.operators import indexing as indexing
 from snnconv.graph.operators import interpolation as interpolation
 from snnconv.graph.operators import pieces as pieces
+from snnconv.graph.operators import piecewise_linear as piecewise_linear
 from snnconv.graph.operators import pooling as pooling
 from snnconv.graph.operators import quantize_input as quantize_input
 from snnconv.graph.operators import readout as readout

@@ -11,6 +11,7 @@ from torch import Tensor
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.activation_function import ActivationFunction, PiecewiseLinear
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
+from snnconv.graph.operators.remedies import remedy_for
 
 
 class ActivationOperator(Operator):
@@ -23,6 +24,10 @@ class ActivationOperator(Operator):
         """The population's activation function; defined for operators in normal form (see ``rewrite``)."""
         raise TypeError(f"{self.op} is rewritten before populations are made")
 
+    def monotone(self, arguments: Arguments) -> bool:
+        """Whether it is one function for all elements that never falls, so that maxima may be taken behind it."""
+        return False
+
 
 @register
 class Relu(ActivationOperator):
@@ -32,6 +37,9 @@ class Relu(ActivationOperator):
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.relu(arguments["self"])
+
+    def monotone(self, arguments: Arguments) -> bool:
+        return True
 
     def activation(self, arguments: Arguments) -> ActivationFunction:
         return PiecewiseLinear()
@@ -46,23 +54,24 @@ class BoundedRelu(ActivationOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.clamp(arguments["self"], 0.0, arguments["maximum"])
 
+    def monotone(self, arguments: Arguments) -> bool:
+        return True
+
     def activation(self, arguments: Arguments) -> ActivationFunction:
         return PiecewiseLinear(maximum=float(arguments["maximum"]))
 
 
 @register
 class LeakyRelu(ActivationOperator):
-    """``x`` above zero and ``negative_slope * x`` below."""
+    """``x`` above zero and ``negative_slope * x`` below; slopes outside [0, 1] are rewritten."""
 
     names = ("leaky_relu",)
 
-    def classify(self, node: Node, carries: Carries) -> Classification:
-        if not 0.0 <= node.arguments["negative_slope"] <= 1.0:
-            return Classification(Role.REFUSED, "its negative slope lies outside [0, 1]", "use a slope between 0 and 1")
-        return super().classify(node, carries)
-
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.nn.functional.leaky_relu(arguments["self"], arguments["negative_slope"])
+
+    def monotone(self, arguments: Arguments) -> bool:
+        return bool(arguments["negative_slope"] >= 0)
 
     def activation(self, arguments: Arguments) -> ActivationFunction:
         return PiecewiseLinear(negative_slope=float(arguments["negative_slope"]))
@@ -78,36 +87,52 @@ class IdentityPopulation(ActivationOperator):
         values: Tensor = arguments["self"]
         return values
 
+    def monotone(self, arguments: Arguments) -> bool:
+        return True
+
     def activation(self, arguments: Arguments) -> ActivationFunction:
         return PiecewiseLinear(negative_slope=1.0)
 
 
 @register
 class Clamp(ActivationOperator):
-    """Clipping to an interval, which may be open on one side; rewritten into ReLU form."""
+    """Clipping to an interval, open on one side or not, between numbers or tensors; rewritten into ReLU form."""
 
     names = ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "threshold")
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         lower, upper = self.bounds(node.arguments)
-        numbers = all(bound is None or isinstance(bound, (int, float)) for bound in (lower, upper))
-        if not numbers or (lower is None and upper is None):
-            return Classification(Role.REFUSED, "its bounds are not numbers", "clamp between two numbers")
-        if lower is not None and upper is not None and lower >= upper:
+        if lower is None and upper is None:
+            return Classification(Role.REFUSED, "it has no bounds", "leave it out, or give it one")
+        if _are_numbers(lower, upper) and lower is not None and upper is not None and lower >= upper:
             return Classification(Role.REFUSED, "its lower bound is not below its upper bound", "swap the bounds")
-        if self.op == "threshold" and (node.arguments["threshold"], node.arguments["value"]) != (0, 0):
-            return Classification(Role.REFUSED, "it jumps at its threshold", "use relu, or threshold(x, 0, 0)")
+        if self.op == "threshold" and node.arguments["threshold"] != node.arguments["value"]:
+            known = remedy_for(self.op)
+            return Classification(Role.REFUSED, known.reason, known.remedy)
         return super().classify(node, carries)
 
     def bounds(self, arguments: Arguments) -> tuple[Any, Any]:
         """Lower and upper bound, ``None`` where there is none."""
         if self.op == "hardtanh":
             return arguments["min_val"], arguments["max_val"]
-        if self.op in ("relu6", "threshold"):
-            return 0.0, 6.0 if self.op == "relu6" else None
-        lower, upper = (arguments.get(key) for key in ("min", "max"))
-        return None if lower == -math.inf else lower, None if upper == math.inf else upper
+        if self.op == "threshold":
+            return arguments["threshold"], None
+        if self.op == "relu6":
+            return 0.0, 6.0
+        lower, upper = arguments.get("min"), arguments.get("max")
+        open_below, open_above = (
+            isinstance(lower, float) and lower == -math.inf,
+            isinstance(upper, float) and upper == math.inf,
+        )
+        return None if open_below else lower, None if open_above else upper
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         lower, upper = self.bounds(arguments)
         return torch.clamp(arguments["self"], lower, upper)
+
+    def monotone(self, arguments: Arguments) -> bool:
+        return _are_numbers(*self.bounds(arguments))
+
+
+def _are_numbers(*bounds: Any) -> bool:
+    return all(bound is None or isinstance(bound, (int, float)) for bound in bounds)

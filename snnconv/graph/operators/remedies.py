@@ -135,7 +135,7 @@ _REMEDIES = (
     ),
     # Smooth functions of one element.
     Remedy(
-        "sigmoid hardsigmoid",
+        "sigmoid",
         _SMOOTH,
         "as a gate, take it out and fine-tune; as an activation, clamp(x, 0, 1) or relu is piecewise linear; at the "
         "end of the network it may stay",
@@ -181,6 +181,11 @@ _REMEDIES = (
         "it compares values, and so jumps",
         "say it with relu, clamp, maximum or minimum: where(x > 0, x, a * x) is leaky_relu(x, a), and x * (x > 0) is "
         "relu(x)",
+    ),
+    Remedy(
+        "hardshrink threshold",
+        "it jumps at its threshold",
+        "train with a function that does not jump: softshrink(x, a) for hardshrink(x, a), threshold(x, a, a) or relu",
     ),
     Remedy(
         "fmod remainder floor_divide",

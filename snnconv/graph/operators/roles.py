@@ -10,6 +10,7 @@ import torch
 from snnconv.graph.graph import Graph, Node
 from snnconv.graph.operators.affine import MatrixProduct
 from snnconv.graph.operators.base import OPERATORS, Classification, Role, carried
+from snnconv.graph.operators.piecewise_linear import OutputFunction
 from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.operators.shape import Permute
 from snnconv.graph.sparse import is_sparse
@@ -45,6 +46,30 @@ def is_random(op: str, arguments: Mapping[str, Any]) -> bool:
     seeded = any(torch.Tag.nondeterministic_seeded in getattr(packet, name).tags for name in names)
     share = arguments.get("dropout_p", arguments.get("dropout", 1.0))  # of attention, of recurrent layers
     return seeded and bool(share) and arguments.get("training", arguments.get("train", True)) is not False
+
+
+def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification]:
+    """The role of every node.
+
+    A function that may be the output's own is a population in front of weights or of another population, and where the
+    graph has no other; elsewhere it is a readout.
+    """
+    found = {node.name: classify(node, signals) for node in graph.nodes.values()}
+    needed: set[str] = set()  # what weights and stations depend on
+    own: list[str] = []
+    spiking = False
+    for node in reversed(graph.nodes.values()):
+        role, operator = found[node.name].role, OPERATORS.get(node.op)
+        if role is Role.ACTIVATION and isinstance(operator, OutputFunction) and node.name not in needed:
+            own.append(node.name)
+            continue
+        spiking |= role is Role.ACTIVATION
+        weighted = operator is not None and operator.weighted and node.name in signals
+        if weighted or role in (Role.ACTIVATION, Role.POOL) or node.name in needed:
+            needed.update(node.refs())
+    if spiking:
+        found |= {name: Classification(Role.READOUT, "it is the output's own function") for name in own}
+    return found
 
 
 def misplaced(graph: Graph) -> list[Node]:

@@ -116,7 +116,9 @@ def test_behind_the_last_activation_a_readout_is_exact() -> None:
 def test_before_an_activation_the_same_operators_are_refused() -> None:
     functions = READOUTS.values()
     report = snnconv.preflight(Network(lambda x: torch.cat([f(x) for f in functions], 1), "relu last"), X)
-    assert [problem.op for problem in report.problems] == list(READOUTS)
+    assert [problem.op for problem in report.problems] == [
+        name for name in READOUTS if name not in ("abs", "hardsigmoid")
+    ]
 
 
 def softmax_of_neg(x: Tensor) -> Tensor:

@@ -89,3 +89,12 @@ def padded(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) ->
 def padded_by_constant(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     widths = [draw(st.integers(0, 2)), draw(st.integers(0, 2))]
     return Written(f"torch.constant_pad_nd({{0}}, {widths}, {draw(st.sampled_from([0.0, -0.5]))})", (x,))
+
+
+@rule("where", "masked_fill")
+def chosen(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    mask = a_constant(x.shape)
+    if operator == "masked_fill":
+        return Written("{0}.masked_fill({own} > 1.0, 0.7)", (x,), mask)
+    others = [signal for signal in signals if signal.shape == x.shape]
+    return Written("torch.where({own} > 1.0, {0}, {1})", (x, draw(st.sampled_from(others[::-1]))), mask)

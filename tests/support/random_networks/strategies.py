@@ -31,6 +31,7 @@ FAMILIES = (activations, weights, arithmetic, pooling, pieces, forms, indices, w
 #: Registered operators that no line of a model makes, and what does.
 MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",
+    "_prelu_kernel": "prelu, where operators are torch's plainest",
     "identity_population": "a maximum over currents in normal form",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",

@@ -1,0 +1,91 @@
+"""Choice between two tensors, element by element, and the comparisons that one may choose by."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.graph import Node
+from snnconv.graph.operators.base import (
+    Arguments,
+    Carries,
+    Classification,
+    Operator,
+    Role,
+    SelectionOperator,
+    Spread,
+    register,
+)
+from snnconv.graph.operators.remedies import remedy_for
+
+
+def _jumping(op: str) -> Classification:
+    known = remedy_for(op)
+    return Classification(Role.READOUT, known.reason, known.remedy)
+
+
+@register
+class Choice(SelectionOperator):
+    """``self`` where a constant condition holds, ``other`` elsewhere; either may be a constant.
+
+    ``masked_fill`` puts a number where its mask holds.
+    """
+
+    names = ("where", "masked_fill")
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        if carries[self._condition]:
+            return _jumping("gt")
+        return super().classify(node, carries)
+
+    @property
+    def _condition(self) -> str:
+        return "condition" if self.op == "where" else "mask"
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        if self.op == "masked_fill":
+            return torch.masked_fill(arguments["self"], arguments["mask"], arguments["value"])
+        return torch.where(arguments["condition"], arguments["self"], arguments["other"])
+
+    def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
+        added = {key for key in ("self", "other", "value") if key in arguments and not carries[key]}
+        return {key: _zero(value) if key in added else value for key, value in arguments.items()}
+
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY
+
+
+@register
+class Comparison(Operator):
+    """Whether a signal is above, below or at something."""
+
+    names = ("gt", "ge", "lt", "le", "eq", "ne")
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return _jumping(self.op)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        result: Tensor = getattr(operator, self.op)(arguments["self"], arguments["other"])
+        return result
+
+
+@register
+class Step(Operator):
+    """A function that jumps."""
+
+    names = ("hardshrink", "sign")
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        return _jumping(self.op)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        if self.op == "sign":
+            return torch.sign(arguments["self"])
+        return torch.nn.functional.hardshrink(arguments["self"], arguments["lambd"])
+
+
+def _zero(value: Any) -> Any:
+    return torch.zeros_like(value) if isinstance(value, Tensor) else 0.0
