@@ -68,7 +68,8 @@ def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
 def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
     """Raise ``UnsupportedModelError`` where a sample's result depends on the other samples of its batch.
 
-    The first and the last sample of a batch are kept while the others change: their activations and outputs must stay.
+    The first and the last sample of a batch are kept while the others change, and the first one stands elsewhere in a
+    larger batch: their activations and outputs must stay.
     """
     if graph.batch_axis is None:
         return
@@ -77,28 +78,29 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
     outputs = [name for name in refs_in(graph.output) if name in analysis.signals & graph.nodes.keys()]
     watched = {name: graph.nodes[name] for name in (*analysis.stations, *outputs)}
 
-    def batch(seed: int) -> tuple[Tensor, ...]:
+    def batch(seed: int, samples: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(seed)
-        shapes = [(_SAMPLES, *tensor.shape[1:]) for tensor in example]
+        shapes = [(samples, *tensor.shape[1:]) for tensor in example]
         return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(example[0]) for shape in shapes)
 
     def results(inputs: Sequence[Tensor]) -> Environment:
         with torch.no_grad():
             return evaluate_graph(double, [tensor.double() for tensor in inputs], keep=watched)[1]
 
-    base = batch(seed=1)
+    base = batch(1, _SAMPLES)
     before = results(base)
     problems: dict[str, Problem] = {}
-    for kept in (0, _SAMPLES - 1):
-        changed = batch(seed=2)
+    last, more = _SAMPLES - 1, _SAMPLES + 2
+    for kept, samples, place in ((0, _SAMPLES, 0), (last, _SAMPLES, last), (0, more, last)):
+        changed = batch(2, samples)
         for mine, theirs in zip(changed, base, strict=True):
-            mine[kept] = theirs[kept]
+            mine[place] = theirs[kept]
         after = results(changed)
         for name, node in watched.items():
             one, other = before[name], after[name]
-            apart = one.shape[:1] == (_SAMPLES,) and one.shape == other.shape
-            if not apart or not torch.allclose(one[kept], other[kept], rtol=1e-9, atol=1e-12, equal_nan=True):
-                reason = "its result mixes the samples of a batch, or moves the batch axis"
+            apart = one.shape[:1] == (_SAMPLES,) and other.shape == (samples, *one.shape[1:])
+            if not apart or not torch.allclose(one[kept], other[place], rtol=1e-9, atol=1e-12, equal_nan=True):
+                reason = "its result mixes the samples of a batch, depends on their number, or moves the batch axis"
                 remedy = "leave axis 0 alone in all that leads to it: name the other axes"
                 problems[name] = Problem(node.op, node.source, reason, remedy)
     if problems:

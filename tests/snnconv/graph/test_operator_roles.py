@@ -37,6 +37,8 @@ OVER_THE_BATCH: dict[str, Callable[[Tensor], Tensor]] = {
     "samples in another order": lambda x: x.flip(0),
     "samples shifted": lambda x: x + x.roll(1, 0),
     "one sample added to all": lambda x: x + x[:1],
+    "divided by the number of samples": lambda x: x / x.shape[0],
+    "places in the batch": lambda x: x + torch.arange(x.shape[0]).view(-1, 1, 1),
     "maximum over the batch counted from the end": lambda x: x - torch.amax(x, -3, keepdim=True),
 }
 

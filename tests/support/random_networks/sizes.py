@@ -17,11 +17,6 @@ _TEXTS = {
     "size_mul": "{0}.reshape({0}.shape[0] * %s).reshape({0}.shape[0], -1)",
     "size_floordiv": "{0} + torch.ones({0}.shape[0] + {0}.shape[0] // 2, %s, dtype={0}.dtype)[{0}.shape[0] // 2:]",
     "size_mod": "{0} + torch.ones({0}.shape[0] + {0}.shape[0] %% 3, %s, dtype={0}.dtype)[-{0}.shape[0]:]",
-    "size_truediv": "{0} * (1 / {0}.shape[0])",
-    "size_pow": "{0} / {0}.shape[0] ** 0.5",
-    "size_float": "{0} * {0}.shape[0] ** 0.5",
-    "size_min": "{0} * torch.sym_min({0}.shape[0], 2)",
-    "size_max": "{0} * torch.sym_max({0}.shape[0], 2)",
     "size_neg": "{0} + torch.ones(3 + {0}.shape[0], %s, dtype={0}.dtype)[-{0}.shape[0]:]",
     "size_truediv": "{0} / ({0}.shape[0] / 2) * {0}.shape[0]",
     "size_pow": "{0} / {0}.shape[0] ** 2 * {0}.shape[0] * {0}.shape[0]",
@@ -46,10 +41,3 @@ def computed_size(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Sign
 def filled(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     value = ", 0.7" if operator == "full" else ""
     return Written(f"{{0}} + torch.{operator}_like({{0}}{value}){draw(st.sampled_from(['', ' * 0.4']))}", (x,))
-
-
-@rule("arange", "eye", takes=with_axes(1))
-def counted(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
-    text = f"torch.{operator}({{0}}.shape[0], dtype={{0}}.dtype)"
-    rows = text if operator == "arange" else f"{text}.sum(1)"
-    return Written(f"{{0}} + 0 * {rows}.view(-1{', 1' * len(x.shape)})", (x,))
