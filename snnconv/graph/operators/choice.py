@@ -29,29 +29,20 @@ def _jumping(op: str) -> Classification:
 
 @register
 class Choice(SelectionOperator):
-    """``self`` where a constant condition holds, ``other`` elsewhere; either may be a constant.
+    """``self`` where a constant condition holds, ``other`` elsewhere; either may be a constant."""
 
-    ``masked_fill`` puts a number where its mask holds.
-    """
-
-    names = ("where", "masked_fill")
+    names = ("where",)
 
     def classify(self, node: Node, carries: Carries) -> Classification:
-        if carries[self._condition]:
+        if carries["condition"]:
             return _jumping("gt")
         return super().classify(node, carries)
 
-    @property
-    def _condition(self) -> str:
-        return "condition" if self.op == "where" else "mask"
-
     def evaluate(self, arguments: Arguments) -> Tensor:
-        if self.op == "masked_fill":
-            return torch.masked_fill(arguments["self"], arguments["mask"], arguments["value"])
         return torch.where(arguments["condition"], arguments["self"], arguments["other"])
 
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
-        added = {key for key in ("self", "other", "value") if key in arguments and not carries[key]}
+        added = {key for key in ("self", "other") if not carries[key]}
         return {key: _zero(value) if key in added else value for key, value in arguments.items()}
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:

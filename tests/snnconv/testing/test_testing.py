@@ -66,7 +66,6 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "sign")
     yield from on(VECTOR, "gt", "ge", "lt", "le", "eq", "ne", other=0.5)
     yield "where", {"self": batch(VECTOR), "condition": POSITIVE > 2, "other": POSITIVE}
-    yield from on(VECTOR, "masked_fill", mask=POSITIVE > 2, value=1.5)
     yield from on(VECTOR, "clamp", "clip", min=-1.0, max=2.0)
     yield from on(VECTOR, "clamp_min", min=-1.0)
     yield from on(VECTOR, "clamp_max", max=2.0)

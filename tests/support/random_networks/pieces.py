@@ -91,10 +91,7 @@ def padded_by_constant(draw: DrawFn, operator: str, x: Signal, signals: Sequence
     return Written(f"torch.constant_pad_nd({{0}}, {widths}, {draw(st.sampled_from([0.0, -0.5]))})", (x,))
 
 
-@rule("where", "masked_fill")
+@rule("where")
 def chosen(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
-    mask = a_constant(x.shape)
-    if operator == "masked_fill":
-        return Written("{0}.masked_fill({own} > 1.0, 0.7)", (x,), mask)
     others = [signal for signal in signals if signal.shape == x.shape]
-    return Written("torch.where({own} > 1.0, {0}, {1})", (x, draw(st.sampled_from(others[::-1]))), mask)
+    return Written("torch.where({own} > 1.0, {0}, {1})", (x, draw(st.sampled_from(others[::-1]))), a_constant(x.shape))
