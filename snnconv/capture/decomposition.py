@@ -12,30 +12,36 @@ from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 
 from snnconv.capture.tracing import functional
+from snnconv.graph.graph import Graph
 from snnconv.graph.operators import OPERATORS
 
 #: Decompositions may call operators that are unknown themselves; so often they are asked for theirs.
 _ROUNDS = 4
 
 
-def decomposed(program: ExportedProgram, names: Set[str]) -> ExportedProgram:
-    """``program`` with the operators called ``names`` replaced by others, where there is a decomposition.
+def decomposed(program: ExportedProgram, names: Set[str], translate: Callable[[ExportedProgram], Graph]) -> Graph:
+    """The graph of ``program`` with the operators called ``names`` replaced by others, where there is a decomposition.
 
     A recurrent layer unrolls into its steps, an ``einsum`` into matrix products. Raises ``UnsupportedModelError`` where
     torch fails to trace the result.
     """
-    table: dict[torch._ops.OperatorBase, Callable[..., Any]] = {}
-    left = {operator for operator in _operators(program) if name_of(operator) not in names}
+    kept = foreign(translate(program)) - names
+    wanted, table = set(names), dict[torch._ops.OperatorBase, Callable[..., Any]]()
     for _ in range(_ROUNDS):
-        unknown = {each for each in _operators(program) - left if name_of(each) not in OPERATORS}
-        found: dict[torch._ops.OperatorBase, Callable[..., Any]] = {}
-        for operator in unknown - table.keys():
-            found |= _decomposition(operator)
-        if not found:
-            break
-        table |= found
+        found = [_decomposition(each) for each in _operators(program) if name_of(each) in wanted and each not in table]
+        for entry in found:
+            table |= entry
         program = functional(program, table)
-    return program
+        graph = translate(program)
+        wanted = foreign(graph) - kept
+        if not wanted or not any(found):
+            break
+    return graph
+
+
+def foreign(graph: Graph) -> set[str]:
+    """Names of operators that the vocabulary lacks."""
+    return {node.op for node in graph.nodes.values()} - OPERATORS.keys()
 
 
 def name_of(operator: torch._ops.OpOverload) -> str:

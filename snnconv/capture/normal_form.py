@@ -14,18 +14,20 @@ from torch import Tensor
 from snnconv.capture.expansion import expanded, sums_currents
 from snnconv.capture.piecewise_linear import piecewise_linear_as_relu
 from snnconv.graph.analysis import analysis_of
-from snnconv.graph.graph import Graph, Node, Ref, map_refs
+from snnconv.graph.graph import Argument, Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.affine import Convolution, TransposedConvolution
+from snnconv.graph.operators.indexing import ConstantIndexOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 
 
 def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
-    """The graph with batch norms folded where safe, activations in ReLU form and before pooling."""
+    """The graph with batch norms folded where safe, masks as positions, activations in ReLU form and before pooling."""
     graph = with_shapes(graph, example)
     for rewrite in (
+        masks_as_positions,
         batch_norm_as_affine,
         fold_affine_into_weights,
         activation_before_pool,
@@ -44,6 +46,26 @@ def with_shapes(graph: Graph, example: Sequence[Tensor]) -> Graph:
         _, values = evaluate_graph(graph, example, keep=graph.nodes)
     shapes = {name: tuple(values[name].shape) for name in graph.nodes if isinstance(values[name], Tensor)}
     return replace(graph, nodes={n.name: replace(n, shape=shapes.get(n.name)) for n in graph.nodes.values()})
+
+
+def masks_as_positions(graph: Graph) -> Graph:
+    """A constant mask that indexes is the positions at which it is true, so that shapes follow from shapes alone."""
+    constants, nodes = dict(graph.constants), {}
+    for node in graph.nodes.values():
+        if "indices" in node.arguments and isinstance(OPERATORS[node.op], ConstantIndexOperator):
+            indices: list[Argument] = []
+            for index in node.arguments["indices"]:
+                mask = None if index is None else constants.get(index.name)
+                if mask is None or mask.dtype is not torch.bool:
+                    indices.append(index)
+                    continue
+                for axis, positions in enumerate(mask.nonzero().unbind(1)):
+                    name = f"{index.name}.positions{axis}"
+                    constants[name] = positions.contiguous()
+                    indices.append(Ref(name))
+            node = replace(node, arguments={**node.arguments, "indices": indices})
+        nodes[node.name] = node
+    return replace(graph, constants=constants, nodes=nodes).without_dead_nodes()
 
 
 def batch_norm_as_affine(graph: Graph) -> Graph:

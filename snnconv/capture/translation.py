@@ -14,7 +14,7 @@ from torch.fx import Node as FxNode
 
 from snnconv.capture.conditions import conditions_as_leaky_relu
 from snnconv.capture.constants import Constants
-from snnconv.capture.decomposition import decomposed, name_of
+from snnconv.capture.decomposition import decomposed, foreign, name_of
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
@@ -98,20 +98,24 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
     _check_autocast(program)
     if not is_functional(program):
         program = functional(program)
-    graph = _Translator(program, batch_axis, bound).translate()
-    foreign = {node.op for node in graph.nodes.values()} - OPERATORS.keys()
-    if not foreign:
+
+    def translate(program: ExportedProgram) -> Graph:
+        return _Translator(program, batch_axis, bound).translate()
+
+    graph = translate(program)
+    unknown = foreign(graph)
+    if not unknown:
         return graph
     try:
-        written = _Translator(decomposed(program, foreign), batch_axis, bound).translate()
+        written = decomposed(program, unknown, translate)
     except UnsupportedModelError:
         return graph
     # What is refused even so stays what the user wrote.
     places = {problem.source for problem in inspect(written).problems}
-    kept = {node.op for node in graph.nodes.values() if node.op in foreign and node.source in places}
+    kept = {node.op for node in graph.nodes.values() if node.op in unknown and node.source in places}
     if not kept:
         return written
-    return graph if kept == foreign else _Translator(decomposed(program, foreign - kept), batch_axis, bound).translate()
+    return graph if kept == unknown else decomposed(program, unknown - kept, translate)
 
 
 def _check_autocast(program: ExportedProgram) -> None:
