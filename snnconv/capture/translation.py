@@ -20,6 +20,7 @@ from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
+from snnconv.capture.synonyms import synonyms_replaced
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
     evaluation_mode,
@@ -164,7 +165,7 @@ class _Translator:
         graph = graph.without_dead_nodes()
         kept = graph.constants.items()
         graph = replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
-        return conditions_as_leaky_relu(graph)
+        return conditions_as_leaky_relu(synonyms_replaced(graph))
 
     def _buffer_updates(self, mutated: Mapping[str, str]) -> Iterator[Problem]:
         operations = {node.name: node for node in self.program.graph.nodes}
@@ -233,8 +234,6 @@ class _Translator:
         return self._normalise(node, op, arguments)
 
     def _normalise(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
-        if op in ("max", "min") and "other" in arguments:
-            op = f"{op}imum"
         if op in _ALIASES | _DTYPE_CASTS and not arguments.get("train", False):
             before = node.args[0].meta["val"] if isinstance(node.args[0], FxNode) else None
             after = node.meta["val"]
@@ -285,8 +284,8 @@ class _Translator:
         if whole is not None and whole.op in _TUPLE_RESULTS:
             op = _FIRST_RESULT.get(whole.op, whole.op) if index == 0 else f"result {index} of {whole.op}"
             return self._add(node, op, whole.arguments, at=owner)
-        if whole is not None and whole.op == "max" and "dim" in whole.arguments:
-            op = "amax" if index == 0 else "result 1 of max"
+        if whole is not None and whole.op in ("max", "min") and "dim" in whole.arguments:
+            op = f"a{whole.op}" if index == 0 else f"result 1 of {whole.op}"
             arguments = {**whole.arguments, "dim": [whole.arguments["dim"]]}
             return self._add(node, op, arguments, at=owner)
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)

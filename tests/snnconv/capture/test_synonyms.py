@@ -1,0 +1,59 @@
+"""Operators that say with other words what others say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snnconv.capture.normal_form import normal_form
+from snnconv.capture.roles_report import inspect
+from snnconv.capture.translation import capture
+from snnconv.graph.interpreter import evaluate_graph
+from tests.support.operators import Apply
+
+SHAPE = (4, 3, 3)
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], set[str]]] = {
+    "maximum": (lambda x: torch.max(x, x.flip(1)), {"flip", "maximum"}),
+    "minimum": (lambda x: torch.min(x, x.flip(1)), {"flip", "minimum"}),
+    "largest along an axis": (lambda x: torch.max(x, 1).values, {"amax"}),
+    "smallest along an axis": (lambda x: torch.min(x, 1, keepdim=True)[0], {"neg", "amax"}),
+    "smallest along axes": (lambda x: x.amin((2, 3)), {"neg", "amax"}),
+}
+
+
+def inputs(count: int) -> Tensor:
+    return torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_operator_by_another_name_is_the_registered_one(name: str) -> None:
+    function, expected = FUNCTIONS[name]
+    graph = capture(Apply(function), (inputs(3),))
+    assert {node.op for node in graph.nodes.values()} == expected
+    for size in (1, 4):
+        torch.testing.assert_close(evaluate_graph(graph, (inputs(size),))[0], function(inputs(size)))
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_instance_norm_by_running_statistics_folds_as_batch_norm_does(affine: bool, inplace: bool) -> None:
+    torch.manual_seed(0)
+    norm = nn.InstanceNorm2d(5, affine=affine, track_running_stats=True)
+    model = nn.Sequential(nn.Conv2d(4, 5, 2), norm, nn.ReLU(inplace)).double().eval()
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2.0)
+    graph = normal_form(capture(model, (inputs(3),)), (inputs(3),))
+    assert [node.op for node in graph.nodes.values()] == ["conv2d", "relu"]
+    for size in (1, 4):
+        torch.testing.assert_close(evaluate_graph(graph, (inputs(size),))[0], model(inputs(size)))
+
+
+def test_instance_norm_over_the_sample_itself_is_refused() -> None:
+    report = inspect(capture(nn.Sequential(nn.InstanceNorm2d(4), nn.ReLU()), (inputs(3).float(),)))
+    assert [problem.op for problem in report.problems] == ["instance_norm"]
+    assert "track_running_stats" in report.problems[0].remedy
