@@ -12,15 +12,24 @@ from torch.utils._pytree import tree_leaves
 
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.tracing import evaluation_mode
+from snnconv.data.shapes import BATCH
 from snnconv.errors import ModelError
 from snnconv.graph.analysis import analysis_of
-from snnconv.graph.graph import Graph, refs_in
+from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.shape import View
 from snnconv.graph.output_types import typed
 
 #: Relative error that rounding may cause in single precision through a deep network.
 _CAPTURE_TOLERANCE = 1e-3
 _AFFINE_TOLERANCE = 1e-9
+#: Why a view into the batch axis is refused, and what to do.
+_FOLDED = (
+    "it folds another axis into that of the batch, so that one sample becomes several",
+    "convert what stands behind it by itself, and call that on x.flatten(0, 1); or compute every step by itself: "
+    "torch.stack([body(x[:, t]) for t in range(steps)], 1)",
+)
 #: Samples in the batches of random values that regions are probed with.
 _SAMPLES = 3
 
@@ -99,12 +108,29 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
         for name, node in watched.items():
             one, other = before[name], after[name]
             apart = one.shape[:1] == (_SAMPLES,) and other.shape == (samples, *one.shape[1:])
-            if not apart or not torch.allclose(one[kept], other[place], rtol=1e-9, atol=1e-12, equal_nan=True):
+            if not apart and (fold := _fold_before(graph, name)) is not None:
+                problems[fold.name] = Problem(fold.op, fold.source, *_FOLDED)
+            elif not apart or not torch.allclose(one[kept], other[place], rtol=1e-9, atol=1e-12, equal_nan=True):
                 reason = "its result mixes the samples of a batch, depends on their number, or moves the batch axis"
                 remedy = "leave axis 0 alone in all that leads to it: name the other axes"
                 problems[name] = Problem(node.op, node.source, reason, remedy)
     if problems:
         raise UnsupportedModelError(Preflight((), tuple(problems.values())))
+
+
+def _fold_before(graph: Graph, name: str) -> Node | None:
+    """The view behind which the first axis of ``name`` counts parts of samples, such as steps in time."""
+    shapes = {node.name: node.shape for node in graph.nodes.values()}
+    shapes |= {name: tuple(2 if size == BATCH else int(size) for size in shape) for name, shape in graph.inputs.items()}
+    leads = {name}
+    found = None
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in leads:
+            leads.update(node.refs())
+            before, after = next((shapes.get(ref) for ref in node.refs()), None), node.shape
+            if before and after and isinstance(OPERATORS[node.op], View) and after[0] > before[0] == 2:
+                found = node if after[0] % before[0] == 0 else found
+    return found
 
 
 def _in_double(graph: Graph) -> Graph:

@@ -24,7 +24,10 @@ def check_shapes(found: Sequence[Sequence[int]], wanted: Sequence[Sequence[int |
     for position, (own, shape) in enumerate(zip(found, wanted, strict=True)):
         fits = len(own) == len(shape)
         if not fits or any(isinstance(size, int) and size != has for size, has in zip(shape, own, strict=True)):
-            raise InputError(f"{what}: input {position} has shape {list(own)}, the network takes {list(shape)}")
+            raise InputError(
+                f"{what}: input {position} has shape {list(own)}, the network takes {list(shape)}"
+                + ("; for another size convert the model again, with samples of that size" if fits else "")
+            )
         for name, has in zip(shape, own, strict=True):
             if isinstance(name, str):
                 size, first = sizes.setdefault(name, (has, position))

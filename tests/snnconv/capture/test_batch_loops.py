@@ -67,3 +67,36 @@ def test_a_recurrence_along_the_first_axis_is_one_sample_of_vectors(caplog: pyte
     with torch.no_grad():
         expected = model(sequences[0])
     assert float((network(sequences[0]) - expected).norm() / expected.norm()) < 0.02
+
+
+class Folded(nn.Module):
+    """A body that is called on every step of a sequence: by way of the batch axis, or step by step."""
+
+    def __init__(self, function: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.function, self.body = function, nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.body, x)
+
+
+FOLDS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "flatten": lambda body, x: body(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1),
+    "view": lambda body, x: body(x.view(-1, 8)).view(-1, 4, 3).mean(1),
+    "reshape": lambda body, x: body(x.reshape(x.shape[0] * x.shape[1], 8)).reshape(x.shape[0], x.shape[1], 3).mean(1),
+}
+
+
+@pytest.mark.parametrize("kind", FOLDS)
+def test_time_folded_into_the_batch_is_refused_once_with_what_converts(kind: str) -> None:
+    x = torch.rand(20, 4, 8, generator=torch.Generator().manual_seed(2))
+    folded = Folded(FOLDS[kind])
+    (problem,) = snnconv.preflight(folded, x).problems
+    assert problem.op in (kind, "view") and "folds another axis" in problem.reason
+    assert problem.source.file == __file__ and "torch.stack([body(x[:, t])" in problem.remedy
+    steps = Folded(lambda body, x: torch.stack([body(x[:, t]) for t in range(x.shape[1])], 1).mean(1))
+    network = snnconv.convert(steps, x, coding=FewSpike(12, spikes=6))
+    with torch.no_grad():
+        expected = folded(x)
+    assert float((network(x) - expected).norm() / expected.norm()) < 0.02
