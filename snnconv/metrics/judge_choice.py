@@ -85,10 +85,20 @@ def _threshold(graph: Graph) -> float:
     if node.op in _THRESHOLDS:
         return _THRESHOLDS[node.op]
     analysis = analysis_of(graph)
-    population = analysis.populations.get(node.name)
-    if node.name in analysis.readout or (population and population.activation(node.arguments).bound is not None):
+    if node.name in analysis.readout or not _is_logit(graph, node.name):
         raise InputError(
             f"data: targets are 0 and 1, and the output is made by {node.op}, so that it does not say above which "
             "number a label is 1: judge=snnconv.LabelJudge(threshold), or judge=snnconv.ValueJudge() for values"
         )
     return 0.0
+
+
+def _is_logit(graph: Graph, name: str) -> bool:
+    """Whether ``name`` is a weighted sum, an activation that only cuts what is negative, or made of such by sums."""
+    node, analysis = graph.nodes.get(name), analysis_of(graph)
+    if node is None or not graph.parameters.isdisjoint(node.refs()):
+        return True
+    population = analysis.populations.get(name)
+    if population is not None:
+        return population.activation(node.arguments).bound is None
+    return all(_is_logit(graph, source) for source in node.refs() if source in analysis.signals)

@@ -25,6 +25,13 @@ def converted(*last: nn.Module, code: Any = CODE) -> tuple[nn.Module, snnconv.Sp
     return model, snnconv.convert(model, samples(200), coding=code)
 
 
+class Complement(nn.Module):
+    """An affine map without weights of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 - 0.5 * x
+
+
 def r2(found: Tensor, targets: Tensor) -> float:
     return 1.0 - float((found - targets).square().sum() / (targets - targets.mean(0)).square().sum())
 
@@ -127,6 +134,8 @@ def test_classes_of_a_label_map_leave_the_border_out() -> None:
         ([nn.Linear(32, 4)], torch.eye(4).repeat(15, 1), r"targets.argmax\(1\)"),
         ([nn.Linear(32, 1)], torch.arange(60), r"no labels; if they are values, say judge=snnconv.ValueJudge\(\)"),
         ([nn.Linear(32, 1), nn.Softplus()], torch.arange(60) % 2, r"made by softplus.*LabelJudge\(threshold\)"),
+        ([nn.Linear(32, 1), nn.Hardtanh(0.0, 1.0)], torch.arange(60) % 2, r"LabelJudge\(threshold\)"),
+        ([nn.Linear(32, 1), nn.Hardtanh(), Complement()], torch.arange(60) % 2, r"LabelJudge\(threshold\)"),
         ([nn.Linear(32, 1)], torch.full((60, 1), torch.nan), "NaN"),
         ([nn.Linear(32, 1)], torch.rand(60, 2), r"shape \[60, 2\]"),
     ],
