@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from snnconv.capture.analog_names import may_stay_real_valued, names_that_allow
 from snnconv.capture.problems import Line, Preflight, Problem
@@ -30,7 +30,7 @@ def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
     allowed = may_stay_real_valued(graph, analog)
     names = names_that_allow([graph.nodes[name] for name in analysis.analog_operations])
     allow = _ALLOW.format(names=", ".join(f'"{name}"' for name in names))
-    spiking = _followed_by_station(graph, analysis.stations)
+    spiking = analysis.before_stations
     sparse = {node.name for node in misplaced(graph)}
     lines, problems = [], []
     for node in graph.nodes.values():
@@ -69,12 +69,3 @@ def _binding(node: Node, graph: Graph) -> str:
     if len(graph.inputs) < 2 or not taken:
         return ""
     return f'; if {taken[-1]} belongs to the network, name it: constants={{"{taken[-1]}": {taken[-1]}}}'
-
-
-def _followed_by_station(graph: Graph, stations: Collection[str]) -> set[str]:
-    """Names of the nodes on whose result a population or a gate depends."""
-    found: set[str] = set()
-    for node in reversed([*graph.nodes.values()]):
-        if node.name in found or node.name in stations:
-            found.update(node.refs())
-    return found

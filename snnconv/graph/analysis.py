@@ -19,16 +19,19 @@ class Analysis:
     ``signals`` name what depends on the value of an input. ``classifications`` say what every node is, given which of
     its arguments carry signals. ``populations`` and ``gates`` are the activations and the maxima over signals, with
     their operators; together they are the ``stations``, at which one affine region ends and the next begins.
+    ``before_stations`` names all that some station depends on.
     ``readout`` names what runs on decoded values: operations that are not affine behind the last station, and all that
     uses their results. Weighted operations among them are analog: they stay real-valued. ``analog`` maps every
-    operation that is not affine to those that it makes analog, up to the next stations; itself, where it is weighted.
-    ``consumers`` are the nodes that use the result of a node, input or constant ("output" stands for the output).
+    operation that is not affine to those that it makes analog, itself among them where it is weighted; what stands
+    before a station is none. ``consumers`` are the nodes that use the result of a node, input or constant ("output"
+    stands for the output).
     """
 
     signals: frozenset[str]
     classifications: Mapping[str, Classification]
     populations: Mapping[str, ActivationOperator]
     gates: Mapping[str, MaximumOperator]
+    before_stations: frozenset[str]
     readout: frozenset[str]
     analog: Mapping[str, tuple[str, ...]]
     consumers: Mapping[str, tuple[str, ...]]
@@ -70,19 +73,21 @@ def _analyse(graph: Graph) -> Analysis:
         elif found.role is Role.POOL and isinstance(operator, MaximumOperator):
             gates[node.name] = operator
     consumers = {name: tuple(users) for name, users in graph.consumers().items()}
-    analog = _analog(graph, signals, roles, {*populations, *gates})
-    return Analysis(signals, roles, populations, gates, frozenset(readout), analog, consumers)
+    before = _before({*populations, *gates}, graph)
+    analog = _analog(graph, signals, roles, before | populations.keys() | gates.keys())
+    return Analysis(signals, roles, populations, gates, before, frozenset(readout), analog, consumers)
 
 
 def _analog(
-    graph: Graph, signals: frozenset[str], roles: Mapping[str, Classification], stations: Set[str]
+    graph: Graph, signals: frozenset[str], roles: Mapping[str, Classification], spiking: Set[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Weighted operations behind every operation that is not affine, up to the next stations."""
-    nodes = [node for node in graph.nodes.values() if node.name in signals and node.name not in stations]
-    weighted = [node.name for node in nodes if node.op in OPERATORS and OPERATORS[node.op].weighted]
+    """Weighted operations behind every operation that is not affine; none of ``spiking``."""
+    nodes = [node for node in graph.nodes.values() if node.name in signals]
+    tail = [node for node in nodes if node.name not in spiking]
+    weighted = [node.name for node in tail if node.op in OPERATORS and OPERATORS[node.op].weighted]
     places = {name: place for place, name in enumerate(weighted)}
     behind = dict.fromkeys(signals, 0)  # sets of places, as the bits of a number
-    for node in reversed(nodes):
+    for node in reversed(tail):
         if node.name in places:
             behind[node.name] |= 1 << places[node.name]
         for name in signals.intersection(node.refs()):
@@ -92,3 +97,12 @@ def _analog(
         if roles[node.name].role is Role.READOUT and behind[node.name]:
             found[node.name] = tuple(name for name in weighted if behind[node.name] >> places[name] & 1)
     return found
+
+
+def _before(stations: Set[str], graph: Graph) -> frozenset[str]:
+    """Names of what some station depends on."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes.values()):
+        if node.name in found or node.name in stations:
+            found.update(node.refs())
+    return frozenset(found)

@@ -50,8 +50,10 @@ class Costs:
         ]
         activity = self.activity
         if activity.analog_macs:
-            share = share_text(activity.analog_macs, activity.reference_macs)
-            lines.insert(1, f"{share}: they are in E2 and E3 of both networks, and no spikes stand for them")
+            share = share_text(self.totals.analog_macs, activity.reference_macs)
+            often = activity.analog_macs / self.totals.analog_macs
+            times = f", made {often:.3g} times a sample" if often > 1 else ""
+            lines.insert(1, f"{share}{times}: they are in E2 and E3 of both networks, and no spikes stand for them")
         if e.e1 is not None:
             chips = ", ".join(f"{chip} {value:.3f}" for chip, value in e.e1.items())
             part = "rate coding is 1; spikes and latency only" if activity.analog_macs else "rate coding is 1"
@@ -101,7 +103,7 @@ def _activity(totals: Totals) -> Activity:
         latency=latency,
         synops=sum(_means(totals.synops, totals.samples).values()),
         input_macs=totals.input_macs_per_presentation * presentations,
-        analog_macs=totals.analog_macs,
+        analog_macs=totals.analog_macs * totals.readouts / totals.samples,
         updates=sum(updates.values()),
         update_words=words,
         update_additions=additions,

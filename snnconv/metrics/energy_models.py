@@ -22,17 +22,18 @@ class Activity:
     """What one sample makes a spiking network do, on average.
 
     ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps,
-    ``analog_macs`` those that stay real-valued behind the last population, made once, on what was decoded.
-    ``updates`` are the state updates of neurons; ``update_words``, ``update_additions`` and ``update_multiplications``
-    the memory words and the arithmetic of all of them; ``neurons`` the neurons. ``reference_macs`` are the original
-    network's multiply-accumulates, all of them, ``reference_active_macs`` those with a non-zero input.
+    ``analog_macs`` those that stay real-valued behind the last population: once, and at every step that decides whether
+    to stop. ``updates`` are the state updates of neurons; ``update_words``, ``update_additions`` and
+    ``update_multiplications`` the memory words and the arithmetic of all of them; ``neurons`` the neurons.
+    ``reference_macs`` are the original network's multiply-accumulates, all of them, ``reference_active_macs`` those
+    with a non-zero input.
     """
 
     spikes: float
     latency: float
     synops: float
     input_macs: float
-    analog_macs: int
+    analog_macs: float
     updates: float
     update_words: float
     update_additions: float

@@ -100,7 +100,7 @@ def evaluate(
             "compare it with the original"
         )
     rate_run = None if rate_reference is None else (rate_reference.activity.spikes, rate_reference.activity.latency)
-    totals = totals_of(network, counter, chosen.steps, lengths, rate_run)
+    totals = totals_of(network, counter, chosen.steps, lengths, rate_run, stop is not None)
     assert tally is not None  # data without batches was refused
     return Evaluation.of(totals, tally.counted(chosen.steps, compared))
 

@@ -17,12 +17,15 @@ class Totals:
     """Sums over all samples, and what is the same for every sample of a network under one setting.
 
     ``steps_taken`` sums the time steps of all samples, ``updates`` the state updates of neurons, by population, whose
-    costs are ``update_costs``. ``setting`` names schedule, codes and neurons. ``spikes_by_step`` holds the spikes of
-    each step, ``None`` for a pipeline. ``rate_reference`` is (spikes, latency) of a rate-coded run.
+    costs are ``update_costs``. ``readouts`` counts how often outputs were decoded for a decision, which costs
+    ``analog_macs``: once a sample, and at every step that decides whether to stop. ``setting`` names schedule, codes
+    and neurons. ``spikes_by_step`` holds the spikes of each step, ``None`` for a pipeline. ``rate_reference`` is
+    (spikes, latency) of a rate-coded run.
     """
 
     samples: int
     steps_taken: int
+    readouts: int
     spikes: dict[str, float]
     input_spikes: float
     synops: dict[str, float]
@@ -51,6 +54,7 @@ class Totals:
         merged: dict[str, Any] = {
             "samples": self.samples + other.samples,
             "steps_taken": self.steps_taken + other.steps_taken,
+            "readouts": self.readouts + other.readouts,
             "spikes": summed(self.spikes, other.spikes),
             "input_spikes": self.input_spikes + other.input_spikes,
             "synops": summed(self.synops, other.synops),
@@ -67,8 +71,12 @@ def totals_of(
     steps: int,
     steps_taken: int,
     rate_reference: tuple[float, float] | None = None,
+    stopping: bool = False,
 ) -> Totals:
-    """What ``counter`` saw of ``network`` in ``steps`` steps, ``steps_taken`` of all samples together."""
+    """What ``counter`` saw of ``network`` in ``steps`` steps, ``steps_taken`` of all samples together.
+
+    ``stopping`` says that every step decided whether to stop.
+    """
     synapses, populations = network.synapses, network.populations
     streams = network.timing is None
     active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
@@ -82,6 +90,7 @@ def totals_of(
     return Totals(
         samples=counter.samples,
         steps_taken=steps_taken,
+        readouts=steps_taken if stopping else counter.samples,
         spikes=counter.spikes(),
         input_spikes=counter.input_spikes,
         synops=counter.synops(),

@@ -179,5 +179,5 @@ def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:
         kinds = {"relative_error": each.relative, "mse": each.mse, "r2": each.r2} if each is not None else {}
         errors |= {f"{prefix}{name}": figure for name, figure in kinds.items()}
     own = {each.name: getattr(found, each.name) for each in fields(Measured) if hasattr(found, each.name)}
-    macs = {name: getattr(found.activity, name) for name in ("analog_macs", "reference_macs")}
+    macs = {name: getattr(found.totals, name) for name in ("analog_macs", "reference_macs")}
     return {**own, **errors, **macs, "code": plan.hidden.name, "latency": found.mean_steps, **energies}

@@ -151,6 +151,15 @@ def test_both_networks_pay_for_it_once_a_sample(code: str, presentations: int) -
     assert energy.e3 == pytest.approx(found.synops * SYNOP + updates + real_valued, rel=1e-12)
 
 
+def test_a_stop_that_is_decided_at_every_step_costs_it_at_every_step() -> None:
+    found = snnconv.evaluate(
+        network_of("rate"), X, stop=lambda output, steps: torch.arange(len(output)) % 2 < steps - 2
+    )
+    assert found.mean_steps == 3.5
+    assert found.activity.analog_macs == pytest.approx(ANALOG * found.mean_steps, rel=1e-12)
+    assert f"{SHARE}, made {found.mean_steps:.3g} times a sample" in str(found)
+
+
 @pytest.mark.parametrize("code", ["few-spike", "rate"])
 def test_reports_and_evaluations_say_how_much_it_is(code: str, tmp_path: Path) -> None:
     network_of(code).save(tmp_path / "network.snn")
