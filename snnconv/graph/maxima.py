@@ -34,5 +34,6 @@ def _group_size(graph: Graph, gate: str, operator: MaximumOperator) -> int:
     kernel = operator.kernel(node)
     if kernel is not None:
         return math.prod(kernel)
-    before, after = graph.nodes[next(node.refs())].shape, node.shape
+    source = graph.nodes.get(next(node.refs()))
+    before, after = None if source is None else source.shape, node.shape  # in front of an input there is no population
     return -(-math.prod(before) // max(math.prod(after), 1)) if before and after else 1

@@ -18,10 +18,12 @@ from snnconv.graph.reach import Reach, unit_vectors
 class Slice(SelectionOperator):
     """A range of positions along one axis."""
 
-    names = ("slice",)
+    names = ("slice", "narrow")
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         values = arguments["self"]
+        if self.op == "narrow":
+            return torch.narrow(*arguments.values())
         index = [slice(None)] * values.dim()
         index[arguments["dim"]] = slice(arguments["start"], arguments["end"], arguments["step"])
         return values[tuple(index)]  # type: ignore[no-any-return]

@@ -284,3 +284,13 @@ def test_an_impossible_percentile_is_refused(percentile: Any) -> None:
 def test_an_unknown_normalization_is_refused(normalization: Any) -> None:
     with pytest.raises(ConfigurationError, match="normalization must be"):
         snnconv.convert(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), torch.rand(5, 2), normalization=normalization)
+
+
+def test_a_maximum_over_the_input_itself_has_no_population_in_front() -> None:
+    class Largest(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x.amax(1) - 0.5)
+
+    x = uniform(20, 4)
+    network = snnconv.convert(Largest(), x)
+    torch.testing.assert_close(network(x), Largest()(x), rtol=0, atol=0.1)

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -288,6 +289,28 @@ def test_a_tensor_as_long_as_a_batch_of_spikes_is_made_before_they_are_fired() -
     x = torch.linspace(-1, 1, 60, dtype=torch.float64).view(20, 3)
     network = snnconv.convert(Shifted(), x)
     torch.testing.assert_close(network(x), Shifted()(x), rtol=0, atol=0.1)
+
+
+def test_a_network_that_picks_by_a_mask_is_stored_with_positions(tmp_path: Path) -> None:
+    class Masked(nn.Module):
+        keep: Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("keep", torch.tensor([[True, False, True], [False, True, False]]))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x[:, self.keep])
+
+    x = torch.randn(20, 2, 3, dtype=torch.float64)
+    network = snnconv.convert(Masked(), x)
+    assert {name: each.tolist() for name, each in network.constants.items()} == {
+        "keep.0": [0, 0, 1],
+        "keep.1": [0, 2, 1],
+    }
+    assert torch.equal(network.reference(x), Masked()(x))
+    network.save(tmp_path / "masked.snn")
+    assert torch.equal(snnconv.load(tmp_path / "masked.snn")(x), network(x))
 
 
 def test_what_no_output_needs_is_dropped() -> None:

@@ -79,6 +79,7 @@ SINGLE: dict[str, Case] = {
     "pad replicate": (lambda: Apply(lambda x: F.pad(x, (1, 2, 2, 0), mode="replicate")), IMAGE),
     "pad circular": (lambda: Apply(lambda x: F.pad(x, (1, 1, 2, 0), mode="circular")), IMAGE),
     "slice": (lambda: Apply(lambda x: x[:, 1:3, ::2]), IMAGE),
+    "narrow": (lambda: Apply(lambda x: x.narrow(-1, -3, 2)), IMAGE),
     "slice of a negative range": (lambda: Apply(lambda x: x[..., -3:-1]), IMAGE),
     "select": (lambda: Apply(lambda x: x[:, 2]), IMAGE),
     "select of the last": (lambda: Apply(lambda x: x[..., -1]), IMAGE),

@@ -82,6 +82,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "zeros", "ones", name="like", size=[2, 3])
     yield from on(VECTOR, "full", name="like", size=[2, 3], fill_value=3.0)
     yield from on(SEQUENCE, "slice", dim=2, start=1, end=5, step=2)
+    yield from on(SEQUENCE, "narrow", dim=-1, start=-3, length=2)
     yield from on(SEQUENCE, "select", dim=2, index=1)
     yield from on(SEQUENCE, "split", split_size=2, dim=2)
     yield from on(SEQUENCE, "split_with_sizes", split_sizes=[1, 4], dim=2)

@@ -115,6 +115,8 @@ _MODES = {
 @rule(*_MODES, takes=maps)
 def resized(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     options = f'mode="{_MODES[operator]}"' + (", antialias=True" if operator.endswith("_aa") else "")
+    if "linear" in options or "cubic" in options:
+        options += f", align_corners={draw(st.booleans())}"
     if draw(st.booleans()):
         return Written(f"F.interpolate({{0}}, scale_factor={draw(st.sampled_from([2, 1.5]))}, {options})", (x,))
     sizes = tuple(draw(st.integers(1, 5)) for _ in range(axes_of(operator)))

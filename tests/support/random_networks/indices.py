@@ -47,7 +47,8 @@ def gathered(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) 
 @rule("index", "_unsafe_index", takes=with_axes(1))
 def indexed(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     axis = draw(st.integers(1, len(x.shape)))
-    places = _listed(_places(draw, x.shape[axis - 1]))
+    size = x.shape[axis - 1]
+    places = draw(st.sampled_from([_listed(_places(draw, size)), f"nn.Buffer(torch.arange(4).view(2, 2) % {size})"]))
     if operator == "_unsafe_index":
         return Written(f"torch.ops.aten._unsafe_index({{0}}, [{'None, ' * axis}{{own}}])", (x,), places)
     return Written(f"{{0}}[{':, ' * axis}{{own}}]", (x,), places)
@@ -56,7 +57,14 @@ def indexed(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -
 @rule("index_add", "index_copy", takes=with_axes(1))
 def written_by_list(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     axis = an_axis(draw, x.shape)
-    places = _places(draw, length(x.shape, axis), unique=True)
+    size, adds = length(x.shape, axis), operator == "index_add"
+    if draw(st.booleans()):  # into a constant
+        sizes = ["{0}.shape[0]", *map(str, x.shape)]
+        sizes[axis] = str(size + 1)
+        places = _places(draw, size + 1, size, unique=not adds)
+        into = f"torch.ones({', '.join(sizes)}, dtype={{0}}.dtype)"
+        return Written(f"{into}.{operator}({axis}, {{own}}, {{0}})", (x,), _listed(places))
+    places = _places(draw, size, size if adds else None, unique=not adds)
     source = f"0.7 * {{0}}.narrow({axis}, 0, {len(places)})"
     return Written(f"{{0}}.{operator}({axis}, {{own}}, {source})", (x,), _listed(places))
 

@@ -19,6 +19,14 @@ def part(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> W
     return Written(f"{{0}}[{':, ' * (axis + 1)}{start}:{end}:{step}]", (x,))
 
 
+@rule("narrow", takes=with_axes(1))
+def narrowed(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    axis = an_axis(draw, x.shape)
+    size = draw(st.integers(1, length(x.shape, axis)))
+    start = draw(st.integers(-length(x.shape, axis), -size) | st.integers(0, length(x.shape, axis) - size))
+    return Written(f"{{0}}.narrow({axis}, {start}, {size})", (x,))
+
+
 @rule("select", takes=with_axes(1))
 def position(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     axis = draw(st.integers(0, len(x.shape) - 1))

@@ -27,7 +27,19 @@ from tests.support.random_networks.rule import RULES, Written
 from tests.support.random_networks.script import Script, Signal, Statement, shape_of
 
 #: Modules of rules; importing one registers its rules.
-FAMILIES = (activations, weights, arithmetic, pooling, pieces, forms, indices, windows, sizes, readouts, whole_graphs)
+FAMILIES = (
+    activations,
+    weights,
+    arithmetic,
+    pooling,
+    pieces,
+    forms,
+    indices,
+    windows,
+    sizes,
+    readouts,
+    whole_graphs,
+)
 #: Registered operators that no line of a model makes, and what does.
 MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",

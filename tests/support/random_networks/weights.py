@@ -37,11 +37,21 @@ def convolution(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", takes=maps)
 def transposed_convolution(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     axes, channels = axes_of(operator), x.shape[0]
-    kernel, stride = per_axis(draw, [(1, 2, 3)] * axes), draw(st.integers(1, 2))
+    kernel, stride = per_axis(draw, [(1, 2, 3)] * axes), per_axis(draw, [(1, 2)] * axes)
+    dilation = per_axis(draw, [(1, 2)] * axes)
+    room = [
+        range(1 if step * (width - 1) + (size - 1) * pace > 2 else 0, -1, -1)
+        for step, width, pace, size in zip(
+            each_axis(dilation, axes), each_axis(kernel, axes), each_axis(stride, axes), x.shape[1:], strict=True
+        )
+    ]
+    padding = per_axis(draw, [sorted(each) for each in room])
+    extra = per_axis(draw, [range(pace) for pace in each_axis(stride, axes)])
     groups = draw(st.sampled_from([count for count in (1, 2, channels) if channels % count == 0]))
     outputs, bias = groups * draw(st.integers(1, max(1, 4 // groups))), draw(st.booleans())
-    options = f"stride={stride}, output_padding={stride - 1}, groups={groups}, bias={bias}"
-    return Written("{own}({0})", (x,), f"nn.ConvTranspose{axes}d({channels}, {outputs}, {kernel}, {options})")
+    options = f"stride={stride}, padding={padding}, output_padding={extra}, dilation={dilation}, groups={groups}"
+    layer = f"nn.ConvTranspose{axes}d({channels}, {outputs}, {kernel}, {options}, bias={bias})"
+    return Written("{own}({0})", (x,), layer)
 
 
 @rule("matmul", takes=with_axes(1))
