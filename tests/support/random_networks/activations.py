@@ -24,6 +24,10 @@ _TEXTS = {
     "abs": ["{0}.abs()"],
     "hardsigmoid": ["F.hardsigmoid({0})"],
     "softshrink": ["F.softshrink({0})", "F.softshrink({0}, 0.2)"],
+    "gt": ["torch.where({0} > 0, {0}, 0.1 * {0})", "torch.where({0} > 0.3, {0}, 0.3)"],
+    "ge": ["torch.where({0} >= 0, {0}, 0.0)", "torch.where({0} >= 0, {0}, -0.5 * {0})"],
+    "lt": ["torch.where({0} < 0, 0.2 * {0}, {0})", "torch.where({0} < 0.5, {0}, 0.5)"],
+    "le": ["torch.where({0} <= 0, 0.0, {0})", "torch.where({0} <= 0.2, {0}, 2 * {0} - 0.2)"],
 }
 
 
