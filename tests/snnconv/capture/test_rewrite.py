@@ -305,8 +305,8 @@ def test_a_network_that_picks_by_a_mask_is_stored_with_positions(tmp_path: Path)
     x = torch.randn(20, 2, 3, dtype=torch.float64)
     network = snnconv.convert(Masked(), x)
     assert {name: each.tolist() for name, each in network.constants.items()} == {
-        "keep.0": [0, 0, 1],
-        "keep.1": [0, 2, 1],
+        "keep.positions0": [0, 0, 1],
+        "keep.positions1": [0, 2, 1],
     }
     assert torch.equal(network.reference(x), Masked()(x))
     network.save(tmp_path / "masked.snn")
