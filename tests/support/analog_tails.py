@@ -51,7 +51,7 @@ class _Builder:
         self.at = "x"
 
     def add(self, op: str, *refs: str, width: int, weighted: bool = False, function: bool = False, **rest: Any) -> None:
-        keys = ("input", "weight", "bias") if op == "linear" else ("self", "other")
+        keys = ("input", "weight", "bias") if op in ("linear", "conv1d") else ("self", "other")
         name = f"{op}_{len(self.nodes)}"
         arguments = {**dict(zip(keys, map(Ref, refs), strict=False)), **rest}
         self.nodes[name] = Node(name, op, arguments)
@@ -80,6 +80,19 @@ class _Builder:
         """A product along the tokens, with a constant matrix on the left."""
         matrix = self.weight(TOKENS, TOKENS)
         self.add("matmul", matrix, self.at, width=self.width[self.at], weighted=True)
+
+    def convolution(self) -> None:
+        """A convolution along the features, with the tokens as its channels."""
+        before = self.width[self.at]
+        kernel, padding, groups = (
+            self.random.randint(1, before),
+            self.random.randint(0, 1),
+            self.random.choice([1, TOKENS]),
+        )
+        weight, bias = self.weight(TOKENS, TOKENS // groups, kernel), self.weight(TOKENS)
+        sizes = {"stride": [1], "padding": [padding], "dilation": [1], "groups": groups}
+        width = before + 2 * padding - kernel + 1
+        self.add("conv1d", self.at, weight, bias, width=width, weighted=True, **sizes)
 
     def residual(self) -> None:
         start, width = self.at, self.width[self.at]
@@ -119,7 +132,7 @@ def random_tail(seed: int) -> Tail:
     build = _Builder(seed)
     draw = build.random
     for _ in range(draw.randint(1, 3)):
-        draw.choice([build.linear, build.linear, build.mixing, build.residual])()
+        draw.choice([build.linear, build.linear, build.mixing, build.convolution, build.residual])()
         if draw.random() < 0.8:
             build.relu()
     if not any(node.op == "relu" for node in build.nodes.values()):
@@ -131,7 +144,7 @@ def random_tail(seed: int) -> Tail:
             build.linear()
         draw.choice(functions)()
         if draw.random() < 0.5:
-            draw.choice([build.linear, build.mixing, build.residual])()
+            draw.choice([build.linear, build.mixing, build.convolution, build.residual])()
     spikes_last = draw.random() < 0.1 and bool(build.functions)
     if spikes_last:
         build.relu()

@@ -46,7 +46,7 @@ def test_the_random_graphs_are_of_all_kinds() -> None:
     assert min(kinds[kind] for kind in [(True, True, False), (False, True, False), (False, False, False)]) >= 20
     assert kinds[True, True, True] >= 10
     operators = Counter(node.op for tail in tails for node in tail.graph.nodes.values())
-    assert min(operators[op] for op in ("linear", "matmul", "mul", "softmax", "tanh", "select")) >= 20
+    assert min(operators[op] for op in ("linear", "matmul", "conv1d", "mul", "softmax", "tanh", "select")) >= 20
 
 
 @pytest.mark.parametrize("first", SEEDS[::50])
