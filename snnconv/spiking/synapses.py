@@ -20,6 +20,8 @@ from snnconv.graph.reach import NotAProductError, Reach
 #: Elements and multiply-accumulates that counting by single spikes may evaluate in one network; seconds on one core.
 PROBE_LIMIT = 4 * 10**9
 _PROBE_BATCH = 64
+#: What a call of an operator takes of that by itself.
+_CALL = 10**4
 _EVERY_AXIS = frozenset(range(-64, 0))
 
 
@@ -194,9 +196,9 @@ def count_products(regions: Regions, source: str) -> Tensor:
 
 def _probe_cost(regions: Regions, source: str, macs: Mapping[str, int]) -> float:
     """Elements and multiply-accumulates that ``probe`` evaluates, given those of each node for one sample."""
-    if regions.graph.batch_axis is None:
-        return math.inf  # single spikes are the samples of a batch
     costs = (math.prod(regions.shape(name)) + macs.get(name, 0) for name in regions.behind(source))
+    if regions.graph.batch_axis is None:  # a spike a call, and each call of an operator takes its time
+        costs = (cost + _CALL for cost in costs)
     return float(math.prod(regions.sources[source]) * sum(costs))
 
 
@@ -206,11 +208,13 @@ def probe(regions: Regions, source: str) -> Tensor:
     count = math.prod(shape)
     region = regions.behind(source)
     found = torch.zeros(count, dtype=torch.float64)
-    for start in range(0, count, _PROBE_BATCH):
-        width = min(_PROBE_BATCH, count - start)
+    batched = regions.graph.batch_axis == 0
+    for start in range(0, count, _PROBE_BATCH if batched else 1):
+        width = min(_PROBE_BATCH, count - start) if batched else 1
         spikes = torch.zeros(width, count, dtype=torch.float64)
         spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
-        arrivals, _ = _path_counts(regions, {source: spikes.view(width, *shape[1:])}, only=region)
+        alone = spikes.view(width, *shape[1:]) if batched else spikes.view(shape)
+        arrivals, _ = _path_counts(regions, {source: alone}, only=region)
         for arrived in arrivals:
             found[start : start + width] += arrived.ne(0).reshape(width, -1).sum(1)
-    return found.view(shape[1:])
+    return found.view(shape[1:] if batched else shape)

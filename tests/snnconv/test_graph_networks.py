@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import snnconv
 import snnconv.graph.reach
+import snnconv.spiking.synapses
 from coding import Rate
 from snnconv import ConfigurationError, InputError, UnsupportedModelError
 from tests.support.graph_networks import (
@@ -107,12 +108,18 @@ def test_paths_that_meet_are_one_synapse(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TWICE)
-def test_paths_that_may_meet_and_are_no_products_of_sets_are_reported_as_a_bound(
+def test_paths_that_may_meet_and_are_no_products_of_sets_are_probed_or_reported_as_a_bound(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
     network = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
-    assert network.synapses.bounds == ("x", "relu")
+    fan_out = network.synapses.fan_out
+    again = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    third = snnconv.convert(PlainGCN(TWICE[kind]), X, coding=Rate(4), constants={"adj": adjacency()})
+    monkeypatch.setattr(snnconv.graph.reach, "PRODUCT_LIMIT", 0)
+    assert again.synapses.bounds == ()  # found by a spike at a time
+    assert all(torch.equal(again.synapses.fan_out[name], fan_out[name]) for name in fan_out)
+    monkeypatch.setattr(snnconv.spiking.synapses, "PROBE_LIMIT", 0)
+    assert third.synapses.bounds == ("x", "relu")
 
 
 def test_a_transposed_adjacency_stays_sparse() -> None:

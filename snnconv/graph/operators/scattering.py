@@ -91,6 +91,15 @@ class IndexWrite(_Scatter):
         return self.evaluate({**self.homogeneous(arguments, carries), **weights})
 
 
+_ADDED = "add it up (scatter_add); for a mean divide by the constant number of elements at each position"
+#: Remedies by what is reduced how.
+_REDUCED = {
+    "amax": "add up or average over neighbours instead (aggr='sum' or 'mean'); graph attention (GAT) takes it for a "
+    "softmax over neighbours, and its coefficients are products of signals: weigh neighbours by constants, as GCNConv, "
+    "SAGEConv and GINConv do",
+}
+
+
 @register
 class Scatter(_Scatter):
     """``scatter`` and its sums: every element of the source goes to the index's position along one axis."""
@@ -103,11 +112,8 @@ class Scatter(_Scatter):
     def constant(self, node: Node) -> Classification:
         reduce = node.arguments.get("reduce", "sum")
         if reduce != "sum" or not node.arguments.get("include_self", True):
-            return Classification(
-                Role.REFUSED,
-                f"it reduces what meets at one position (reduce={reduce!r})",
-                "add it up (scatter_add); for a mean divide by the constant number of elements at each position",
-            )
+            reason = f"it reduces what meets at one position by reduce={reduce!r}"
+            return Classification(Role.REFUSED, reason, _REDUCED.get(str(reduce), _ADDED))
         return super().constant(node)
 
     def places(self, arguments: Arguments) -> tuple[int, Tensor]:
