@@ -17,7 +17,7 @@ from snnconv.simulators.recorders import OutputRecorder
 
 
 @dataclass(frozen=True)
-class Subject:
+class CalibratedModel:
     """A model with random weights, and random images on which it is calibrated; captured and observed once."""
 
     model: nn.Module
@@ -26,7 +26,7 @@ class Subject:
 
 
 #: Models that are measured with two kinds of neurons.
-_KEPT: dict[tuple[str, int], Subject] = {}
+_KEPT: dict[tuple[str, int], CalibratedModel] = {}
 
 
 def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: bool) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: boo
     warnings.simplefilter("error")
     # torch: copying an exported program rebuilds its tree specs
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
-    found = _KEPT.get((name, size)) or _subject(name, size)
+    found = _KEPT.get((name, size)) or _calibrated_model(name, size)
     if keep:
         _KEPT[name, size] = found
     plan, options = CodingPlan(Rate(max(steps))), Options(percentile=100, neuron=neuron)
@@ -57,7 +57,7 @@ def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: boo
     }
 
 
-def _subject(name: str, size: int) -> Subject:
+def _calibrated_model(name: str, size: int) -> CalibratedModel:
     models = torchvision().models
     torch.manual_seed(0)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
@@ -65,7 +65,7 @@ def _subject(name: str, size: int) -> Subject:
     _set_statistics(model, size)
     model.eval()
     images = _random_images(32, size)
-    return Subject(model, images, Calibrator(model, images, None))
+    return CalibratedModel(model, images, Calibrator(model, images, None))
 
 
 def _random_images(count: int, size: int) -> torch.Tensor:
