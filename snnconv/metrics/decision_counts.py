@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import InputError
-from snnconv.metrics.judge import Judgement, Tally
+from snnconv.metrics.judge import Judgement, TargetTally
 from snnconv.metrics.step_sums import StepSums
 from snnconv.metrics.totals import check_alike, summed_counts
 from snnconv.simulators.observers import Samples
@@ -61,7 +61,7 @@ class DecisionCounts(Judgement):
         }
 
 
-class DecisionCounter(Tally):
+class DecisionCounter(TargetTally):
     """Correct and agreeing decisions after every step.
 
     ``decide`` says what an output decides, ``decide_reference`` what that of the original does; ``UNDECIDED`` is never

@@ -34,7 +34,7 @@ class Judge(Protocol):
 class TargetJudge(Judge, Protocol):
     """A judge that also compares outputs with targets, so that ``evaluate`` can measure by it."""
 
-    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> Tally:
+    def tally(self, decide: Callable[[Any], Tensor], ignore_index: int) -> TargetTally:
         """What counts while a network runs that decides between classes by ``decide``.
 
         Integer targets of ``ignore_index`` are left out.
@@ -54,7 +54,7 @@ class Judgement(ABC):
         """The attributes of an ``Evaluation`` that follow; those by step for ``streams`` alone."""
 
 
-class Tally(Observer, ABC):
+class TargetTally(Observer, ABC):
     """Judges decoded outputs as a simulation goes; a sample that stopped early keeps its last output."""
 
     wants_output = True

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from snnconv.errors import InputError
-from snnconv.metrics.judge import Judgement, Tally
+from snnconv.metrics.judge import Judgement, TargetTally
 from snnconv.metrics.step_sums import StepSums
 from snnconv.metrics.targets import values
 from snnconv.metrics.totals import check_alike
@@ -109,7 +109,7 @@ class ValueSums(Judgement):
         )
 
 
-class ValueCounter(Tally):
+class ValueCounter(TargetTally):
     """Squared errors of the first output after every step."""
 
     def __init__(self) -> None:
