@@ -21,8 +21,10 @@ from benchmarks import (
     imagenet,
     learning_cost,
     max_pooling,
+    papers,
     rate,
     tuning,
+    two_digits,
     window_cost,
 )
 from benchmarks.zoo import table as zoo
@@ -43,6 +45,8 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "lava": export.run_lava,
     "antlr": antlr.run,
     "tuning": tuning.run,
+    "two_digits": two_digits.run,
+    "papers": papers.run,
     "learning_cost": learning_cost.run,
     "imagenet": imagenet.run,
     "zoo": zoo.run,

@@ -55,16 +55,25 @@ def train_mnist_cnn(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = MnistCNN().train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-        updates = epochs * -(-len(images) // batch_size)
-        schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=updates)
-        loss_function = nn.CrossEntropyLoss()
-        for _ in range(epochs):
-            for chosen in batches(torch.randperm(len(images)), batch_size):
-                optimizer.zero_grad()
-                loss = loss_function(network(images[chosen]), labels[chosen])
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-    return network.eval()
+        network = MnistCNN()
+        train_by_adam(network, images, labels, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    return network
+
+
+def train_by_adam(
+    network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int, batch_size: int, learning_rate: float
+) -> None:
+    """Train a classifier by Adam, its learning rate falling linearly to zero, and put it into evaluation mode."""
+    network.train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    updates = epochs * -(-len(images) // batch_size)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=updates)
+    loss_function = nn.CrossEntropyLoss()
+    for _ in range(epochs):
+        for chosen in batches(torch.randperm(len(images)), batch_size):
+            optimizer.zero_grad()
+            loss = loss_function(network(images[chosen]), labels[chosen])
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    network.eval()
