@@ -75,7 +75,7 @@ def _measured(setting: PaperSetting | LearningSetting, samples: int, steps: int)
             task.detector.with_network(network), task.others, reference=task.detector, at=marks
         )
         precisions = [round(each.ap50, 2) for each in (detected.reference_precision, detected.precision)]
-        return [marks[0], *precisions, round(detected.spikes / detected.neurons, 3)]
+        return [marks[0], *precisions, round(detected.spikes_per_neuron, 3)]
     network = snnconv.convert(_classifier(), cifar10_train(_CALIBRATION).images, **options)
     test = cifar10_test(samples)
     parts = list(zip(batches(test.images, _BATCH), batches(test.labels, _BATCH), strict=True))
@@ -95,7 +95,12 @@ def _learned(setting: LearningSetting, samples: int) -> list[Any]:
         network = LayeredNetwork(setting.sizes, neuron=setting.neuron, weight_offset=3.0)
     train(network, training, **setting.options)
     found = measure(network, test)
-    return [training.steps, None, round(found.by_first, 2), round(found.necessary_spikes / sum(network.sizes[1:]), 3)]
+    return [
+        setting.encoder.steps,
+        None,
+        round(found.by_first, 2),
+        round(found.necessary_spikes / sum(network.sizes[1:]), 3),
+    ]
 
 
 @cache

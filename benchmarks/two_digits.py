@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from benchmarks.datasets import LabelledImages, mnist_test, mnist_train
+from benchmarks.datasets import LabelledImages, batches, mnist_test, mnist_train
 from benchmarks.mnist_network import train_by_adam
 from benchmarks.results import publish
 
@@ -56,7 +56,7 @@ def run(images: int | None = None) -> None:
         model = TwoDigitsCNN()
         train_by_adam(model, *train, epochs=3, batch_size=128, learning_rate=2e-3)
     network = snnconv.convert(model, train.images[:_CALIBRATION], coding="auto", max_loss=MAX_LOSS)
-    parts = list(zip(test.images.split(250), test.labels.split(250), strict=True))
+    parts = list(zip(batches(test.images, 250), batches(test.labels, 250), strict=True))
     found = snnconv.evaluate(network, parts, reference=model)
     assert network.search_log is not None and found.agreement is not None
     assert found.accuracy is not None and found.reference_accuracy is not None

@@ -298,4 +298,4 @@ def _started(neuron: Neuron, potential: float | None) -> Neuron:
         raise ConfigurationError(
             f"initial_potential: {type(neuron).__name__} has none to be set; leave it out, or use another neuron"
         )
-    return replace(neuron, initial_potential=potential)  # type: ignore[no-any-return,type-var] # a dataclass, see above
+    return replace(neuron, initial_potential=potential)

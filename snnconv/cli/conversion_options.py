@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 import typer
 
 import neurons
-from coding import Code, Concurrent, Pipeline
+from coding import Code, Concurrent, Pipeline, Schedule
 from coding.registry import named_codes
 from coding.window.rounding import ROUNDINGS
 from coding.window.ttfs import FITS
@@ -71,7 +71,7 @@ class CodeOptions:
                 raise ConfigurationError(f"--{option.replace('_', '-')}: no code of {', '.join(names)} has it")
         return {
             f"{name} {number}": named_codes()[name](
-                number,  # type: ignore[call-arg] # the first field of every code
+                number,
                 **{option: value for option, value in given.items() if option in _parameters(name)},
             )
             for name in names
@@ -143,7 +143,7 @@ class ConversionOptions:
         """Arguments of convert() and sweep(); raises ``ConfigurationError``."""
         if self.stride is not None and self.concurrent is not None:
             raise ConfigurationError("--stride belongs to a pipeline and --concurrent to a stream: give one of them")
-        schedule = None
+        schedule: Schedule | None = None
         if self.stride is not None:
             schedule = Pipeline(self.stride)
         elif self.concurrent is not None:
