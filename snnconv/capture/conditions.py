@@ -136,12 +136,12 @@ def _line(graph: Graph, value: Argument, signal: Ref) -> _Line | None:
         return _Line(left.slope + right.slope, left.offset + right.offset)
     if node.op in ("sub", "rsub"):
         return _Line(left.slope - right.slope, left.offset - right.offset)
-    if left.slope == 0 and node.op == "mul":
-        left, right = right, left
+    if node.op == "mul" and left.slope == 0:
+        return _Line(right.slope * left.offset, right.offset * left.offset)
     if right.slope != 0 or (node.op == "div" and right.offset == 0):
         return None
-    factor = right.offset if node.op == "mul" else 1 / right.offset
-    return _Line(left.slope * factor, left.offset * factor)
+    by = right.offset if node.op == "mul" else 1 / right.offset
+    return _Line(left.slope * by, left.offset * by)
 
 
 def _number(graph: Graph, value: Argument) -> float | None:

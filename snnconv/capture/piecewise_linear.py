@@ -121,8 +121,8 @@ class _Pieces:
             return self._clip(self._raised(values, lower), None, upper)
         above = values if lower == 0 else self._subtract(values, lower)
         if isinstance(width, Tensor):
-            inverse, width = self._constant("inverse_width", 1 / width), self._constant("width", width)
-            active = self._scale(self._bounded(self._scale(above, inverse), 1.0), width)
+            share = self._scale(above, self._constant("inverse_width", 1 / width))
+            active = self._scale(self._bounded(share, 1.0), self._constant("width", width))
         else:
             active = self._bounded(above, width)
         return active if lower == 0 else self._add(active, lower)

@@ -247,7 +247,9 @@ class _Translator:
 
     def _made(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
         made, value = _MADE[op], node.meta["val"]
-        kept = {key: arguments[key] for key in ("fill_value", "start", "end", "step", "n", "m") if key in arguments}
+        kept: dict[str, Argument] = {
+            key: arguments[key] for key in ("fill_value", "start", "end", "step", "n", "m") if key in arguments
+        }
         if made in ("zeros", "ones", "full"):
             kept["size"] = [self._size(dim, axis, arguments) for axis, dim in enumerate(value.shape)]
         if not any(refs_in(kept)):

@@ -102,7 +102,7 @@ def _analog(
 def _before(stations: Set[str], graph: Graph) -> frozenset[str]:
     """Names of what some station depends on."""
     found: set[str] = set()
-    for node in reversed(graph.nodes.values()):
+    for node in reversed([*graph.nodes.values()]):
         if node.name in found or node.name in stations:
             found.update(node.refs())
     return frozenset(found)

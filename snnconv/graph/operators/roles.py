@@ -58,7 +58,7 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
     needed: set[str] = set()  # what weights and stations depend on
     own: list[str] = []
     spiking = False
-    for node in reversed(graph.nodes.values()):
+    for node in reversed([*graph.nodes.values()]):
         role, operator = found[node.name].role, OPERATORS.get(node.op)
         if role is Role.ACTIVATION and isinstance(operator, OutputFunction) and node.name not in needed:
             own.append(node.name)

@@ -90,7 +90,7 @@ SIZED: dict[str, Callable[[Tensor], Tensor]] = {
     "expanded": lambda x: torch.cat([x, torch.arange(2, dtype=x.dtype).expand(x.shape[0], 2)], 1),
     "divided": lambda x: x * (1 / x.shape[0]) + x / (x.shape[0] + 1),
     "root": lambda x: x / x.shape[0] ** 0.5,
-    "largest of two": lambda x: x * torch.sym_max(x.shape[0], 2) - torch.sym_min(x.shape[0], 3),
+    "largest of two": lambda x: x * torch.sym_max(x.shape[0], 2) - torch.sym_min(x.shape[0], 3),  # type: ignore[no-untyped-call]
     "sum over an identity": lambda x: x + torch.eye(x.shape[0], dtype=x.dtype).sum(1).unsqueeze(1),
 }
 
