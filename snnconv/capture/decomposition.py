@@ -99,10 +99,12 @@ _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
 
 def _decomposition(operator: torch._ops.OpOverload) -> dict[torch._ops.OperatorBase, Callable[..., Any]]:
     """The entry of a table of decompositions for one operator; empty if torch has none."""
-    found = {operator: _OWN[operator]} if operator in _OWN else get_decompositions([operator])
+    if operator in _OWN:
+        return {operator: _OWN[operator]}
+    found: dict[torch._ops.OperatorBase, Callable[..., Any]] = {**get_decompositions([operator])}
     if not found and operator in _composite():
-        found = {operator: _composite()[operator]}
-    return dict(found)
+        found[operator] = _composite()[operator]
+    return found
 
 
 @functools.cache

@@ -133,7 +133,8 @@ def _scaled(weight: Tensor, scale: Tensor, node: Node) -> Tensor:
     by_group = weight.unflatten(
         0, (node.arguments["groups"], -1)
     )  # [groups, inputs, outputs, *kernel], each of a group
-    return (by_group * scale.view(len(by_group), 1, -1, *[1] * (weight.dim() - 2))).flatten(0, 1)
+    scaled: Tensor = by_group * scale.view(len(by_group), 1, -1, *[1] * (weight.dim() - 2))
+    return scaled.flatten(0, 1)
 
 
 def activation_before_pool(graph: Graph) -> Graph:

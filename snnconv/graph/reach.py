@@ -16,7 +16,9 @@ from torch import Tensor
 
 #: Products in one union, and elements in one boolean matrix, above which another method is needed.
 PRODUCT_LIMIT = 8
-MATRIX_LIMIT = 2**24
+MATRIX_LIMIT = 2**26
+#: Elements above which a matrix of single connections is held sparse.
+_DENSE_LIMIT = 2**20
 
 
 class NotAProductError(Exception):
@@ -178,13 +180,13 @@ def unit_vectors(length: int) -> Tensor:
 def connecting(positions: Tensor, length: int) -> Tensor:
     """Every entry of ``positions`` connected to its position on an axis of this length, [entries, length].
 
-    Sparse, if it has more than ``MATRIX_LIMIT`` elements.
+    Sparse, if it is large.
     """
     places = torch.stack([torch.arange(len(positions)), torch.remainder(positions.cpu(), length)])
     matrix = torch.sparse_coo_tensor(
         places, torch.ones(len(positions)), (len(positions), length), check_invariants=False
     )
-    return matrix if matrix.numel() > MATRIX_LIMIT else matrix.to_dense()
+    return matrix if matrix.numel() > _DENSE_LIMIT else matrix.to_dense()
 
 
 def _merged(digits: Sequence[Digit]) -> Digit:

@@ -91,6 +91,7 @@ class GraphNetwork(nn.Module):
 
     def forward(self, x: Tensor, edges: Tensor | None = None) -> Tensor:
         edges = self.own if edges is None else edges
+        assert edges is not None
         return self.behind(torch.relu(self.layer(self.first(x), edges)), edges)
 
 
@@ -119,7 +120,8 @@ def test_a_layer_over_constant_edges_converts(kind: str, held: str) -> None:
 @pytest.mark.parametrize(("kind", "held"), CASES)
 def test_a_spike_of_a_node_arrives_where_the_jacobian_says(kind: str, held: str) -> None:
     model, network = converted(kind, held)
-    matrix = jacobian(lambda hidden: model.behind(hidden, EDGES), X.new_zeros(NODES, HIDDEN))
+    hidden = X.new_zeros(NODES, HIDDEN)
+    matrix = jacobian(lambda hidden: model.behind(hidden, EDGES), hidden)  # type: ignore[no-untyped-call]
     assert network.synapses.bounds == ()
     assert torch.equal(network.synapses.fan_out["relu"], matrix.ne(0).flatten(0, 1).sum(0).double())
 

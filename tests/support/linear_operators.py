@@ -141,10 +141,28 @@ INDEXED: dict[str, Case] = {
 }
 
 
+PADDED: dict[str, Case] = {
+    f"{mode}, {len(pad) // 2}-d": on(shape, lambda x, mode=mode, pad=pad: F.pad(x, pad, mode=mode))
+    for mode in ("reflect", "replicate", "circular")
+    for shape, pad in ((SEQUENCE, (2, 1)), (IMAGE, (2, 1, 0, 3)), (VOLUME, (1, 0, 2, 1, 1, 2)))
+}
+
+POOLED: dict[str, Case] = {
+    "1-d, overlapping": (lambda: nn.AvgPool1d(3, 1, padding=1), SEQUENCE),
+    "2-d, ceil, own divisor": (lambda: nn.AvgPool2d(2, ceil_mode=True, divisor_override=3), IMAGE),
+    "3-d, ceil": (lambda: nn.AvgPool3d(2, ceil_mode=True), VOLUME),
+    "3-d, padding not counted": (lambda: nn.AvgPool3d(2, 1, padding=1, count_include_pad=False), VOLUME),
+    "adaptive 1-d": (lambda: nn.AdaptiveAvgPool1d(3), SEQUENCE),
+    "adaptive 2-d, one axis kept": (lambda: nn.AdaptiveAvgPool2d((3, None)), IMAGE),
+    "adaptive 3-d": (lambda: nn.AdaptiveAvgPool3d((2, 2, 1)), VOLUME),
+}
+
 FAMILIES: dict[str, dict[str, Case]] = {
     "transposed": TRANSPOSED,
     "resized": RESIZED,
     "tensor code": TENSOR_CODE,
     "indexed": INDEXED,
+    "padded": PADDED,
+    "pooled": POOLED,
 }
 LINEAR = {f"{family}: {name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def _written(into: Any, source: Any, dim: int, positions: Tensor, adds: bool) ->
     if isinstance(into, Reach):
         found.append(into if adds else into.along(dim, _kept(positions, length)))
     if isinstance(source, Reach):
-        if not adds and len(positions.unique()) < len(positions):
+        if not adds and len({*positions.tolist()}) < len(positions):
             raise NotAProductError  # one of several that are written to the same place stays
         found.append(source.along(dim, connecting(positions, length)))
     return functools.reduce(Reach.union, found)
@@ -127,9 +128,10 @@ class Scatter(_Scatter):
         return dim, positions_along(index, dim)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        own = [arguments[key] for key in ("self", "dim", "index")]
+        into, dim, index = (arguments[key] for key in ("self", "dim", "index"))
         written = arguments["src"] if "src" in arguments else arguments["value"]
-        return torch.scatter_add(*own, written) if self.adds(arguments) else torch.scatter(*own, written)
+        function: Callable[..., Tensor] = torch.scatter_add if self.adds(arguments) else torch.scatter
+        return function(into, dim, index, written)
 
 
 @register
@@ -183,7 +185,7 @@ class IndexPut(_Scatter):
         return axes.restored(found, into.shape)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        return torch.ops.aten.index_put(*arguments.values())
+        return torch.ops.aten.index_put(*arguments.values())  # type: ignore[no-any-return]
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_MANY

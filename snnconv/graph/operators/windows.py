@@ -48,7 +48,7 @@ class ImageToColumns(SelectionOperator):
     names = ("im2col",)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        return torch.ops.aten.im2col(*arguments.values())
+        return torch.ops.aten.im2col(*arguments.values())  # type: ignore[no-any-return]
 
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["self"]
@@ -78,7 +78,7 @@ class ColumnsToImage(Operator):
         return Classification(Role.LINEAR)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        return torch.ops.aten.col2im(*arguments.values())
+        return torch.ops.aten.col2im(*arguments.values())  # type: ignore[no-any-return]
 
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["self"]

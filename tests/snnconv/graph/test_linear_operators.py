@@ -66,7 +66,7 @@ def test_the_captured_graph_computes_what_the_module_computes(name: str) -> None
 def test_synapses_are_the_non_zeros_of_the_jacobian(name: str) -> None:
     model, _, _ = built(name)
     shape = LINEAR[name][1]
-    matrix = jacobian(model, batch(name, 1)).reshape(-1, math.prod(shape))
+    matrix = jacobian(model, batch(name, 1)).reshape(-1, math.prod(shape))  # type: ignore[no-untyped-call]
     synapses = counted(name)
     assert synapses.bounds == ()
     assert torch.equal(synapses.fan_out["neurons"], matrix.ne(0).sum(0).double().view(shape))
@@ -96,4 +96,5 @@ def test_shapes_follow_from_shapes_alone(name: str) -> None:
 def test_macs_of_a_transposed_convolution_are_the_non_zeros_of_its_matrix(name: str) -> None:
     model, _, _ = built(name)
     convolution = model[0] if isinstance(model, nn.Sequential) else model
-    assert counted(name).macs == int(jacobian(convolution, batch(name, 1)).ne(0).sum())
+    matrix = jacobian(convolution, batch(name, 1))  # type: ignore[no-untyped-call]
+    assert counted(name).macs == int(matrix.ne(0).sum())
