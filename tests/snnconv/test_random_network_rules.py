@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from torch.utils._pytree import tree_leaves
 
 from snnconv.capture.translation import capture
@@ -50,7 +50,7 @@ def test_the_line_of_a_rule_uses_the_operator_that_it_promises(kind: str) -> Non
     apart = (OF_SIZES, OF_GRAPHS)
     operators = [name for name, each in RULES.items() if each.family not in apart and first_shape(name) == kind]
 
-    @settings(max_examples=2)
+    @settings(max_examples=2, phases=[Phase.generate])  # what is missing is said as it is
     @given(side_by_side(operators, SHAPES[kind]))
     def check(script: Script) -> None:
         assert missing(script, free_batch=False) == []
@@ -62,7 +62,7 @@ def test_the_line_of_a_rule_uses_the_operator_that_it_promises(kind: str) -> Non
 def test_lines_that_read_or_fix_the_number_of_samples_keep_their_word_too(family: str) -> None:
     operators = [name for name, each in RULES.items() if each.family == family]
 
-    @settings(max_examples=2)
+    @settings(max_examples=2, phases=[Phase.generate])  # what is missing is said as it is
     @given(side_by_side(operators, SHAPES["vector"]))
     def check(script: Script) -> None:
         assert missing(script, free_batch=True) == []

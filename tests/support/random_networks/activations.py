@@ -12,7 +12,16 @@ from tests.support.random_networks.script import Signal
 
 _TEXTS = {
     "relu": ["torch.relu({0})", "F.relu({0})", "{0}.relu()"],
-    "leaky_relu": ["F.leaky_relu({0}, 0.1)", "F.leaky_relu({0})", "F.leaky_relu({0}, 0.5)", "F.leaky_relu({0}, -0.5)"],
+    "leaky_relu": [
+        "F.leaky_relu({0}, 0.1)",
+        "F.leaky_relu({0})",
+        "F.leaky_relu({0}, 0.5)",
+        "F.leaky_relu({0}, -0.5)",
+        "torch.where({0} > 0, {0}, 0.1 * {0})",
+        "torch.where({0} >= 0, {0}, -0.5 * {0})",
+        "torch.where({0} < 0, 0.2 * {0}, {0})",
+        "torch.where({0} <= 0.2, {0}, 2 * {0} - 0.2)",
+    ],
     "rrelu": ["F.rrelu({0})", "F.rrelu({0}, 0.2, 0.6)"],
     "relu6": ["F.relu6({0})"],
     "hardtanh": ["F.hardtanh({0})", "F.hardtanh({0}, 0.0, 0.8)", "F.hardtanh({0}, -0.5, 0.5)"],
@@ -24,10 +33,6 @@ _TEXTS = {
     "abs": ["{0}.abs()"],
     "hardsigmoid": ["F.hardsigmoid({0})"],
     "softshrink": ["F.softshrink({0})", "F.softshrink({0}, 0.2)"],
-    "gt": ["torch.where({0} > 0, {0}, 0.1 * {0})", "torch.where({0} > 0.3, {0}, 0.3)"],
-    "ge": ["torch.where({0} >= 0, {0}, 0.0)", "torch.where({0} >= 0, {0}, -0.5 * {0})"],
-    "lt": ["torch.where({0} < 0, 0.2 * {0}, {0})", "torch.where({0} < 0.5, {0}, 0.5)"],
-    "le": ["torch.where({0} <= 0, 0.0, {0})", "torch.where({0} <= 0.2, {0}, 2 * {0} - 0.2)"],
 }
 
 
