@@ -97,7 +97,7 @@ def test_leave_that_nothing_needs_is_refused() -> None:
         snnconv.convert(model, draw(20, 4, dtype=torch.float32), analog=["2"])
 
 
-class Blocks(nn.Module):
+class SoftplusBlocks(nn.Module):
     """Twelve blocks of weights and softplus in a head whose first module is called like an operation."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class Blocks(nn.Module):
 
 
 def test_many_functions_of_a_kind_are_one_entry_with_names_that_can_be_read() -> None:
-    model, x = Blocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = SoftplusBlocks().eval(), draw(20, 4, dtype=torch.float32)
     report = snnconv.preflight(model, x)
     assert len(report.problems) == 12 and [len(problem.analog) for problem in report.problems] == [*range(12, 0, -1)]
     assert len(str(report).splitlines()) < 10 and "softplus, 12 times" in str(report)
@@ -123,7 +123,7 @@ def test_many_functions_of_a_kind_are_one_entry_with_names_that_can_be_read() ->
 
 
 def test_a_module_comes_before_an_operation_of_its_name() -> None:
-    model, x = Blocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = SoftplusBlocks().eval(), draw(20, 4, dtype=torch.float32)
     operations = [line.name for line in snnconv.preflight(model, x, analog=["blocks"]).lines if line.op == "linear"]
     assert "linear_1" in operations
     with pytest.raises(ConfigurationError, match="nothing in it"):
