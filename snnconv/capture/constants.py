@@ -71,4 +71,4 @@ def _draws(overload: torch._ops.OpOverload, node: FxNode) -> bool:
     """Whether a call has another result each time."""
     names = (argument.name for argument in overload._schema.arguments)
     given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-    return is_random(overload._schema.name.removeprefix("aten::"), given)
+    return is_random(overload._schema.name.rpartition("::")[2], given)  # decompositions draw by prims::normal

@@ -51,7 +51,8 @@ def _wrapped(model: nn.Module) -> object | None:
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return model.module
     # The compiler is imported by nobody who does not compile, so its class is known by name.
-    return getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
+    inner: object = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
+    return inner
 
 
 def _modules_of(*packages: str) -> Callable[[nn.Module], bool]:
@@ -60,6 +61,12 @@ def _modules_of(*packages: str) -> Callable[[nn.Module], bool]:
         return any(defined == package or defined.startswith(f"{package}.") for package in packages)
 
     return belongs
+
+
+def _spikes(module: nn.Module) -> bool:
+    """Whether it is a neuron of another library, not a container that holds some, or a network of this one."""
+    foreign, own = _modules_of(*_SPIKING_LIBRARIES), _modules_of(*_OWN_SPIKING)
+    return own(module) or (foreign(module) and not any(map(foreign, module.children())))
 
 
 def _is_observer(module: nn.Module) -> bool:
@@ -92,7 +99,7 @@ _REFUSED: tuple[tuple[Callable[[nn.Module], bool], str, str, str], ...] = (
         "float model: model.load_state_dict(trained.state_dict(), strict=False); spikes round by themselves",
     ),
     (
-        _modules_of(*_SPIKING_LIBRARIES, *_OWN_SPIKING),
+        _spikes,
         "spiking module",
         "it is already spiking: it fires spikes and keeps a state from step to step",
         "convert the network of real numbers that it stands for, with relu in place of its neurons; neurons of "

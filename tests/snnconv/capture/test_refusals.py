@@ -97,6 +97,11 @@ def test_only_operators_that_exist_have_a_remedy_of_their_own() -> None:
     assert "mylib" in remedy_for("mylib::scan").reason
 
 
+def test_random_numbers_of_a_fixed_size_are_no_constant() -> None:
+    (problem,) = refused(Around(lambda m, x: x + torch.randn(8))).problems
+    assert problem.op == "randn" and "random" in problem.reason and problem.source.file == __file__
+
+
 class Blocks(nn.Module):
     def __init__(self, norms: list[nn.Module]) -> None:
         super().__init__()
