@@ -24,7 +24,7 @@ from snnconv.graph.output_types import OutputMapping, OutputTuple
 X = torch.rand(70, 5, generator=torch.Generator().manual_seed(0))
 
 
-class Scores(NamedTuple):
+class LogitsFirst(NamedTuple):
     logits: Tensor
     features: Tensor
 
@@ -76,11 +76,11 @@ TYPES: dict[str, tuple[Callable[..., Any], Callable[[Any], Tensor], type]] = {
     "list": (lambda logits, features: [logits, None, features], lambda output: output[0], list),
     "dict": (lambda logits, features: {"logits": logits, "b": [features]}, lambda output: output["logits"], dict),
     "ordered dict": (lambda **values: OrderedDict(values), lambda output: output["logits"], dict),
-    "named tuple": (Scores, lambda output: output.logits, OutputTuple),
+    "named tuple": (LogitsFirst, lambda output: output.logits, OutputTuple),
     "dataclass": (Known, lambda output: output.logits, OutputMapping),
     "mapping": (ModelOutput, lambda output: output.logits, OutputMapping),
     "nested": (
-        lambda logits, features: {"z": Known(features, logits), "a": [Scores(logits, features)]},
+        lambda logits, features: {"z": Known(features, logits), "a": [LogitsFirst(logits, features)]},
         lambda output: output["a"][0].logits + 0.0 * output["z"].logits,
         dict,
     ),
@@ -111,9 +111,9 @@ def test_the_output_keeps_its_type(kind: str, tmp_path: Path) -> None:
 
 
 def test_recorded_outputs_keep_the_type_too() -> None:
-    network = snnconv.convert(Model(Scores), X, coding=Rate(4))
+    network = snnconv.convert(Model(LogitsFirst), X, coding=Rate(4))
     run = network.run(X, record=["outputs"])
-    assert isinstance(run.outputs, Scores) and run.outputs.logits.shape == (4, 70, 4)
+    assert isinstance(run.outputs, LogitsFirst) and run.outputs.logits.shape == (4, 70, 4)
     assert torch.equal(run.outputs.logits[-1], run.output.logits)
 
 
