@@ -50,5 +50,6 @@ def trained_slopes(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Sig
 def extremum(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     others = [signal for signal in signals if signal.shape == x.shape and signal != x]
     if others and draw(st.booleans()):
-        return Written(f"torch.{operator}({{0}}, {{1}})", (x, draw(st.sampled_from(others))))
+        # The factor keeps the difference of both, which is computed, from cancelling where they are the same.
+        return Written(f"torch.{operator}({{0}}, 0.37 * {{1}})", (x, draw(st.sampled_from(others))))
     return Written(f"torch.{operator}({{0}}, {{own}})", (x,), a_constant(x.shape))
