@@ -190,7 +190,7 @@ def test_a_rounding_that_there_is_not_is_refused_with_those_there_are(make: type
 
 @pytest.mark.parametrize("tau", [0.0, -1.0, "best", None, math.inf, math.nan])
 def test_a_tau_that_is_no_time_constant_is_refused(tau: object) -> None:
-    with pytest.raises(ConfigurationError, match="tau must be 'fit', 'gradient' or a positive number"):
+    with pytest.raises(ConfigurationError, match="tau must be fit, gradient, sample-gradient or a positive number"):
         TTFS(8, tau)  # type: ignore[arg-type]
 
 
