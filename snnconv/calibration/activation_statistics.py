@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -12,8 +11,15 @@ from coding import Code
 from neurons import Negative
 from snnconv.graph.operators import ActivationFunction, PiecewiseLinear
 
-#: How far beyond the maximum of calibration data the largest value to carry may lie, for samples that exceed it.
-_HEADROOM = 1.5
+#: Largest values to carry that are tried, in units of the maximum of calibration data: beyond it, for samples that
+#: exceed it, and below it.
+_CANDIDATES = (*(8.0 ** (step / 24) for step in range(24, 0, -1)), *(1.0 - step / 80 for step in range(77)))
+#: Factor of the maximum beyond which no value of an unbounded activation is expected.
+_FARTHEST = 64.0
+#: Bounds of a tail index: constant values have none, and a few samples cannot tell a heavier one.
+_SMALLEST_INDEX, _LARGEST_INDEX = 1e-3, 0.2
+#: How many of the samples' largest values are kept for each channel.
+HIGHEST = 3
 #: Bins of a channel's histogram from 0 to its maximum.
 BINS = 2048
 
@@ -22,9 +28,9 @@ BINS = 2048
 class ActivationStatistics:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
 
-    Values are counted as the code sees them, which depends on how the neurons fire below zero. ``peaks`` are the sum
-    and the sum of squares of every sample's largest value, ``[2, channels]``: from how much these differ follows what
-    samples to come will exceed the maximum by.
+    Values are counted as the code sees them, which depends on how the neurons fire below zero. Of every sample's
+    largest value ``peaks`` is the sum, ``[channels]``, and ``highest`` are the largest few, ``[channels, HIGHEST]``, in
+    falling order: they say how far samples to come will exceed the maximum.
     """
 
     channel_axis: int | None
@@ -32,6 +38,7 @@ class ActivationStatistics:
     negative: Negative = "graded"
     batched: bool = True
     maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
+    highest: Tensor = field(default_factory=lambda: torch.zeros(0))
     peaks: Tensor = field(default_factory=lambda: torch.zeros(0))
     samples: int = 0
     active: int = 0
@@ -50,10 +57,12 @@ class ActivationStatistics:
         sizes = self.by_channel(values)
         samples = len(values) if self.batched and self.channel_axis != 0 else 1
         largest = sizes.reshape(len(sizes), samples, -1).amax(2)
-        peaks = torch.stack([largest.double().sum(1), largest.double().square().sum(1)])
-        maximum = largest.amax(1)
-        self.maximum = maximum if self.total == 0 else torch.maximum(self.maximum, maximum)
-        self.peaks = peaks if self.total == 0 else self.peaks + peaks
+        if self.total == 0:
+            self.highest = torch.zeros(len(largest), HIGHEST, dtype=largest.dtype, device=largest.device)
+            self.peaks = torch.zeros(len(largest), dtype=torch.float64, device=largest.device)
+        self.highest = torch.cat([largest, self.highest], 1).topk(HIGHEST, 1).values
+        self.maximum = self.highest[:, 0].clone()
+        self.peaks = self.peaks + largest.double().sum(1)
         self.samples += samples
         self.active += int(torch.count_nonzero(values))
         self.total += values.numel()
@@ -87,42 +96,53 @@ class ActivationStatistics:
     def least_squares(self, code: Code) -> Tensor:
         """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping.
 
-        What samples to come exceed the maximum by is clipped too; see ``_tail``.
+        What samples to come exceed the maximum by is clipped too (see ``_clipped_beyond``).
         """
         centres = self.centres()
-        candidates = torch.linspace(_HEADROOM, 0.05, 117, device=self.maximum.device)
+        candidates = torch.tensor(_CANDIDATES, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
         scales = (candidates / code.full_scale)[:, None]
         levels = code.quantize(centres / scales, counted=False).values * scales
         rounding = weights @ ((centres - levels) ** 2).to(torch.float64).T
-        errors = rounding + self._clipped_beyond(candidates.double(), *self._tail())
+        errors = rounding + self._clipped_beyond(candidates.double())
         return candidates[errors.argmin(1)] * self.maximum
 
-    def _tail(self) -> tuple[Tensor, Tensor]:
-        """Of as many samples to come: mean excess over the maximum, in its unit, and the values that exceed it.
+    def _clipped_beyond(self, candidates: Tensor) -> Tensor:
+        """Squared error of what as many samples to come exceed the maximum by, cut at each of ``candidates``.
 
-        Of n samples n / (n + 1) are expected to exceed the maximum of n, each with as many values as exceed the mean of
-        all samples' largest values in a sample that does. What by falls off exponentially, as in a Gumbel distribution
-        with the deviation of these largest values. Both are ``[channels]``.
+        Of n samples any is as likely the one that holds the maximum, so the next exceeds it with probability
+        1 / (n + 1). The factor by which it does has a tail r^(-1 / index), up to the bound of the activation, and as
+        many values reach there as those of a sample that exceed the mean of all samples' largest values. In units of
+        the maximum, ``[channels, candidates]``. One sample says nothing of others.
         """
         if self.samples < 2:
-            nothing = torch.zeros_like(self.maximum, dtype=torch.float64)
-            return nothing + 1.0, nothing
-        unit = self.maximum.double().clamp(min=1e-300)
-        mean, square = self.peaks / self.samples
-        deviation = (square - mean.square()).clamp(min=0.0).sqrt() / unit
-        bins = (mean / unit * BINS).long().clamp(max=BINS - 1)
-        above = self.histogram.flip(1).cumsum(1).flip(1).gather(1, bins[:, None])[:, 0]
-        values = (above / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
-        excess = (deviation * (math.sqrt(6.0) / math.pi)).clamp(min=1e-12)
-        return excess, values * (self.samples / (self.samples + 1))
+            return candidates.new_zeros(len(self.maximum), len(candidates))
+        unit = self.maximum.double().clamp(min=1e-300)[:, None]
+        bound = _FARTHEST if self.activation.bound is None else self.activation.bound / unit
+        start = candidates[None].clamp(min=1.0)
+        end = torch.as_tensor(bound, dtype=torch.float64, device=unit.device).clamp(min=1.0).maximum(start)
+        power = -1.0 / self._tail_index()
 
-    @staticmethod
-    def _clipped_beyond(largest: Tensor, excess: Tensor, exceeding: Tensor) -> Tensor:
-        """Squared error, ``[channels, candidates]``, of what lies beyond the maximum and is cut at ``largest``."""
-        excess, exceeding = excess[:, None], exceeding[:, None]
-        reached = exceeding * torch.exp((1.0 - largest.clamp(min=1.0)) / excess)
-        below = (1.0 - largest).clamp(min=0.0)
-        clipped: Tensor = reached * (below**2 + 2 * below * excess + 2 * excess.square())
+        def integral(r: Tensor) -> Tensor:  # of 2 (r - start) r^power
+            return 2.0 * (r ** (power + 2.0) / (power + 2.0) - start * r ** (power + 1.0) / (power + 1.0))
+
+        below = (1.0 - candidates[None]).clamp(min=0.0)  # the whole way from a candidate below the maximum
+        mean_excess = (end ** (power + 1.0) - start ** (power + 1.0)) / (power + 1.0)
+        cut = below**2 + 2.0 * below * mean_excess + integral(end) - integral(start)
+        bins = (self.peaks[:, None] / self.samples / unit * BINS).long().clamp(max=BINS - 1)
+        above = self.histogram.flip(1).cumsum(1).flip(1).gather(1, bins)
+        values = (above / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
+        clipped: Tensor = values * (self.samples / (self.samples + 1)) * cut
         return clipped
+
+    def _tail_index(self) -> float:
+        """Tail index of the samples' largest values (Hill 1975), a mean over the channels of the population."""
+        known = self.highest > 0
+        count = known.sum(1)
+        if not bool((count > 1).any()):
+            return _LARGEST_INDEX
+        logs = torch.where(known, self.highest, 1.0).double().log()
+        lowest = logs.gather(1, (count - 1).clamp(min=0)[:, None])
+        above = torch.where(known, logs - lowest, 0.0).sum(1) / (count - 1).clamp(min=1)
+        return min(max(float(above[count > 1].mean()), _SMALLEST_INDEX), _LARGEST_INDEX)

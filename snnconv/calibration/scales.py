@@ -91,7 +91,7 @@ def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tenso
     sizes, order = values.flatten().sort()
     counted = observed.histogram[active].flatten()[order].double().cumsum(0)
     smallest = sizes[int(torch.searchsorted(counted, 0.02 * counted[-1]))]
-    means = observed.peaks[0][active] / max(observed.samples, 1) / unit[:, 0]
+    means = observed.peaks[active] / max(observed.samples, 1) / unit[:, 0]
     return values, weights, Extremes(float(smallest), float(means.mean()))
 
 

@@ -49,7 +49,8 @@ def plain_model(model: object) -> nn.Module | ExportedProgram:
 def _wrapped(model: nn.Module) -> object | None:
     """What ``model`` only wraps; ``None`` where it is a model of its own."""
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return model.module
+        wrapped: object = model.module
+        return wrapped
     # The compiler is imported by nobody who does not compile, so its class is known by name.
     inner: object = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
     return inner

@@ -130,9 +130,8 @@ def _scaled(weight: Tensor, scale: Tensor, node: Node) -> Tensor:
     """The weight of ``node`` with every output channel scaled."""
     if not isinstance(OPERATORS[node.op], TransposedConvolution):
         return weight * scale.view(-1, *[1] * (weight.dim() - 1))
-    by_group = weight.unflatten(
-        0, (node.arguments["groups"], -1)
-    )  # [groups, inputs, outputs, *kernel], each of a group
+    groups = node.arguments["groups"]
+    by_group = weight.view(groups, -1, *weight.shape[1:])  # [groups, inputs, outputs, *kernel], each of a group
     scaled: Tensor = by_group * scale.view(len(by_group), 1, -1, *[1] * (weight.dim() - 2))
     return scaled.flatten(0, 1)
 

@@ -25,7 +25,7 @@ def classify(node: Node, signals: Set[str]) -> Classification:
             "it draws random numbers",
             "leave it out at inference (dropout: training=self.training), or draw once and keep it in a buffer",
         )
-    if operator is None and not signals.intersection(node.refs()):
+    if operator is None and signals.isdisjoint(node.refs()):
         return Classification(
             Role.REFUSED,
             "it depends on the size of the batch",
@@ -42,7 +42,7 @@ def classify(node: Node, signals: Set[str]) -> Classification:
 def is_random(op: str, arguments: Mapping[str, Any]) -> bool:
     """Whether the operator of this name in ATen's library draws random numbers, given its arguments."""
     packet = getattr(torch.ops.aten, op, None)
-    names = packet.overloads() if isinstance(packet, torch._ops.OpOverloadPacket) else ()
+    names: list[str] = [] if packet is None else packet.overloads()
     seeded = any(torch.Tag.nondeterministic_seeded in getattr(packet, name).tags for name in names)
     share = arguments.get("dropout_p", arguments.get("dropout", 1.0))  # of attention, of recurrent layers
     return seeded and bool(share) and arguments.get("training", arguments.get("train", True)) is not False

@@ -174,7 +174,8 @@ def test_least_squares_scales_have_the_least_error_of_all_candidates_channel_by_
     normal = torch.randn(1, 5, 3000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).abs()
     found = observed(normal ** torch.tensor([0.5, 1.0, 2.0, 3.0, 5.0]).view(1, 5, 1), axis=1)
     largest = found.least_squares(code)
-    candidates = torch.linspace(1.5, 0.05, 117).double().tolist()
+    tried = [*(8.0 ** (step / 24) for step in range(24, 0, -1)), *(1.0 - step / 80 for step in range(77))]
+    candidates = torch.tensor(tried).double().tolist()
     for channel in range(5):
         values = found.centres().double() * found.maximum[channel]
         weights = found.histogram[channel].double()
@@ -196,7 +197,7 @@ def test_scales_leave_room_for_samples_that_exceed_the_maximum(code: Code) -> No
     found = observed(seen)
     scale, _ = scale_of(found, Scaling(percentile="mse"), code)
     largest = scale * code.maximum
-    assert float(found.maximum) < float(largest) <= 1.5 * float(found.maximum)
+    assert float(found.maximum) < float(largest) <= 8.0 * float(found.maximum)
 
     def error(scale: Tensor) -> float:
         return float((code.quantize(unseen / scale).values * scale - unseen).square().sum())
