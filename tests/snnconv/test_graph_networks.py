@@ -177,7 +177,6 @@ def test_a_reference_without_its_constants_is_explained() -> None:
 
 
 SPARSE_ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "made dense": lambda adj, h: adj.to_dense() @ h,
     "added": lambda adj, h: torch.sparse.addmm(h, adj, h),
     "scaled": lambda adj, h: (adj * 2.0) @ h,
     "squared": lambda adj, h: (adj @ adj) @ h,
@@ -189,6 +188,13 @@ def test_other_uses_of_a_sparse_constant_are_refused(kind: str) -> None:
     model = PlainGCN(SPARSE_ARITHMETIC[kind])
     with pytest.raises(UnsupportedModelError, match="sparse"):
         snnconv.convert(model, X, constants={"adj": adjacency("coo")})
+
+
+def test_a_sparse_constant_that_is_made_dense_converts() -> None:
+    model = PlainGCN(lambda adj, h: adj.to_dense() @ h)
+    sparse = snnconv.convert(model, X, constants={"adj": adjacency("coo")})
+    dense = snnconv.convert(PlainGCN(lambda adj, h: adj @ h), X, constants={"adj": adjacency()})
+    assert torch.equal(sparse(X), dense(X))
 
 
 def test_samples_of_a_graph_network_share_their_shape() -> None:

@@ -141,7 +141,7 @@ def test_tracing_a_functional_program_again_computes_the_same(
 @pytest.mark.parametrize("name", TRACED_AGAIN)
 def test_what_is_not_functional_is_traced_again(name: str, traced_again: list[Any]) -> None:
     capture(prepared(lambda: AppliedToLinear(TRACED_AGAIN[name])), (draw(4, 6),))
-    assert len(traced_again) == 1
+    assert traced_again  # more than once where operators are replaced by what they are made of
 
 
 @pytest.mark.parametrize("module", [coding, neurons, snnconv, snnconv.detection.darknet.layers, hw_export, torch])

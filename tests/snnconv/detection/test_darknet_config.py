@@ -62,7 +62,7 @@ REFUSED = {
     "no key": ("[net]\n=3\n", "line 2.*'=3' is neither"),
     "prose": ("[net]\nhello world\n", "line 2.*'helloworld' is neither"),
     "an open bracket": ("[net\nwidth=3\n", "line 1"),
-    "control characters": ("[net]\n\x00\x1b[2J\n", r"line 2.*'\\x00\\x1b\[2J'"),
+    "control characters": ("[net]\n\x01\x1b[2J\n", r"line 2.*'\\x01\\x1b\[2J'"),
     "a long line": ("[net]\n" + "a" * 1000 + "\n", r"'a{37}\.\.\.' is neither"),
 }
 
@@ -106,7 +106,12 @@ def test_absent_options_lists_and_unknown_words_are_refused(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\x89PNG\r\n\x1a\n", "no text in UTF-8 .byte 0"), (b"[net]\n#" + b"a" * 2**18, "larger than 262144 bytes")],
+    [
+        (b"\x89PNG\r\n\x1a\n", "it holds a picture"),
+        (b"[net]\n\xff\n", "no text in UTF-8 .byte 6"),
+        (b"[net]\n\x00\n", "is no text"),
+        (b"[net]\n#" + b"a" * 2**18, "larger than 262144 bytes"),
+    ],
 )
 def test_a_file_that_is_no_text_of_that_size_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "network.cfg"

@@ -78,10 +78,10 @@ def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
     result = CliRunner().invoke(app, ["detect", *names, "--calibration", "."], catch_exceptions=False)
     assert result.exit_code == 1
     assert (
-        "notes.png is no picture" in result.output
+        "notes.png cannot be read as a picture" in result.output
         and "left out: missing.png cannot be read as a picture: No such file" in result.output
     )
-    assert "left out of calibration: notes.png is no picture" in result.output
+    assert "left out of calibration: notes.png cannot be read as a picture" in result.output
     figures = json.loads((folder / "detections" / "detections.json").read_text())
     assert [each["picture"] for each in figures["pictures"]] == ["grey.png", "print.jpg", "dot.png"]
     assert set(figures["failed"]) == {"notes.png", "missing.png"}
@@ -97,7 +97,7 @@ def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["notes.png"], "no picture can be read: notes.png is no picture"),
+        (["notes.png"], "no picture can be read: notes.png cannot be read as a picture"),
         (["0.png", "--model", "net.cfg"], "--model takes two files"),
         (["0.png", "--model", "net.cfg,net.weights"], "net.cfg"),
         (["0.png", "--names", "names.txt"], "give --model too"),
@@ -108,8 +108,8 @@ def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
         (["0.png", "--percentile", "0"], "percentile must be 'mse' or lie in (0, 100], got 0.0"),
         (["0.png", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
         (["0.png", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
-        (["0.png", "--coding", "auto", "--steps", "4"], "leave them out"),
-        (["0.png", "--max-loss", "1"], "--max-loss 1 is for --coding auto: leave it out"),
+        (["0.png", "--coding", "auto", "--steps", "4"], "--coding auto chooses steps itself: leave it out"),
+        (["0.png", "--max-loss", "1"], "--max-loss 1.0 is for --coding auto: leave it out"),
         (["0.png", "--calibration", "missing"], "missing is no folder of pictures"),
         (["0.png", "--calibration", "empty"], "empty: no picture can be read"),
         (["0.png", "-o", "0.png"], "cannot be made a folder"),

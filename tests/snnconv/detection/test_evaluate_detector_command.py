@@ -85,7 +85,7 @@ def test_it_measures_on_data_of_every_layout(folder: Path, layout: str) -> None:
         (folder / "images" / "notes.png").rename(folder / "JPEGImages" / "notes.png")
         options[options.index("images")] = "JPEGImages"
     printed = run(*MODEL, *options)
-    assert "left out of calibration: " in printed and "notes.png is no picture" in printed
+    assert "left out of calibration: " in printed and "notes.png cannot be read as a picture" in printed
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["samples"] == 12
     assert figures["reference_precision"]["ap50"] > 80.0 and figures["kept"] > 95.0
@@ -118,7 +118,7 @@ def test_a_stream_is_measured_after_doubling_steps(folder: Path) -> None:
         (["--samples", "0"], "--samples must be at least 1, got 0"),
         (["--samples", "5", "--percentile", "most"], "--percentile must be a number or mse, got 'most'"),
         (["--samples", "5", "--negative", "both"], "negative must be one of graded, imbalanced, got 'both'"),
-        (["--coding", "auto", "--spikes", "2"], "leave them out"),
+        (["--coding", "auto", "--spikes", "2"], "--coding auto chooses spikes itself: leave it out"),
         (["--samples", "5", "--save", "missing/shapes.snn"], "missing/shapes.snn cannot be written"),
     ],
 )

@@ -272,7 +272,7 @@ def test_a_picture_that_cannot_be_read_is_named(config: Path, tmp_path: Path) ->
     dataset = folder(tmp_path)
     (tmp_path / "images" / "1.png").write_bytes(b"no picture")
     network = load_darknet(config)
-    with pytest.raises(InputError, match=r"images/1\.png is no picture"):
+    with pytest.raises(InputError, match=r"images/1\.png cannot be read as a picture"):
         train_detector(network, dataset, epochs=1)
     assert not network.training
 
