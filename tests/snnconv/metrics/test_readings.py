@@ -44,7 +44,7 @@ def test_the_population_named_is_the_one_that_was_hurt(hurt: int) -> None:
     network = snnconv.convert(deep(), values(), coding=FewSpike(12, spikes=4))
     nodes = list(network.populations)
     population = network.populations[nodes[hurt]]
-    small = {nodes[hurt]: type(population)(**{**vars(population), "scale": population.scale / 3.0})}
+    small = {nodes[hurt]: type(population)(**{**vars(population), "scale": population.scale / 6.0})}
     found = snnconv.verify(network.with_(populations=network.populations | small))
     assert found.reading.population == population.name and found.reading.cause == "saturation"
     other = found.populations[1 - hurt]
@@ -76,6 +76,9 @@ def told(caplog: pytest.LogCaptureFixture) -> str:
 
 def test_few_calibration_samples_are_told(caplog: pytest.LogCaptureFixture) -> None:
     snnconv.convert(deep(), values(16), coding=FewSpike(12, spikes=4))
+    assert "16 calibration samples are few" in told(caplog) and "verify the network on other data" in told(caplog)
+    caplog.clear()
+    snnconv.convert(deep(), values(16), coding=Rate(64))
     assert "16 calibration samples are too few" in told(caplog)
     assert "on samples held out from calibration" in told(caplog)
     caplog.clear()
