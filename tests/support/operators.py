@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
+from snnconv.graph.operators import Role
+from snnconv.graph.operators.roles import classify
 
 
 class Apply(nn.Module):
@@ -41,3 +43,11 @@ class Branches(nn.Module):
 def capture_each(modules: list[nn.Module], example: Tensor) -> list[Graph]:
     graph = capture(Branches(modules), (example,))
     return [replace(graph, output=branch).without_dead_nodes() for branch in graph.output]
+
+
+def assert_affine(graph: Graph) -> None:
+    """Every node is affine or a constant, and not all are constants."""
+    signals = graph.signals()
+    roles = {classify(node, signals).role for node in graph.nodes.values()}
+    assert roles <= {Role.LINEAR, Role.SELECTION, Role.CONSTANT}
+    assert roles & {Role.LINEAR, Role.SELECTION}

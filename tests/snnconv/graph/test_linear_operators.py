@@ -16,10 +16,9 @@ from snnconv.capture.normal_form import normal_form
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.graph.operators import Role
-from snnconv.graph.operators.roles import classify
 from snnconv.spiking.synapses import Synapses, count_synapses
 from tests.support.linear_operators import LINEAR
+from tests.support.operators import assert_affine
 
 
 @cache
@@ -75,10 +74,7 @@ def test_synapses_are_the_non_zeros_of_the_jacobian(name: str) -> None:
 @pytest.mark.parametrize("name", LINEAR)
 def test_a_linear_operator_is_classified_as_such(name: str) -> None:
     _, graph, _ = built(name)
-    signals = graph.signals()
-    roles = {classify(node, signals).role for node in graph.nodes.values()}
-    assert roles <= {Role.LINEAR, Role.SELECTION, Role.CONSTANT}
-    assert roles & {Role.LINEAR, Role.SELECTION}
+    assert_affine(graph)
 
 
 @pytest.mark.parametrize("name", LINEAR)

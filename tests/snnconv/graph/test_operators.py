@@ -19,10 +19,9 @@ from snnconv.capture.translation import capture
 from snnconv.graph.affine_regions import Regions
 from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.interpreter import evaluate_graph, resolve
-from snnconv.graph.operators import OPERATORS, Role, Spread, carried, first_signal
-from snnconv.graph.operators.roles import classify
+from snnconv.graph.operators import OPERATORS, Spread, carried, first_signal
 from snnconv.spiking.synapses import count_products
-from tests.support.operators import Apply, capture_each
+from tests.support.operators import Apply, assert_affine, capture_each
 
 
 def away_from_zero(*shape: int) -> Tensor:
@@ -246,10 +245,7 @@ def test_the_spread_of_an_operator_is_never_wider_than_it_says(name: str) -> Non
 @pytest.mark.parametrize("name", AFFINE)
 def test_an_affine_operator_is_classified_as_such(name: str) -> None:
     _, graph, _ = built(name)
-    signals = graph.signals()
-    roles = {classify(node, signals).role for node in graph.nodes.values()}
-    assert roles <= {Role.LINEAR, Role.SELECTION, Role.CONSTANT}
-    assert roles & {Role.LINEAR, Role.SELECTION}
+    assert_affine(graph)
 
 
 @pytest.mark.parametrize("name", AFFINE)
