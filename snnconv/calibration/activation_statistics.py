@@ -13,7 +13,7 @@ from snnconv.graph.operators import ActivationFunction, PiecewiseLinear
 
 #: Largest values to carry that are tried, in units of the maximum of calibration data: beyond it, for samples that
 #: exceed it, and below it.
-_CANDIDATES = (*(8.0 ** (step / 24) for step in range(24, 0, -1)), *(1.0 - step / 80 for step in range(77)))
+_CANDIDATES = (*(64.0 ** (step / 48) for step in range(48, 0, -1)), *(1.0 - step / 80 for step in range(77)))
 #: Factor of the maximum beyond which no value of an unbounded activation is expected.
 _FARTHEST = 64.0
 #: Bounds of a tail index: constant values have none, and a few samples cannot tell a heavier one.

@@ -15,8 +15,6 @@ from snnconv.simulators import simulator_for
 _MOST_SAMPLES, _MOST_VALUES, _MOST_STEPS = 32, 2**25, 2**28
 #: Ratio of the error on held-out samples to that on fitted ones from which on the samples are too few.
 _FEW = 2.0
-#: Calibration samples below which those that are held out say little of other data.
-_ENOUGH = 32
 
 _logger = logging.getLogger(__name__)
 
@@ -37,13 +35,6 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
         return
     found = verify(network, _few(network, network.held_out))
     if found.output <= WORTH_A_CURE:
-        if network.batch_axis is not None and count < _ENOUGH:
-            _logger.warning(
-                "%d calibration samples are few: the output is within %.2f %% of the original's on those held out, "
-                "which says little of other data; give 64 or more, or verify the network on other data",
-                count,
-                100.0 * found.output,
-            )
         return
     own = verify(network, _few(network, fitted)).output
     remedy = str(found.reading)

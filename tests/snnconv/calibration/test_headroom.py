@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+import snnconv
 from coding import FewSpike
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.graph.operators import PiecewiseLinear
@@ -76,3 +77,14 @@ def test_no_room_is_left_beyond_a_bound() -> None:
     assert bool((bounded.least_squares(CODE) <= free.least_squares(CODE)).all())
     highest = bounded.maximum.argmax()
     assert float(bounded.least_squares(CODE)[highest]) <= 1.1 * bound
+
+
+@pytest.mark.parametrize(("inputs", "hidden"), [(784, 128), (28, 64), (4, 128)])
+def test_sixteen_samples_leave_an_output_right_within_three_percent(inputs: int, hidden: int) -> None:
+    torch.manual_seed(0)
+    layers = nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+    model, new = nn.Sequential(*layers).eval(), torch.randn(2000, inputs)
+    network = snnconv.convert(model, torch.randn(16, inputs), coding=FewSpike(12, spikes=4))
+    with torch.no_grad():
+        wanted = model(new)
+    assert float((network(new) - wanted).norm() / wanted.norm()) < 0.03
