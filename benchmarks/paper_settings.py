@@ -87,7 +87,7 @@ def _t2fsnn(variant: str, differs: str = "", **options: Any) -> PaperSetting:
     return PaperSetting("Park et al. 2020 (T2FSNN)", variant, options | common, differs=differs)
 
 
-def _spiking_yolo(variant: str, normalization: str) -> PaperSetting:
+def _spiking_yolo(variant: str, normalization: str, **decoding: str) -> PaperSetting:
     options = {
         "coding": Rate(),
         "normalization": normalization,
@@ -95,7 +95,7 @@ def _spiking_yolo(variant: str, normalization: str) -> PaperSetting:
         "negative": "imbalanced",
         "initial_potential": 0.0,
         "schedule": Concurrent(3500),
-    }
+    } | decoding
     return PaperSetting("Kim et al. 2020 (Spiking-YOLO)", variant, options, "Yolo-Fastest", "up to 8,000 steps")
 
 
@@ -113,6 +113,7 @@ SETTINGS = (
     _hybrid("rate-rate", 10_000, coding=Rate(), input=PoissonInput()),
     _spiking_yolo("channel-wise normalisation", "channel"),
     _spiking_yolo("layer-wise normalisation", "layer"),
+    _spiking_yolo("channel-wise normalisation, spike counts", "channel", decoding="spike-count"),
     _t2fsnn("base", _PERCENTILE, coding=TTFS(80, tau=20.0), input=TTFS(80, tau=20.0)),
     _t2fsnn(
         "optimised, early firing",

@@ -11,7 +11,8 @@ from torch.export import ExportedProgram
 from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from neurons import Negative, Neuron
-from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, assemble
+from snnconv.calibration.options import Decoding, Options
 from snnconv.errors import ConfigurationError
 from snnconv.metrics.held_out_error import warn_of_error
 from snnconv.metrics.judge import Judge
@@ -35,6 +36,7 @@ def convert(
     negative: Negative | None = None,
     initial_potential: float | None = None,
     bias_correction: bool = True,
+    decoding: Decoding = "potential",
     max_loss: float | None = None,
     minimize: Cost | None = None,
     judge: Judge | None = None,
@@ -65,6 +67,9 @@ def convert(
         initial_potential: Potential of all neurons before their first step, as a share of the scale; by default the
             code's, half of its smallest payload in rate and burst code, which rounds instead of flooring.
         bias_correction: Take back the mean error of every channel's current in a pipeline.
+        decoding: What the output is decoded from: what arrived at it, in full ("potential"), or the spikes of output
+            neurons in rate code, which are inserted unless it is spikes already ("spike-count", Spiking-YOLO's other
+            way; coarser by up to a spike, which is a scale divided by the number of steps).
         max_loss: Points of the judge's measure that a search may lose, 0.5 by default. This and the next two are for
             "auto" only.
         minimize: What a search makes small: "energy" (the default), "spikes" or "latency".
@@ -87,12 +92,17 @@ def convert(
         InputError: The calibration samples do not fit.
         ConfigurationError: An option is out of range, or options cannot be combined.
     """
-    options = Options(percentile, neuron, bias_correction, normalization, negative, initial_potential)
+    options = Options(percentile, neuron, bias_correction, normalization, negative, initial_potential, decoding)
     asked = {"max_loss": max_loss, "minimize": minimize, "judge": judge}
     aims: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if coding != "auto" and aims:
         raise ConfigurationError(
             f'{", ".join(aims)} would be ignored: give coding="auto", which searches, or leave it out'
+        )
+    if coding == "auto" and decoding == "spike-count":
+        raise ConfigurationError(
+            'decoding="spike-count" needs rate code at the output, and coding="auto" chooses among many: give the '
+            'codes, such as coding="rate", or leave decoding at "potential"'
         )
     goal = Goal(**aims)
     plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)

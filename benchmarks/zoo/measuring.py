@@ -21,7 +21,8 @@ from benchmarks.datasets import data_file
 from benchmarks.zoo.subjects import Built, Subject
 from coding import Code, CodingPlan, FewSpike, OneSpike
 from snnconv import SnnconvError, UnsupportedModelError
-from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, assemble
+from snnconv.calibration.options import Options
 from snnconv.metrics.held_out_error import warn_of_error
 
 #: The codes of the table. The first one is what the zoo is judged by.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +13,23 @@ from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
-from neurons.registry import named_neurons
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
 from snnconv.calibration.naming import population_names
+from snnconv.calibration.options import Options
 from snnconv.calibration.samples import Calibration, arrange, collect
 from snnconv.calibration.scales import Scaling, fitted_code, observe, scale_of
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.capture.capturing import Captured, captured
+from snnconv.capture.output_populations import output_as_spikes
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.channel_axes import channel_axes
 from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
-from snnconv.graph.operators import ActivationFunction
+from snnconv.graph.operators import OPERATORS, ActivationFunction
+from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.execution_plan import ExecutionPlan
@@ -36,18 +37,14 @@ from snnconv.spiking.input_range import InputRange, range_of
 from snnconv.spiking.max_pooling import meeting_channels
 from snnconv.spiking.population import Population, check_neurons_wait
 
-#: Share of what a maximum picks that a percentile of the values in front of it may cut off.
-_PICKED_SHARE = 0.05
-
-_logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Calibrated:
     """A captured model in normal form with its calibration samples and what was observed on them, by node.
 
-    It does not depend on codes, so that many networks can be assembled from one. ``names`` are those of populations,
-    ``negative`` is how their neurons fire below zero.
+    Where the output is decoded from spike counts, the graph has neurons there. It does not depend on codes, so that
+    many networks can be assembled from one. ``names`` are those of populations, ``negative`` is how their neurons fire
+    below zero.
     """
 
     graph: Graph
@@ -57,59 +54,6 @@ class Calibrated:
     names: dict[str, str]
     input_ranges: list[InputRange]
     negative: Negative
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may say of the assembly beside the codes; ``None`` is the schedule's own default."""
-
-    percentile: float | Literal["mse"] | None = None
-    neuron: str | Neuron | Callable[[Code], Neuron] = "integrate-fire"
-    bias_correction: bool = True
-    normalization: Literal["channel", "layer"] = "channel"
-    negative: Negative | None = None
-    initial_potential: float | None = None
-
-    def check(self) -> None:
-        """Raise ``ConfigurationError`` for what cannot work, whatever the codes are, before anything is computed."""
-        self.scaling(windowed=True)
-        if self.normalization not in ("channel", "layer"):
-            raise ConfigurationError(f"normalization must be 'channel' or 'layer', got {self.normalization!r}")
-        if self.negative not in (None, *get_args(Negative)):
-            raise ConfigurationError(f"negative must be one of {', '.join(get_args(Negative))}, got {self.negative!r}")
-        if isinstance(self.neuron, str) and self.neuron not in named_neurons():
-            what = "cannot be made from a code alone" if self.neuron in NEURONS else "is unknown"
-            raise ConfigurationError(
-                f"neuron {self.neuron!r} {what}; give one of {', '.join(named_neurons())}, or a function that makes a "
-                "neuron from a code"
-            )
-        if self.initial_potential is not None and not 0.0 <= self.initial_potential < 1.0:
-            raise ConfigurationError(f"initial_potential must lie in [0, 1), got {self.initial_potential!r}")
-
-    def scaling(self, windowed: bool) -> Scaling:
-        """How scales are chosen: by least squares for windows, by a high percentile for streams."""
-        return Scaling(self.percentile if self.percentile is not None else "mse" if windowed else 99.9)
-
-    def scaling_before(self, picked_from: int, windowed: bool, name: str) -> Scaling:
-        """The same for the population ``name``, of whose values a maximum behind it picks one of ``picked_from``.
-
-        The maximum picks just what a percentile cuts off: where that is many, 100 is the default, and another
-        percentile is worth a warning.
-        """
-        scaling = self.scaling(windowed)
-        if scaling.percentile == "mse" or (cut := picked_from * (1.0 - scaling.percentile / 100.0)) <= _PICKED_SHARE:
-            return scaling
-        if self.percentile is None:
-            return Scaling(100.0)
-        _logger.warning(
-            "%s: percentile=%g cuts about %.0f %% of what the maximum over %d values behind it picks: convert with "
-            "percentile=100",
-            name,
-            scaling.percentile,
-            min(100.0, 100.0 * cut),
-            picked_from,
-        )
-        return scaling
 
 
 class Calibrator:
@@ -156,11 +100,12 @@ class Calibrator:
             )
         windowed = isinstance(plan.schedule, Pipeline)
         negative = options.negative or default_negative(windowed)
-        key = (options.normalization, negative, windowed, plan.input.spiking)
+        key = (options.normalization, options.decoding, negative, windowed, plan.input.spiking)
         if key not in self._calibrated:
-            self._calibrated[key] = _calibrate(
-                self.captured, self.samples, plan, options.normalization, negative, progress
-            )
+            found = self.captured
+            if options.decoding == "spike-count":
+                found = replace(found, graph=output_as_spikes(found.graph, found.example))
+            self._calibrated[key] = _calibrate(found, self.samples, plan, options.normalization, negative, progress)
         return self._calibrated[key]
 
 
@@ -208,6 +153,8 @@ def assemble(
     """The spiking network of ``plan``; raises ``ConfigurationError``."""
     names = calibrated.names
     plan.check_names([(names[node], node) for node in calibrated.activations])
+    if options.decoding == "spike-count":
+        _check_counted(calibrated, plan)
     windowed = isinstance(plan.schedule, Pipeline)
     picked_from = values_per_maximum(calibrated.graph)
     populations = {}
@@ -218,6 +165,17 @@ def assemble(
         if windowed:
             warn_of_silence(names[node], calibrated.observed[node], scaling, code)
     return network_of(calibrated, plan, populations, options)
+
+
+def _check_counted(calibrated: Calibrated, plan: CodingPlan) -> None:
+    """Raise ``ConfigurationError`` unless the spikes that the output is decoded from can be counted."""
+    nodes = set(calibrated.activations)
+    for node in ExecutionPlan(calibrated.graph, nodes, constant_input=not plan.input.spiking).output_sources:
+        if node in nodes and not (code := plan.code_for(calibrated.names[node], node)).unit_payload:
+            raise ConfigurationError(
+                f'decoding="spike-count": the spikes of {calibrated.names[node]} in {code.name} code stand for '
+                'different amounts, and their number is no value: give it rate code, or leave decoding at "potential"'
+            )
 
 
 def network_of(
@@ -272,7 +230,7 @@ def population(
         channel_axis=observed.channel_axis,
         shape=at.shape[1:] if calibrated.graph.batch_axis == 0 else at.shape,
         source=at.source,
-        inserted=at.op == "identity_population",
+        inserted=isinstance(OPERATORS[at.op], IdentityPopulation),
         silent_channels=silent,
     )
 

@@ -24,4 +24,5 @@ def population_names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
 
 
 def _plain_op(node: Node) -> str:
-    return {"bounded_relu": "clamp", "identity_population": "pool_input"}.get(node.op, node.op)
+    plain = {"bounded_relu": "clamp", "identity_population": "pool_input", "output_population": "output"}
+    return plain.get(node.op, node.op)

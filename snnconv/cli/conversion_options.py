@@ -16,6 +16,7 @@ from coding.registry import named_codes
 from coding.window.rounding import ROUNDINGS
 from coding.window.ttfs import FITS
 from neurons.registry import named_neurons
+from snnconv.calibration.options import Decoding
 from snnconv.cli.options import Analog
 from snnconv.errors import ConfigurationError
 from snnconv.spiking.logs import Cost
@@ -137,6 +138,9 @@ class ConversionOptions:
         str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")
     ] = None
 
+    decoding: Annotated[
+        str, typer.Option(help=f"What the output is decoded from: {' or '.join(get_args(Decoding))}.")
+    ] = "potential"
     analog: Analog = None
 
     def arguments(self) -> dict[str, Any]:
@@ -156,6 +160,7 @@ class ConversionOptions:
             "negative": self.negative,
             "bias_correction": self.bias_correction,
             "normalization": self.normalization,
+            "decoding": self.decoding,
             "analog": self.analog or (),
             "percentile": None if self.percentile is None else number_or("--percentile", self.percentile, "mse"),
         }

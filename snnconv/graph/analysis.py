@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from snnconv.graph.graph import Graph
+from snnconv.graph.graph import Graph, refs_in
 from snnconv.graph.operators import OPERATORS, Classification, Role
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.pooling import MaximumOperator
@@ -21,7 +21,8 @@ class Analysis:
     their operators; together they are the ``stations``, at which one affine region ends and the next begins.
     ``before_stations`` names all that some station depends on.
     ``readout`` names what runs on decoded values: operations that are not affine behind the last station, and all that
-    uses their results. Weighted operations among them are analog: they stay real-valued. ``analog`` maps every
+    uses their results; ``decoded`` names what they and the output use of all else, constants included. Weighted
+    operations among them are analog: they stay real-valued. ``analog`` maps every
     operation that is not affine to those that it makes analog, itself among them where it is weighted; what stands
     before a station is none. ``consumers`` are the nodes that use the result of a node, input or constant ("output"
     stands for the output).
@@ -33,6 +34,7 @@ class Analysis:
     gates: Mapping[str, MaximumOperator]
     before_stations: frozenset[str]
     readout: frozenset[str]
+    decoded: tuple[str, ...]
     analog: Mapping[str, tuple[str, ...]]
     consumers: Mapping[str, tuple[str, ...]]
 
@@ -75,7 +77,9 @@ def _analyse(graph: Graph) -> Analysis:
     consumers = {name: tuple(users) for name, users in graph.consumers().items()}
     before = _before({*populations, *gates}, graph)
     analog = _analog(graph, signals, roles, before | populations.keys() | gates.keys())
-    return Analysis(signals, roles, populations, gates, before, frozenset(readout), analog, consumers)
+    used = [name for node in graph.nodes.values() if node.name in readout for name in node.refs()]
+    decoded = tuple(dict.fromkeys(name for name in (*used, *refs_in(graph.output)) if name not in readout))
+    return Analysis(signals, roles, populations, gates, before, frozenset(readout), decoded, analog, consumers)
 
 
 def _analog(

@@ -10,7 +10,8 @@ import torch
 
 from coding import CodingPlan
 from coding.candidates import CANDIDATES
-from snnconv.calibration.assembly import Calibrated, Options, network_of, population
+from snnconv.calibration.assembly import Calibrated, network_of, population
+from snnconv.calibration.options import Options
 from snnconv.calibration.scales import fitted_code
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.errors import ConfigurationError

@@ -75,18 +75,16 @@ class ExecutionPlan:
                     self.gates[node.name] = analysis.gates[node.name]
             else:
                 lists["setup"].append(node)
-        used = [name for node in lists["readout"] for name in node.refs() if name not in analysis.readout]
-        used += [name for name in refs_in(graph.output) if name not in analysis.readout]
         computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
         #: Populations whose current is a sum made for them alone, so that a neuron may reuse its storage.
         sums = {node.name for node in lists["step"] if analysis.role(node.name) is Role.LINEAR}
         currents = {node.name: node.arguments["self"].name for node in lists["step"] if node.name in populations}
         alone = {node for node, name in currents.items() if analysis.consumers[name] == (node,)}
         self.own_currents = {node for node in alone if currents[node] in sums}
-        self.decoded_nodes = tuple(name for name in dict.fromkeys(used) if name in timed)
+        self.decoded_nodes = tuple(name for name in analysis.decoded if name in timed)
         self._output = graph.output
-        shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()} | set(used)
-        self.setup = Program(lists["setup"], keep=shared & computed)
+        shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()}
+        self.setup = Program(lists["setup"], keep=shared.union(analysis.decoded) & computed)
         self.step = Program(lists["step"], keep=self.decoded_nodes)
         self.homogeneous_step = Program(lists["step"], keep=self.decoded_nodes, signals=signals)
         self.analog = {name for name in computed & signals if name not in timed}

@@ -7,6 +7,12 @@ from snnconv.graph.real_valued import analog_text, share_text
 from snnconv.spiking.base import NetworkBase
 from snnconv.text import code_text, table
 
+#: What a population was inserted for, by its operator.
+_INSERTED = {
+    "identity_population": "the maximum behind it receives spikes",
+    "output_population": "the output is decoded from spike counts",
+}
+
 
 def summary(network: NetworkBase) -> str:
     """What a network is, in half a line: how many populations and neurons, its schedule and its input."""
@@ -43,7 +49,7 @@ def network_report(network: NetworkBase) -> str:
             what = f"{code.name} code has no largest value in a period of {network.period} steps"
             notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
         if population.inserted:
-            notes.append(f"{population.name}: inserted, so that the maximum behind it receives spikes")
+            notes.append(f"{population.name}: inserted, so that {_INSERTED[network.graph.nodes[node].op]}")
         if population.silent_channels:
             notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
     for node in network.execution_plan.gates:

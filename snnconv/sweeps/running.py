@@ -14,7 +14,8 @@ from torch.export import ExportedProgram
 from coding import Code, CodingPlan, InputCode, Schedule
 from coding.plan import as_plan
 from coding.registry import as_input
-from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, assemble
+from snnconv.calibration.options import Options
 from snnconv.calibration.samples import Calibration
 from snnconv.capture.binding import bound
 from snnconv.capture.tracing import runnable

@@ -78,7 +78,8 @@ def test_the_options_take_effect(setting: PaperSetting) -> None:
         assert isinstance(found.plan.input, SpikeInput) and found.plan.input.spikes == wanted
     else:
         assert found.plan.input.name == getattr(wanted, "name", wanted)
-    first, second = found.populations.values()
+    first, second, *output = found.populations.values()
+    assert bool(output) is (options.get("decoding") == "spike-count")
     by_channel = options.get("normalization", "channel") == "channel"
     assert [len(each.scale) for each in (first, second)] == ([4, 3] if by_channel else [1, 1])
     largest = model[:4](x)

@@ -9,7 +9,8 @@ from torch import nn
 
 from coding.plan import as_plan
 from snnconv import SpikingNetwork
-from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, assemble
+from snnconv.calibration.options import Options
 
 _CALIBRATORS: dict[Hashable, Calibrator] = {}
 

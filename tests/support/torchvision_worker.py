@@ -11,7 +11,8 @@ from torch import nn
 
 from benchmarks.zoo.peer_models import torchvision
 from coding import CodingPlan, Rate
-from snnconv.calibration.assembly import Calibrator, Options, assemble
+from snnconv.calibration.assembly import Calibrator, assemble
+from snnconv.calibration.options import Options
 from snnconv.simulators.clock import Clock
 from snnconv.simulators.recorders import OutputRecorder
 

@@ -79,9 +79,12 @@ class LeakyRelu(ActivationOperator):
 
 @register
 class IdentityPopulation(ActivationOperator):
-    """The identity as a population of signed neurons: inserted where a gate needs spikes and none are there."""
+    """The identity as a population of signed neurons: inserted where spikes are needed and there are none.
 
-    names = ("identity_population",)
+    Of ``identity_population`` a maximum picks, ``output_population`` is the output, decoded from spike counts.
+    """
+
+    names = ("identity_population", "output_population")
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         values: Tensor = arguments["self"]

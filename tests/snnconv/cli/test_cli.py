@@ -217,6 +217,10 @@ CODES: dict[str, tuple[tuple[str, ...], CodingPlan]] = {
         ("--coding", "phase", "--threshold", "1", "--input", "phase", "--concurrent", "16"),
         CodingPlan(Phase(threshold=1.0), input=Phase(), schedule=Concurrent(16)),
     ),
+    "counts at the output": (
+        ("--coding", "rate", "--steps", "32", "--decoding", "spike-count"),
+        CodingPlan(Rate(32)),
+    ),
     "rate in windows": (("--coding", "rate", "--stride", "64"), CodingPlan(Rate(), schedule=Pipeline(64))),
 }
 
@@ -225,7 +229,8 @@ CODES: dict[str, tuple[tuple[str, ...], CodingPlan]] = {
 def test_codes_take_their_parameters(kind: str, folder: Path) -> None:
     options, plan = CODES[kind]
     run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", *options)
-    assert snnconv.load("n.snn").plan == plan
+    network = snnconv.load("n.snn")
+    assert network.plan == plan and len(network.populations) == 1 + ("--decoding" in options)
     run("evaluate", "n.snn", "--data", "samples.npz", "--json", "result.json")
     assert json.loads((folder / "result.json").read_text())["accuracy"] > 50.0
 

@@ -54,7 +54,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "batch_norm", "_native_batch_norm_legit", name="input", **NORMALISED)
     yield from on(VECTOR, "add", "sub", "rsub", other=POSITIVE, alpha=2)
     yield from on(VECTOR, "mul", "div", other=POSITIVE)
-    yield from on(VECTOR, "neg", "relu", "identity_population")
+    yield from on(VECTOR, "neg", "relu", "identity_population", "output_population")
     yield from on(IMAGE, "sum", "mean", "amax", dim=[1, 3], keepdim=False)
     yield from on(VECTOR, "bounded_relu", maximum=2.0)
     yield from on(VECTOR, "leaky_relu", negative_slope=0.25)

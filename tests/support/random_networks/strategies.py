@@ -45,6 +45,7 @@ MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",
     "_prelu_kernel": "prelu, where operators are torch's plainest",
     "identity_population": "a maximum over currents in normal form",
+    "output_population": "an output that is decoded from spike counts",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",
     "_native_batch_norm_legit": "batch normalisation in training, which is refused",
