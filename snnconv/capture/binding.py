@@ -15,6 +15,7 @@ from snnconv.errors import ConfigurationError, InputError
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED = (*_POSITIONAL, Parameter.KEYWORD_ONLY)
+_BY_NAME = (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD)
 
 
 class Bound(nn.Module):
@@ -51,7 +52,7 @@ def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module
     Raises ``ConfigurationError`` for a name that ``model.forward`` does not have, for a value that is no tensor, and
     where no argument is left for the input.
     """
-    if constants is None:
+    if constants is None or constants == {}:
         return model
     if not isinstance(constants, Mapping):
         raise ConfigurationError(
@@ -61,7 +62,11 @@ def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module
     names = [name for name, parameter in parameters.items() if parameter.kind in _NAMED]
     for name, value in constants.items():
         if name not in names:
-            raise ConfigurationError(f"constants: forward has no argument {name!r}; it has {', '.join(names)}")
+            catch_all = next((each for each in parameters.values() if each.kind is Parameter.VAR_KEYWORD), None)
+            hint = "" if catch_all is None else f", and takes the rest as {catch_all}: say {name} in its signature"
+            raise ConfigurationError(
+                f"constants: forward has no argument {name!r}; it has {', '.join(names) or 'none'}{hint}"
+            )
         if not isinstance(value, Tensor):
             raise ConfigurationError(f"constants: {name} must be a tensor, got {type(value).__name__}")
     free = [name for name, parameter in parameters.items() if name not in constants and _takes_input(parameter)]
@@ -69,7 +74,7 @@ def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module
         raise ConfigurationError(
             f"constants binds every argument of forward ({', '.join(names)}); leave at least one for the input"
         )
-    return Bound(model, {name: _traceable(value) for name, value in constants.items()}) if constants else model
+    return Bound(model, {name: _traceable(value) for name, value in constants.items()})
 
 
 def _traceable(value: Tensor) -> Tensor:
@@ -91,11 +96,18 @@ def check_call(model: nn.Module, inputs: Sequence[Any], what: str) -> None:
     try:
         inspect.signature(inner.forward).bind(*placed, **named)
     except TypeError as error:
-        names = ", ".join(_parameters(inner))
+        parameters = _parameters(inner)
+        by_name = [name for name, each in parameters.items() if each.kind in _BY_NAME and name not in named]
+        remedy = SEVERAL_INPUTS
+        if by_name:
+            remedy = (
+                f"inputs come by position: what forward takes by name alone ({', '.join(by_name)}) needs a module "
+                "around the model whose forward(x) calls model(name=x)"
+            )
         raise InputError(
-            f"{what}: forward takes ({names}), which {len(inputs)} input{'s' if len(inputs) != 1 else ''} "
-            f"do{'es' if len(inputs) == 1 else ''} not fit: {error}; {SEVERAL_INPUTS}; an argument that belongs to the "
-            'network is named: constants={"adj": adj}'
+            f"{what}: forward takes ({', '.join(parameters)}), which {len(inputs)} input"
+            f"{'s' if len(inputs) != 1 else ''} do{'es' if len(inputs) == 1 else ''} not fit: {error}; {remedy}; an "
+            'argument that belongs to the network is named: constants={"adj": adj}'
         ) from error
 
 

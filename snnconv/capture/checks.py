@@ -35,13 +35,22 @@ _SAMPLES = 3
 
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
-    """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``."""
+    """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``, in real numbers."""
     with torch.no_grad(), evaluation_mode(model):
         found, _ = evaluate_graph(graph, example)
         wanted = model(*example)
     for mine, theirs in zip(tree_leaves(typed(found, graph.output_type)), tree_leaves(wanted), strict=True):
-        if not isinstance(theirs, Tensor) or not theirs.is_floating_point():
+        if not isinstance(theirs, Tensor):
             continue
+        if mine.shape != theirs.shape:
+            raise ModelError(
+                f"the captured graph puts out the shape {list(mine.shape)}, the model {list(theirs.shape)}; report "
+                "this, with the model's code"
+            )
+        if not theirs.is_floating_point():
+            continue
+        if not bool(torch.isfinite(theirs).all()):
+            raise ModelError("the model itself puts out NaN or infinite values for some sample")
         difference = float((mine - theirs).abs().max())
         if not difference <= _CAPTURE_TOLERANCE * (float(theirs.abs().max()) + 1e-12):
             raise ModelError(

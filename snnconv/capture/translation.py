@@ -157,6 +157,8 @@ class _Translator:
                 self.values[node.name] = self.constants.compute(node, self.values) if constant else self._call(node)
             elif node.op == "output":
                 leaves = [self._returned(leaf) for leaf in node.args[0]]
+                if not any(refs_in(leaves)):
+                    raise ModelError("the model returns no tensor; return one, or several in tuples, lists and dicts")
         spec = self.program.call_spec.out_spec
         output = plain(torch.utils._pytree.tree_unflatten(leaves, spec))
         parameters = frozenset(self.constants.parameters)

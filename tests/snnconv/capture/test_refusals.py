@@ -15,8 +15,9 @@ import snnconv
 from coding import Rate
 from snnconv.capture.places import is_users
 from snnconv.capture.problems import Preflight, UnsupportedModelError
-from snnconv.errors import InputError, ModelError
+from snnconv.errors import ConfigurationError, InputError, ModelError
 from snnconv.graph.operators.remedies import remedy_for
+from tests.support.operators import Apply
 
 X = torch.rand(4, 8, generator=torch.Generator().manual_seed(0))
 SEQUENCES = torch.rand(4, 5, 8, generator=torch.Generator().manual_seed(1))
@@ -203,3 +204,39 @@ def test_what_forward_raises_is_told(error: Exception) -> None:
 def test_a_model_may_be_written_in_a_package_but_not_in_pythons_own_library() -> None:
     assert is_users("/home/me/net.py") and is_users("/usr/lib/python3/dist-packages/models/net.py")
     assert not is_users(warnings.__file__) and not is_users("<string>")
+
+
+OUTPUTS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
+    "nothing": (lambda x: None, "returns no tensor"),
+    "an empty tuple": (lambda x: (), "returns no tensor"),
+    "infinite": (lambda x: torch.relu(x) / 0.0, "the model itself puts out NaN or infinite"),
+    "an axis in front": (
+        lambda x: torch.where(x > 0, x, torch.zeros(1, 1, 1)),
+        r"the shape \[\d+, 8\], the model \[1, \d+, 8\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_an_output_that_no_network_can_have_is_told(kind: str) -> None:
+    output, words = OUTPUTS[kind]
+    with pytest.raises(ModelError, match=words):
+        snnconv.preflight(Apply(output), X)
+
+
+class ByName(nn.Module):
+    def forward(self, *, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+
+class AnyName(nn.Module):
+    def forward(self, x: Tensor, **others: Tensor) -> Tensor:
+        return torch.relu(x) * others.get("gain", 1.0)
+
+
+def test_arguments_by_name_alone_are_told_what_takes_them() -> None:
+    with pytest.raises(InputError, match=r"\(x\), which 1 input does not fit(.|\n)*calls model\(name=x\)"):
+        snnconv.preflight(ByName(), X)
+    assert snnconv.preflight(AnyName(), X).ok
+    with pytest.raises(ConfigurationError, match=r"has x, and takes the rest as \*\*others: .*: say gain"):
+        snnconv.preflight(AnyName(), X, constants={"gain": torch.ones(())})
