@@ -94,10 +94,19 @@ def batches(data: Any, what: str) -> Iterator[tuple[Inputs, Tensor | None]]:
 
 
 def pieces(inputs: Inputs, targets: Tensor | None, batch_axis: int | None) -> Iterator[tuple[Inputs, Tensor | None]]:
-    """A batch in pieces of ``PIECE`` samples, so that a whole data set may come as one; whole without a batch axis."""
+    """A batch in pieces of ``PIECE`` samples, so that a whole data set may come as one; whole without a batch axis.
+
+    Raises ``InputError`` where inputs and targets are not as many.
+    """
     if batch_axis is None:
         yield inputs, targets
         return
+    counts = [tensor.shape[:1] for tensor in (*inputs, *([] if targets is None else [targets]))]
+    if any(count != counts[0] for count in counts):
+        listed = [count[0] if count else "one" for count in counts]
+        samples = ", ".join(map(str, listed[: len(inputs)]))
+        rest = "" if targets is None else f" and {listed[-1]} targets"
+        raise InputError(f"data: {samples} inputs{rest}; a batch holds as many of each as it has samples")
     for start in range(0, inputs[0].shape[0], PIECE):
         cut = slice(start, start + PIECE)
         yield tuple(tensor[cut] for tensor in inputs), None if targets is None else targets[cut]

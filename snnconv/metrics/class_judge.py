@@ -12,12 +12,15 @@ from torch import Tensor
 from snnconv.metrics.decision_counts import DecisionCounter
 from snnconv.metrics.expected_changes import expected_changes
 from snnconv.metrics.targets import class_indices
-from snnconv.spiking.decisions import class_scores, decisions
+from snnconv.spiking.decisions import class_scores, decisions, first_output
 
 
 @dataclass(frozen=True)
 class ClassJudge:
-    """Judges class scores by the decisions that errors would change: by how much the chosen class leads the others."""
+    """Judges class scores by the decisions that errors would change: by how much the chosen class leads the others.
+
+    It also compares an output that is decisions already with targets, but tells nothing of errors that change none.
+    """
 
     def deviation(self, exact: Any, found: Any) -> Tensor:
         decided = class_scores(exact).argmax(1)
@@ -38,7 +41,9 @@ class ClassJudge:
         """Counts the decisions that are right; targets are class indices, one for every decision."""
 
         def fitted(targets: Tensor, exact: Any) -> Tensor:
-            return class_indices(targets, decisions(exact).shape, class_scores(exact).shape[1], ignore_index)
+            decided = first_output(exact)
+            classes = class_scores(exact).shape[1] if decided.is_floating_point() else None
+            return class_indices(targets, decisions(exact).shape, classes, ignore_index)
 
         return DecisionCounter(decide, decisions, fitted)
 

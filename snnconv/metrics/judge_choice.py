@@ -31,9 +31,12 @@ def judge_for(graph: Graph, exact: Any, targets: Tensor | None) -> TargetJudge:
     """How ``targets``, or agreement where there are none, are measured on outputs of ``graph`` such as ``exact``.
 
     Integers of the shape of the output without its axis 1 are class indices; 0 and 1 for every number of the output are
-    labels; other real numbers are values. Raises ``InputError`` where several of these may be meant.
+    labels; other real numbers are values. An output of whole numbers holds decisions. Raises ``InputError`` where
+    several of these may be meant.
     """
     scores = first_output(exact)
+    if not scores.is_floating_point():
+        return ClassJudge()
     several = scores.dim() >= 2 and scores.shape[1] >= 2
     if targets is None:
         return ClassJudge() if several else ValueJudge()
@@ -51,6 +54,8 @@ def judge_for(graph: Graph, exact: Any, targets: Tensor | None) -> TargetJudge:
 
 def check_judge(judge: object) -> None:
     """Raise ``ConfigurationError`` unless ``judge`` is none, or one that compares with targets."""
+    if isinstance(judge, type):
+        raise ConfigurationError(f"judge is the class {judge.__name__}: give one that is made, {judge.__name__}()")
     if judge is not None and not isinstance(judge, TargetJudge):
         raise ConfigurationError(
             f"{type(judge).__name__} does not compare with targets: it needs the method tally "

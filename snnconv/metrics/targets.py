@@ -16,8 +16,10 @@ def alike(one: Sequence[int], other: Sequence[int]) -> bool:
     return _without_single_axis(one) == _without_single_axis(other)
 
 
-def class_indices(targets: Tensor, shape: Sequence[int], classes: int, ignore_index: int) -> Tensor:
+def class_indices(targets: Tensor, shape: Sequence[int], classes: int | None, ignore_index: int) -> Tensor:
     """``targets`` as integers in the ``shape`` of decisions among ``classes``, ``IGNORED_TARGET`` where left out.
+
+    ``classes`` is ``None`` where nothing says how many there are, as of decisions that the network itself puts out.
 
     Raises ``InputError`` for targets that are no integers, of another shape, or no class.
     """
@@ -66,10 +68,10 @@ def are_labels(targets: Tensor, ignore_index: int = IGNORED_TARGET) -> bool:
     return bool(((targets == 0) | (targets == 1) | (targets == ignore_index)).all())
 
 
-def _in_range(targets: Tensor, classes: int, ignore_index: int) -> Tensor:
+def _in_range(targets: Tensor, classes: int | None, ignore_index: int) -> Tensor:
     targets = torch.where(targets == ignore_index, IGNORED_TARGET, targets)
     counted = targets[targets != IGNORED_TARGET]
-    if counted.numel() and bool(((counted < 0) | (counted >= classes)).any()):
+    if classes is not None and counted.numel() and bool(((counted < 0) | (counted >= classes)).any()):
         low, high = int(counted.min()), int(counted.max())
         raise InputError(
             f"data: targets lie between {low} and {high}, the network tells the classes 0 to {classes - 1} apart; "

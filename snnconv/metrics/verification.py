@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.errors import InputError
@@ -34,7 +35,7 @@ class Verification:
         steps: Time steps of the simulation.
         samples: Number of samples.
         populations: The errors of every population.
-        output: The error of the output.
+        output: The error of the output; decisions, as of argmax, count as vectors of zeros with a one each.
         sums: The sums behind all errors.
         waits: Whether populations fire in windows of their own, when all that they receive is there.
     """
@@ -130,11 +131,7 @@ def verify(
             populations[population.name] = _sums(population, values[node], value, scale)
         own = _own_sums(network, graph, inputs, found_values)
         populations = {name: sums.merge(own[name]) for name, sums in populations.items()}
-        whole = ErrorSums()
-        for mine, theirs in zip(_floats(output), _floats(wanted), strict=True):
-            error2, norm2 = float(((mine - theirs).double() ** 2).sum()), float((theirs.double() ** 2).sum())
-            whole = whole.merge(ErrorSums(error2, norm2))
-        one = VerificationSums(lengths.numel(), populations, whole)
+        one = VerificationSums(lengths.numel(), populations, _output_sums(output, wanted))
         found = one if found is None else found.merge(one)
         seed += 1
     assert found is not None  # data without batches was refused
@@ -209,6 +206,14 @@ def _own_sums(
     return found
 
 
-def _floats(nest: Any) -> list[Tensor]:
-    leaves = torch.utils._pytree.tree_leaves(nest)
-    return [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+def _output_sums(found: Any, wanted: Any) -> ErrorSums:
+    """Of all real outputs; where there are none, of decisions as vectors of zeros with a one each."""
+    leaves = zip(tree_leaves(found), tree_leaves(wanted), strict=True)
+    pairs = [(mine, theirs) for mine, theirs in leaves if isinstance(theirs, Tensor)]
+    real = [(mine.double(), theirs.double()) for mine, theirs in pairs if theirs.is_floating_point()]
+    whole = ErrorSums()
+    for mine, theirs in real:
+        whole = whole.merge(ErrorSums(float(((mine - theirs) ** 2).sum()), float((theirs**2).sum())))
+    for mine, theirs in [] if real else pairs:
+        whole = whole.merge(ErrorSums(2.0 * int((mine != theirs).sum()), float(theirs.numel())))
+    return whole

@@ -22,6 +22,11 @@ def first_output(output: Any) -> Tensor:
 def class_scores(output: Any) -> Tensor:
     """The first output, with class scores along axis 1; raises ``InputError`` where it cannot be that."""
     scores = first_output(output)
+    if not scores.is_floating_point():
+        raise InputError(
+            f"class scores are needed, and the first output holds {scores.dtype}, which are decisions already: leave "
+            "argmax, or the comparison, out of the model"
+        )
     if scores.dim() < 2 or scores.shape[1] < 2:
         raise InputError(
             f"class scores are needed along axis 1 of the first output, which has shape {list(scores.shape)}"
@@ -30,8 +35,12 @@ def class_scores(output: Any) -> Tensor:
 
 
 def decisions(output: Any) -> Tensor:
-    """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output."""
-    return class_scores(output).argmax(1)
+    """The class each sample (or position) is assigned to: the largest score along axis 1 of the first output.
+
+    A first output of whole numbers, such as that of argmax, holds the decisions themselves.
+    """
+    first = first_output(output)
+    return class_scores(output).argmax(1) if first.is_floating_point() else first.long()
 
 
 def spike_decisions(output: Any) -> Tensor:

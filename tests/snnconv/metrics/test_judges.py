@@ -31,7 +31,7 @@ def test_values_are_judged_in_real_numbers() -> None:
 
 def test_labels_are_expected_to_change_as_far_as_errors_reach_over_the_threshold() -> None:
     exact, found = [torch.tensor([[0.7], [0.3]])], [torch.tensor([[0.9], [0.1]])]
-    judge = snnconv.LabelJudge(0.5)  # both lie 0.2 from the threshold, and errors of 0.2 count as 0.25
+    judge = snnconv.LabelJudge(0.5)  # both lie 0.2 from the threshold, and errors of 0.2 count as 0.32
     assert judge.expected_loss(exact, found) == 50.0  # either error takes the other label over it, not its own
     assert judge.decisions(exact) == 2
     assert judge.decide(exact[0]).tolist() == [[1], [0]]

@@ -146,6 +146,56 @@ def test_targets_that_do_not_fit_are_refused(last: list[nn.Module], targets: Ten
         snnconv.evaluate(network, (samples(), targets))
 
 
+@pytest.mark.parametrize(
+    ("inputs", "targets"),
+    [
+        (samples(), torch.zeros(61, dtype=torch.long)),
+        (samples(300), torch.zeros(256, dtype=torch.long)),  # as many as are measured at once
+        (samples(), torch.tensor(3)),
+    ],
+)
+def test_every_sample_needs_a_target_and_every_target_a_sample(inputs: Tensor, targets: Tensor) -> None:
+    _, network = converted(nn.Linear(32, 4))
+    with pytest.raises(InputError, match=f"{len(inputs)} inputs and (one|{targets.numel()}) targets"):
+        snnconv.evaluate(network, (inputs, targets))
+
+
+def test_several_inputs_have_as_many_samples() -> None:
+    class Difference(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return torch.relu(x - y)
+
+    network = snnconv.convert(Difference(), ((samples(), samples().flip(0)), None), coding=CODE)
+    with pytest.raises(InputError, match="60, 70 inputs"):
+        snnconv.evaluate(network, ((samples(), samples(70)), None))
+
+
+class Decided(nn.Module):
+    """Decisions in place of scores."""
+
+    def __init__(self, decide: str) -> None:
+        super().__init__()
+        self.decide = decide
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.argmax(1) if self.decide == "argmax" else x > 0
+
+
+@pytest.mark.parametrize("decide", ["argmax", "comparison"])
+def test_an_output_of_whole_numbers_holds_decisions(decide: str) -> None:
+    model, network = converted(nn.Linear(32, 64), Decided(decide), code=FewSpike(2, spikes=1))
+    x, found, exact = samples(), network(samples()), model(samples())
+    targets = torch.arange(exact.numel()).view(exact.shape) % 2
+    result = snnconv.evaluate(network, (x, targets), reference=model)
+    assert not torch.equal(found, exact)
+    assert result.accuracy == pytest.approx(100.0 * float((found == targets).double().mean()))
+    assert result.reference_accuracy == pytest.approx(100.0 * float((exact == targets).double().mean()))
+    assert snnconv.evaluate(network, x).agreement == pytest.approx(100.0 * float((found == exact).double().mean()))
+    one_hot = [nn.functional.one_hot(each.long(), 64).double() for each in (found, exact)]
+    expected = float((one_hot[0] - one_hot[1]).norm() / one_hot[1].norm())
+    assert snnconv.verify(network, x).output == pytest.approx(expected)
+
+
 def test_a_judge_says_what_targets_are() -> None:
     model, network = converted(nn.Linear(32, 1))
     counts = torch.arange(60)
@@ -173,3 +223,5 @@ def test_a_judge_without_targets_cannot_measure() -> None:
     _, network = converted(nn.Linear(32, 4))
     with pytest.raises(ConfigurationError, match="Own does not compare with targets"):
         snnconv.evaluate(network, samples(), judge=Own())
+    with pytest.raises(ConfigurationError, match=r"is the class LabelJudge: .* LabelJudge\(\)"):
+        snnconv.evaluate(network, samples(), judge=snnconv.LabelJudge)  # type: ignore[arg-type]
