@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coding.neural_code import Quantized
-from coding.threshold import tie_tolerance
+from coding.threshold import bounds, tie_tolerance
 
 #: Trains that a table may hold; codes with more are encoded step by step.
 MOST_TRAINS = 2**16
@@ -34,6 +34,15 @@ class WindowTable(NamedTuple):
     thresholds: tuple[tuple[float, ...], ...]
     limit: int | None
 
+    @property
+    def largest(self) -> float:
+        """Largest value that a train can carry."""
+        return math.fsum(self.payloads[: self.limit])
+
+    def bounds(self, tolerance: float) -> tuple[tuple[float, ...], ...]:
+        """The potentials from which on each of ``thresholds`` is reached."""
+        return tuple(bounds(row, self.payloads, self.largest, tolerance) for row in self.thresholds)
+
 
 class Train(NamedTuple):
     """The spike train of all values from ``lowest`` up to the next train's: what it decodes to, spikes, updates."""
@@ -50,16 +59,16 @@ def trains(table: WindowTable, tolerance: float) -> Iterator[Train]:
     A larger value fires at the same step or earlier, and leaves the larger residual if it fires at the same step; so
     values with one train form an interval, and trains are ordered as values are.
     """
-    steps = len(table.payloads)
+    steps, rows = len(table.payloads), table.bounds(tolerance)
 
     def continued(low: float, high: float, t: int, value: float, fired: int) -> Iterator[Train]:
         # Residuals in [low, high) at step t, after `fired` spikes worth `value`.
         if table.limit is not None and fired == table.limit:
             yield Train(_sum_upwards(value, low), value, fired, t)
             return
-        row = table.thresholds[min(fired, len(table.thresholds) - 1)]
+        row = rows[min(fired, len(rows) - 1)]
         for step in range(t, steps):
-            threshold = max(row[step] * (1.0 - tolerance), low)
+            threshold = max(row[step], low)
             if threshold < high:
                 payload = table.payloads[step]
                 yield from continued(threshold - payload, high - payload, step + 1, value + payload, fired + 1)

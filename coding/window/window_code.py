@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Fired, Memory, Quantized
-from coding.threshold import reaches
+from coding.threshold import at_least, tie_tolerance
 from coding.window.closed_form import WindowTable, levels_of
 
 
@@ -27,18 +27,16 @@ class WindowCode(Code):
 
     @property
     def maximum(self) -> float:
-        payloads = table_of(self).payloads
-        return math.fsum(payloads[: self.limit])
+        return table_of(self).largest
 
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
         table = table_of(self)
         t %= self.steps
         if t == 0:
             memory = None  # a window starts afresh
-        payload = table.payloads[t]
-        if len(table.thresholds) == 1:
-            threshold: float | Tensor = table.thresholds[0][t]
-            spikes = reaches(potential, threshold, out)
+        payload, bounds = table.payloads[t], bounds_of(table, potential.dtype)
+        if len(bounds) == 1:
+            spikes = at_least(potential, bounds[0][t], out)
             if self.limit is None:
                 spikes.mul_(payload)
                 return Fired(spikes, spikes, None)
@@ -47,12 +45,11 @@ class WindowCode(Code):
             silent = 1.0 - spikes
             spikes.mul_(payload)
             return Fired(spikes, spikes, silent if memory is None else silent.mul_(memory))
-        # The memory counts the spikes fired; it selects the row of thresholds, and nothing reaches the row
+        # The memory counts the spikes fired; it selects the row of bounds, and nothing reaches the row
         # behind the last, not even infinity.
         fired = torch.zeros(potential.shape, dtype=torch.int32, device=potential.device) if memory is None else memory
-        column = [row[t] for row in table.thresholds] + [math.nan]
-        thresholds = torch.tensor(column, dtype=potential.dtype, device=potential.device)
-        spikes = reaches(potential, thresholds.index_select(0, fired.reshape(-1)).view(potential.shape), out)
+        column = torch.tensor([row[t] for row in bounds] + [math.nan], dtype=potential.dtype, device=potential.device)
+        spikes = at_least(potential, column.index_select(0, fired.reshape(-1)).view(potential.shape), out)
         count = fired + spikes.to(torch.int32)
         spikes = spikes * payload
         return Fired(spikes, spikes, count)
@@ -98,6 +95,12 @@ class BaseCode(PowerCode):
 def table_of(code: WindowCode) -> WindowTable:
     """The table of ``code``, made once."""
     return code.table()
+
+
+@lru_cache(maxsize=1024)
+def bounds_of(table: WindowTable, dtype: torch.dtype) -> tuple[tuple[float, ...], ...]:
+    """The potentials from which on the thresholds of ``table`` are reached in ``dtype``, computed once."""
+    return table.bounds(tie_tolerance(dtype))
 
 
 def fitted_parameter(value: float | str) -> str | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coding import TTFS, Burst, Code, FewSpike, OneSpike, Phase
+from coding.neural_code import Quantized
 from coding.window.closed_form import Levels, levels_of, trains
 from coding.window.rounding import ROUNDINGS
 from coding.window.window_code import WindowCode
@@ -91,9 +92,30 @@ def test_values_on_levels_and_thresholds_are_ties_at_which_both_fire_the_same_sp
     assert_alike(code, ties(code, dtype))
 
 
-@pytest.mark.parametrize("code", ROUNDED, ids=str)
+@pytest.mark.parametrize("code", [*ROUNDED, *WIDE], ids=str)
 def test_ties_between_rounded_sums_give_the_same_spikes_in_double_precision(code: WindowCode) -> None:
     assert_alike(code, ties(code, torch.float64))
+
+
+@pytest.mark.parametrize("ulps", [16, -16])
+@pytest.mark.parametrize("code", [code for code in ALL if code.table().payloads[-1] > 2.0**-40], ids=str)
+def test_the_rounding_error_of_a_sum_as_large_as_the_window_changes_no_spike_of_a_tie(
+    code: WindowCode, ulps: int
+) -> None:
+    # However small the threshold that is met: the error of a sum does not shrink with it.
+    values = ties(code, torch.float64)
+    disturbed = values + ulps * math.ulp(code.maximum)
+    wide = torch.ones_like(values, dtype=torch.bool)
+    if code in (*ROUNDED, *WIDE):  # whose trains may lie within rounding errors of each other
+        sizes = torch.tensor([train.lowest for train in trains(code.table(), 0.0)][:-1], dtype=torch.float64)
+        gaps = (values[:, None] - sizes).abs()
+        wide = ((gaps < 1e-15) | (gaps > 1e-11)).all(1)
+    assert bool(wide.any())
+    encoders: list[Callable[[Tensor], Quantized]] = [code.quantize, lambda each: Code.quantize(code, each)]
+    for encode in encoders:
+        found, expected = encode(disturbed[wide]), encode(values[wide])
+        for name in ("spikes", "updates"):
+            assert torch.equal(getattr(found, name), getattr(expected, name)), name
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

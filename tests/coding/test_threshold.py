@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coding import Rate
-from coding.threshold import reaches, tie_tolerance
+from coding import TTFS, FewSpike, OneSpike, Phase, Rate, TableSpike
+from coding.threshold import bounds, reaches, tie_tolerance
+from coding.window.window_code import WindowCode
 
 PRECISIONS = [(torch.float32, 2.0**-20), (torch.float64, 2.0**-44)]
 ALL_PRECISIONS = [*PRECISIONS, (torch.bfloat16, 2.0**-6), (torch.float16, 2.0**-9)]
@@ -54,3 +55,42 @@ def test_a_drive_of_one_level_fires_once_and_at_the_last_step(steps: int, dtype:
 
 def test_spikes_carry_no_gradient() -> None:
     assert not reaches(torch.ones(2, requires_grad=True), 1.0).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype, _ in PRECISIONS])
+def test_the_slack_of_a_window_is_that_of_its_largest_value_at_every_step(dtype: torch.dtype) -> None:
+    thresholds, largest = (0.5, 0.25, 0.125), 0.875
+    slack = tie_tolerance(dtype) * largest
+    assert bounds(thresholds, thresholds, largest, tie_tolerance(dtype)) == tuple(each - slack for each in thresholds)
+
+
+def test_the_slack_of_a_window_is_at_most_a_quarter_of_the_way_to_the_next_lower_level() -> None:
+    thresholds, payloads = (0.75, 0.5, 0.5, 0.125), (1.0, 0.5, 0.5, 0.25)
+    assert bounds(thresholds, payloads, 2.0, 0.1) == (0.6875, 0.4375, 0.4375, 0.09375)
+    assert bounds(thresholds, payloads, 2.0, 0.0) == thresholds
+
+
+#: Codes with levels down to, or closer than, the tie tolerance of single precision.
+FINE = [
+    Phase(12),
+    Phase(20),
+    FewSpike(12, 4.0),
+    FewSpike(12, 4.0, 4, "floor"),
+    TTFS(80, 5.0),
+    OneSpike(24, 2.0),
+    TableSpike(4, (1.0, 1.0 - 1e-6, 2e-6, 1e-6)),
+]
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype, _ in PRECISIONS])
+@pytest.mark.parametrize("code", FINE, ids=str)
+def test_silence_never_fires_and_no_level_is_taken_for_another_however_fine_a_code_is(
+    code: WindowCode, dtype: torch.dtype
+) -> None:
+    table = code.table()
+    for row, reached in zip(table.thresholds, table.bounds(tie_tolerance(dtype)), strict=True):
+        assert all(row[t] >= reached[t] > row[t + 1] for t in range(code.steps - 1))
+        assert reached[-1] > 0.0
+    assert not code.encode(torch.zeros(3, dtype=dtype)).any()
+    payloads = torch.tensor(table.payloads, dtype=dtype)
+    assert torch.equal(code.encode(payloads), payloads.diag()), "a level alone is one spike, at its step"
