@@ -24,6 +24,7 @@ from snnconv.data.file_kinds import BUNDLE, unreadable
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork, load
 from snnconv.storage.atomic import write_whole
+from snnconv.storage.saving import content_of
 
 VERSION = 1
 _MOST_BYTES = 2**31
@@ -34,7 +35,7 @@ NETWORK = "network"
 def write_bundle(integers: IntegerNetwork, path: str | os.PathLike[str]) -> None:
     """Write ``integers`` to ``path``, whole or not at all; raises ``StorageError`` where it cannot be written."""
     manifest, arrays = describe(integers)
-    arrays[NETWORK] = np.frombuffer(_saved(integer_simulation(integers)), np.uint8)
+    arrays[NETWORK] = np.frombuffer(content_of(integer_simulation(integers)), np.uint8)
     manifest["arrays"] = {name: {"shape": list(a.shape), "dtype": a.dtype.name} for name, a in arrays.items()}
     text, buffer = json.dumps(manifest), io.BytesIO()
     arrays["digest"] = np.array(
@@ -212,10 +213,3 @@ def _map(connection: Connection, name: str, keep: Any) -> Mapping[str, Any]:
         "indices": keep(f"{name}.indices", one.matrix.indices, np.int32),
         "indptr": keep(f"{name}.indptr", one.matrix.indptr, np.int32),
     }
-
-
-def _saved(network: SpikingNetwork) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "network.snn")
-        network.save(path)
-        return path.read_bytes()

@@ -13,6 +13,7 @@ from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
+from snnconv.storage.atomic import write_whole
 
 Model = Annotated[
     str,
@@ -53,13 +54,17 @@ def judge_of(name: str) -> TargetJudge | None:
 
 
 def write_json(path: Path | None, figures: Any) -> None:
-    """Write ``figures`` to ``path`` if there is one."""
+    """Write ``figures`` to ``path`` if there is one: a file as a whole, a device or a pipe as they come."""
     if path is None:
         return
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    content = (json.dumps(figures, indent=2) + "\n").encode()
+    if path.is_char_device() or path.is_fifo():
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    else:
+        write_whole(path, content)
 
 
 def folder(path: Path) -> Path:

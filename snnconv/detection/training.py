@@ -82,14 +82,14 @@ def train_detector(
         "data": samples.digest(),
         "setting": f"epochs {epochs}, batch {batch}, {rates}, {augmentation}, seed {seed}",
     }
-    file = Checkpoint(checkpoint, run)
     optimizer = _optimizer(network, learning_rate)
-    loop = TrainingLoop(network, optimizer, rates, file, _epochs, samples=len(samples), batch=batch, epochs=epochs)
-    try:
-        network.train()
-        loop.run(_DetectorCourse(network, samples, optimizer, learning_rate, augmentation, seed), progress)
-    finally:
-        network.eval()
+    with Checkpoint(checkpoint, run) as file:
+        loop = TrainingLoop(network, optimizer, rates, file, _epochs, samples=len(samples), batch=batch, epochs=epochs)
+        try:
+            network.train()
+            loop.run(_DetectorCourse(network, samples, optimizer, learning_rate, augmentation, seed), progress)
+        finally:
+            network.eval()
     network.seen += len(loop.records) * len(samples)
     return TrainingLog(tuple(record.loss for record in loop.records), loop.resumed)
 

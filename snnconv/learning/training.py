@@ -95,21 +95,21 @@ def train(
     if checkpoint is not None:
         numbers = {"batch": batch, "patience": patience, "probe": probe, "seed": seed}
         run = run_text(network, samples, validation, loss, steps, plan, limit, **numbers)
-    file = Checkpoint(checkpoint, run)
-    loop = TrainingLoop(
-        network,
-        steps,
-        LearningRates() if plan is None else Scheduled(plan),
-        file,
-        records_from,
-        samples=len(samples),
-        batch=batch,
-        epochs=epochs,
-        score=None if validation is None else _score,
-        patience=patience,
-    )
-    probed = _Probe(network, samples, probe, seed)
-    loop.run(_LearningCourse(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
+    with Checkpoint(checkpoint, run) as file:
+        loop = TrainingLoop(
+            network,
+            steps,
+            LearningRates() if plan is None else Scheduled(plan),
+            file,
+            records_from,
+            samples=len(samples),
+            batch=batch,
+            epochs=epochs,
+            score=None if validation is None else _score,
+            patience=patience,
+        )
+        probed = _Probe(network, samples, probe, seed)
+        loop.run(_LearningCourse(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
     if loop.best:
         network.load_state_dict(loop.best)
     return LearningLog(tuple(loop.records), loop.resumed)

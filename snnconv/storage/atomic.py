@@ -1,33 +1,91 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, by one process at a time, in the place and of the kind that they had."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import uuid
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from snnconv.errors import StorageError
+from snnconv.storage.claims import claimed
+
+#: How long to wait for another process that writes the same file.
+_PATIENCE_SECONDS = 60.0
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Make ``content`` what the file ``path`` holds; after an interruption it holds what it held before.
 
-    Raises ``StorageError`` where the file cannot be written.
+    A link keeps leading to the file that is written, and a file that was there keeps its access mode and its owner.
+    What a killed process left in the folder is removed. Raises ``StorageError`` where the file cannot be written.
     """
-    target = Path(path)
+    replace_whole(path, lambda: content)
+
+
+def replace_whole(path: str | os.PathLike[str], made: Callable[[], bytes]) -> None:
+    """As ``write_whole``, with the content that ``made`` makes while no other process replaces the file."""
+    with _explained(path):
+        target = _meant(path)
+        there = os.stat(target) if target.exists() else None
+        with claimed(target, "part", 0o666 if there is None else 0o600, _PATIENCE_SECONDS) as claim:
+            content = memoryview(made())
+            while content:
+                content = content[os.write(claim.handle, content) :]
+            if there is not None:
+                _make_alike(claim.handle, there)
+            os.fsync(claim.handle)
+            claim.move_to(target)
+        with contextlib.suppress(OSError):  # so that the new name outlives a loss of power, too
+            _sync_folder(target.parent)
+
+
+@contextmanager
+def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
+    """No other process, and no other call, has ``path`` to itself as long as this lasts.
+
+    Raises ``StorageError`` at once where one has, or where nothing can be written beside ``path``.
+    """
+    with contextlib.ExitStack() as stack:
+        with _explained(path):
+            stack.enter_context(claimed(_meant(path), "lock", 0o600, 0.0))
+        yield
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
-        if target.exists() and not target.is_file():
-            raise StorageError(f"{target} cannot be written: it is no regular file")
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        yield
     except (OSError, ValueError) as error:  # the second for a name with a null byte
-        raise StorageError(f"{target} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+        raise StorageError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _meant(path: str | os.PathLike[str]) -> Path:
+    """The file that ``path`` leads to; raises ``StorageError`` for what is no file, or must not be changed."""
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise StorageError(f"{path} cannot be written: its links lead in a circle")
+    if target.exists() and not target.is_file():
+        raise StorageError(f"{path} cannot be written: it is no regular file")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise StorageError(f"{path} cannot be written: it is read-only")
+    return target
+
+
+def _make_alike(handle: int, there: os.stat_result) -> None:
+    """Give the new file the owner, where that is allowed, and the access mode of the one that was there."""
+    new = os.fstat(handle)
+    if (new.st_uid, new.st_gid) != (there.st_uid, there.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, there.st_uid, there.st_gid)
+    os.fchmod(handle, stat.S_IMODE(there.st_mode))
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

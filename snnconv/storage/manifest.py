@@ -86,14 +86,14 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
 
 
 def tensors_of(network: NetworkBase) -> dict[str, Tensor]:
-    """Copies of the tensors of ``network``, on the CPU, by the names that they have in a file."""
+    """The tensors of ``network`` by the names that they have in a file."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in network.constants.items():
         tensors |= to_parts(f"sparse.{name}", tensor) if is_sparse(tensor) else {f"constant.{name}": tensor}
     tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
     tensors |= {f"shift.{node}": population.shift for node, population in network.populations.items()}
     tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return tensors
 
 
 def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:

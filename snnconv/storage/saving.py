@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
 
 from coding import SnnconvError
 from snnconv.data.file_kinds import NETWORK, unreadable
@@ -20,6 +16,7 @@ from snnconv.spiking.base import N, NetworkBase
 from snnconv.storage.atomic import write_whole
 from snnconv.storage.manifest import manifest_of, parsed, tensors_of
 from snnconv.storage.manifest_versions import OLDEST, VERSION, upgraded
+from snnconv.storage.signed import AlteredError, read_signed, signed
 
 
 def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
@@ -27,15 +24,13 @@ def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
 
     Raises ``StorageError`` for a neuron or code that is not registered, and where the file cannot be written.
     """
-    tensors = tensors_of(network)
+    write_whole(path, content_of(network))
+
+
+def content_of(network: NetworkBase) -> bytes:
+    """The content of a file of ``network``; raises ``StorageError`` for a neuron or code that is not registered."""
     manifest = json.dumps(manifest_of(network), allow_nan=False)
-    metadata = {
-        "format": NETWORK.format,
-        "version": str(VERSION),
-        "manifest": manifest,
-        "sha256": _digest(manifest, tensors),
-    }
-    write_whole(path, safetensors.torch.save(tensors, metadata))
+    return signed(NETWORK, VERSION, manifest, tensors_of(network))
 
 
 def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
@@ -53,15 +48,11 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
     """
     source = Path(path)
     try:
-        with safetensors.safe_open(source, framework="pt") as file:
-            metadata = file.metadata() or {}
-            version = _check_version(source, metadata)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        version, manifest, tensors = read_signed(source, lambda metadata: _check_version(source, metadata))
     except (OSError, safetensors.SafetensorError) as error:
         raise StorageError(unreadable(source, NETWORK, f"{error}; it is truncated or no snnconv file")) from error
-    manifest = metadata.get("manifest", "")
-    if metadata.get("sha256") != _digest(manifest, tensors):
-        raise StorageError(f"{source} was altered after it was saved: its checksum does not match")
+    except AlteredError as error:
+        raise StorageError(f"{source} cannot be used: {error}") from error
     try:
         return network(**parsed(upgraded(json.loads(manifest), version), tensors))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
@@ -80,12 +71,3 @@ def _check_version(source: Path, metadata: Mapping[str, str]) -> int:
             f"{source} has format version {version}, this snnconv reads up to {VERSION}: update snnconv to read it"
         )
     return int(version)
-
-
-def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(manifest.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()

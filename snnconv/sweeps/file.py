@@ -11,46 +11,56 @@ from typing import Any
 
 from snnconv.data.file_kinds import SWEEP, kind_of
 from snnconv.errors import StorageError
-from snnconv.storage.atomic import write_whole
+from snnconv.storage.atomic import replace_whole
+from snnconv.storage.signed import signature
 
-VERSION = 1
+VERSION = 2
+_SIGNATURE = "sha256"
 
 
 class SweepFile:
     """Entries by label, each a mapping ready for JSON, and what all of them have in common, by name.
 
-    ``path=None`` is a file that is never written. Raises ``StorageError`` for a file that is broken, in a future
-    format, or with figures of another version of snnconv, another model, other data or other options; a file without
-    figures, such as one that a mistaken option left behind, is begun again.
+    Several processes may add entries to one file: each writes what the others have added, too. ``path=None`` is a file
+    that is never written. Raises ``StorageError`` for a file that is broken or altered, in a future format, or with
+    figures of another version of snnconv, another model, other data or other options; a file without figures, such as
+    one that a mistaken option left behind, is begun again.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, common: Mapping[str, str]) -> None:
         self.path = None if path is None else Path(path)
         self.common = dict(common)
         self.entries: dict[str, dict[str, Any]] = {}
-        if self.path is not None and os.path.exists(self.path):  # Path.exists raises for names that cannot be
-            found, self.entries = read(self.path)
-            differing = [name for name, text in self.common.items() if found.get(name) != text]
-            if differing and not any("figures" in entry for entry in self.entries.values()):
-                self.entries = {}
-            elif differing:
-                raise StorageError(
-                    f"{self.path} holds a sweep with another {' and another '.join(differing)}; results of both would "
-                    "be mixed: take another path, or delete the file. (Samples that a loader alters at random, and a "
-                    "data set that it shuffles, count as others each time.)"
-                )
-        self._write()  # before the first measurement, so that a path that cannot be written costs none
+        self._write({})  # before the first measurement, so that a path that cannot be written costs none
 
     def add(self, label: str, entry: Mapping[str, Any]) -> None:
         """Set the entry of ``label`` and write the file, whole or not at all."""
-        self.entries[label] = dict(entry)
-        self._write()
+        self._write({label: dict(entry)})
 
-    def _write(self) -> None:
-        if self.path is None:
-            return
-        content = {"format": SWEEP.format, "version": VERSION, "common": self.common, "results": self.entries}
-        write_whole(self.path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    def _write(self, more: Mapping[str, dict[str, Any]]) -> None:
+        def content() -> bytes:
+            self.entries = {**self._found(), **more}
+            entries = {label: {**entry, _SIGNATURE: _signature(label, entry)} for label, entry in self.entries.items()}
+            found = {"format": SWEEP.format, "version": VERSION, "common": self.common, "results": entries}
+            return (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()
+
+        if self.path is not None:
+            replace_whole(self.path, content)
+
+    def _found(self) -> dict[str, dict[str, Any]]:
+        """The entries in the file as it is now."""
+        assert self.path is not None
+        if not self.path.exists():
+            return {}
+        found, entries = read(self.path)
+        differing = [name for name, text in self.common.items() if found.get(name) != text]
+        if differing and any("figures" in entry for entry in entries.values()):
+            raise StorageError(
+                f"{self.path} holds a sweep with another {' and another '.join(differing)}; results of both would "
+                "be mixed: take another path, or delete the file. (Samples that a loader alters at random, and a "
+                "data set that it shuffles, count as others each time.)"
+            )
+        return {} if differing else entries
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -76,7 +86,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
         raise broken(source, "it lacks its results")
     if not all(isinstance(entry, dict) for entry in entries.values()):
         raise broken(source, "a result is no mapping")
+    for label, entry in entries.items():
+        if entry.pop(_SIGNATURE, None) != _signature(label, entry) and version > 1:  # the first had none
+            raise broken(source, f"the result of {label!r} was altered after it was saved: its checksum does not match")
     return common, entries
+
+
+def _signature(label: str, entry: Mapping[str, Any]) -> str:
+    """SHA-256 of a result: one may be taken out of a file by hand, but not altered."""
+    return signature(json.dumps([label, entry], sort_keys=True), {})
 
 
 def _finite(text: str) -> float:

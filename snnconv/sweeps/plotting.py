@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.plots.axes import COLOURS, QUIET, new_axes, plain
 from snnconv.spiking.logs import Cost
+from snnconv.storage.atomic import write_whole
 from snnconv.sweeps.results import Measured
 
 if TYPE_CHECKING:
@@ -86,12 +88,15 @@ def _figure() -> Sequence[Axes]:
 def _save(figure: Any, file: str) -> None:
     from matplotlib import pyplot
 
+    suffix = os.path.splitext(file)[1][1:]
+    kind, content = suffix or figure.canvas.get_default_filetype(), io.BytesIO()
     try:
-        figure.savefig(file, dpi=150)
-    except (OSError, ValueError) as error:  # the second for a format that there is not
+        figure.savefig(content, dpi=150, format=kind)
+    except ValueError as error:  # for a format that there is not
         raise StorageError(f"{file} cannot be written: {error}") from error
     finally:
         pyplot.close(figure)
+    write_whole(file if suffix else f"{file}.{kind}", content.getvalue())
 
 
 def _panel(axes: Axes, results: Sequence[Measured], best: Sequence[Measured], cost: Cost, title: str) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from snnconv.data.file_kinds import CHECKPOINT, kind_of
 from snnconv.errors import ConfigurationError, StorageError
-from snnconv.storage.atomic import write_whole
+from snnconv.storage.atomic import exclusive, write_whole
+from snnconv.storage.signed import AlteredError, read_signed, signed
 
-VERSION = 3
+VERSION = 4
 #: Beginnings of the names of weights, of those of the best epoch, and of the optimiser's state.
 _WEIGHT, _BEST, _STATE = "network.", "best.", "optimizer."
 
@@ -28,7 +29,10 @@ Record = TypeVar("Record")
 
 
 class Checkpoint:
-    """Where a run of training stands, in one safetensors file that is written whole or not at all.
+    """Where a run of training stands, in one signed file that is written whole or not at all.
+
+    A ``with`` statement has the file to itself: a second run that would write it at the same time is refused with a
+    ``StorageError``.
 
     ``run`` says by name what two runs must have in common to have the same result; the weights that a run starts from
     are in the file and need not be part of it. The state of random numbers and the learning rates of a scheduler are
@@ -39,6 +43,15 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
         self.path = None if path is None else Path(path)
         self.run = dict(run)
+        self._held = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            self._held.enter_context(exclusive(self.path))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def write(self, network: nn.Module, best: Mapping[str, Tensor], optimizer: Optimizer, records: Records) -> None:
         """Keep what the run has come to. Raises ``StorageError``, and ``ConfigurationError`` for an odd optimiser."""
@@ -51,29 +64,20 @@ class Checkpoint:
             for name, value in state.items():
                 (tensors if isinstance(value, Tensor) else scalars)[f"{_STATE}{number}.{name}"] = value
         try:
-            metadata = {
-                "format": CHECKPOINT.format,
-                "version": str(VERSION),
-                "run": json.dumps(self.run),
-                "records": json.dumps(records),
-                "optimizer": json.dumps(scalars),
-                "tensors": json.dumps({name: _form(tensor) for name, tensor in sorted(tensors.items())}),
-            }
+            text = json.dumps({"run": self.run, "records": records, "optimizer": scalars})
         except TypeError as error:
             raise ConfigurationError(
                 f"{type(optimizer).__name__} keeps what a checkpoint cannot hold ({error}); take another optimiser, or "
                 "train without checkpoint"
             ) from error
-        write_whole(self.path, safetensors.torch.save(_laid_out(tensors), metadata))
+        write_whole(self.path, signed(CHECKPOINT, VERSION, text, tensors))
 
     def kept_failure(self, tensors: Mapping[str, Tensor]) -> str:
         """Keep a batch that a step cannot be made from, and the weights, beside the checkpoint, and say so."""
         if self.path is None:
             return "pass checkpoint to have the batch kept"
         path = self.path.with_name(self.path.name + ".failed")
-        write_whole(
-            path, safetensors.torch.save(_laid_out(tensors), {"format": f"{CHECKPOINT.format}, a batch that failed"})
-        )
+        write_whole(path, signed(CHECKPOINT, VERSION, "a batch that failed", tensors))
         return f"the batch and the weights are in {path}"
 
     def read(
@@ -91,18 +95,14 @@ class Checkpoint:
         if not self.path.is_file():
             raise StorageError(f"{self.path} is no file, so no checkpoint can be in its place; give a file's path")
         try:
-            with safetensors.safe_open(self.path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                found_records, scalars, forms = self._checked(metadata)
-                records = parse(found_records, self)
-                for name in sorted(set(forms) ^ set(file.keys())):
-                    raise self.broken(f"it {'lacks' if name in forms else 'has'} {name}")
-                tensors = {name: file.get_tensor(name) for name in forms}
-        except (OSError, safetensors.SafetensorError) as error:
+            _, text, tensors = read_signed(self.path, self._check_kind)
+        except (OSError, safetensors.SafetensorError, AlteredError) as error:
             raise self.broken(error) from error
+        found_records, scalars = self._checked(text)
+        records = parse(found_records, self)
         for name, tensor in tensors.items():
-            if _form(tensor) != forms[name] or not _finite(tensor):
-                raise self.broken(f"{name} has another shape or type, or is not finite")
+            if not _finite(tensor):
+                raise self.broken(f"{name} is not finite")
         weights = network.state_dict()
         parameters = sum(len(group["params"]) for group in optimizer.param_groups)
         best = {name: tensors.pop(_BEST + name) for name in weights if _BEST + name in tensors}
@@ -116,7 +116,7 @@ class Checkpoint:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
 
-    def _checked(self, metadata: Mapping[str, str]) -> tuple[Records, dict[str, Any], dict[str, str]]:
+    def _check_kind(self, metadata: Mapping[str, str]) -> int:
         if metadata.get("format") != CHECKPOINT.format:
             raise self.broken("it is a safetensors file, but not one of training")
         if metadata.get("version") != str(VERSION):
@@ -124,13 +124,16 @@ class Checkpoint:
                 f"{self.path} has format version {metadata.get('version')}, this snnconv reads {VERSION}: use the "
                 "snnconv that wrote it, or delete it"
             )
+        return VERSION
+
+    def _checked(self, text: str) -> tuple[Records, dict[str, Any]]:
         try:
-            names = ("run", "records", "optimizer", "tensors")
-            run, records, scalars, forms = (json.loads(metadata[name]) for name in names)
+            found = json.loads(text)
+            run, records, scalars = (found[name] for name in ("run", "records", "optimizer"))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise self.broken(error) from error
         listed = isinstance(records, list) and all(isinstance(record, dict) for record in records)
-        if not (listed and isinstance(run, dict) and isinstance(scalars, dict) and isinstance(forms, dict)):
+        if not (listed and isinstance(run, dict) and isinstance(scalars, dict)):
             raise self.broken("it lacks its run or its records")
         differing = [name for name, text in self.run.items() if run.get(name) != text]
         if differing:
@@ -138,7 +141,7 @@ class Checkpoint:
                 f"{self.path} is of a training with another {' and another '.join(differing)}, and cannot go on as "
                 "this one; take another path, or delete the file"
             )
-        return records, scalars, forms
+        return records, scalars
 
     def _check_weights(self, found: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
         for name, wanted in weights.items():
@@ -165,11 +168,6 @@ class Checkpoint:
         if found not in (None, CHECKPOINT):
             why = f"it holds {found.name}"
         return StorageError(f"{self.path} is no checkpoint: {why}; delete it or take another path, and train again")
-
-
-def _laid_out(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    # Cloned, because tensors of one storage cannot be saved.
-    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
 def _form(tensor: Tensor) -> str:

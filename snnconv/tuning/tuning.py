@@ -113,7 +113,6 @@ def tune(
     tuned = network.with_()
     trained = TrainedTensors(tuned)
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
-    file = Checkpoint(checkpoint, run)
 
     def loss_of(inputs: Inputs, labels: Tensor | None) -> Tensor:
         with torch.no_grad():
@@ -135,22 +134,25 @@ def tune(
     initial = held_out_loss()
     if not math.isfinite(initial):
         raise ModelError("the loss of the network before tuning is not finite; look for weights that are not finite")
-    loop = TrainingLoop(
-        trained,
-        optimizer,
-        WarmUpCosine(learning_rate),
-        file,
-        _epochs,
-        samples=len(samples.trained),
-        batch=batch,
-        epochs=epochs,
-        score=lambda record: record.held_out,
-        initial=initial,
-        patience=patience,
-    )
-    trained.settle()
-    course = _TuningCourse(samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed)
-    loop.run(course, progress)
+    with Checkpoint(checkpoint, run) as file:
+        loop = TrainingLoop(
+            trained,
+            optimizer,
+            WarmUpCosine(learning_rate),
+            file,
+            _epochs,
+            samples=len(samples.trained),
+            batch=batch,
+            epochs=epochs,
+            score=lambda record: record.held_out,
+            initial=initial,
+            patience=patience,
+        )
+        trained.settle()
+        course = _TuningCourse(
+            samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed
+        )
+        loop.run(course, progress)
     if loop.best_epoch == 0:
         _logger.warning(
             "no epoch reduced the loss on held-out samples (%.4g before tuning, %.4g at best): the network "

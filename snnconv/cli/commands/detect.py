@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,8 @@ from snnconv.cli.options import folder, write_json
 from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
-from snnconv.errors import ConfigurationError, InputError, StorageError
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.storage.atomic import write_whole
 
 #: Boxes that overlap by more than this are one and the same.
 _SAME = 0.9
@@ -123,7 +125,6 @@ def _rows(found: Detections, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _save(image: Any, path: Path) -> None:
-    try:
-        image.save(path)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    write_whole(path, content.getvalue())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from snnconv import StorageError
 from snnconv.learning import (
@@ -19,6 +18,7 @@ from snnconv.learning import (
     RateEncoder,
     train,
 )
+from snnconv.progress import Progress
 from tests.snnconv.learning.training_runs import (
     falling,
     plateau,
@@ -28,6 +28,7 @@ from tests.snnconv.learning.training_runs import (
     small_samples,
     trained,
 )
+from tests.support.checkpoints import Change, altered
 from tests.support.interruption import stopped_at
 
 
@@ -126,46 +127,63 @@ def test_a_finished_training_is_read_and_not_repeated(tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def altered(path: Path, change: Any) -> None:
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(metadata, tensors)
-    path.write_bytes(safetensors.torch.save(tensors, metadata))
-
-
-def no_loss(metadata: dict[str, str], _: dict[str, Tensor]) -> None:
-    records = json.loads(metadata["records"])
-    del records[0]["loss"]
-    metadata["records"] = json.dumps(records)
+def test_a_checkpoint_with_one_bit_flipped_is_refused_wherever_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=path, progress=stopped_at(3))
+    sound = path.read_bytes()
+    generator = random.Random(0)
+    places = [*range(8), *generator.sample(range(8, len(sound)), 40)]
+    places += [sound.index(text) for text in (b'"version"', b'\\"loss\\"', b"sha256", b"data_offsets", b"network.")]
+    for place in places:
+        content = bytearray(sound)
+        content[place] ^= 1 << generator.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(StorageError):
+            trained(checkpoint=path)
+    path.write_bytes(sound)
+    assert trained(checkpoint=path)[1].resumed == 1
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda metadata, tensors: metadata.update(version="99"),
-        lambda metadata, tensors: metadata.update(format="another"),
-        lambda metadata, tensors: metadata.update(records="[1]"),
-        lambda metadata, tensors: metadata.update(records="{"),
-        lambda metadata, tensors: metadata.pop("run"),
-        lambda metadata, tensors: metadata.update(optimizer='{"optimizer.0.exp_avg": "text"}'),
-        no_loss,
-        lambda metadata, tensors: tensors.pop("network.layers.0.weight"),
-        lambda metadata, tensors: tensors.update({"network.layers.0.weight": torch.zeros(2)}),
-        lambda metadata, tensors: tensors.update({"network.layers.0.bias": torch.full((12,), torch.nan)}),
-        lambda metadata, tensors: tensors.update({"optimizer.0.exp_avg": torch.zeros(2)}),
-        lambda metadata, tensors: tensors.update({"optimizer.99.exp_avg": torch.zeros(())}),
-        lambda metadata, tensors: tensors.update({"more": torch.zeros(())}),
-        lambda metadata, tensors: metadata.update(tensors="[]"),
-        lambda metadata, tensors: tensors.update({"optimizer.0.exp_avg": torch.zeros(12, 9).double()}),
+        lambda content, metadata, tensors: metadata.update(version="99"),
+        lambda content, metadata, tensors: metadata.update(format="another"),
+        lambda content, metadata, tensors: metadata.pop("manifest"),
+        lambda content, metadata, tensors: content.update(records=[1]),
+        lambda content, metadata, tensors: content.update(records={}),
+        lambda content, metadata, tensors: content.pop("run"),
+        lambda content, metadata, tensors: content.update(optimizer={"optimizer.0.exp_avg": "text"}),
+        lambda content, metadata, tensors: content.update(optimizer=[]),
+        lambda content, metadata, tensors: content["records"][0].pop("loss"),
+        lambda content, metadata, tensors: tensors.pop("network.layers.0.weight"),
+        lambda content, metadata, tensors: tensors.update({"network.layers.0.weight": torch.zeros(2)}),
+        lambda content, metadata, tensors: tensors.update({"network.layers.0.bias": torch.full((12,), torch.nan)}),
+        lambda content, metadata, tensors: tensors.update({"optimizer.99.exp_avg": torch.zeros(())}),
+        lambda content, metadata, tensors: tensors.update({"more": torch.zeros(())}),
     ],
 )
-def test_a_checkpoint_that_was_altered_is_refused(tmp_path: Path, change: Any) -> None:
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, change: Change) -> None:
     path = tmp_path / "run.checkpoint"
     with pytest.raises(KeyboardInterrupt):
         trained(checkpoint=path, progress=stopped_at(3))
     altered(path, change)
     with pytest.raises(StorageError):
         trained(checkpoint=path)
+
+
+def test_a_second_training_with_the_same_checkpoint_is_refused_while_the_first_runs(tmp_path: Path) -> None:
+    path, said = tmp_path / "run.checkpoint", []
+
+    def second(found: Progress) -> None:
+        with pytest.raises(StorageError, match=r"run\.checkpoint is being written by another process") as error:
+            trained(checkpoint=path)
+        said.append(error)
+
+    network, _ = trained(checkpoint=path, progress=second)
+    assert said and same(network, trained()[0])
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_truncated_checkpoint_and_a_path_that_cannot_be_written_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import snnconv
 from coding import TTFS, FewSpike, OneSpike, Phase, Pipeline, Rate
-from snnconv.storage import saving as storage
+from snnconv.storage.signed import signature
 from tests.support import conversion
 from tests.support.networks import draw, prepared
 from tests.support.pipelines import CODES, assert_simulators_agree
@@ -162,7 +162,7 @@ def test_a_file_cannot_bring_scales_that_differ_in_a_group(tmp_path: Path) -> No
     entry["channel_axis"] = 1
     tensors["scale.relu"], tensors["shift.relu"] = torch.tensor([1.0, 1.0, 2.0, 1.0]).double(), torch.zeros(4).double()
     text = json.dumps(manifest)
-    metadata |= {"manifest": text, "sha256": storage._digest(text, tensors)}
+    metadata |= {"manifest": text, "sha256": signature(text, tensors)}
     safetensors.torch.save_file(tensors, path, metadata)
     with pytest.raises(snnconv.StorageError, match="spikes of relu, which stand for different values"):
         snnconv.load(path)

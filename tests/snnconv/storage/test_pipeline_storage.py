@@ -16,7 +16,7 @@ import torch
 import snnconv
 from coding import TTFS, Burst, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv import SpikingNetwork
-from snnconv.storage import saving as storage
+from snnconv.storage.signed import signature
 from tests.support.networks import make, zoo
 
 PLANS: dict[str, CodingPlan] = {
@@ -67,7 +67,7 @@ def tampered(network: SpikingNetwork, path: Path, change: Change) -> Path:
     tensors, manifest = safetensors.torch.load_file(path), json.loads(metadata["manifest"])
     change(manifest, tensors)
     text = json.dumps(manifest)
-    metadata |= {"manifest": text, "sha256": storage._digest(text, tensors)}
+    metadata |= {"manifest": text, "sha256": signature(text, tensors)}
     safetensors.torch.save_file(tensors, path, metadata)
     return path
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import snnconv
 from coding import Rate
-from snnconv.storage import saving as storage
+from snnconv.storage.signed import signature
 from tests.support.graph_networks import (
     FEATURES,
     LAYOUTS,
@@ -60,7 +60,7 @@ def change_parts(path: Path, change: Callable[[dict[str, Tensor]], None]) -> Non
     chosen = {part: tensors.pop(name) for part, name in parts.items()}
     change(chosen)
     tensors |= {parts.get(part, f"sparse.argument.adj.{part}"): tensor for part, tensor in chosen.items()}
-    metadata["sha256"] = storage._digest(metadata["manifest"], tensors)
+    metadata["sha256"] = signature(metadata["manifest"], tensors)
     safetensors.torch.save_file(tensors, path, metadata)
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_puts_a_sparse_matrix_elsewhere_is_refused(tmp_path: Path) -
         metadata = file.metadata()
     tensors = safetensors.torch.load_file(path)
     metadata["manifest"] = metadata["manifest"].replace('"ref": "bias"', '"ref": "argument.adj"')
-    metadata["sha256"] = storage._digest(metadata["manifest"], tensors)
+    metadata["sha256"] = signature(metadata["manifest"], tensors)
     safetensors.torch.save_file(tensors, path, metadata)
     with pytest.raises(snnconv.StorageError, match="takes a sparse constant"):
         snnconv.load(path)

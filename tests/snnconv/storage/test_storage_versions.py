@@ -18,7 +18,7 @@ import snnconv
 from coding import FewSpike
 from snnconv import SpikingNetwork
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, PiecewiseLinear
-from snnconv.storage import saving as storage
+from snnconv.storage.signed import signature
 from tests.support.networks import make
 
 #: Written in format 3: convolutions with ReLU and leaky ReLU, max pooling, and a linear layer with ReLU6.
@@ -36,7 +36,7 @@ def contents(path: Path) -> tuple[dict[str, str], dict[str, Any], Tensors]:
 def written(path: Path, metadata: dict[str, str], manifest: Any, tensors: Tensors) -> Path:
     """A file with this content and a checksum that fits it."""
     text = json.dumps(manifest)
-    metadata = metadata | {"manifest": text, "sha256": storage._digest(text, tensors)}
+    metadata = metadata | {"manifest": text, "sha256": signature(text, tensors)}
     safetensors.torch.save_file(tensors, path, metadata)
     return path
 

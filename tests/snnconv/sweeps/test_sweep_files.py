@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import snnconv
 from coding import Rate
 from snnconv import StorageError, Sweep
+from snnconv.sweeps.file import SweepFile, read
 from tests.support.sweeps import CODINGS, Case
 
 
@@ -128,8 +129,8 @@ NOT_SWEEPS: dict[str, tuple[Any, str]] = {
     ),
     "other JSON": (lambda text: b'{"a": 1}', "not the file of a sweep"),
     "a list": (lambda text: b"[]", "not the file of a sweep"),
-    "future": (lambda text: text.replace(b'"version": 1', b'"version": 2'), "reads up to 1: update snnconv"),
-    "odd version": (lambda text: text.replace(b'"version": 1', b'"version": "1"'), "its version is '1'"),
+    "future": (lambda text: text.replace(b'"version": 2', b'"version": 3'), "reads up to 2: update snnconv"),
+    "odd version": (lambda text: text.replace(b'"version": 2', b'"version": "2"'), "its version is '2'"),
     "no results": (lambda text: text.replace(b'"results"', b'"result"'), "lacks its results"),
     "result no mapping": (lambda text: text.replace(b'"rate": {', b'"x": 3, "rate": {'), "a result is no mapping"),
 }
@@ -153,6 +154,7 @@ def test_incomplete_figures_are_measured_again(value: str, case: Case, tmp_path:
     file = tmp_path / "sweep.json"
     first = snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
     content = json.loads(file.read_text())
+    content["version"] = 1  # whose results carry no checksum
     content["results"]["rate"]["figures"]["synops"] = "here"
     file.write_text(json.dumps(content).replace('"here"', value))
     with pytest.raises(StorageError, match="the figures of 'rate' are incomplete"):
@@ -178,3 +180,42 @@ def test_a_file_without_figures_binds_nobody(case: Case, tmp_path: Path) -> None
     assert "unknown code 'rat'" in mistaken.failures[0].reason
     found = snnconv.sweep(*case, {"rate": Rate(4)}, path=file, neuron="corrective")
     assert Sweep.load(file) == found and found.results
+
+
+def test_results_of_several_processes_are_all_kept(tmp_path: Path) -> None:
+    path, common = tmp_path / "sweep.json", {"model": "a"}
+    first, second = SweepFile(path, common), SweepFile(path, common)
+    for number in range(3):
+        first.add(f"first {number}", {"figures": {"steps": number}})
+        second.add(f"second {number}", {"figures": {"steps": number}})
+    first.add("second 0", {"figures": {"steps": 7}})
+    _, found = read(path)
+    assert found.keys() == {f"{name} {number}" for name in ("first", "second") for number in range(3)}
+    assert found["second 0"] == {"figures": {"steps": 7}} and first.entries == found
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_sweeps_of_different_models_that_begin_at_once_are_not_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.json"
+    first, second = SweepFile(path, {"model": "a"}), SweepFile(path, {"model": "b"})
+    second.add("rate", {"figures": {"steps": 4}})
+    with pytest.raises(StorageError, match=r"sweep\.json holds a sweep with another model"):
+        first.add("rate", {"figures": {"steps": 5}})
+    assert read(path) == ({"model": "b"}, {"rate": {"figures": {"steps": 4}}})
+
+
+def test_a_result_that_was_altered_is_named_and_one_that_was_taken_out_is_not_missed(tmp_path: Path) -> None:
+    path, common = tmp_path / "sweep.json", {"model": "a"}
+    file = SweepFile(path, common)
+    for steps in (4, 8):
+        file.add(f"rate {steps}", {"figures": {"steps": steps, "accuracy": 91.25}})
+    sound = path.read_text()
+    for old, new in (("91.25", "91.75"), ('"rate 8"', '"rate 9"'), ('"sha256"', '"sha257"')):
+        path.write_text(new.join(sound.rsplit(old, 1)))
+        for use in (lambda: read(path), lambda: SweepFile(path, common)):
+            with pytest.raises(StorageError, match=r"the result of 'rate [89]' was altered after it was saved"):
+                use()
+    content = json.loads(sound)
+    del content["results"]["rate 8"]
+    path.write_text(json.dumps(content))
+    assert SweepFile(path, common).entries.keys() == {"rate 4"}
