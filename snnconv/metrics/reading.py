@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,8 @@ from snnconv.metrics.error_sums import ErrorSums, VerificationSums
 
 #: Relative error of an output that is worth a cure.
 WORTH_A_CURE = 0.02
+#: Growth of errors on their way to the output from which on it is a cause of its own.
+_GROWS = 3.0
 
 Cause = Literal["saturation", "too early", "too few spikes"]
 
@@ -38,6 +41,8 @@ class Reading:
         population: The name of the population that adds the largest error of its own; "" where there is none.
         own: That error, relative to what the population should have said.
         cause: "saturation", "too early" or "too few spikes".
+        growth: How many times the output's error is what all populations add, as independent errors sum up. A deep
+            network with random or badly scaled weights multiplies small differences, whatever makes them.
         cure: What helps; "" where the output is near enough to the original's.
         text: All of it in a sentence.
     """
@@ -46,6 +51,7 @@ class Reading:
     population: str
     own: float
     cause: str
+    growth: float
     cure: str
     text: str
 
@@ -58,7 +64,7 @@ def read(sums: VerificationSums, waits: bool) -> Reading:
     name, worst = max(sums.populations.items(), key=lambda item: item[1].own, default=("", ErrorSums()))
     output = sums.output.relative
     if worst.own2 <= 0.0:
-        return Reading(output, "", 0.0, "", "", "reading: every population says what it should")
+        return Reading(output, "", 0.0, "", 0.0, "", "reading: every population says what it should")
     shares = {"cut": worst.cut2 / worst.own2, "above": worst.above2 / worst.own2}
     shares["rest"] = 1.0 - shares["cut"] - (0.0 if waits else shares["above"])
     cause: Cause = "too few spikes"
@@ -68,6 +74,13 @@ def read(sums: VerificationSums, waits: bool) -> Reading:
         cause = "too early"
     cure = (_WINDOW_CURES if waits else _STREAM_CURES)[cause] if output > WORTH_A_CURE else ""
     what = f"reading: {name} adds the largest error of its own, {worst.own:.2%}, {_WHY[cause].format(**shares)}"
+    together = math.sqrt(sum(each.own**2 for each in sums.populations.values()))
+    growth = output / together
+    if cure and growth > _GROWS:
+        what += (
+            f"; all add {together:.2%} together, which the network's layers make {growth:.0f} times larger on the way: "
+            "it multiplies any small difference"
+        )
     fine = f"the output is within {output:.2%} of the original's, so nothing is amiss"
     ends = f"what helps: {cure}" if cure else fine
-    return Reading(output, name, worst.own, cause, cure, f"{what}; {ends}")
+    return Reading(output, name, worst.own, cause, growth, cure, f"{what}; {ends}")

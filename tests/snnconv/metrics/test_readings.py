@@ -70,6 +70,20 @@ def test_a_good_network_needs_no_cure() -> None:
     assert reading.cure == "" and reading.output < 0.02 and "nothing is amiss" in str(reading)
 
 
+@pytest.mark.parametrize(("factor", "grows"), [(0.0, False), (30.0, True)])
+def test_a_network_that_multiplies_small_differences_is_told_as_such(factor: float, grows: bool) -> None:
+    torch.manual_seed(0)
+    first, last = nn.Linear(6, 32), nn.Linear(32, 1)
+    with torch.no_grad():
+        offset = last(torch.relu(first(values()))).mean()
+        last.bias.sub_(offset)
+        first.bias.add_(factor)  # the output is a small difference of large values
+        last.bias.sub_(last(torch.relu(first(values()))).mean())
+    reading = snnconv.verify(snnconv.convert(nn.Sequential(first, nn.ReLU(), last), values(), coding="rate")).reading
+    assert (reading.growth > 3.0) == grows
+    assert ("multiplies any small difference" in str(reading)) == grows
+
+
 def told(caplog: pytest.LogCaptureFixture) -> str:
     return " ".join(record.getMessage() for record in caplog.records if record.name.startswith("snnconv"))
 
