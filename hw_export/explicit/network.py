@@ -16,6 +16,7 @@ from hw_export.explicit.probing import linear_map
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.affine_regions import Regions, resolved
+from snnconv.graph.front import front_text
 from snnconv.graph.graph import Node, Ref, refs_in
 from snnconv.graph.operators import OPERATORS, carried
 from snnconv.network import SpikingNetwork
@@ -103,6 +104,15 @@ def check_converted(network: SpikingNetwork) -> None:
         )
 
 
+def check_real_inputs(network: SpikingNetwork) -> None:
+    """Raise ``ConfigurationError`` for a network that takes whole numbers, such as those of tokens."""
+    if network.graph.front is not None:
+        raise ConfigurationError(
+            f"{front_text(network.graph)} in front, which makes real inputs of whole numbers, cannot be exported: no "
+            "target has tables; convert what follows it, a module that takes its result as input, and export that"
+        )
+
+
 def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     """Make the affine maps of ``network`` explicit.
 
@@ -111,6 +121,7 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     that is neither a convolution nor small enough for a matrix.
     """
     check_converted(network)
+    check_real_inputs(network)
     if network.plan.input.spiking:
         raise ConfigurationError(
             f"a spiking input cannot be exported: spikes of {network.plan.input.name} input are made "

@@ -10,7 +10,7 @@ import torch
 
 from coding.threshold import tie_tolerance
 from hw_export.explicit.maps import Array, ConvolutionMap, LinearMap, Shape, SparseMap
-from hw_export.explicit.network import Connection, ExplicitNetwork, check_converted, explicit
+from hw_export.explicit.network import Connection, ExplicitNetwork, check_converted, check_real_inputs, explicit
 from hw_export.explicit.probing import MATRIX_LIMIT
 from neurons import IntegrateFire
 from snnconv.errors import ConfigurationError
@@ -98,6 +98,7 @@ def rate_network(network: SpikingNetwork, format: str) -> RateNetwork:
 
 def _check(network: SpikingNetwork, format: str) -> None:
     check_converted(network)
+    check_real_inputs(network)
     if network.batch_axis is None:
         raise ConfigurationError(
             f"{format} cannot represent a network that takes one sample per call, such as a graph network; "

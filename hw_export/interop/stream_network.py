@@ -69,7 +69,7 @@ class StreamNetwork(nn.Module):
     def forward(self, x: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         like = self.get_buffer("current_0")
-        check_like((x,), [(BATCH, *self.input_shape)], like.dtype, like.device, "input")
+        check_like((x,), [(BATCH, *self.input_shape)], [like.dtype], like.device, "input")
         sent = {self._input: x}
         potentials, fired = {}, {}
         current = x

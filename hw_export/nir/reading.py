@@ -57,7 +57,7 @@ class NIRModule(nn.Module):
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         like = next(itertools.chain(self.parameters(), self.buffers()))
-        check_like((x,), [(BATCH, *self.input_shape)], like.dtype, like.device, "input")
+        check_like((x,), [(BATCH, *self.input_shape)], [like.dtype], like.device, "input")
         # The program writes into the dictionary that it is given.
         states: dict[str, Any] = dict.fromkeys(self._children)
         if state is not None:

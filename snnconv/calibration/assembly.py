@@ -26,6 +26,7 @@ from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.channel_axes import channel_axes
+from snnconv.graph.front import entered
 from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
 from snnconv.graph.operators import OPERATORS, ActivationFunction
@@ -82,8 +83,9 @@ class Calibrator:
 
     @cached_property
     def samples(self) -> Calibration:
-        """The calibration samples, arranged."""
-        return arrange(self._collected[0], self.captured.graph.batch_axis)
+        """The calibration samples, arranged, as the graph takes them."""
+        graph = self.captured.graph
+        return arrange(self._collected[0], graph.batch_axis).through(lambda chunk: entered(graph, chunk, "calibration"))
 
     @cached_property
     def _collected(self) -> tuple[list[Inputs], Tensor | None]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import Inputs, batches, check_floating, number_of_batches
+from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.errors import InputError
 from snnconv.progress import ProgressCallback, told
 
@@ -26,6 +26,10 @@ class Calibration:
     fitted: tuple[Inputs, ...]
     held_out: tuple[Inputs, ...]
 
+    def through(self, function: Callable[[Inputs], Inputs]) -> Calibration:
+        """What ``function`` makes of every chunk."""
+        return Calibration(tuple(map(function, self.fitted)), tuple(map(function, self.held_out)))
+
 
 def collect(data: Any, progress: ProgressCallback | None = None) -> tuple[list[Inputs], Tensor | None]:
     """The inputs of all batches of ``data``, checked, and the targets of the first batch.
@@ -35,14 +39,13 @@ def collect(data: Any, progress: ProgressCallback | None = None) -> tuple[list[I
     found = told(progress, "reading calibration samples", batches(data, "calibration"), number_of_batches(data))
     pairs = [*found]
     parts, (first, targets) = [inputs for inputs, _ in pairs], pairs[0]
-    if all(tensor.dim() == 1 for tensor in first):
+    if all(tensor.dim() == 1 and tensor.is_floating_point() for tensor in first):
         raise InputError(
             f"calibration: input 0 has shape {list(first[0].shape)}; the first axis counts samples, so it needs another"
         )
     for part in parts:
         if len(part) != len(first):
             raise InputError(f"calibration: batches differ: {len(first)} inputs in one and {len(part)} in another")
-        check_floating(part, "calibration")
         for position, (tensor, like) in enumerate(zip(part, first, strict=True)):
             one, other = ((t.shape[1:], t.dtype, t.device) for t in (tensor, like))
             if one != other:

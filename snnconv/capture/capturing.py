@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconv.capture.checks import check_affine, check_capture, check_samples_apart
+from snnconv.capture.front_of import front_shaped
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.normal_form import normal_form
 from snnconv.capture.places import place_of_error
@@ -33,7 +34,8 @@ _COMPARED = 32
 class Captured:
     """A model as a graph in normal form, and the report on the operations that it was written with.
 
-    The shapes that nodes record are those of their results for ``example``: two samples, where the batch is free.
+    The shapes that nodes record are those of their results for ``example``: two samples, where the batch is free. It is
+    what the graph takes, and so what its front makes of the samples of the user.
     """
 
     graph: Graph
@@ -98,6 +100,9 @@ def _captured(
         samples = min(len(tensor) for tensor in example)
         compared = tuple(tensor[:_COMPARED][:samples] for tensor in example) if samples > 1 else pair
     check_capture(graph, runnable(model, constants), compared)
+    if graph.front is not None:
+        graph = replace(graph, front=_sized(graph.front, pair))
+        graph, pair = front_shaped(graph, pair, compared)
     one = pair if graph.batch_axis is None else tuple(tensor[:1] for tensor in pair)
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, one, strict=True)}
     report = replace(report, macs=multiplications(graph, shapes))

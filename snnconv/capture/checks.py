@@ -15,6 +15,7 @@ from snnconv.capture.tracing import evaluation_mode
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ModelError
 from snnconv.graph.analysis import analysis_of
+from snnconv.graph.front import entered
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
 from snnconv.graph.operators import OPERATORS
@@ -37,7 +38,7 @@ _SAMPLES = 3
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
     """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``, in real numbers."""
     with torch.no_grad(), evaluation_mode(model):
-        found, _ = evaluate_graph(graph, example)
+        found, _ = evaluate_graph(graph, entered(graph, example))
         wanted = model(*example)
     for mine, theirs in zip(tree_leaves(typed(found, graph.output_type)), tree_leaves(wanted), strict=True):
         if not isinstance(theirs, Tensor):

@@ -9,7 +9,7 @@ from snnconv.capture.expansion import expanded, uniform_number
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 
 _ABOVE, _BELOW = {"gt", "ge"}, {"lt", "le"}
-_CASTS = {"to", "_to_copy", "type_as"}
+_CASTS = {"to", "_to_copy", "type_as", "whole_cast"}
 
 
 class _Line(NamedTuple):

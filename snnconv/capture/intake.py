@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 
 from snnconv.capture.binding import check_call, next_argument
 from snnconv.capture.tracing import evaluation_mode, first_line
-from snnconv.data.batches import check_floating
 from snnconv.errors import InputError, ModelError
 from snnconv.graph.sparse import stored_values
 
@@ -55,14 +54,15 @@ def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Te
 def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
     """Raise ``InputError`` unless ``model`` runs on ``inputs``, and their precision and device are its weights'."""
     check_call(model, inputs, what)
-    check_floating(tuple(inputs), what)
     weight = next((t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()), None)
     for position, tensor in enumerate(inputs):
         if weight is not None and tensor.device != weight.device:
             raise InputError(
                 f"{what}: input {position} is on {tensor.device}, the model on {weight.device}; move one of them"
             )
-        if weight is not None and tensor.dtype != weight.dtype:
+        if tensor.is_complex():
+            raise InputError(f"{what}: input {position} is {tensor.dtype}; give real and imaginary parts as two inputs")
+        if weight is not None and tensor.is_floating_point() and tensor.dtype != weight.dtype:
             raise InputError(
                 f"{what}: input {position} is {tensor.dtype}, the model {weight.dtype}; convert one of them"
             )
@@ -70,12 +70,28 @@ def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
     for trial in (tuple(tensor[:2] for tensor in inputs), tuple(inputs)):  # some models fix the size of the batch
         try:
             with torch.no_grad(), evaluation_mode(model):
-                model(*trial)
+                model(*(tensor.clone() for tensor in trial))  # some change their input in place
             return
         except Exception as error:
             failure = error
     shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
-    raise InputError(f"{what}: the model itself fails on inputs of shape {shapes}: {first_line(failure)}") from failure
+    raise InputError(
+        f"{what}: the model itself fails on inputs of shape {shapes}: {first_line(failure)}{_of_types(inputs, failure)}"
+    ) from failure
+
+
+def _of_types(inputs: Sequence[Tensor], failure: Exception | None) -> str:
+    """What to do where the model fails since inputs are whole numbers, or are not; empty where it may be otherwise."""
+    whole = [str(tensor.dtype) for tensor in inputs if not tensor.is_floating_point()]
+    reason = str(failure)
+    if whole and any(word in reason for word in ("dtype", "type", "not implemented for")):
+        return (
+            f"; it was given {' and '.join(dict.fromkeys(whole))}: whole numbers may go through an embedding, and what "
+            "else a network takes is floating point: x.float() for pixels and counts"
+        )
+    if len(whole) < len(inputs) and "indices" in reason:
+        return "; numbers that are looked up in a table, as those of tokens in an embedding, are whole: x.long()"
+    return ""
 
 
 def check_pair(model: nn.Module, inputs: Sequence[Tensor], targets: Tensor | None, what: str) -> None:

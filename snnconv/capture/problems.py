@@ -102,6 +102,11 @@ class Preflight:
         if self.ok:
             operators = Counter((line.role.value, line.op) for line in self.lines)
             rows = [f"  {role:<10}  {op:<28} {count:>4}" for (role, op), count in sorted(operators.items())]
+            if front := [f"{line.op} at {line.source}" for line in self.lines if line.role is Role.FRONT]:
+                rows.append(
+                    f"  in front, in real numbers and once a sample: {listed(front)}; the first weights multiply what "
+                    "it makes of whole numbers, as they do any real input"
+                )
             if self.analog_macs:
                 analog = [f"{line.name} at {line.source}" for line in self.lines if line.role is Role.ANALOG]
                 whole = sum(self.macs.values())

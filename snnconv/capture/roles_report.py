@@ -8,7 +8,7 @@ from snnconv.capture.analog_names import may_stay_real_valued, names_that_allow
 from snnconv.capture.problems import Line, Preflight, Problem
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Source
-from snnconv.graph.operators import Classification, Role
+from snnconv.graph.operators import OPERATORS, Classification, Role
 from snnconv.graph.operators.roles import misplaced
 from snnconv.graph.real_valued import operation_text
 
@@ -16,6 +16,10 @@ _SPARSE = Classification(
     Role.REFUSED,
     "it takes a sparse constant, and only products do",
     "multiply with the constant (adj @ h), or make it dense outside the model: adj.to_dense()",
+)
+_OF_WHOLE_NUMBERS = (
+    "it computes with whole numbers, and is not among the operators that may stand in front of a network",
+    "compute it outside the model, and give the result as one more input",
 )
 #: What to do as well where nothing spiking follows, but weighted operations do.
 _ALLOW = "; or let these operations stay real-valued, and be counted as such: analog=[{names}]"
@@ -32,7 +36,7 @@ def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
     allow = _ALLOW.format(names=", ".join(f'"{name}"' for name in names))
     spiking = analysis.before_stations
     sparse = {node.name for node in misplaced(graph)}
-    lines, problems = [], []
+    lines, problems = _in_front(graph)
     for node in graph.nodes.values():
         found = _SPARSE if node.name in sparse else analysis.classifications[node.name]
         behind = [graph.nodes[name] for name in analysis.analog.get(node.name, ()) if name not in allowed]
@@ -63,9 +67,23 @@ def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
     return Preflight(tuple(lines), tuple(problems))
 
 
+def _in_front(graph: Graph) -> tuple[list[Line], list[Problem]]:
+    """Lines and problems of what makes real inputs of whole numbers."""
+    lines, problems = [], []
+    for node in graph.front.nodes.values() if graph.front is not None else ():
+        known = node.op in OPERATORS
+        if not known:
+            problems.append(Problem(node.op, node.source, *_OF_WHOLE_NUMBERS))
+        lines.append(Line(node.name, node.op, Role.FRONT if known else Role.REFUSED, node.source))
+    return lines, problems
+
+
 def _binding(node: Node, graph: Graph) -> str:
     """What to add to the remedy of a node that directly takes one of several inputs: it may be meant as a constant."""
-    taken = [name for name in graph.inputs if name in set(node.refs())]
-    if len(graph.inputs) < 2 or not taken:
+    given = graph.inputs if graph.front is None else graph.front.inputs
+    taken = [name for name in given if name in set(node.refs())]
+    if graph.front is not None and not graph.inputs.keys().isdisjoint(node.refs()) and not taken:
+        return "; masks and counts of whole numbers go in front of the first weights: mask what the embedding gives"
+    if len(given) < 2 or not taken:
         return ""
     return f'; if {taken[-1]} belongs to the network, name it: constants={{"{taken[-1]}": {taken[-1]}}}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from torch.fx import Node as FxNode
 from snnconv.capture.conditions import conditions_as_leaky_relu
 from snnconv.capture.constants import Constants
 from snnconv.capture.decomposition import decomposed, foreign, name_of
+from snnconv.capture.front_of import with_front
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
@@ -31,7 +33,7 @@ from snnconv.capture.tracing import (
 )
 from snnconv.data.shapes import BATCH, Shape
 from snnconv.errors import ModelError
-from snnconv.graph.graph import SHAPE_ONLY, Argument, Graph, Node, Ref, Source, refs_in
+from snnconv.graph.graph import SHAPE_ONLY, WHOLE_TYPES, Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.output_types import plain, type_of
 from snnconv.graph.sparse import canonical
@@ -54,7 +56,18 @@ _FIRST_RESULT = {
     "max_pool3d_with_indices": "max_pool3d",
     "_native_batch_norm_legit_no_training": "batch_norm",
 }
-_TUPLE_RESULTS = ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
+_ONCE = (
+    "a converted network keeps nothing between calls: do it in training only (if self.training), or outside the model"
+)
+#: What to do about what a forward pass changes in place, by kind.
+_INSTEAD = {
+    "buffer": _ONCE,
+    "parameter": _ONCE,
+    "input": "the caller's data would change with every call: begin with x = x.clone(), or leave inplace=True out",
+    "embedding": "cut the rows of the table once: with torch.no_grad(): embedding.weight.renorm_(2, 0, "
+    "embedding.max_norm); embedding.max_norm = None",
+}
+_TUPLE_RESULTS = ("embedding_bag", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
 
 
 def capture(
@@ -83,10 +96,10 @@ def capture(
     check_inputs(module, example, what)
     check_pair(module, example, targets, what)
     if isinstance(model, ExportedProgram):
-        return _to_graph(model, _program_batch_axis(model, constants), constants)
+        return with_front(_to_graph(model, _program_batch_axis(model, constants), constants))
     with evaluation_mode(model):
         program, batch_axis = export(module, example)
-    return _to_graph(program, batch_axis, constants)
+    return with_front(_to_graph(program, batch_axis, constants))
 
 
 def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:
@@ -144,11 +157,18 @@ class _Translator:
         self.constants = Constants()
         self.nodes: dict[str, Node] = {}
         self.signals: set[str] = set()
+        self.whole: dict[str, str] = {}
+        self.in_front: set[str] = set()  # what is computed from whole numbers of the input alone
 
     def translate(self) -> Graph:
         signature = self.program.graph_signature
-        if signature.buffers_to_mutate:
-            raise UnsupportedModelError(Preflight((), tuple(self._buffer_updates(signature.buffers_to_mutate))))
+        updates = [
+            *self._updates("buffer", signature.buffers_to_mutate),
+            *self._updates("parameter", signature.parameters_to_mutate),
+            *self._updates("input", signature.user_inputs_to_mutate),
+        ]
+        if updates:
+            raise UnsupportedModelError(Preflight((), tuple(updates)))
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 self._placeholder(node)
@@ -163,22 +183,20 @@ class _Translator:
         output = plain(torch.utils._pytree.tree_unflatten(leaves, spec))
         parameters = frozenset(self.constants.parameters)
         tensors = self.constants.tensors
-        graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters, type_of(spec))
+        graph = Graph(self.inputs, tensors, self.nodes, output, self.batch_axis, parameters, type_of(spec), self.whole)
         graph = graph.without_dead_nodes()
         kept = graph.constants.items()
         graph = replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
         return conditions_as_leaky_relu(synonyms_replaced(graph))
 
-    def _buffer_updates(self, mutated: Mapping[str, str]) -> Iterator[Problem]:
+    def _updates(self, what: str, mutated: Mapping[str, str]) -> Iterator[Problem]:
         operations = {node.name: node for node in self.program.graph.nodes}
-        for operation, buffer in mutated.items():
-            yield Problem(
-                "buffer update",
-                place_of(operations[operation]) if operation in operations else Source(),
-                f"the forward pass changes its own buffer {buffer}",
-                "a converted network keeps nothing between calls: do it in training only (if self.training), or "
-                "outside the model",
-            )
+        for operation, name in mutated.items():
+            node = operations.get(operation)
+            renorm = node is not None and "embedding_renorm" in str(node.target)
+            place = Source() if node is None else place_of(node)
+            reason = f"the forward pass changes its own {what} {name}"
+            yield Problem(f"{what} update", place, reason, _INSTEAD["embedding" if renorm else what])
 
     def _placeholder(self, node: FxNode) -> None:
         signature = self.program.graph_signature
@@ -201,6 +219,9 @@ class _Translator:
         self.inputs[node.name] = tuple(self._extent(size, axis) for axis, size in enumerate(value.shape))
         self.values[node.name] = Ref(node.name)
         self.signals.add(node.name)
+        if str(value.dtype) in WHOLE_TYPES:
+            self.whole[node.name] = str(value.dtype)
+            self.in_front.add(node.name)
 
     def _extent(self, size: int | torch.SymInt, axis: int) -> int | str:
         if isinstance(size, torch.SymInt):
@@ -241,10 +262,16 @@ class _Translator:
             after = node.meta["val"]
             if before is not None and before.dtype == after.dtype and before.device == after.device:
                 return arguments.get("self", arguments.get("input"))
-            if op in _DTYPE_CASTS and after.is_floating_point() and not self._is_signal(arguments):
+            whole = before is not None and str(before.dtype) in WHOLE_TYPES
+            constant = self.in_front.issuperset(self.signals.intersection(refs_in(arguments)))
+            if op in _DTYPE_CASTS and after.is_floating_point() and constant:
                 # A factor of this type makes it so, in whatever precision the network runs.
                 one = self.constants.add(f"{node.name}_one", torch.ones((), dtype=after.dtype, device=after.device))
                 return self._add(node, "mul", {"self": arguments["self"], "other": one})
+            if op in _DTYPE_CASTS and whole and str(after.dtype) in WHOLE_TYPES:
+                return self._add(node, "whole_cast", {"self": arguments["self"], "dtype": str(after.dtype)})
+        if op == "sym_numel":
+            return self._number(node, arguments["self"])
         return self._made(node, op, arguments) if op in _MADE else self._add(node, op, arguments)
 
     def _made(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
@@ -270,6 +297,17 @@ class _Translator:
         name = f"{own.name}_size_{axis}"
         self.nodes[name] = Node(name, "sym_size", {"self": own, "dim": axis})
         return Ref(name)
+
+    def _number(self, node: FxNode, of: Ref) -> Argument:
+        """The number of elements of a tensor, whose axes may be of any size."""
+        shape = node.args[0].meta["val"].shape  # type: ignore[union-attr]
+        product: Argument = math.prod(size for size in shape if isinstance(size, int))
+        for axis, size in enumerate(shape):
+            if not isinstance(size, int):
+                length = f"{node.name}_size_{axis}"
+                self.nodes[length] = Node(length, "sym_size", {"self": of, "dim": axis})
+                product = self._add(node, "size_mul", {"a": Ref(length), "b": product})
+        return product
 
     def _is_signal(self, arguments: Mapping[str, Argument]) -> bool:
         return not self.signals.isdisjoint(refs_in(arguments))
@@ -298,6 +336,8 @@ class _Translator:
         self.nodes[node.name] = Node(node.name, op, arguments, source=place_of(at or node))
         if op not in SHAPE_ONLY and self._is_signal(arguments):
             self.signals.add(node.name)
+            if self.in_front.issuperset(self.signals.intersection(refs_in(arguments))):
+                self.in_front.add(node.name)
         return Ref(node.name)
 
     def _argument(self, value: Any) -> Argument:

@@ -42,17 +42,6 @@ def as_inputs(value: Any, what: str) -> Inputs:
     return tensors
 
 
-def check_floating(inputs: Inputs, what: str) -> None:
-    """Raise ``InputError`` for an input of whole numbers, with what to do where they are tokens."""
-    for position, tensor in enumerate(inputs):
-        if not tensor.is_floating_point():
-            raise InputError(
-                f"{what}: input {position} is {tensor.dtype}; the network takes floating point: x.float() for pixels "
-                "and counts; numbers of tokens go through an embedding: convert what follows it, a module that takes "
-                "its result, with samples = embedding(tokens).detach()"
-            )
-
-
 def split_batch(batch: Any, what: str) -> tuple[Inputs, Tensor | None]:
     """Inputs and targets (or ``None``) of one batch."""
     if isinstance(batch, (tuple, list)):
@@ -123,16 +112,25 @@ def number_of_batches(data: Any) -> int | None:
 
 
 def check_like(
-    inputs: Sequence[Tensor], shapes: Sequence[Sequence[int | str]], dtype: torch.dtype, device: torch.device, what: str
+    inputs: Sequence[Tensor],
+    shapes: Sequence[Sequence[int | str]],
+    types: Sequence[torch.dtype],
+    device: torch.device,
+    what: str,
 ) -> None:
-    """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (named axes are free), type, device."""
+    """Raise ``InputError`` unless ``inputs`` fit a network: number, shapes (named axes are free), types, device."""
     if len(inputs) != len(shapes):
         raise InputError(f"{what}: the network takes {len(shapes)} inputs, got {len(inputs)}; {SEVERAL_INPUTS}")
     check_shapes([tensor.shape for tensor in inputs], shapes, what)
-    for position, tensor in enumerate(inputs):
+    for position, (tensor, dtype) in enumerate(zip(inputs, types, strict=True)):
         name = f"{what}: input {position}"
         if tensor.shape[0] == 0:
             raise InputError(f"{name} has no samples")
+        if tensor.dtype != dtype and not dtype.is_floating_point:
+            raise InputError(
+                f"{name} is {tensor.dtype}, and the network takes whole numbers there, {dtype}: give the numbers of "
+                f"tokens, or masks, as it was converted with them: .to({dtype}) if they are whole"
+            )
         if tensor.dtype != dtype:
             raise InputError(f"{name} is {tensor.dtype}, the network is {dtype}; convert it with .to({dtype})")
         if tensor.device != device:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from snnconv.data.shapes import Shape
@@ -41,6 +42,11 @@ class Source:
 
 #: Operators that read only the shape, type and device of their tensor argument, never its values.
 SHAPE_ONLY = frozenset({"sym_size", "zeros", "ones", "full", "arange", "eye"})
+
+#: Types of whole numbers and masks by name.
+WHOLE_TYPES = {
+    str(dtype): dtype for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+}
 
 #: An argument: a number, text, None, a Ref, or a list of arguments.
 Argument = Any
@@ -82,7 +88,9 @@ class Graph:
     ``nodes`` the operations in order of execution, ``output`` a plain nest of tuples, lists and dicts with ``Ref``
     leaves, ``output_type`` the same nest in the user's own classes, if there are any (see ``output_types``).
     ``batch_axis`` is 0, or ``None`` for a network that takes one sample per call. ``parameters`` are the names of the
-    constants that a training of the original would change.
+    constants that a training of the original would change. ``whole`` are the types of inputs that are whole numbers
+    or masks, by name of the input. A network that takes such numbers has a ``front``: a graph that makes of what the
+    user gives the inputs of this one, real numbers all, which are its output, a list in their order.
     """
 
     inputs: Mapping[str, Shape]
@@ -92,15 +100,18 @@ class Graph:
     batch_axis: int | None = 0
     parameters: frozenset[str] = frozenset()
     output_type: Any = None
+    whole: Mapping[str, str] = field(default_factory=dict)
+    front: Graph | None = None
     _derived: dict[Callable[[Graph], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "constants", "nodes"):
+        for name in ("inputs", "constants", "nodes", "whole"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[Any, ...]:  # views of dicts can be neither copied nor pickled
         contents = (dict(mapping) for mapping in (self.inputs, self.constants, self.nodes))
-        return Graph, (*contents, self.output, self.batch_axis, self.parameters, self.output_type)
+        rest = (self.output_type, dict(self.whole), self.front)
+        return Graph, (*contents, self.output, self.batch_axis, self.parameters, *rest)
 
     def derived(self, make: Callable[[Graph], _Derived]) -> _Derived:
         """What ``make`` finds out about this graph: made at the first call and kept with the graph."""

@@ -80,9 +80,9 @@ def evaluate(
     check_judge(judge)
     for batch in told(progress, "evaluating", *_parts(network, data)):
         for inputs, targets in pieces(*batch, network.batch_axis):
-            inputs = network.check(inputs, "data")
+            given, inputs = inputs, network.check(inputs, "data")
             calibrated.see(inputs)
-            exact = _exact(network, reference, inputs)
+            exact = _exact(network, reference, inputs, given)
             if tally is None:
                 own = ClassJudge() if network.learned else None
                 chosen_judge = judge or own or judge_for(network.complete_graph(), exact, targets)
@@ -114,13 +114,13 @@ def _parts(network: SpikingNetwork, data: Any) -> tuple[Iterable[tuple[Inputs, T
     return found, number_of_batches(data)
 
 
-def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs) -> Any:
-    """The output of the original; scores of 0 for a network that has none."""
+def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs, given: Inputs) -> Any:
+    """The output of the original for ``given``, which is ``inputs`` to the graph; scores of 0 where there is none."""
     if reference is None:
         if network.learned:
             (population,) = [network.populations[name] for name in refs_in(network.graph.output)]
             return network.like.new_zeros(len(inputs[0]), *population.shape)
-        return network.reference(*inputs)
-    check_call(reference, inputs, "reference")
+        return network.original(inputs)
+    check_call(reference, given, "reference")
     with torch.no_grad(), evaluation_mode(reference):
-        return reference(*inputs)
+        return reference(*given)

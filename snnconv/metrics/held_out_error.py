@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from snnconv.data.batches import Inputs
 from snnconv.metrics.reading import WORTH_A_CURE
-from snnconv.metrics.verification import verify
+from snnconv.metrics.verification import verified
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import simulator_for
 
@@ -33,10 +33,10 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
             count,
         )
         return
-    found = verify(network, _few(network, network.held_out))
+    found = verified(network, _few(network, network.held_out))
     if found.output <= WORTH_A_CURE:
         return
-    own = verify(network, _few(network, fitted)).output
+    own = verified(network, _few(network, fitted)).output
     remedy = str(found.reading)
     if found.output > _FEW * own:
         remedy = (
@@ -50,7 +50,7 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
     )
 
 
-def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[tuple[Inputs, None]]:
+def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[Inputs]:
     """Some of the samples in ``chunks`` as one batch; one sample of a network without a batch axis."""
     first = chunks[0]
     if network.batch_axis is not None:
@@ -58,4 +58,4 @@ def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[tuple[Inputs
         steps = 1 if network.has_closed_form else simulator_for(network, seed=0).steps
         most = min(_MOST_SAMPLES, _MOST_VALUES // neurons, _MOST_STEPS // (neurons * steps))
         first = tuple(tensor[: max(2, most)] for tensor in first)
-    return [(first, None)]
+    return [first]

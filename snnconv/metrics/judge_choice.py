@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from snnconv.capture.binding import check_call
 from snnconv.capture.capturing import Captured
 from snnconv.capture.tracing import evaluation_mode
-from snnconv.data.batches import batches, check_like, pieces
+from snnconv.data.batches import batches, pieces
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.analysis import analysis_of
+from snnconv.graph.front import check_given
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.base import SelectionOperator
@@ -73,7 +74,7 @@ def check_targets(
     check_judge(judge)
     graph, like = captured.graph, captured.example[0]
     inputs, targets = next(pieces(*next(batches(data, "data")), graph.batch_axis))
-    check_like(inputs, [*graph.inputs.values()], like.dtype, like.device, "data")
+    check_given(graph, inputs, like.dtype, like.device, "data")
     check_call(model, inputs, "data")
     with torch.no_grad(), evaluation_mode(model):
         exact = model(*inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,11 +113,17 @@ def verify(
         raise InputError("verify has no held-out samples (they are not saved with a network): pass data")
     like = network.like  # the network may have been moved since it was converted
     held_out = (tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out)
-    source = held_out if data is None else (inputs for inputs, _ in batches(data, "data"))
-    found: VerificationSums | None = None
+    source = held_out if data is None else (network.check(inputs, "data") for inputs, _ in batches(data, "data"))
     total = len(network.held_out) if data is None else number_of_batches(data)
-    for raw in told(progress, "verifying", source, total):
-        inputs = network.check(raw, "data")
+    return verified(network, told(progress, "verifying", source, total), steps=steps, seed=seed)
+
+
+def verified(
+    network: SpikingNetwork, source: Iterable[Inputs], *, steps: int | None = None, seed: int = 0
+) -> Verification:
+    """The same on the batches of ``source``, which are as the graph takes them."""
+    found: VerificationSums | None = None
+    for inputs in source:
         decoded = _Decoder(network)
         simulator = simulator_for(network, steps=steps, seed=seed)
         output, lengths = simulator.run(inputs, [decoded])

@@ -16,6 +16,7 @@ from neurons import ScoringNeuron, WindowNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import ConfigurationError
+from snnconv.graph.front import check_given, entered
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph, laid_out
 from snnconv.graph.output_types import typed
@@ -49,7 +50,8 @@ class NetworkBase(nn.Module):
         tuned: bool = False,
     ) -> None:
         super().__init__()
-        self.graph = replace(graph, constants={})
+        front = graph.front
+        self.graph = replace(graph, constants={}, front=None if front is None else replace(front, constants={}))
         self.plan = plan
         self.input_shapes = tuple(tuple(shape) for shape in input_shapes)
         #: What a search for codes tried, if one was made; never saved.
@@ -63,6 +65,7 @@ class NetworkBase(nn.Module):
         #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.
         self.held_out = tuple(held_out)
         self._constants = _Tensors(graph.constants)
+        self._tables = _Tensors({} if front is None else front.constants)
         self._scales = _Tensors({name: population.scale for name, population in populations.items()})
         self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
         self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
@@ -218,10 +221,13 @@ class NetworkBase(nn.Module):
             self._populations[node] = replace(population, code=code, neuron=neuron)
 
     def check(self, inputs: Any, what: str = "input") -> Inputs:
-        """``inputs`` as a tuple of tensors; raises ``InputError`` unless they fit the network."""
+        """What the graph takes for ``inputs`` (see ``Graph.front``); raises ``InputError`` unless they fit."""
         tensors = as_inputs(inputs, what)
-        check_like(tensors, self.input_shapes, self.like.dtype, self.like.device, what)
-        return tensors
+        if self.graph.front is None:  # an input of events has other shapes than the graph sees in a step
+            check_like(tensors, self.input_shapes, [self.like.dtype] * len(self.input_shapes), self.like.device, what)
+            return tensors
+        check_given(self.graph, tensors, self.like.dtype, self.like.device, what)
+        return entered(self.complete_graph(), tensors, what)
 
     @cached_property
     def synapses(self) -> Synapses:
@@ -235,16 +241,22 @@ class NetworkBase(nn.Module):
 
     def complete_graph(self) -> Graph:
         """The graph with its weights where the network is."""
-        return replace(self.graph, constants=self.constants)
+        front = self.graph.front
+        whole = None if front is None else replace(front, constants=self._tables.by_name())
+        return replace(self.graph, constants=self.constants, front=whole)
 
     def reference(self, *inputs: Tensor) -> Any:
         """Output of the original network: the same graph with its activations instead of neurons.
 
         Raises ``ConfigurationError`` for a network that learned through its own spikes.
         """
+        return self.original(self.check(inputs))
+
+    def original(self, inputs: Inputs) -> Any:
+        """The same for what ``check`` gave; raises ``ConfigurationError``, too."""
         self.check_original("its reference output")
         with torch.no_grad():
-            output, _ = evaluate_graph(self.complete_graph(), self.check(inputs))
+            output, _ = evaluate_graph(self.complete_graph(), inputs)
         return typed(output, self.graph.output_type)
 
     def check_original(self, purpose: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coding import CodingPlan
+from snnconv.graph.front import front_text
 from snnconv.graph.real_valued import analog_text, share_text
 from snnconv.spiking.base import NetworkBase
 from snnconv.text import code_text, table
@@ -59,6 +60,12 @@ def network_report(network: NetworkBase) -> str:
             else "passes the train of the largest value: exact"
         )
         notes.append(f"{node}: max pooling {how}")
+    if network.graph.front is not None:
+        notes.insert(
+            0,
+            f"in front, in real numbers and once a sample: {front_text(network.graph)}; {synapses.input_macs:.4g} of "
+            f"{synapses.macs:.4g} multiply-accumulates take what it makes of whole numbers, as any real input",
+        )
     if synapses.analog_macs:
         notes.append(f"{share_text(synapses.analog_macs, synapses.macs)}: {analog_text(network.complete_graph())}")
     for node in synapses.bounds:

@@ -41,6 +41,8 @@ def graph_digest(graph: Graph) -> str:
         digest.update(line.encode())
     for name, tensor in sorted(graph.constants.items()):
         _add(digest, name, tensor)
+    if graph.front is not None:
+        digest.update(graph_digest(graph.front).encode())
     return digest.hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.population import Population
 from snnconv.storage.manifest_versions import batch_axis_of
-from snnconv.storage.stored_checks import check_densities, check_length, check_shapes, check_tensors
+from snnconv.storage.stored_checks import check_densities, check_front, check_length, check_shapes, check_tensors
 
 _REGISTRIES: dict[str, Mapping[str, type]] = {
     "activation": ACTIVATION_FUNCTIONS,
@@ -47,19 +47,10 @@ _REGISTER = {
 def manifest_of(network: NetworkBase) -> dict[str, Any]:
     """All of ``network`` but its tensors, ready for JSON. Raises ``StorageError`` for what is not registered."""
     graph = network.graph
+    front = {} if graph.front is None else {"front": {**_straight(graph.front), "whole": dict(graph.front.whole)}}
     return {
-        "inputs": [[name, list(shape)] for name, shape in graph.inputs.items()],
-        "nodes": [
-            [
-                node.name,
-                node.op,
-                {key: _encode(value) for key, value in node.arguments.items()},
-                None if node.shape is None else list(node.shape),
-                _encode_source(node.source),
-            ]
-            for node in graph.nodes.values()
-        ],
-        "output": _encode(graph.output),
+        **_straight(graph),
+        **front,
         "parameters": sorted(graph.parameters),
         "populations": [
             {
@@ -85,11 +76,31 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
     }
 
 
+def _straight(graph: Graph) -> dict[str, Any]:
+    """Inputs, nodes and output of ``graph``."""
+    return {
+        "inputs": [[name, list(shape)] for name, shape in graph.inputs.items()],
+        "nodes": [
+            [
+                node.name,
+                node.op,
+                {key: _encode(value) for key, value in node.arguments.items()},
+                None if node.shape is None else list(node.shape),
+                _encode_source(node.source),
+            ]
+            for node in graph.nodes.values()
+        ],
+        "output": _encode(graph.output),
+    }
+
+
 def tensors_of(network: NetworkBase) -> dict[str, Tensor]:
     """The tensors of ``network`` by the names that they have in a file."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in network.constants.items():
         tensors |= to_parts(f"sparse.{name}", tensor) if is_sparse(tensor) else {f"constant.{name}": tensor}
+    front = network.complete_graph().front
+    tensors |= {} if front is None else {f"front.{name}": tensor for name, tensor in front.constants.items()}
     tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
     tensors |= {f"shift.{node}": population.shift for node, population in network.populations.items()}
     tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
@@ -104,29 +115,16 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
     for name in sorted({name.rpartition(".")[0] for name in tensors if name.startswith("sparse.")}):
         constants[name.removeprefix("sparse.")] = from_parts(name, tensors)
-    inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
-    known, nodes = {*inputs, *constants}, {}
-    for name, op, arguments, shape, source in manifest["nodes"]:
-        if op not in OPERATORS:
-            raise StorageError(f"operator {op!r} is not in the vocabulary")
-        if name in known:
-            raise StorageError(f"node {name!r} occurs twice")
-        decoded = {str(key): _decode(value) for key, value in arguments.items()}
-        sizes = None if shape is None else tuple(int(size) for size in shape)
-        nodes[name] = Node(str(name), op, decoded, sizes, Source(*source))
-        missing = set(nodes[name].refs()) - known
-        if missing:
-            raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
-        known.add(name)
-    batch_axis = batch_axis_of(inputs)
-    output = _decode(manifest["output"])
-    missing = set(refs_in(output)) - known
-    if missing:
-        raise StorageError(f"the output uses unknown values {sorted(missing)}")
+    graph = _graph(manifest, constants)
+    if "front" in manifest:
+        tables = {name.removeprefix("front."): t for name, t in tensors.items() if name.startswith("front.")}
+        whole = {str(name): str(dtype) for name, dtype in manifest["front"]["whole"].items()}
+        graph = replace(graph, front=replace(_graph(manifest["front"], tables), whole=whole))
+    nodes, batch_axis = graph.nodes, graph.batch_axis
     parameters = frozenset(str(name) for name in manifest["parameters"])
     if not parameters <= constants.keys():
         raise StorageError(f"parameters {sorted(parameters - constants.keys())} are missing")
-    graph = Graph(inputs, constants, nodes, output, batch_axis, parameters)
+    graph = replace(graph, parameters=parameters)
     populations = {}
     for entry in manifest["populations"]:
         node = nodes[entry["node"]]
@@ -162,8 +160,9 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     shapes = [_shape(shape) for shape in manifest["input_shapes"]]
     ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
-    check_densities(densities, {*inputs, *populations})
+    check_densities(densities, {*graph.inputs, *populations})
     check_tensors(tensors, graph, populations)
+    check_front(graph)
     check_shapes(graph, populations, [plan.input.step_shape(shape) for shape in shapes])
     return {
         "graph": graph,
@@ -174,6 +173,29 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
         "densities": densities,
         "tuned": "tuned" in manifest["flags"],
     }
+
+
+def _graph(manifest: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Graph:
+    """The graph that inputs, nodes and output of a manifest stand for."""
+    inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
+    known, nodes = {*inputs, *constants}, {}
+    for name, op, arguments, shape, source in manifest["nodes"]:
+        if op not in OPERATORS:
+            raise StorageError(f"operator {op!r} is not in the vocabulary")
+        if name in known:
+            raise StorageError(f"node {name!r} occurs twice")
+        decoded = {str(key): _decode(value) for key, value in arguments.items()}
+        sizes = None if shape is None else tuple(int(size) for size in shape)
+        nodes[name] = Node(str(name), op, decoded, sizes, Source(*source))
+        missing = set(nodes[name].refs()) - known
+        if missing:
+            raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
+        known.add(name)
+    output = _decode(manifest["output"])
+    missing = set(refs_in(output)) - known
+    if missing:
+        raise StorageError(f"the output uses unknown values {sorted(missing)}")
+    return Graph(inputs, constants, nodes, output, batch_axis_of(inputs))
 
 
 def _shape(sizes: Sequence[Any]) -> Shape:

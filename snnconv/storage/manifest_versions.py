@@ -13,11 +13,12 @@ from snnconv.graph.operators import PiecewiseLinear
 VERSION, OLDEST = 4, 3
 _KEYS = frozenset(
     {"inputs", "nodes", "output", "parameters", "populations", "hidden", "input", "overrides"}
-    | {"schedule", "input_shapes", "densities", "flags"}
+    | {"schedule", "input_shapes", "densities", "flags", "front"}
 )
 _POPULATION_KEYS = frozenset(
     {"name", "node", "activation", "code", "neuron", "channel_axis", "shape", "inserted", "silent_channels"}
 )
+_FRONT_KEYS = frozenset({"inputs", "nodes", "output", "whole"})
 _FLAGS = frozenset({"tuned"})
 
 
@@ -29,6 +30,7 @@ def upgraded(manifest: Mapping[str, Any], version: int) -> Mapping[str, Any]:
     """
     newest = _from_version_3(manifest) if version == 3 else manifest
     _check_known("entries", newest, _KEYS)
+    _check_known("entries of the front", newest.get("front", {}), _FRONT_KEYS)
     _check_known("flags", newest["flags"], _FLAGS)
     for entry in newest["populations"]:
         _check_known("entries of a population", entry, _POPULATION_KEYS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from coding import Code
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
-from snnconv.graph.graph import Graph
+from snnconv.graph.graph import WHOLE_TYPES, Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
@@ -29,7 +30,7 @@ def check_length(code: Code) -> None:
 
 def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population]) -> None:
     """Raise ``StorageError`` for tensors that nothing uses, and for numbers that are not of the network's one type."""
-    parts = ("constant.", "sparse.", "range.")
+    parts = ("constant.", "sparse.", "range.", "front.")
     used = {f"{kind}.{node}" for node in populations for kind in ("scale", "shift")}
     unused = sorted(name for name in tensors if name not in used and not name.startswith(parts))
     if unused:
@@ -43,6 +44,34 @@ def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str
     for name, tensor in numbers.items():
         if tensor.dtype != dtype:
             raise StorageError(f"{name} is of type {tensor.dtype}, other numbers of the network are {dtype}")
+
+
+def check_front(graph: Graph) -> None:
+    """Raise ``StorageError`` unless what stands in front of ``graph`` gives inputs of the shapes and types it takes.
+
+    It runs on shapes alone; what does not fit raises what torch raises.
+    """
+    front = graph.front
+    if front is None:
+        return
+    known = front.whole.keys() <= front.inputs.keys() and WHOLE_TYPES.keys() >= {*front.whole.values()}
+    if not front.whole or not known or front.batch_axis != graph.batch_axis:
+        raise StorageError(f"the front takes {[*front.inputs]}, and as whole numbers {dict(front.whole)}")
+    for name, tensor in front.constants.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise StorageError(f"{name} in front holds NaN or infinite values")
+    types = {str(tensor.dtype): tensor.dtype for tensor in front.constants.values() if tensor.is_floating_point()}
+    like = next(iter(types.values()), torch.float32)
+    bare = replace(front, constants={name: tensor.to("meta") for name, tensor in front.constants.items()})
+    batch = {BATCH: 2}
+    inputs = [
+        torch.empty(concrete(shape, batch), dtype=WHOLE_TYPES.get(front.whole.get(name, ""), like), device="meta")
+        for name, shape in front.inputs.items()
+    ]
+    made = evaluate_graph(bare, inputs)[0]
+    found, wanted = [tuple(t.shape) for t in made], [concrete(shape, batch) for shape in graph.inputs.values()]
+    if found != wanted or not all(tensor.is_floating_point() for tensor in made):
+        raise StorageError(f"the front makes inputs of the shapes {found}, the network takes {wanted}")
 
 
 def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> None:

@@ -77,8 +77,7 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
 
 def _check_classes(network: SpikingNetwork, targets: Targets) -> None:
     shapes = [concrete(shape, {BATCH: 1}) for shape in network.input_shapes]
-    with torch.no_grad():
-        output = network.reference(*(network.like.new_zeros(shape) for shape in shapes))
+    output = network.original(tuple(network.like.new_zeros(shape) for shape in shapes))
     try:
         class_scores(output)
     except InputError as error:

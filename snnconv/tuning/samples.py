@@ -66,7 +66,7 @@ def _labels(parts: list[Tensor | None], network: SpikingNetwork, inputs: Inputs,
     found = [part for part in parts if part is not None]
     if len(found) < len(parts):
         raise InputError("data has samples without targets; tune with targets='decisions', or give (inputs, targets)")
-    scores = class_scores(network.reference(*(tensor[:1] for tensor in inputs)))
+    scores = class_scores(network.original(tuple(tensor[:1] for tensor in inputs)))
     wanted = [len(inputs[0]), *scores.shape[2:]]
     labels = class_indices(torch.cat(found).to(inputs[0].device), wanted, scores.shape[1], ignore_index)
     if not bool((labels != IGNORED_TARGET).any()):

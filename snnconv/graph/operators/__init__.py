@@ -8,6 +8,7 @@ from snnconv.graph.operators import constant as constant
 from snnconv.graph.operators import diagonals as diagonals
 from snnconv.graph.operators import indexing as indexing
 from snnconv.graph.operators import interpolation as interpolation
+from snnconv.graph.operators import look_up as look_up
 from snnconv.graph.operators import pieces as pieces
 from snnconv.graph.operators import piecewise_linear as piecewise_linear
 from snnconv.graph.operators import pooling as pooling

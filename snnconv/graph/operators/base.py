@@ -20,6 +20,7 @@ Carries = Mapping[str, bool | list[bool]]
 class Role(Enum):
     """What an operation is to the spiking network."""
 
+    FRONT = "in front"  # makes real inputs of whole numbers
     CONSTANT = "constant"  # computed from parameters and shapes only
     LINEAR = "linear"  # affine in its signals
     SELECTION = "selection"  # affine, every output element is one input element or a constant

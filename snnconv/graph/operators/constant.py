@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from snnconv.graph.graph import Node
+from snnconv.graph.graph import WHOLE_TYPES, Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
 
 
@@ -65,13 +65,10 @@ class Fill(_Constant):
 
     def evaluate(self, arguments: Arguments) -> torch.Tensor:
         like = arguments["like"]
-        kind = {"dtype": _WHOLE[arguments["dtype"]] if "dtype" in arguments else like.dtype, "device": like.device}
+        kind = {"dtype": WHOLE_TYPES[arguments["dtype"]] if "dtype" in arguments else like.dtype, "device": like.device}
         if self.op == "arange":
             return torch.arange(arguments.get("start", 0), arguments["end"], arguments.get("step", 1), **kind)
         if self.op == "eye":
             return torch.eye(arguments["n"], arguments.get("m", arguments["n"]), **kind)
         value = arguments["fill_value"] if self.op == "full" else int(self.op == "ones")
         return torch.full(arguments["size"], value, **kind)
-
-
-_WHOLE = {str(dtype): dtype for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)}

@@ -71,19 +71,13 @@ _REMEDIES = (
     ),
     # Tables.
     Remedy(
-        "embedding embedding_renorm",
-        "it looks a table up by whole numbers, which spikes do not carry",
-        "convert what follows the embedding: a module that takes its result as input, with "
-        "samples = embedding(tokens).detach()",
-    ),
-    Remedy(
-        "embedding_bag _embedding_bag _embedding_bag_forward_only",
-        "it looks a table up by whole numbers, which spikes do not carry",
-        "convert what follows the embedding bag, and give its result as input",
+        "embedding one_hot embedding_renorm embedding_bag _embedding_bag _embedding_bag_forward_only",
+        "it looks a table up by numbers that it computes from the signal, and so jumps",
+        "look tables up by inputs of whole numbers, in front of the network, or on its output",
     ),
     # Precision, rounding, quantisation.
     Remedy(
-        "_to_copy to type_as",
+        "_to_copy to type_as whole_cast",
         "it changes the type of a signal",
         "keep to the model's own precision: no torch.autocast, half(), to(dtype) or int() in forward",
     ),

@@ -170,11 +170,31 @@ def test_weights_without_values_are_refused(kind: str) -> None:
             function(make(), X)
 
 
-def test_whole_numbers_as_input_are_refused_with_what_to_do_about_an_embedding() -> None:
-    model = nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(16, 8), nn.ReLU())
+def test_whole_numbers_where_a_model_takes_real_ones_are_refused_and_the_other_way_round() -> None:
+    tables = nn.Sequential(nn.Embedding(9, 8), nn.Flatten(), nn.Linear(16, 8), nn.ReLU())
     for function in (snnconv.preflight, snnconv.convert):
-        with pytest.raises(InputError, match=r"x\.float\(\) for pixels(.|\n)*convert what follows it"):
-            function(model, torch.randint(0, 9, (4, 2)))
+        with pytest.raises(InputError, match=r"x\.float\(\) for pixels"):
+            function(Around(lambda m, x: x), torch.ones(4, 8, dtype=torch.int64))
+        with pytest.raises(InputError, match=r"numbers of tokens|as those of tokens(.|\n)*x\.long\(\)"):
+            function(tables, torch.ones(4, 2))
+
+
+class Doubling(Around):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x.mul_(2.0))
+
+
+def test_a_model_that_changes_its_own_input_is_refused_and_the_samples_are_left_alone() -> None:
+    samples = X.clone()
+    (problem,) = refused(Doubling(lambda m, x: x), samples).problems
+    assert problem.op == "input update" and problem.source.file == __file__ and "x.clone()" in problem.remedy
+    assert torch.equal(samples, X)
+
+
+def test_a_table_that_is_cut_to_a_norm_at_every_call_is_refused_with_a_remedy() -> None:
+    tables = nn.Sequential(nn.Embedding(9, 8, max_norm=1.0), nn.Flatten(), nn.Linear(16, 8), nn.ReLU())
+    (problem,) = refused(tables, torch.ones(4, 2, dtype=torch.int64)).problems
+    assert problem.op == "parameter update" and "renorm_" in problem.remedy
 
 
 def remembering(m: Any, x: Tensor) -> Tensor:

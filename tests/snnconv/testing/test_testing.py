@@ -24,6 +24,13 @@ POSITIVE = torch.arange(1.0, 5.0)
 POOLED = {"kernel_size": [2], "stride": [], "padding": [1], "ceil_mode": False}
 AVERAGED = {**POOLED, "count_include_pad": True, "divisor_override": None}
 CONVOLVED: dict[str, Any] = {"stride": [2], "padding": [1], "dilation": [1], "groups": 1}
+BAGS = {
+    "scale_grad_by_freq": False,
+    "mode": 0,
+    "sparse": False,
+    "per_sample_weights": None,
+    "include_last_offset": False,
+}
 NORMALISED = {"running_mean": POSITIVE, "running_var": POSITIVE, "weight": POSITIVE, "bias": POSITIVE, "eps": 1e-5}
 
 
@@ -66,6 +73,18 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "sign")
     yield from on(VECTOR, "gt", "ge", "lt", "le", "eq", "ne", other=0.5)
     yield "where", {"self": batch(VECTOR), "condition": POSITIVE > 2, "other": POSITIVE}
+    for op in ("logical_not", "bitwise_not"):
+        yield op, {"self": POSITIVE > 2}
+    for op in ("logical_and", "logical_or", "bitwise_and", "bitwise_or", "__and__", "__or__"):
+        yield op, {"self": POSITIVE > 2, "other": POSITIVE > 3}
+    numbers = torch.tensor([[1, 0], [2, 2]])
+    yield "one_hot", {"self": numbers, "num_classes": 3}
+    yield "whole_cast", {"self": numbers, "dtype": "torch.int32"}
+    yield "embedding", {"indices": numbers, "weight": drawn(3, 4, seed=3), "padding_idx": -1}
+    yield (
+        "embedding_bag",
+        {"indices": numbers.flatten(), "weight": drawn(3, 4, seed=3), "offsets": torch.tensor([0, 3]), **BAGS},
+    )
     yield from on(VECTOR, "clamp", "clip", min=-1.0, max=2.0)
     yield from on(VECTOR, "clamp_min", min=-1.0)
     yield from on(VECTOR, "clamp_max", max=2.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.support.random_networks.rule import Written, an_axis, rule, with_axes
+from tests.support.random_networks.rule import Written, a_constant, an_axis, rule, with_axes
 from tests.support.random_networks.script import Signal
 
 _TEXTS = {
@@ -30,6 +31,15 @@ _TEXTS = {
     "le": "({0} <= 0.4)",
     "eq": "({0} == 0.4)",
     "ne": "({0} != 0.4)",
+    "logical_not": "torch.logical_not({0} > 0.4)",
+    "logical_and": "torch.logical_and({0} > 0.4, {0} < 0.9)",
+    "logical_or": "torch.logical_or({0} > 0.9, {0} < 0.4)",
+    "bitwise_not": "torch.bitwise_not({0} > 0.4)",
+    "bitwise_and": "torch.bitwise_and({0} > 0.4, {0} < 0.9)",
+    "bitwise_or": "torch.bitwise_or({0} > 0.9, {0} < 0.4)",
+    "__and__": "(({0} > 0.4) & ({0} < 0.9))",
+    "__or__": "(({0} > 0.9) | ({0} < 0.4))",
+    "whole_cast": "({0} > 0.4).long()",
     "sign": "torch.sign({0})",
     "hardshrink": "F.hardshrink({0})",
 }
@@ -38,6 +48,15 @@ _TEXTS = {
 @rule(*_TEXTS)
 def function(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     return Written(_TEXTS[operator], (x,))
+
+
+@rule("one_hot", "embedding", "embedding_bag", takes=with_axes(1))
+def looked_up(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    numbers = f"{{0}}.flatten(1).argmax(1{', keepdim=True' if operator == 'embedding_bag' else ''})"
+    rows = math.prod(x.shape)
+    if operator == "one_hot":
+        return Written(f"F.one_hot({numbers}, {rows})", (x,))
+    return Written(f"F.{operator}({numbers}, {{own}})", (x,), a_constant((rows, 3)))
 
 
 @rule("softmax", "log_softmax", "argmax", takes=with_axes(1))

@@ -1,0 +1,109 @@
+"""The front of a captured graph: what makes real numbers of whole ones is a graph of its own, before all spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.data.batches import Inputs
+from snnconv.data.shapes import BATCH
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.front import entered
+from snnconv.graph.graph import SHAPE_ONLY, Graph, Node, Ref, Source, refs_in
+from snnconv.graph.operators import OPERATORS, Role
+from snnconv.graph.operators.look_up import LookUp
+
+_NOT_REAL = "it takes whole numbers, or a mask, that nothing in front of the network makes real"
+_EARLIER = "look whole numbers up, mask and count in front of all weights; return what depends on them alone outside"
+_MIXED = (
+    "what it makes of the whole numbers of a sample depends on other samples, or does not keep the batch on axis 0",
+    "leave axis 0 alone, and put it first where numbers are looked up: embedding(ids).transpose(0, 1)",
+)
+
+
+def with_front(graph: Graph) -> Graph:
+    """``graph``, where inputs are whole numbers, as the graph behind its front, whose inputs are all real numbers.
+
+    The front holds what is computed from whole numbers alone, what joins that to real inputs and to what was looked up
+    (masks, counts), as long as no weights stand between, and what leads to these. Shapes of the new inputs are not
+    known yet (see ``front_shaped``).
+    """
+    if not graph.whole:
+        return graph
+    inside = _inside(graph)
+    signals, nodes = graph.signals(), graph.nodes.values()
+    outside = {node.name: node for node in nodes if node.name not in inside}
+    used = {name for node in outside.values() if node.op not in SHAPE_ONLY for name in node.refs()}
+    used.update(refs_in(graph.output))
+    given = [name for name in (*graph.inputs, *graph.nodes) if name in used & signals and name not in outside]
+    if not given:
+        reason, remedy = "it computes nothing with real numbers", "convert a model whose weights follow an embedding"
+        raise UnsupportedModelError(Preflight((), (Problem("model", Source(), reason, remedy),)))
+    within = {node.name: node for node in nodes if node.name in inside or node.name not in signals}
+    front = replace(graph, nodes=within, output=[Ref(name) for name in given], output_type=None).without_dead_nodes()
+    hidden = {*graph.inputs, *inside} - {*given}
+
+    def visible(node: Node) -> Node:
+        """``node``, reading the length of the batch off what the network behind the front takes."""
+        if node.op not in SHAPE_ONLY or hidden.isdisjoint(node.refs()):
+            return node
+        of_first = node.mapped(lambda ref: Ref(given[0]) if ref.name in hidden else ref)
+        return replace(of_first, arguments={**of_first.arguments, "dim": 0}) if node.op == "sym_size" else of_first
+
+    behind = {name: visible(node) for name, node in outside.items()}
+    found = replace(graph, inputs=dict.fromkeys(given, ()), nodes=behind, whole={}, front=front)
+    return found.without_dead_nodes()
+
+
+def front_shaped(graph: Graph, example: Sequence[Tensor], samples: Sequence[Tensor]) -> tuple[Graph, Inputs]:
+    """``graph`` with the shapes of what its front gives for ``example``, and these tensors.
+
+    Raises ``UnsupportedModelError`` where that are no real numbers, and where it mixes the ``samples`` of a batch or
+    their axis.
+    """
+    assert graph.front is not None
+    made = entered(graph, example)
+    for name, tensor in zip(graph.inputs, made, strict=True):
+        user = next((node for node in graph.nodes.values() if name in node.refs()), Node("output", "output", {}))
+        if not tensor.is_floating_point():
+            raise UnsupportedModelError(Preflight((), (Problem(user.op, user.source, _NOT_REAL, _EARLIER),)))
+    if graph.batch_axis == 0:
+        count = min(len(tensor) for tensor in samples)
+        whole = entered(graph, samples)
+        for place in (0, count - 1):
+            alone = entered(graph, [tensor[place : place + 1] for tensor in samples])
+            for name, one, all_ in zip(graph.inputs, alone, whole, strict=True):
+                if all_.shape != (count, *one.shape[1:]) or not torch.allclose(all_[place : place + 1], one):
+                    node = graph.front.nodes.get(name, Node(name, name, {}))
+                    raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_MIXED),)))
+    free = (BATCH,) if graph.batch_axis == 0 else ()
+    shapes = {name: (*free, *tensor.shape[len(free) :]) for name, tensor in zip(graph.inputs, made, strict=True)}
+    return replace(graph, inputs=shapes), made
+
+
+def _inside(graph: Graph) -> set[str]:
+    """Names of the nodes in front."""
+    analysis = analysis_of(graph)
+    whole, may_be, joining = set(graph.whole), set(graph.inputs), set[str]()
+    for node in graph.nodes.values():
+        arriving = [name for name in node.refs() if name in analysis.signals]
+        known = OPERATORS.get(node.op)
+        weighted = known is not None and known.weighted
+        if node.name not in analysis.signals or weighted or not may_be.issuperset(arriving):
+            continue
+        if whole.issuperset(arriving) and not isinstance(known, LookUp):
+            whole.add(node.name)
+        elif not whole.isdisjoint(arriving):
+            joining.add(node.name)
+        elif analysis.role(node.name) not in (Role.LINEAR, Role.SELECTION):
+            continue
+        may_be.add(node.name)
+    found = {name for name in whole | joining if name in graph.nodes}
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in found:
+            found.update(name for name in node.refs() if name in analysis.signals and name in graph.nodes)
+    return found
