@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "cost": cost.run,
     "window_cost": window_cost.run,
     "graph": graph.run,
+    "graph_geometric": graph.run_geometric,
     "max_pooling": max_pooling.run,
     "few_spike_peer": few_spike_peer.run,
     "comparison": comparison.run,

@@ -7,7 +7,8 @@ writes it in plain torch, the adjacency an argument of ``forward``, so that conv
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from benchmarks.datasets import data_file
 from snnconv.data import CitationGraph, load_planetoid
+
+N = TypeVar("N", bound=nn.Module)
 
 
 class GCN(nn.Module):
@@ -52,22 +55,50 @@ def train_gcn(
     learning_rate: float = 0.01,
     weight_decay: float = 5e-4,
 ) -> GCN:
-    """Train ``GCN`` by Adam on the training nodes; returned in evaluation mode.
+    """Train ``GCN`` as ``trained`` does, with ``hidden`` units."""
+    return trained(
+        lambda: GCN(graph.features.shape[1], graph.classes, hidden),
+        graph,
+        graph.adjacency,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+    )
+
+
+def trained(
+    make: Callable[[], N],
+    graph: CitationGraph,
+    edges: Tensor,
+    *,
+    seed: int = 0,
+    epochs: int = 200,
+    learning_rate: float = 0.01,
+    weight_decay: float = 5e-4,
+) -> N:
+    """What ``make`` makes, trained by Adam on the training nodes; returned in evaluation mode.
 
     Args:
+        make: Makes a network of the layers ``first`` and ``second``.
+        graph: The nodes.
+        edges: What the network takes beside their features.
         seed: of the weights and the dropout. The global generator is left as it was.
+        epochs: Steps of the training.
+        learning_rate: of Adam.
         weight_decay: of the first layer.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = GCN(graph.features.shape[1], graph.classes, hidden).train()
-        first: dict[str, Any] = {"params": [network.first.weight, network.first_bias], "weight_decay": weight_decay}
-        second: dict[str, Any] = {"params": [network.second.weight, network.second_bias]}
-        optimizer = torch.optim.Adam([first, second], lr=learning_rate)
+        network = make().train()
+        parameters = [*network.named_parameters()]
+        first: dict[str, Any] = {"params": [each for name, each in parameters if name.startswith("first")]}
+        second: dict[str, Any] = {"params": [each for name, each in parameters if name.startswith("second")]}
+        optimizer = torch.optim.Adam([{**first, "weight_decay": weight_decay}, second], lr=learning_rate)
         targets = graph.targets(graph.train_mask)
         for _ in range(epochs):
             optimizer.zero_grad()
-            loss = F.cross_entropy(network(graph.features, graph.adjacency), targets)  # leaves out targets of -100
+            loss = F.cross_entropy(network(graph.features, edges), targets)  # leaves out targets of -100
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return network.eval()

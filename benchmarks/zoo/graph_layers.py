@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from benchmarks.gcn_network import cora
 from benchmarks.peer_imports import import_peer
@@ -33,7 +34,7 @@ LAYERS: dict[str, _Make] = {
 
 
 class TwoLayers(nn.Module):
-    """A layer, ReLU, a layer: class scores of every node."""
+    """Dropout, a layer, ReLU, dropout, a layer: class scores of every node."""
 
     def __init__(self, make: _Make, features: int, classes: int) -> None:
         super().__init__()
@@ -42,7 +43,8 @@ class TwoLayers(nn.Module):
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         """Scores ``[nodes, classes]`` from features ``[nodes, features]`` and edges ``[2, edges]``."""
-        scores: Tensor = self.second(torch.relu(self.first(features, edge_index)), edge_index)
+        hidden = torch.relu(self.first(F.dropout(features, training=self.training), edge_index))
+        scores: Tensor = self.second(F.dropout(hidden, training=self.training), edge_index)
         return scores
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import operator
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
@@ -178,10 +179,31 @@ def _depends_on_data(error: Exception) -> bool:
     return "data-dependent" in text or "DataDependent" in type(error).__name__ or ".item()" in text
 
 
+def _on_data(error: Exception) -> tuple[str, str]:
+    """What depends on values that tracing does not look at, and what to do about it."""
+    text = str(error)
+    if "Size-like symbols: u" in text:  # a number that nonzero made
+        return (
+            "a size depends on how many elements a mask picks, which tracing does not look up, though it be a constant",
+            "pick by positions: register_buffer('kept', mask.nonzero().flatten()) in __init__, and x[:, self.kept] in "
+            "place of x[:, mask]",
+        )
+    if "extract specialized integer" in text:
+        frames = traceback.extract_tb(error.__traceback__)
+        pooling = any("torch_geometric" in frame.filename for frame in frames)
+        return (
+            "it reads a number out of a tensor, as int() and item() do, which tracing does not know",
+            "give the pooling the number of graphs, size=: global_mean_pool(x, batch, size=...)"
+            if pooling
+            else "take numbers of constants in __init__, and keep those of the input in tensors",
+        )
+    reason = "control flow depends on the values of the input"
+    return reason, "compute both branches and choose with torch.where, or decide outside the model"
+
+
 def _refusal(error: Exception) -> UnsupportedModelError:
     if _depends_on_data(error):
-        reason = "control flow depends on the values of the input"
-        remedy = "compute both branches and choose with torch.where, or decide outside the model"
+        reason, remedy = _on_data(error)
     elif "in output, which is not a known type" in str(error):
         kind = str(error).partition("<class '")[2].partition("'")[0].rpartition(".")[2]
         reason = f"it returns a {kind}, in which torch.export cannot find the tensors"

@@ -72,6 +72,12 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "Fourier transform": (lambda: Around(lambda m, x: torch.fft.fft(x).real), X, "Fourier"),
     "sparse": (lambda: Around(lambda m, x: x.to_sparse().to_dense()), X, "keep signals dense"),
     "control flow": (lambda: Around(lambda m, x: x if x.sum() > 0 else -x), X, "compute both branches"),
+    "number": (
+        lambda: Around(lambda m, x: x[:, : int((m.calls.expand(5) >= 0).sum())].mean(1)),
+        SEQUENCES,
+        "in __init__",
+    ),
+    "mask": (lambda: Around(lambda m, x: F.max_pool1d(x[:, m.calls.expand(5) >= 0], 1)), SEQUENCES, "mask.nonzero()"),
     "buffer": (lambda: Around(lambda m, x: x + m.calls.add_(1)), X, "if self.training"),
     "TorchScript": (lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8), nn.ReLU())), X, "give the Python module"),
 }
