@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from hw_export.explicit.maps import Array, integer_units
 from hw_export.lava.bundle import read_network
+from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import LavaResult, launch
 from snnconv.data.batches import Inputs, as_inputs
-from snnconv.errors import ConfigurationError
+from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Run
 from snnconv.spiking.input_range import InputRange
@@ -42,50 +43,46 @@ def run_bundle(
     if not 0.0 < timeout < math.inf:
         raise ConfigurationError(f"timeout must be a positive number of seconds, got {timeout!r}")
     network, manifest, arrays = read_network(path)
+    try:
+        decoding = Decoding.of(manifest, arrays, network)
+    except StorageError as error:
+        raise StorageError(f"{path} holds no valid bundle: {error}") from error
     # Inputs are rounded to few bits, so their precision does not matter.
     tensors = network.check(tuple(tensor.detach().cpu().to(network.like) for tensor in as_inputs(inputs, "input")))
     nodes = list(network.populations) if "rasters" in record else [network.node_of(name) for name in record]
     result = launch(
         path,
-        _whole(tensors, manifest),
+        _whole(tensors, decoding),
         record=nodes,
         arithmetic=arithmetic,
         hardware=hardware,
         interpreter=interpreter,
         timeout=timeout,
     )
-    return _as_run(network, manifest, arrays, tensors, result), result
+    return _as_run(network, decoding, tensors, result), result
 
 
-def _whole(tensors: Inputs, manifest: Mapping[str, Any]) -> dict[str, Array]:
+def _whole(tensors: Inputs, decoding: Decoding) -> dict[str, Array]:
     """The inputs as integers, as the machine takes them."""
-    largest, found = manifest["largest_input"], {}
-    for tensor, described in zip(tensors, manifest["inputs"], strict=True):
+    largest, found = decoding.largest_input, {}
+    for tensor, (name, step) in zip(tensors, decoding.input_steps.items(), strict=True):
         values = tensor.double().numpy()
-        limit = torch.tensor([(largest + 0.5) * described["step"]], dtype=torch.float64)
+        limit = torch.tensor([(largest + 0.5) * step], dtype=torch.float64)
         leaving = InputRange(-limit, limit).leaving(tensor.double())
         if leaving.share:
-            _logger.warning("%s; it is clipped", leaving.text(described["name"]))
-        found[described["name"]] = integer_units(values, described["step"], largest)
+            _logger.warning("%s; it is clipped", leaving.text(name))
+        found[name] = integer_units(values, step, largest)
     return found
 
 
-def _as_run(
-    network: SpikingNetwork,
-    manifest: Mapping[str, Any],
-    arrays: Mapping[str, Array],
-    inputs: Inputs,
-    result: LavaResult,
-) -> Run:
-    samples, steps = len(inputs[0]), manifest["steps"]
+def _as_run(network: SpikingNetwork, decoding: Decoding, inputs: Inputs, result: LavaResult) -> Run:
+    samples, steps = len(inputs[0]), decoding.steps
     environment: dict[str, Any] = {**network.constants, **dict(zip(network.graph.inputs, inputs, strict=True))}
     network.execution_plan.setup.run(environment)
     presentations = 1 if network.timing is not None else steps
-    for output in manifest["outputs"]:
-        offset = arrays[output["offset"]]
-        sums = result.outputs[output["name"]].reshape(-1, *offset.shape) / presentations
-        step = arrays[output["step"]].reshape(-1, *[1] * (offset.ndim - 1))
-        environment[output["name"]] = torch.from_numpy(sums * step + offset)
+    for name, (step, offset) in decoding.outputs.items():
+        sums = result.outputs[name].reshape(-1, *offset.shape) / presentations
+        environment[name] = torch.from_numpy(sums * step.reshape(-1, *[1] * (offset.ndim - 1)) + offset)
     populations, fan_out = network.populations, network.synapses.fan_out
     by_layer = network.synapses.fan_out_by_layer
     counts = {node: torch.from_numpy(result.spikes[node].astype(np.float64)) for node in result.spikes}
@@ -94,8 +91,8 @@ def _as_run(
         population = populations[node]
         start = 0 if network.timing is None else network.timing.starts[node]
         length = steps if network.timing is None else network.timing.lengths[node]
-        unit = manifest["units"][node]
-        rasters[population.name] = torch.from_numpy(raster[:, start : start + length]).transpose(0, 1).double() * unit
+        inside = torch.from_numpy(raster[:, start : start + length]).transpose(0, 1).double()
+        rasters[population.name] = inside * decoding.units[node]
     return Run(
         output=network.execution_plan.decode(environment),
         steps=torch.full((samples,), steps),

@@ -127,7 +127,7 @@ def read_voc(root: str | os.PathLike[str], split: str, names: Sequence[str] = VO
             raise InputError(f"{file}, line {at}, is {identity[:80]!r}; give the name of a picture, without folders")
         annotation = Path(root) / "Annotations" / f"{identity}.xml"
         name, *marks = identity.split()
-        if marks and not annotation.exists():
+        if marks and not os.path.exists(annotation):  # Path.exists raises for names that cannot be
             if marks not in (["1"], ["-1"], ["0"]):
                 raise InputError(
                     f"{file}, line {at}, is {identity[:80]!r}: no picture has this name, and behind a name there can "

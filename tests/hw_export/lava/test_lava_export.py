@@ -22,6 +22,7 @@ from hw_export import lava
 from hw_export.commands import add_commands
 from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import read_network
+from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import LavaError, launch
 from hw_export.lava.limits import cores_of
 from neurons import IntegrateFire
@@ -234,6 +235,23 @@ def test_a_bundle_that_was_altered_is_refused(bundle: Path, tmp_path: Path) -> N
             lava.run(tmp_path / name, images(1))
         with pytest.raises(LavaError, match="was altered"):  # the runtime looks for itself
             launch(tmp_path / name, inputs)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("largest_input", 0),
+        ("steps", 1.5),
+        ("inputs", []),
+        ("outputs", [{"name": "x"}]),
+        ("units", {}),
+        ("populations", []),
+    ],
+)
+def test_a_signed_bundle_that_does_not_describe_its_network_is_refused(bundle: Path, key: str, value: Any) -> None:
+    network, manifest, arrays = read_network(bundle)
+    with pytest.raises(StorageError, match=r"the manifest|positive"):
+        Decoding.of(manifest | {key: value}, arrays, network)
 
 
 @pytest.mark.parametrize("reset", ["subtract", "nonsense", ""])

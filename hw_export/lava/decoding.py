@@ -1,0 +1,67 @@
+"""How values become a bundle's integers and its sums values again, as its manifest says, checked before it is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hw_export.explicit.maps import Array
+from snnconv.errors import StorageError
+from snnconv.network import SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Numbers between a network and the integers that stand for it on Lava.
+
+    ``input_steps`` are what 1 stands for at every input, in the order of the network's; integers beyond
+    ``largest_input`` are clipped. ``outputs`` are what 1 stands for in the sums of an output, one for all or one a
+    channel, and what is added. ``units`` are the payloads that 1 stands for, by population.
+    """
+
+    steps: int
+    largest_input: int
+    input_steps: Mapping[str, float]
+    outputs: Mapping[str, tuple[Array, Array]]
+    units: Mapping[str, float]
+
+    @staticmethod
+    def of(manifest: Mapping[str, Any], arrays: Mapping[str, Array], network: SpikingNetwork) -> Decoding:
+        """What ``manifest`` says of ``network``; raises ``StorageError`` where it does not fit or makes no sense."""
+        try:
+            found = Decoding(
+                manifest["steps"],
+                manifest["largest_input"],
+                {entry["name"]: entry["step"] for entry in manifest["inputs"]},
+                {entry["name"]: (arrays[entry["step"]], arrays[entry["offset"]]) for entry in manifest["outputs"]},
+                {node: manifest["units"][node] for node in network.populations},
+            )
+            shapes = {entry["name"]: tuple(entry["shape"]) for entry in manifest["populations"]}
+            sizes = {entry["name"]: math.prod(entry["shape"]) for entry in manifest["outputs"]}
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise StorageError(f"the manifest does not describe the network: {type(error).__name__} {error}") from error
+        numbers = [found.steps, found.largest_input, *found.input_steps.values(), *found.units.values()]
+        positive = all(type(number) in (int, float) and 0 < number < math.inf for number in numbers)
+        if not positive or {type(found.steps), type(found.largest_input)} != {int}:
+            raise StorageError("steps and the largest input, integers, and what 1 stands for must be positive")
+        stations = {
+            node: tuple(count.shape)
+            for node, count in network.synapses.fan_out.items()
+            if node not in network.graph.inputs
+        }
+        described = ([*found.input_steps], shapes, {*found.outputs})
+        if described != ([*network.graph.inputs], stations, {*network.execution_plan.decoded_nodes}):
+            raise StorageError("the manifest has other inputs, populations, gates or outputs than the network")
+        for name, (step, offset) in found.outputs.items():
+            fits = offset.size == sizes[name] and step.size in (1, *offset.shape[:1])
+            if not fits or not _sound(step) or not _sound(offset):
+                raise StorageError(f"step and offset of output {name} do not fit it, or are no finite numbers")
+        return found
+
+
+def _sound(array: Array) -> bool:
+    return array.dtype.kind in "iuf" and bool(np.isfinite(array).all())

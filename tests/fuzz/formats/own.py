@@ -1,0 +1,158 @@
+"""The project's own files: networks, checkpoints, and figures of sweeps."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+import snnconv
+from coding import FewSpike, Rate
+from snnconv import Sweep
+from snnconv.data.file_kinds import CHECKPOINT, NETWORK, SWEEP
+from snnconv.data.shapes import BATCH, concrete
+from snnconv.detection import load_darknet, train_detector
+from snnconv.detection.shapes import draw_shapes
+from snnconv.storage import saving as storage
+from snnconv.storage.manifest import manifest_of, tensors_of
+from tests.fuzz.formats.format import FileFormat, safetensors_parts
+from tests.fuzz.mutation.arrays import altered_arrays
+from tests.fuzz.mutation.texts import altered_text
+from tests.fuzz.mutation.trees import altered_json
+from tests.snnconv.learning.training_runs import trained
+from tests.snnconv.tuning.tuned_networks import converted, disturbed_copy, images
+from tests.support.darknet_configs import written
+from tests.support.networks import make, network_of, zoo
+
+#: Time steps that a network is run for, at most, to see whether it can be.
+_STEPS = 3
+
+
+def _read_network(path: Path) -> Any:
+    network = snnconv.load(path)
+    shapes = [concrete(shape, {BATCH: 2, **{f"axis {axis}": 2 for axis in range(9)}}) for shape in network.input_shapes]
+    inputs = [torch.rand(shape).to(network.like) for shape in shapes]
+    network.run(inputs, steps=None if network.timing is not None else _STEPS)
+    str(network)
+    return manifest_of(network), tensors_of(network)
+
+
+def _altered_tensors(tensors: dict[str, Tensor], random: Random) -> dict[str, Tensor]:
+    arrays = altered_arrays({name: tensor.numpy() for name, tensor in tensors.items()}, random)
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _altered_network(content: bytes, random: Random) -> bytes:
+    """Another manifest or other tensors, under a checksum that fits."""
+    metadata, tensors = safetensors_parts(content)
+    if random.random() < 0.3:
+        tensors = _altered_tensors(tensors, random)
+    else:
+        metadata["manifest"] = altered_json(metadata["manifest"].encode(), random).decode()
+    if random.random() < 0.05:
+        metadata["version"] = random.choice(("3", "5", "04", "-4", "4.0", "4" * 30, ""))
+    metadata["sha256"] = storage._digest(metadata["manifest"], tensors)
+    return safetensors.torch.save(tensors, metadata)
+
+
+def _altered_checkpoint(content: bytes, random: Random) -> bytes:
+    """Another entry of the metadata or other tensors."""
+    metadata, tensors = safetensors_parts(content)
+    kind = random.randrange(3)
+    if kind == 0:
+        tensors = _altered_tensors(tensors, random)
+        if random.random() < 0.7:
+            forms = {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in sorted(tensors.items())}
+            metadata["tensors"] = json.dumps(forms)
+    else:
+        name = random.choice(sorted(metadata))
+        try:
+            metadata[name] = altered_json(metadata[name].encode(), random).decode()
+        except ValueError:
+            metadata[name] = altered_text(metadata[name].encode(), random).decode("utf-8", "replace")
+    return safetensors.torch.save(tensors, metadata)
+
+
+def _learnt(path: Path) -> Any:
+    network, log = trained(epochs=2, checkpoint=path)
+    return network, log
+
+
+def _tuned(path: Path) -> Any:
+    network = disturbed_copy(converted())
+    tuned = snnconv.tune(network, images(40, 1), epochs=2, batch=20, checkpoint=path)
+    return tensors_of(tuned), tuned.tuning_log
+
+
+@functools.cache
+def _shapes() -> Any:
+    return draw_shapes(8, seed=0)
+
+
+def _detector(path: Path) -> Any:
+    from tests.snnconv.detection.test_training import MICRO
+
+    network = load_darknet(written(path.parent, MICRO))
+    log = train_detector(network, _shapes(), epochs=2, batch=8, checkpoint=path)
+    return network, log
+
+
+def _read_sweep(path: Path) -> Any:
+    found = Sweep.load(path)
+    return str(found), found.to_dict()
+
+
+def _make_sweep(folder: Path) -> None:
+    model, x = make("deep", samples=20)
+    codings = {"rate 4": Rate(4), "few-spike 4": FewSpike(4, base=1.9)}
+    snnconv.sweep(model, x, (x, torch.zeros(20, dtype=torch.int64)), codings, path=folder / "sweep.json")
+
+
+def _checkpoint(of: str, use: Any) -> FileFormat:
+    return FileFormat(
+        name=f"checkpoint of {of}",
+        file="run.checkpoint",
+        make=lambda folder: use(folder / "run.checkpoint"),
+        read=use,
+        opens=("snnconv/training/checkpoint.py",),
+        alterations=(_altered_checkpoint,),
+        kind=CHECKPOINT,
+        signed=True,
+    )
+
+
+def _network(of: str, make: Any) -> FileFormat:
+    return FileFormat(
+        name=f".snn, {of}",
+        file="network.snn",
+        make=lambda folder: make().save(folder / "network.snn"),
+        read=_read_network,
+        opens=("snnconv/storage/saving.py",),
+        alterations=(_altered_network,),
+        kind=NETWORK,
+        signed=True,
+    )
+
+
+FORMATS = (
+    _network("rate code", lambda: network_of("residual", 6)),
+    _network("windows", lambda: zoo("residual", coding=FewSpike(5))),
+    _checkpoint("learning", _learnt),
+    _checkpoint("tuning", _tuned),
+    _checkpoint("a detector", _detector),
+    FileFormat(
+        name="figures of a sweep",
+        file="sweep.json",
+        make=_make_sweep,
+        read=_read_sweep,
+        opens=("snnconv/sweeps/file.py",),
+        alterations=(altered_json, altered_text),
+        kind=SWEEP,
+    ),
+)
