@@ -2,7 +2,12 @@ PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: setup demo test lint bench bench-peers bench-zoo
+# How long to look for faults, and where from: make fuzz SECONDS=600
+SECONDS ?= 3600
+SEED ?= 0
+FUZZ := .fuzz
+
+.PHONY: setup demo test lint fuzz soak bench bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -27,6 +32,17 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log >&2; exit 1; }
+
+# A third of the time each, whatever the others found.
+fuzz: setup
+	@found=0; for kind in networks files kills; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $$kind --seconds $$(($(SECONDS) / 3)) --seed $(SEED) \
+			--results $(FUZZ)/$$kind.json || found=1; \
+	done; exit $$found
+
+soak: SECONDS := 7200
+soak: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz soak --seconds $(SECONDS) --seed $(SEED) --results $(FUZZ)/soak.json
 
 bench: setup
 	@$(BIN)/python -m benchmarks

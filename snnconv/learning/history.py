@@ -61,7 +61,7 @@ def _record(found: dict[str, Any], number: int, file: Checkpoint) -> EpochRecord
         plain = (record.epoch, record.loss, record.clamped, record.dead_batches, *rates)
         if record.epoch != number or not all(map(is_number, plain)):
             raise ValueError("a number is missing")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise file.broken(f"the record of epoch {number + 1} is damaged ({error})") from error
     return record
 

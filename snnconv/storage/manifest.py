@@ -115,12 +115,34 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
     for name in sorted({name.rpartition(".")[0] for name in tensors if name.startswith("sparse.")}):
         constants[name.removeprefix("sparse.")] = from_parts(name, tensors)
+<<<<<<< HEAD
     graph = _graph(manifest, constants)
     if "front" in manifest:
         tables = {name.removeprefix("front."): t for name, t in tensors.items() if name.startswith("front.")}
         whole = {str(name): str(dtype) for name, dtype in manifest["front"]["whole"].items()}
         graph = replace(graph, front=replace(_graph(manifest["front"], tables), whole=whole))
     nodes, batch_axis = graph.nodes, graph.batch_axis
+=======
+    inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
+    known, nodes = {*inputs, *constants}, {}
+    for name, op, arguments, shape, source in manifest["nodes"]:
+        if op not in OPERATORS:
+            raise StorageError(f"operator {op!r} is not in the vocabulary")
+        if name in known:
+            raise StorageError(f"node {name!r} occurs twice")
+        decoded = {str(key): _decode(value) for key, value in arguments.items()}
+        sizes = None if shape is None else tuple(int(size) for size in shape)
+        nodes[name] = Node(str(name), op, decoded, sizes, _decode_source(source))
+        missing = set(nodes[name].refs()) - known
+        if missing:
+            raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
+        known.add(name)
+    batch_axis = batch_axis_of(inputs)
+    output = _decode(manifest["output"])
+    missing = set(refs_in(output)) - known
+    if missing:
+        raise StorageError(f"the output uses unknown values {sorted(missing)}")
+>>>>>>> 3444d5c (wip2)
     parameters = frozenset(str(name) for name in manifest["parameters"])
     if not parameters <= constants.keys():
         raise StorageError(f"parameters {sorted(parameters - constants.keys())} are missing")
@@ -262,6 +284,13 @@ def _decode(value: Any) -> Argument:
 def _encode_source(source: Source) -> list[Any]:
     # Where the user's code lay is nobody else's business; its file name and line are enough to find it again.
     return [Path(source.file).name, source.line, source.text, source.module, source.module_type]
+
+
+def _decode_source(entry: Sequence[Any]) -> Source:
+    file, line, text, module, kind = entry
+    if type(line) is not int or not all(isinstance(part, str) for part in (file, text, module, kind)):
+        raise StorageError(f"the source of a node is {entry}, which is no place in a file")
+    return Source(file, line, text, module, kind)
 
 
 def _encode_object(kind: str, value: Any) -> dict[str, Any]:

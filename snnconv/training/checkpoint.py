@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import math
 import os
@@ -110,10 +111,12 @@ class Checkpoint:
         for kept in (found, best) if best else (found,):
             self._check_weights(kept, weights)
         state = self._state({**tensors, **scalars}, parameters)
+        whole = {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+        self._check_step(optimizer, whole)
         with torch.no_grad():
             for name, tensor in weights.items():
                 tensor.copy_(found[name])
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        optimizer.load_state_dict(whole)
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
 
     def _check_kind(self, metadata: Mapping[str, str]) -> int:
@@ -161,6 +164,19 @@ class Checkpoint:
                 raise self.broken(f"{key} is no number")
             state.setdefault(int(number), {})[name] = value
         return state
+
+    def _check_step(self, optimizer: Optimizer, state: dict[str, Any]) -> None:
+        """Raise unless ``optimizer`` can go on from ``state``: a copy of it makes a step, without gradients."""
+        trial = copy.deepcopy(optimizer)
+        try:
+            trial.load_state_dict(copy.deepcopy(state))
+            for group in trial.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = torch.zeros_like(parameter)
+            trial.step(lambda: 0.0)
+        except Exception as error:  # whatever an optimiser raises without what it keeps
+            reason = f"{type(error).__name__} {error}"
+            raise self.broken(f"{type(optimizer).__name__} cannot go on from its state in it: {reason}") from error
 
     def broken(self, why: object) -> StorageError:
         """The error of a file that cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import resource
@@ -36,7 +37,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FileReading:
     """What became of one file: ``outcome`` is "accepted" (with a ``fingerprint``), "refused", or a failure's kind."""
 
     outcome: str
@@ -48,13 +49,13 @@ class Reading:
 LIMITS = Limits()
 
 
-def read_apart(form: FileFormat, path: Path, limits: Limits = LIMITS) -> Reading:
+def read_apart(form: FileFormat, path: Path, limits: Limits = LIMITS) -> FileReading:
     """What ``form.read`` makes of the file ``path``, in a child of this process."""
     return next(each_apart(lambda _: outcome_of(form, path), range(1), limits))
 
 
-def each_apart(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits = LIMITS) -> Iterator[Reading]:
-    """What ``work``, which gives arguments of ``Reading``, makes of every one of ``numbers``, in their order.
+def each_apart(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits = LIMITS) -> Iterator[FileReading]:
+    """What ``work``, which gives arguments of ``FileReading``, makes of every one of ``numbers``, in their order.
 
     It runs in a child of this process; where that ends or has to be ended, another goes on behind the number.
     """
@@ -65,7 +66,7 @@ def each_apart(work: Callable[[int], dict[str, str]], numbers: range, limits: Li
             yield reading
 
 
-def _child(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits) -> Iterator[Reading]:
+def _child(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits) -> Iterator[FileReading]:
     """As ``each_apart``, up to the first failure."""
     receiving, sending = os.pipe()
     with warnings.catch_warnings():
@@ -82,9 +83,9 @@ def _child(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits
                 content, failure = _line(child, pipe, started, limits)
                 taken = time.monotonic() - started
                 if failure or not content:
-                    yield Reading(failure or _end(child), seconds=taken)
+                    yield FileReading(failure or _end(child), seconds=taken)
                     return
-                yield Reading(**json.loads(content), seconds=taken)
+                yield FileReading(**json.loads(content), seconds=taken)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
@@ -133,6 +134,7 @@ def _run(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits, 
         now = int(Path("/proc/self/statm").read_bytes().split()[0]) * _PAGE
         resource.setrlimit(resource.RLIMIT_AS, (now + limits.asked, now + limits.asked))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.disable()
         torch.set_num_threads(1)  # the threads of this process's parent are not there
         for number in numbers:
             os.write(sending, json.dumps(work(number)).encode() + b"\n")
@@ -142,7 +144,7 @@ def _run(work: Callable[[int], dict[str, str]], numbers: range, limits: Limits, 
 
 
 def outcome_of(form: FileFormat, path: Path) -> dict[str, str]:
-    """What reading ``path`` in this process comes to, as arguments of ``Reading``."""
+    """What reading ``path`` in this process comes to, as arguments of ``FileReading``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +18,8 @@ from snnconv.data.file_kinds import CHECKPOINT, NETWORK, SWEEP
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.detection import load_darknet, train_detector
 from snnconv.detection.shapes import draw_shapes
-from snnconv.storage import saving as storage
 from snnconv.storage.manifest import manifest_of, tensors_of
+from snnconv.storage.signed import signature
 from tests.fuzz.formats.format import FileFormat, safetensors_parts
 from tests.fuzz.mutation.arrays import altered_arrays
 from tests.fuzz.mutation.texts import altered_text
@@ -48,8 +47,8 @@ def _altered_tensors(tensors: dict[str, Tensor], random: Random) -> dict[str, Te
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
-def _altered_network(content: bytes, random: Random) -> bytes:
-    """Another manifest or other tensors, under a checksum that fits."""
+def _altered_signed(content: bytes, random: Random) -> bytes:
+    """Another text or other tensors, under a checksum that fits."""
     metadata, tensors = safetensors_parts(content)
     if random.random() < 0.3:
         tensors = _altered_tensors(tensors, random)
@@ -57,26 +56,7 @@ def _altered_network(content: bytes, random: Random) -> bytes:
         metadata["manifest"] = altered_json(metadata["manifest"].encode(), random).decode()
     if random.random() < 0.05:
         metadata["version"] = random.choice(("3", "5", "04", "-4", "4.0", "4" * 30, ""))
-    metadata["sha256"] = storage._digest(metadata["manifest"], tensors)
-    return safetensors.torch.save(tensors, metadata)
-
-
-def _altered_checkpoint(content: bytes, random: Random) -> bytes:
-    """Another entry of the metadata or other tensors."""
-    metadata, tensors = safetensors_parts(content)
-    kind = random.randrange(3)
-    if kind == 0:
-        tensors = _altered_tensors(tensors, random)
-        if random.random() < 0.7:
-            forms = {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in sorted(tensors.items())}
-            metadata["tensors"] = json.dumps(forms)
-    else:
-        name = random.choice(sorted(metadata))
-        try:
-            metadata[name] = altered_json(metadata[name].encode(), random).decode()
-        except ValueError:
-            metadata[name] = altered_text(metadata[name].encode(), random).decode("utf-8", "replace")
-    return safetensors.torch.save(tensors, metadata)
+    return safetensors.torch.save(tensors, metadata | {"sha256": signature(metadata["manifest"], tensors)})
 
 
 def _learnt(path: Path) -> Any:
@@ -120,8 +100,8 @@ def _checkpoint(of: str, use: Any) -> FileFormat:
         file="run.checkpoint",
         make=lambda folder: use(folder / "run.checkpoint"),
         read=use,
-        opens=("snnconv/training/checkpoint.py",),
-        alterations=(_altered_checkpoint,),
+        opens=("snnconv/storage/signed.py",),
+        alterations=(_altered_signed,),
         kind=CHECKPOINT,
         signed=True,
     )
@@ -133,8 +113,8 @@ def _network(of: str, make: Any) -> FileFormat:
         file="network.snn",
         make=lambda folder: make().save(folder / "network.snn"),
         read=_read_network,
-        opens=("snnconv/storage/saving.py",),
-        alterations=(_altered_network,),
+        opens=("snnconv/storage/signed.py",),
+        alterations=(_altered_signed,),
         kind=NETWORK,
         signed=True,
     )

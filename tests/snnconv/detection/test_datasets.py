@@ -146,7 +146,7 @@ def test_a_list_of_one_class_is_read_by_its_names(tmp_path: Path) -> None:
     written(split, "2007_000001  1\n2008 -1\n2009  0\nmy photo 1\n")
     names = [item.path.stem for item in read_voc(tmp_path, "cat_train")]
     assert names == ["2007_000001", "2008", "2009", "my photo 1"]
-    for line in ("2008 2", "2008 cat", "2008 1 1"):
+    for line in ("2008 2", "2008 cat", "2008 1 1", "2" * 500 + " 2"):
         written(split, f"2007_000001 1\n{line}\n")
         with pytest.raises(InputError, match=r"cat_train\.txt, line 2, .* no picture has this name, .*second column"):
             read_voc(tmp_path, "cat_train")

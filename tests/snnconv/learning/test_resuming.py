@@ -157,6 +157,8 @@ def test_a_checkpoint_with_one_bit_flipped_is_refused_wherever_it_lies(tmp_path:
         lambda content, metadata, tensors: content.update(optimizer={"optimizer.0.exp_avg": "text"}),
         lambda content, metadata, tensors: content.update(optimizer=[]),
         lambda content, metadata, tensors: content["records"][0].pop("loss"),
+        lambda content, metadata, tensors: content["records"][0].update(training=0.5),
+        lambda content, metadata, tensors: [tensors.pop(name) for name in [*tensors] if name.endswith("0.step")],
         lambda content, metadata, tensors: tensors.pop("network.layers.0.weight"),
         lambda content, metadata, tensors: tensors.update({"network.layers.0.weight": torch.zeros(2)}),
         lambda content, metadata, tensors: tensors.update({"network.layers.0.bias": torch.full((12,), torch.nan)}),

@@ -101,6 +101,10 @@ def set_population(manifest: dict[str, Any]) -> None:
     manifest["populations"].pop()
 
 
+def set_source(manifest: dict[str, Any]) -> None:
+    manifest["nodes"][0][4][0] = 7
+
+
 def set_axis(manifest: dict[str, Any]) -> None:
     manifest["inputs"][0][1].reverse()
 
@@ -135,6 +139,7 @@ def drop_populations(manifest: dict[str, Any]) -> None:
         set_node_name,
         set_population,
         set_axis,
+        set_source,
         drop_populations,
         set_neuron_code,
         set_channel_axis,
