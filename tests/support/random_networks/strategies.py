@@ -103,7 +103,22 @@ def scripts(draw: DrawFn, lines: int = 12) -> Script:
         last = Statement("relu", Signal("last", outputs[-1].shape), "torch.relu({0})", (outputs[-1].name,))
         names = (*script.outputs[:-1], "last")
         script = replace(script, statements=(*script.statements, last), outputs=names)
+    if draw(st.booleans()):
+        script = _read_out(script)
     return replace(script, seed=draw(st.integers(0, 3)))
+
+
+def _read_out(script: Script) -> Script:
+    """``script`` with a linear layer behind every output, which exported networks end in."""
+    shapes, layers = {each.result.name: each.result.shape for each in script}, []
+    for number, name in enumerate(script.outputs):
+        if shapes[name]:
+            result = Signal(f"read_{name}", (*shapes[name][:-1], 2))
+            layer = f"nn.Linear({shapes[name][-1]}, 2)"
+            layers.append(Statement("linear", result, "{own}({0})", (name,), f"read{number}", layer))
+    behind = {layer.operands[0]: layer.result.name for layer in layers}
+    outputs = tuple(behind.get(name, name) for name in script.outputs)
+    return replace(script, statements=(*script.statements, *layers), outputs=outputs)
 
 
 @st.composite

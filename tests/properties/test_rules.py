@@ -1,17 +1,31 @@
-"""Every registered operator has a rule by which random networks use it, and every rule keeps its word."""
+"""Every registered operator, code and neuron has a rule by which random networks use it, and rules keep their word."""
 
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from coding import CODES, Code
+from coding.plan import as_plan
+from neurons.registry import NEURONS
+from snnconv.calibration.assembly import Calibrator, assemble
 from snnconv.capture.translation import capture
 from snnconv.graph.operators import OPERATORS
+from tests.support.random_networks.codings import (
+    CODE_RULES,
+    CODES_MADE_BY_THE_PROJECT,
+    NEURON_RULES,
+    NEURONS_MADE_BY_THE_PROJECT,
+    Setting,
+)
 from tests.support.random_networks.rule import RULES
 from tests.support.random_networks.script import Script
 from tests.support.random_networks.strategies import MADE_BY_THE_PROJECT, scripts, side_by_side
@@ -26,6 +40,46 @@ def test_every_registered_operator_has_a_rule_or_is_made_by_the_project() -> Non
     assert OPERATORS.keys() - MADE_BY_THE_PROJECT.keys() - RULES.keys() == set()
     assert RULES.keys() <= OPERATORS.keys(), "a rule promises an operator that is not registered"
     assert RULES.keys().isdisjoint(MADE_BY_THE_PROJECT)
+
+
+def test_every_registered_code_has_a_rule_or_is_made_by_the_project() -> None:
+    assert CODES.keys() == CODE_RULES.keys() | CODES_MADE_BY_THE_PROJECT.keys()
+    assert CODE_RULES.keys().isdisjoint(CODES_MADE_BY_THE_PROJECT)
+
+
+def test_every_registered_neuron_has_a_rule_or_is_made_by_the_project() -> None:
+    assert NEURONS.keys() == NEURON_RULES.keys() | NEURONS_MADE_BY_THE_PROJECT.keys()
+    assert NEURON_RULES.keys().isdisjoint(NEURONS_MADE_BY_THE_PROJECT)
+
+
+@pytest.mark.parametrize("name", CODE_RULES)
+def test_the_rule_of_a_code_draws_it_and_it_can_be_written_down(name: str) -> None:
+    @settings(max_examples=3)
+    @given(CODE_RULES[name])
+    def check(code: Code) -> None:
+        assert type(code) is CODES[name]
+        setting = Setting(code, stream=code.streams)
+        assert Setting.from_dict(json.loads(json.dumps(setting.to_dict()))) == setting
+
+    check()
+
+
+LEAKY = nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.5), nn.Linear(4, 2)).double().eval()
+
+
+@pytest.mark.parametrize("name", NEURON_RULES)
+def test_the_rule_of_a_neuron_gives_networks_with_it(name: str) -> None:
+    model = LEAKY if name.startswith("signed") else nn.Sequential(LEAKY[0], nn.ReLU(), LEAKY[2])
+    calibrator = Calibrator(model, torch.randn(20, 3, dtype=torch.float64), None)
+
+    @settings(max_examples=3)
+    @given(st.composite(NEURON_RULES[name])())
+    def check(setting: Setting) -> None:
+        plan = as_plan(setting.code, None, setting.schedule)
+        network = assemble(calibrator.calibrated(plan, setting.options), plan, setting.options)
+        assert [type(each.neuron) for each in network.populations.values()] == [NEURONS[name]]
+
+    check()
 
 
 def first_shape(operator: str) -> str:
