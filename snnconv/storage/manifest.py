@@ -26,7 +26,14 @@ from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.population import Population
 from snnconv.storage.manifest_versions import batch_axis_of
-from snnconv.storage.stored_checks import check_densities, check_front, check_length, check_shapes, check_tensors
+from snnconv.storage.stored_checks import (
+    check_densities,
+    check_front,
+    check_length,
+    check_run,
+    check_shapes,
+    check_tensors,
+)
 
 _REGISTRIES: dict[str, Mapping[str, type]] = {
     "activation": ACTIVATION_FUNCTIONS,
@@ -115,34 +122,12 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     constants = {name.removeprefix("constant."): t for name, t in tensors.items() if name.startswith("constant.")}
     for name in sorted({name.rpartition(".")[0] for name in tensors if name.startswith("sparse.")}):
         constants[name.removeprefix("sparse.")] = from_parts(name, tensors)
-<<<<<<< HEAD
     graph = _graph(manifest, constants)
     if "front" in manifest:
         tables = {name.removeprefix("front."): t for name, t in tensors.items() if name.startswith("front.")}
         whole = {str(name): str(dtype) for name, dtype in manifest["front"]["whole"].items()}
         graph = replace(graph, front=replace(_graph(manifest["front"], tables), whole=whole))
     nodes, batch_axis = graph.nodes, graph.batch_axis
-=======
-    inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
-    known, nodes = {*inputs, *constants}, {}
-    for name, op, arguments, shape, source in manifest["nodes"]:
-        if op not in OPERATORS:
-            raise StorageError(f"operator {op!r} is not in the vocabulary")
-        if name in known:
-            raise StorageError(f"node {name!r} occurs twice")
-        decoded = {str(key): _decode(value) for key, value in arguments.items()}
-        sizes = None if shape is None else tuple(int(size) for size in shape)
-        nodes[name] = Node(str(name), op, decoded, sizes, _decode_source(source))
-        missing = set(nodes[name].refs()) - known
-        if missing:
-            raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")
-        known.add(name)
-    batch_axis = batch_axis_of(inputs)
-    output = _decode(manifest["output"])
-    missing = set(refs_in(output)) - known
-    if missing:
-        raise StorageError(f"the output uses unknown values {sorted(missing)}")
->>>>>>> 3444d5c (wip2)
     parameters = frozenset(str(name) for name in manifest["parameters"])
     if not parameters <= constants.keys():
         raise StorageError(f"parameters {sorted(parameters - constants.keys())} are missing")
@@ -185,7 +170,9 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     check_densities(densities, {*graph.inputs, *populations})
     check_tensors(tensors, graph, populations)
     check_front(graph)
-    check_shapes(graph, populations, [plan.input.step_shape(shape) for shape in shapes])
+    step_shapes = [plan.input.step_shape(shape) for shape in shapes]
+    check_shapes(graph, populations, step_shapes)
+    check_run(graph, populations, step_shapes)
     return {
         "graph": graph,
         "populations": populations,
@@ -208,7 +195,7 @@ def _graph(manifest: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Grap
             raise StorageError(f"node {name!r} occurs twice")
         decoded = {str(key): _decode(value) for key, value in arguments.items()}
         sizes = None if shape is None else tuple(int(size) for size in shape)
-        nodes[name] = Node(str(name), op, decoded, sizes, Source(*source))
+        nodes[name] = Node(str(name), op, decoded, sizes, _decode_source(source))
         missing = set(nodes[name].refs()) - known
         if missing:
             raise StorageError(f"node {name!r} uses unknown values {sorted(missing)}")

@@ -60,18 +60,23 @@ def check_front(graph: Graph) -> None:
     for name, tensor in front.constants.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise StorageError(f"{name} in front holds NaN or infinite values")
-    types = {str(tensor.dtype): tensor.dtype for tensor in front.constants.values() if tensor.is_floating_point()}
-    like = next(iter(types.values()), torch.float32)
     bare = replace(front, constants={name: tensor.to("meta") for name, tensor in front.constants.items()})
     batch = {BATCH: 2}
-    inputs = [
-        torch.empty(concrete(shape, batch), dtype=WHOLE_TYPES.get(front.whole.get(name, ""), like), device="meta")
-        for name, shape in front.inputs.items()
-    ]
-    made = evaluate_graph(bare, inputs)[0]
+    made = evaluate_graph(bare, _front_inputs(front, 2, "meta"))[0]
     found, wanted = [tuple(t.shape) for t in made], [concrete(shape, batch) for shape in graph.inputs.values()]
     if found != wanted or not all(tensor.is_floating_point() for tensor in made):
         raise StorageError(f"the front makes inputs of the shapes {found}, the network takes {wanted}")
+
+
+def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
+    types = {str(tensor.dtype): tensor.dtype for tensor in front.constants.values() if tensor.is_floating_point()}
+    like = next(iter(types.values()), torch.float32)
+    return [
+        torch.zeros(
+            concrete(shape, {BATCH: batch}), dtype=WHOLE_TYPES.get(front.whole.get(name, ""), like), device=device
+        )
+        for name, shape in front.inputs.items()
+    ]
 
 
 def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> None:
@@ -82,6 +87,18 @@ def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> N
     for name, share in densities.items():
         if not 0.0 <= share <= 1.0:
             raise StorageError(f"the density of {name!r} is {share!r}, which is no share")
+
+
+def check_run(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> None:
+    """Raise what torch raises unless zeros run through ``graph`` and what stands in front of it; shapes were checked.
+
+    Of tensors without values torch lets pass what it refuses of others, such as strides of too many axes.
+    """
+    dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
+    with torch.no_grad():
+        if graph.front is not None:
+            evaluate_graph(graph.front, _front_inputs(graph.front, 1, "cpu"))
+        evaluate_graph(graph, [torch.zeros(concrete(shape, {BATCH: 1}), dtype=dtype) for shape in input_shapes])
 
 
 def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> None:

@@ -22,7 +22,7 @@ from tests.fuzz.formats.format import FileFormat
 from tests.fuzz.formats.registry import FORMATS
 
 ROOT = Path(__file__).parents[2]
-SEED, FEW = 2, 4
+SEED, FEW = 3, 4
 #: Kinds of files that are only recognised, so that an error can say what they are.
 NEVER_READ = {file_kinds.SCRIPT, file_kinds.PICKLE, file_kinds.PAGE, file_kinds.POINTER, file_kinds.FOLDER}
 #: Modules that open files, but none from outside, or none for their content.

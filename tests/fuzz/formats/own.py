@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,6 @@ from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.signed import signature
 from tests.fuzz.formats.format import FileFormat, safetensors_parts
 from tests.fuzz.mutation.arrays import altered_arrays
-from tests.fuzz.mutation.texts import altered_text
 from tests.fuzz.mutation.trees import altered_json
 from tests.snnconv.learning.training_runs import trained
 from tests.snnconv.tuning.tuned_networks import converted, disturbed_copy, images
@@ -83,6 +83,17 @@ def _detector(path: Path) -> Any:
     return network, log
 
 
+def _altered_sweep(content: bytes, random: Random) -> bytes:
+    """Other results, or another frame around them, under checksums that fit."""
+    found = json.loads(altered_json(content, random))
+    results = found.get("results") if isinstance(found, dict) else None
+    for label, entry in results.items() if isinstance(results, dict) else ():
+        if isinstance(entry, dict):
+            entry.pop("sha256", None)
+            entry["sha256"] = signature(json.dumps([label, entry], sort_keys=True), {})
+    return json.dumps(found).encode()
+
+
 def _read_sweep(path: Path) -> Any:
     found = Sweep.load(path)
     return str(found), found.to_dict()
@@ -132,7 +143,8 @@ FORMATS = (
         make=_make_sweep,
         read=_read_sweep,
         opens=("snnconv/sweeps/file.py",),
-        alterations=(altered_json, altered_text),
+        alterations=(_altered_sweep,),
         kind=SWEEP,
+        signed=True,
     ),
 )

@@ -43,7 +43,7 @@ REGIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Between(nn.Module):
+class AroundRegion(nn.Module):
     """A layer, the region, and two layers more."""
 
     def __init__(self, region: str) -> None:
@@ -59,7 +59,7 @@ class Between(nn.Module):
 def made(region: str) -> tuple[nn.Module, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        return Between(region).double().eval(), draw(40, 8)
+        return AroundRegion(region).double().eval(), draw(40, 8)
 
 
 @pytest.mark.parametrize("code", CODES, ids=str)

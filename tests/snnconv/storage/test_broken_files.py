@@ -152,6 +152,19 @@ def test_a_manifest_with_something_unknown_is_refused(saved: Path, change: Calla
         snnconv.load(saved)
 
 
+def test_a_stride_that_torch_takes_without_values_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "network.snn"
+    network_of("residual", 6).save(path)
+
+    def set_stride(manifest: dict[str, Any]) -> None:
+        (_, _, arguments, _, _) = next(node for node in manifest["nodes"] if "conv" in node[1])
+        arguments["stride"] = [1, 1, 1]
+
+    rewritten(path, set_stride)
+    with pytest.raises(snnconv.StorageError, match="holds no valid network: expected stride"):
+        snnconv.load(path)
+
+
 @pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf")])
 def test_scales_that_cannot_be_are_refused(saved: Path, value: float) -> None:
     with safetensors.safe_open(saved, framework="pt") as file:
