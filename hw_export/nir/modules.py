@@ -75,13 +75,19 @@ def node_map() -> dict[type, Callable[[Any], nn.Module]]:
     }
 
 
+def _tensor(array: Any) -> Tensor:
+    """The numbers of a node, real ones: the module of the graph casts these to its precision, and whole ones not."""
+    tensor = torch.from_numpy(array)
+    return tensor if tensor.is_floating_point() else tensor.double()
+
+
 def _linear(weight: Any, bias: Any) -> nn.Linear:
     if weight.ndim != 2:
         raise StorageError(f"a weight of shape {weight.shape} is no matrix")
     module = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    module.weight = nn.Parameter(torch.from_numpy(weight), requires_grad=False)
+    module.weight = nn.Parameter(_tensor(weight), requires_grad=False)
     if bias is not None:
-        module.bias = nn.Parameter(torch.from_numpy(bias), requires_grad=False)
+        module.bias = nn.Parameter(_tensor(bias), requires_grad=False)
     return module
 
 
@@ -97,8 +103,8 @@ def _convolution(node: Any) -> nn.Conv2d:
         int(node.groups),
         device="meta",
     )
-    module.weight = nn.Parameter(torch.from_numpy(node.weight), requires_grad=False)
-    module.bias = nn.Parameter(torch.from_numpy(node.bias), requires_grad=False)
+    module.weight = nn.Parameter(_tensor(node.weight), requires_grad=False)
+    module.bias = nn.Parameter(_tensor(node.bias), requires_grad=False)
     return module
 
 
@@ -122,7 +128,7 @@ def _integrate_fire(node: Any, resistance: Any) -> IntegrateFireNode:
             f"metadata of {name} says reset {reset!r}, initial potential {start}, subtracted {subtracted}, which "
             "cannot be run"
         )
-    resistance, threshold, floor = (torch.from_numpy(each) for each in (resistance, node.v_threshold, node.v_reset))
+    resistance, threshold, floor = (_tensor(each) for each in (resistance, node.v_threshold, node.v_reset))
     shape = sample_shape(node, node.output_type["output"])
     return IntegrateFireNode(resistance, threshold, floor, subtracted, start, shape)
 

@@ -9,6 +9,7 @@ import h5py
 import nir
 import numpy as np
 import pytest
+import torch
 
 from hw_export.nir import export, load
 from snnconv.errors import StorageError
@@ -130,3 +131,12 @@ def test_graphs_that_cannot_run_in_one_pass_are_refused() -> None:
     graph.nodes["layers_1"] = nir.Scale(np.ones(16))
     with pytest.raises(StorageError, match="layers_1 is a Scale node"):
         load(graph)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float16])
+def test_weights_of_other_types_are_the_real_numbers_that_they_say(dtype: type) -> None:
+    weight = np.arange(12).reshape(3, 4).astype(dtype)
+    nodes = {"input": nir.Input(np.array([4])), "linear": nir.Linear(weight), "output": nir.Output(np.array([3]))}
+    module = load(nir.NIRGraph(nodes, [("input", "linear"), ("linear", "output")]))
+    output, _ = module.run(torch.ones(1, 4), steps=1)
+    assert output.tolist() == [[6.0, 22.0, 38.0]]
