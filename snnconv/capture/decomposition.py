@@ -59,6 +59,16 @@ def _lerp(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     return start + weight * (end - start)
 
 
+def _expand_as(values: Tensor, other: Tensor) -> Tensor:
+    """A signal repeated to the size of another one, of which only the size counts."""
+    return values.expand(other.shape)
+
+
+def _copy(values: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """What stands in ``values`` after ``source`` was written over it, as by ``x[:, 0] = source``."""
+    return source.to(values.dtype).expand(values.shape)
+
+
 def _rnn_relu(
     values: Tensor,
     first: Tensor,
@@ -93,6 +103,8 @@ def _rnn_relu(
 _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     torch.ops.aten.lerp.Scalar: _lerp,
     torch.ops.aten.lerp.Tensor: _lerp,
+    torch.ops.aten.expand_as.default: _expand_as,
+    torch.ops.aten.copy.default: _copy,
     torch.ops.aten.rnn_relu.input: _rnn_relu,
 }
 

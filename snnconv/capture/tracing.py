@@ -104,7 +104,12 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     except Exception as error:
         raise _refusal(error) from error
     shapes_seen = [list(tensor.shape) for tensor in example]
-    _logger.warning("the model fixes its first axis (%s): one call is one sample of shape %s", reason, shapes_seen)
+    _logger.warning(
+        "the model fixes its first axis (%s): one call is one sample of shape %s; if that axis is to count samples, "
+        "read its length from x.shape[0], not from len(x), and write no number in its place",
+        reason,
+        shapes_seen,
+    )
     return program, None
 
 

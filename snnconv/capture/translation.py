@@ -327,8 +327,8 @@ class _Translator:
             op = _FIRST_RESULT.get(whole.op, whole.op) if index == 0 else f"result {index} of {whole.op}"
             return self._add(node, op, whole.arguments, at=owner)
         if whole is not None and whole.op in ("max", "min") and "dim" in whole.arguments:
-            op = f"a{whole.op}" if index == 0 else f"result 1 of {whole.op}"
-            arguments = {**whole.arguments, "dim": [whole.arguments["dim"]]}
+            values = {**whole.arguments, "dim": [whole.arguments["dim"]]}
+            op, arguments = (f"a{whole.op}", values) if index == 0 else (f"arg{whole.op}", whole.arguments)
             return self._add(node, op, arguments, at=owner)
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 import snnconv
@@ -183,3 +186,61 @@ def test_exports_say_that_the_host_computes_it(tmp_path: Path) -> None:
     assert all(operator in host for operator in ("gelu", "linear", "tanh", "softmax"))
     with pytest.raises(ConfigurationError, match=r"behind it run gelu, linear, tanh, softmax"):
         interop.to_snntorch(network_of("rate"))
+
+
+#: Functions of the output that take several operations, clamps and maxima among them.
+OF_OUTPUT: dict[str, Callable[[Tensor], Any]] = {
+    "unit length": lambda x: F.normalize(x, dim=1),
+    "length 1 in sums": lambda x: F.normalize(x, p=1, dim=1),
+    "root mean square": lambda x: x * torch.rsqrt(x.square().mean(1, keepdim=True).clamp_min(1e-6)),
+    "layer norm": lambda x: F.layer_norm(x, (4,)),
+    "clamped probabilities": lambda x: x.sigmoid().clamp(0.1, 0.9),
+    "confidence": lambda x: x.softmax(1).amax(1),
+    "decision and confidence": lambda x: x.softmax(1).max(1),
+    "decision": lambda x: x.max(1)[1],
+    "least": lambda x: x.argmin(1),
+    "log of a sigmoid": F.logsigmoid,
+    "selu": F.selu,
+    "celu": F.celu,
+    "logarithms": lambda x: torch.log1p(x.square()) + x.exp2().log2() + x.exp().log10() + x.expm1().reciprocal(),
+}
+
+
+class Ended(nn.Module):
+    """Two layers with ReLU between, then functions of what they give, by name."""
+
+    def __init__(self, functions: dict[str, Callable[[Tensor], Any]]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 4))
+        self.functions = functions
+
+    def forward(self, x: Tensor) -> Any:
+        decoded = self.body(x)
+        return {"": decoded, **{name: function(decoded) for name, function in self.functions.items()}}
+
+
+@cache
+def ended() -> SpikingNetwork:
+    return snnconv.convert(Ended(OF_OUTPUT).eval(), draw(40, 6).float(), coding=FewSpike(10, spikes=4))
+
+
+@pytest.mark.parametrize("name", OF_OUTPUT)
+def test_functions_of_the_output_run_on_what_was_decoded(name: str) -> None:
+    found = ended()(draw(40, 6).float())
+    for mine, expected in zip(tree_leaves(found[name]), tree_leaves(OF_OUTPUT[name](found[""])), strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_functions_of_the_output_have_no_populations_and_come_along_in_a_file(tmp_path: Path) -> None:
+    network, x = ended(), draw(40, 6).float()
+    assert [population.name for population in network.populations.values()] == ["body.1"]
+    network.save(tmp_path / "network.snn")
+    loaded = snnconv.load(tmp_path / "network.snn")
+    assert all(map(torch.equal, tree_leaves(loaded(x)), tree_leaves(network(x))))
+
+
+def test_what_is_cut_in_front_of_weights_keeps_a_function_from_being_the_outputs_own() -> None:
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4), nn.Sigmoid(), nn.ReLU(), nn.Linear(4, 2))
+    (problem,) = snnconv.preflight(model, draw(4, 6).float()).problems
+    assert (problem.op, problem.analog) == ("sigmoid", ())

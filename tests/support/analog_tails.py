@@ -145,9 +145,13 @@ def random_tail(seed: int) -> Tail:
         draw.choice(functions)()
         if draw.random() < 0.5:
             draw.choice([build.linear, build.mixing, build.convolution, build.residual])()
+    populations = tuple(name for name, node in build.nodes.items() if node.op == "relu")
     spikes_last = draw.random() < 0.1 and bool(build.functions)
     if spikes_last:
         build.relu()
+        build.linear()
+    elif build.functions and draw.random() < 0.3:
+        build.relu()  # cuts what was decoded: nothing that it gives has to spike
     width = build.width["x"]
     shape = (1 if single else "batch", TOKENS, width)
     graph = Graph({"x": shape}, build.constants, build.nodes, Ref(build.at), None if single else 0)
@@ -156,7 +160,7 @@ def random_tail(seed: int) -> Tail:
     return Tail(
         graph,
         (1, TOKENS, width),
-        tuple(name for name, node in build.nodes.items() if node.op == "relu"),
+        populations,
         tuple(name for name in build.nodes if name in analog),
         build.functions,
         spikes_last,

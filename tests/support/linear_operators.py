@@ -33,6 +33,20 @@ def _assigned(x: Tensor, places: Tensor) -> Tensor:
     return result
 
 
+def _slice_assigned(x: Tensor) -> Tensor:
+    result = x.clone()
+    result[:, 0] = 2 * x[:, 1]
+    result[:, 1:3, ::2] = 0.5
+    return result
+
+
+def _zeros_assigned(x: Tensor) -> Tensor:
+    result = torch.zeros_like(x)
+    result[..., ::2] = x[..., 1::2]
+    result[:, -1] += x[:, :1, :, 0].transpose(1, 2)
+    return result
+
+
 TRANSPOSED: dict[str, Case] = {
     "1-d, stride 3": (lambda: nn.ConvTranspose1d(4, 6, 5, stride=3), SEQUENCE),
     "1-d, output padding, groups": (
@@ -97,6 +111,7 @@ TENSOR_CODE: dict[str, Case] = {
     "diagonal of other axes": on(IMAGE, lambda x: x.diagonal(-1, 3, 1)),
     "diag_embed": on(SEQUENCE, lambda x: x.diag_embed()),
     "diag_embed to other axes": on(SEQUENCE, lambda x: x.diag_embed(1, 1, -1)),
+    "expand_as": on(IMAGE, lambda x: x - x.mean((2, 3), keepdim=True).expand_as(x)),
     "tril": on(IMAGE, lambda x: x.tril()),
     "triu": on(IMAGE, lambda x: x.triu(2)),
     "all axes but the batch": on(IMAGE, lambda x: x.mean((1, 2, 3))),
@@ -133,6 +148,8 @@ INDEXED: dict[str, Case] = {
     "scatter_add at every row": on(
         SEQUENCE, lambda x, c: x.scatter_add(2, c.expand(x.shape[0], -1, -1), 2 * x[..., :6]), PLACE.view(4, 6)
     ),
+    "a slice that is assigned": on(IMAGE, _slice_assigned),
+    "slices of zeros that are assigned": on(IMAGE, _zeros_assigned),
     "slice_scatter": on(VECTOR, lambda x: x.new_zeros(x.shape[0], 30).slice_scatter(x, 1, 2, 26)),
     "slice_scatter with a step": on(SEQUENCE, lambda x: x.slice_scatter(2 * x[..., :3], 2, 1, 7, 2)),
     "select_scatter": on(SEQUENCE, lambda x: x.select_scatter(x[:, 0] * 2, 1, 2)),

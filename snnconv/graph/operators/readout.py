@@ -33,6 +33,18 @@ class Readout(Operator):
         "softplus",
         "hardswish",
         "mish",
+        "selu",
+        "celu",
+        "log_sigmoid",
+        "rsqrt",
+        "reciprocal",
+        "exp2",
+        "expm1",
+        "log2",
+        "log10",
+        "log1p",
+        "argmin",
+        "layer_norm",
     )
     _functions: ClassVar[dict[str, Callable[..., Any]]] = {
         "softmax": lambda self, dim, dtype: torch.softmax(self, dim),
@@ -51,6 +63,18 @@ class Readout(Operator):
         "softplus": torch.nn.functional.softplus,
         "hardswish": torch.nn.functional.hardswish,
         "mish": torch.nn.functional.mish,
+        "selu": torch.selu,
+        "celu": torch.celu,
+        "log_sigmoid": torch.nn.functional.logsigmoid,
+        "rsqrt": torch.rsqrt,
+        "reciprocal": torch.reciprocal,
+        "exp2": torch.exp2,
+        "expm1": torch.expm1,
+        "log2": torch.log2,
+        "log10": torch.log10,
+        "log1p": torch.log1p,
+        "argmin": torch.argmin,
+        "layer_norm": torch.layer_norm,
     }
 
     def classify(self, node: Node, carries: Carries) -> Classification:

@@ -28,7 +28,8 @@ _REMEDIES = (
     Remedy(
         "layer_norm native_layer_norm",
         "it normalises by statistics of the sample itself",
-        "LayerNorm divides by a signal: train with batch norm in its place, whose statistics are constants, or without",
+        "LayerNorm divides by a signal: train with batch norm in its place, whose statistics are constants, or "
+        "without; at the end of the network it may stay",
     ),
     Remedy(
         "group_norm native_group_norm",
@@ -136,19 +137,19 @@ _REMEDIES = (
     ),
     Remedy("tanh", _SMOOTH, "replace it by hardtanh and fine-tune, or move it to the end of the network"),
     Remedy(
-        "gelu silu mish elu selu celu softplus log_sigmoid _log_sigmoid* hardswish",
+        "gelu silu mish elu selu celu softplus log_sigmoid hardswish",
         _SMOOTH,
         "replace it by relu, leaky_relu, relu6 or hardtanh and fine-tune, or move it to the end of the network",
     ),
     Remedy(
-        "square pow sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p float_power hypot",
+        "square pow sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p",
         _SMOOTH,
         "powers, roots, exp and log have no spiking form: leave it out and fine-tune, make it on samples before they "
         "come in, or move it to the end of the network",
     ),
     Remedy(
-        "sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv logit lgamma digamma "
-        "special_*",
+        "sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv logit lgamma digamma hypot "
+        "float_power special_*",
         _SMOOTH,
         "train with a piecewise linear function in its place, or make it outside the model, on samples or outputs",
     ),
@@ -234,6 +235,13 @@ _REMEDIES = (
 
 def remedy_for(op: str) -> Remedy:
     """Why the operator ``op`` is refused, and what to do."""
+    if op.startswith("result "):
+        return Remedy(
+            op,
+            "it takes places, or counts, that jump from one number to another",
+            "take the values alone: amax(dim), a max pooling without return_indices, and in place of max_unpool an "
+            "upsampling or a transposed convolution; at the end of the network argmax(dim)",
+        )
     for entry in _REMEDIES:
         for name in entry.names.split():
             if op == name or (name.endswith("*") and op.startswith(name[:-1])):

@@ -52,15 +52,19 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
     """The role of every node.
 
     A function that may be the output's own is a population in front of weights or of another population, and where the
-    graph has no other; elsewhere it is a readout.
+    graph has no other; elsewhere it is a readout. Behind a readout that holds of all populations and maxima: a clamp of
+    a softmax cuts what was decoded.
     """
     found = {node.name: classify(node, signals) for node in graph.nodes.values()}
+    decoded = graph.behind(name for name, each in found.items() if each.role is Role.READOUT)
     needed: set[str] = set()  # what weights and stations depend on
     own: list[str] = []
     spiking = False
     for node in reversed([*graph.nodes.values()]):
         role, operator = found[node.name].role, OPERATORS.get(node.op)
-        if role is Role.ACTIVATION and isinstance(operator, OutputFunction) and node.name not in needed:
+        of_output = role is Role.ACTIVATION and isinstance(operator, OutputFunction)
+        of_output |= role in (Role.ACTIVATION, Role.POOL) and node.name in decoded
+        if of_output and node.name not in needed:
             own.append(node.name)
             continue
         spiking |= role is Role.ACTIVATION

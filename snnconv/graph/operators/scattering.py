@@ -108,11 +108,11 @@ class Scatter(_Scatter):
     names = ("scatter", "scatter_add", "scatter_reduce")
 
     def adds(self, arguments: Arguments) -> bool:
-        return self.op != "scatter"
+        return self.op != "scatter" or arguments.get("reduce") == "add"
 
     def constant(self, node: Node) -> Classification:
         reduce = node.arguments.get("reduce", "sum")
-        if reduce != "sum" or not node.arguments.get("include_self", True):
+        if reduce not in ("sum", "add") or not node.arguments.get("include_self", True):
             reason = f"it reduces what meets at one position by reduce={reduce!r}"
             return Classification(Role.REFUSED, reason, _REDUCED.get(str(reduce), _ADDED))
         return super().constant(node)
@@ -130,6 +130,8 @@ class Scatter(_Scatter):
     def evaluate(self, arguments: Arguments) -> Tensor:
         into, dim, index = (arguments[key] for key in ("self", "dim", "index"))
         written = arguments["src"] if "src" in arguments else arguments["value"]
+        if self.adds(arguments) and not isinstance(written, Tensor):
+            written = into.new_full(index.shape, written)
         function: Callable[..., Tensor] = torch.scatter_add if self.adds(arguments) else torch.scatter
         return function(into, dim, index, written)
 

@@ -18,7 +18,7 @@ from snnconv.graph.graph import Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.spiking.synapses import Synapses, count_synapses
 from tests.support.linear_operators import LINEAR
-from tests.support.operators import assert_affine
+from tests.support.operators import Apply, assert_affine
 
 
 @cache
@@ -94,3 +94,19 @@ def test_macs_of_a_transposed_convolution_are_the_non_zeros_of_its_matrix(name: 
     convolution = model[0] if isinstance(model, nn.Sequential) else model
     matrix = jacobian(convolution, batch(name, 1))  # type: ignore[no-untyped-call]
     assert counted(name).macs == int(matrix.ne(0).sum())
+
+
+@pytest.mark.parametrize("written", ["elements", "a number"])
+def test_scatter_that_adds_is_scatter_add(written: str) -> None:
+    """torch has no derivative of it to count non-zeros by."""
+    places = torch.tensor([2, 0, 2, 1])
+
+    def scattered(x: Tensor) -> Tensor:
+        index = places.expand(x.shape[0], -1)
+        return x.scatter(1, index, 2 * x if written == "elements" else 1.5, reduce="add")
+
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    graph = capture(Apply(scattered), (x,))
+    expected = x.scatter_add(1, places.expand(3, -1), 2 * x if written == "elements" else torch.full_like(x, 1.5))
+    torch.testing.assert_close(evaluate_graph(graph, (x,))[0], expected)
+    assert_affine(graph)

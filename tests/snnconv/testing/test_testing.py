@@ -131,11 +131,15 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on((2, 4, 2, 2), "channel_shuffle", groups=2)
     yield from on(VECTOR, "softmax", "log_softmax", dim=1, dtype=None)
     yield from on(VECTOR, "pow", exponent=2)
-    yield from on(VECTOR, "argmax", dim=1, keepdim=False)
+    yield from on(VECTOR, "argmax", "argmin", dim=1, keepdim=False)
+    yield from on(VECTOR, "celu", alpha=0.7)
+    norm = {"normalized_shape": [4], "weight": drawn(4, seed=5), "bias": None, "eps": 1e-5, "cudnn_enable": False}
+    yield "layer_norm", {"input": batch(VECTOR), **norm}
     yield from on(VECTOR, "gelu", approximate="none")
     yield from on(VECTOR, "sigmoid", "tanh", "exp", "square", "abs", "silu", "softplus", "hardsigmoid", "hardswish")
-    yield from on(VECTOR, "mish", "elu")
-    yield from ((op, {"self": batch(VECTOR).abs() + 1}) for op in ("log", "sqrt"))
+    yield from on(VECTOR, "mish", "elu", "selu", "log_sigmoid", "exp2", "expm1")
+    positive = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
+    yield from ((op, {"self": batch(VECTOR).abs() + 1}) for op in positive)
 
 
 EXAMPLES = dict([*examples(), *linear_examples()])

@@ -25,6 +25,17 @@ _TEXTS = {
     "softplus": "F.softplus({0})",
     "hardswish": "F.hardswish({0})",
     "mish": "F.mish({0})",
+    "selu": "F.selu({0})",
+    "celu": "F.celu({0}, 0.7)",
+    "log_sigmoid": "F.logsigmoid({0})",
+    "rsqrt": "torch.rsqrt(torch.square({0}) + 1)",
+    "reciprocal": "torch.reciprocal(torch.square({0}) + 1)",
+    "exp2": "torch.exp2(0.1 * {0})",
+    "expm1": "torch.expm1(0.1 * {0})",
+    "log2": "torch.log2(torch.square({0}) + 1)",
+    "log10": "torch.log10(torch.square({0}) + 1)",
+    "log1p": "torch.log1p(torch.square({0}))",
+    "layer_norm": "F.layer_norm({0}, {0}.shape[1:])",
     "gt": "({0} > 0.4)",
     "ge": "({0} >= 0.4)",
     "lt": "({0} < 0.4)",
@@ -59,7 +70,7 @@ def looked_up(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal])
     return Written(f"F.{operator}({numbers}, {{own}})", (x,), a_constant((rows, 3)))
 
 
-@rule("softmax", "log_softmax", "argmax", takes=with_axes(1))
+@rule("softmax", "log_softmax", "argmax", "argmin", takes=with_axes(1))
 def along_an_axis(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
-    options = f", keepdim={draw(st.booleans())}" if operator == "argmax" else ""
+    options = f", keepdim={draw(st.booleans())}" if operator.startswith("arg") else ""
     return Written(f"{{0}}.{operator}({an_axis(draw, x.shape)}{options})", (x,))
