@@ -114,7 +114,7 @@ def outcomes_of(example: Example, seed: int, numbers: range, limits: Limits = LI
 
 
 @dataclass
-class Results:
+class MutantResults:
     """What became of all mutants so far, by format, in a file that a later run goes on with."""
 
     path: Path
@@ -125,11 +125,11 @@ class Results:
     faults: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
-    def begun(path: Path, seed: int) -> Results:
+    def begun(path: Path, seed: int) -> MutantResults:
         """Those in the file, or none; raises ``SystemExit`` for those of another seed."""
         if not path.exists():
-            return Results(path, seed)
-        found = Results(path, **json.loads(path.read_text()))
+            return MutantResults(path, seed)
+        found = MutantResults(path, **json.loads(path.read_text()))
         if found.seed != seed:
             raise SystemExit(f"{path} is of seed {found.seed}: give that, or another file")
         return found
@@ -177,7 +177,7 @@ def outcome_table(outcomes: Mapping[str, Mapping[str, int]], slowest: Mapping[st
     return table(head, rows)
 
 
-def run(results: Results, seconds: float, most: int | None, names: list[str]) -> None:
+def run(results: MutantResults, seconds: float, most: int | None, names: list[str]) -> None:
     """Try mutants of the formats called ``names``, in turn, for so long, or until there were so many in all."""
     with contextlib.ExitStack() as stack:
         examples = {name: stack.enter_context(example_of(FORMATS[name])) for name in names}
@@ -208,7 +208,7 @@ def main(arguments: list[str]) -> int:
     names = chosen.only or list(FORMATS)
     if chosen.read is not None:
         return _shown(FORMATS[names[0]], chosen.read)
-    results = Results.begun(chosen.results, chosen.seed)
+    results = MutantResults.begun(chosen.results, chosen.seed)
     results.path.parent.mkdir(parents=True, exist_ok=True)
     run(results, chosen.seconds, chosen.mutants, names)
     print(results.table())
