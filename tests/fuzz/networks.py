@@ -23,8 +23,8 @@ from tests.support.random_networks.script import Script
 from tests.support.random_networks.specimen import Specimen, is_refused
 from tests.support.random_networks.strategies import scripts
 
-#: Networks of a round: they are drawn from one seed, and results are written behind each round.
-ROUND = 10
+#: Networks of a round: they are drawn from one seed, the plainest first, and results are written behind each round.
+ROUND = 25
 #: Seconds that making a network smaller, which breaks a property, may take.
 SHRINKING = 60.0
 
@@ -52,19 +52,22 @@ class Results:
         beside.replace(path)
 
 
+class _TimeIsOver(BaseException):
+    """Ends a round at once; hypothesis lets through what is no ``Exception``."""
+
+
 class _Fuzz:
     """One run of rounds until ``end``, a moment of ``time.monotonic``."""
 
     def __init__(self, results: Results, end: float, folder: Path) -> None:
         self.results, self.end, self.folder = results, end, folder
         self.failing: tuple[Script, Setting, str] | None = None
-        self.stop_shrinking = float("inf")
+        self.stop_shrinking, self.begun = float("inf"), results.networks
 
     def round(self) -> None:
         """Networks of the next seed; the smallest found that breaks a property is kept in the corpus."""
-        self.failing, self.stop_shrinking = None, float("inf")
+        self.failing, self.stop_shrinking, self.begun = None, float("inf"), self.results.networks
 
-        # Nothing is drawn twice, so that the first network of a round, the smallest there is, stands for little.
         @seed(self.results.seed * 1_000_003 + self.results.rounds)
         @settings(
             max_examples=ROUND,
@@ -79,8 +82,10 @@ class _Fuzz:
 
         try:
             networks()
-        except BaseException as error:
-            if self.failing is None or isinstance(error, KeyboardInterrupt):
+        except _TimeIsOver:
+            pass
+        except Exception:  # what was broken, or that it was kept once the time for shrinking was over
+            if self.failing is None:
                 raise
             script, setting, broke = self.failing
             path = corpus.write(script, setting, broke, self.folder)
@@ -89,10 +94,11 @@ class _Fuzz:
         self.results.rounds += 1
 
     def _network(self, script: Script, setting: Setting) -> None:
-        now = time.monotonic()
-        if now > self.stop_shrinking or (self.failing is None and now > self.end):
+        now, first = time.monotonic(), self.failing is None
+        if first and now > self.end and self.results.networks > self.begun:
+            raise _TimeIsOver
+        if now > self.stop_shrinking:
             return
-        first = self.failing is None
         self.results.networks += first
         try:
             specimen = Specimen(script, setting)
@@ -127,9 +133,9 @@ def main(arguments: list[str]) -> int:
         if results.seed != asked.seed:
             parser.error(f"{asked.results} is of seed {results.seed}; give that, or another file")
     logging.disable(logging.WARNING)
-    started, before = time.monotonic(), results.seconds
+    started, before, begun = time.monotonic(), results.seconds, results.rounds
     fuzz = _Fuzz(results, started + asked.seconds, asked.corpus)
-    while time.monotonic() < fuzz.end:
+    while results.rounds == begun or time.monotonic() < fuzz.end:
         fuzz.round()
         results.seconds = before + time.monotonic() - started
         if asked.results is not None:
