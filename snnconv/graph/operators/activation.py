@@ -116,13 +116,12 @@ class Clamp(ActivationOperator):
 
     def bounds(self, arguments: Arguments) -> tuple[Any, Any]:
         """Lower and upper bound, ``None`` where there is none."""
-        if self.op == "hardtanh":
-            return arguments["min_val"], arguments["max_val"]
         if self.op == "threshold":
             return arguments["threshold"], None
         if self.op == "relu6":
             return 0.0, 6.0
-        lower, upper = arguments.get("min"), arguments.get("max")
+        names = ("min_val", "max_val") if self.op == "hardtanh" else ("min", "max")
+        lower, upper = (arguments.get(name) for name in names)
         open_below, open_above = (
             isinstance(lower, float) and lower == -math.inf,
             isinstance(upper, float) and upper == math.inf,

@@ -56,6 +56,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Tensor], list[str]]] = {
     "PReLU, one slope above 1": (lambda m, x: F.prelu(x, torch.tensor([1.5], dtype=x.dtype)), [R, R]),
     "RReLU": (lambda m, x: F.rrelu(x, 0.1, 0.3), [L]),
     "leaky ReLU, slope below 0": (lambda m, x: F.leaky_relu(x, -0.5), [R, R]),
+    "hard tanh, open above": (lambda m, x: F.hardtanh(x, 0.0, float("inf")), [R]),
+    "hard tanh, open below": (lambda m, x: F.hardtanh(x, float("-inf"), 0.5), [R]),
     "abs": (lambda m, x: x.abs(), [R, R]),
     "soft shrinkage": (lambda m, x: F.softshrink(x, 0.3), [R, R]),
     "hard sigmoid": (lambda m, x: F.hardsigmoid(x), [B]),
