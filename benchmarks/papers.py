@@ -29,7 +29,7 @@ _CALIBRATION, _BATCH = 500, 50
 _ROWS = "papers_rows"
 
 
-def run(images: int = 200, steps: int = 256, rows: Sequence[str] = ("*",)) -> None:
+def run(images: int = 100, steps: int = 256, rows: Sequence[str] = ("*",)) -> None:
     """Publish the table ``papers``, of ``images`` test images and a 25th as many pictures of a detector.
 
     Streams are cut to ``steps`` steps, since those of the papers take long; all else is as in the call of the row.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -17,6 +17,14 @@ from snnconv.simulators.clock import Clock
 from snnconv.simulators.recorders import OutputRecorder
 
 
+class Images(NamedTuple):
+    """How large random images are, in pixels along an axis, and how many calibrate and are measured."""
+
+    size: int
+    calibrating: int
+    measured: int
+
+
 @dataclass(frozen=True)
 class CalibratedModel:
     """A model with random weights, and random images on which it is calibrated; captured and observed once."""
@@ -27,24 +35,24 @@ class CalibratedModel:
 
 
 #: Models that are measured with two kinds of neurons.
-_KEPT: dict[tuple[str, int], CalibratedModel] = {}
+_KEPT: dict[tuple[str, Images], CalibratedModel] = {}
 
 
-def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: bool) -> dict[str, Any]:
-    """Convert a model with random weights; relative errors of its output after ``steps`` steps, for two images.
+def measure(name: str, images: Images, neuron: str, steps: tuple[int, ...], keep: bool) -> dict[str, Any]:
+    """Convert a model with random weights; relative errors of its output after ``steps`` steps.
 
     ``keep`` says that it will be measured again.
     """
     warnings.simplefilter("error")
     # torch: copying an exported program rebuilds its tree specs
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
-    found = _KEPT.get((name, size)) or _calibrated_model(name, size)
+    found = _KEPT.get((name, images)) or _calibrated_model(name, images)
     if keep:
-        _KEPT[name, size] = found
+        _KEPT[name, images] = found
     plan, options = CodingPlan(Rate(max(steps))), Options(percentile=100, neuron=neuron)
     network = assemble(found.calibrator.calibrated(plan, options), plan, options)
     recorder = OutputRecorder()
-    few = found.images[:2]
+    few = found.images[: images.measured]
     # The simulator itself: counting the synapses of the largest models takes longer than running them.
     Clock(network, steps=None, stop=None, seed=0).run((few,), [recorder])
     with torch.no_grad():
@@ -58,15 +66,15 @@ def measure(name: str, size: int, neuron: str, steps: tuple[int, ...], keep: boo
     }
 
 
-def _calibrated_model(name: str, size: int) -> CalibratedModel:
+def _calibrated_model(name: str, images: Images) -> CalibratedModel:
     models = torchvision().models
     torch.manual_seed(0)
     options = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = getattr(models, name)(weights=None, num_classes=10, **options)
-    _set_statistics(model, size)
+    _set_statistics(model, images.size)
     model.eval()
-    images = _random_images(32, size)
-    return CalibratedModel(model, images, Calibrator(model, images, None))
+    drawn = _random_images(images.calibrating, images.size)
+    return CalibratedModel(model, drawn, Calibrator(model, drawn, None))
 
 
 def _random_images(count: int, size: int) -> torch.Tensor:
