@@ -11,7 +11,8 @@ from torch import Tensor
 import snnconv
 from hw_export import lava
 from snnconv.cli.console import console
-from snnconv.cli.options import Json, write_json
+from snnconv.cli.interruption import kept
+from snnconv.cli.options import Json, show
 from snnconv.cli.progress import progress_bars
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
@@ -48,9 +49,8 @@ def export(
             samples=None if data is None else load_samples(data)[0],
             progress=progress,
         )
-    console.print(str(report), markup=False)
-    console.print(f"written: {output}", markup=False)
-    write_json(json_file, report.to_dict())
+    with kept(lambda: f"{output} is written"):
+        show(f"{report}\nwritten: {output}", json_file, report.to_dict())
 
 
 def run_lava(
@@ -77,6 +77,5 @@ def run_lava(
     if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
         correct = run.output.argmax(1) == targets[: run.samples]
         figures["accuracy"] = 100.0 * float(correct.double().mean())
-    for name, value in figures.items():
-        console.print(f"{name.replace('_', ' ')}: {value:.6g}", markup=False)
-    write_json(json_file, figures)
+    lines = [f"{name.replace('_', ' ')}: {value:.6g}" for name, value in figures.items()]
+    show("\n".join(lines), json_file, figures)

@@ -1,62 +1,23 @@
 """snnconv converts trained PyTorch networks into spiking neural networks, and measures what comes out."""
 
+import importlib
+import typing
+
 import snnconv.shadowing  # noqa: F401 # first: it says so where another file stands in the way of a package
 
-# isort: split
-from snnconv import coding, neurons
-from snnconv.capture.problems import Preflight, UnsupportedModelError
-from snnconv.checking import preflight
-from snnconv.conversion import convert
-from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
-from snnconv.metrics.class_judge import ClassJudge
-from snnconv.metrics.evaluation import evaluate
-from snnconv.metrics.evaluation_result import Evaluation
-from snnconv.metrics.label_judge import LabelJudge
-from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
-from snnconv.metrics.value_judge import ValueJudge
-from snnconv.metrics.verification import Verification, verify
-from snnconv.network import SpikingNetwork, load
-from snnconv.progress import Progress, ProgressCallback
-from snnconv.simulators import Confidence, FirstSpike
-from snnconv.simulators.run import Run
-from snnconv.spiking.logs import SearchLog, TuningLog
-from snnconv.sweeps.running import sweep
-from snnconv.sweeps.table import Sweep
-from snnconv.tuning.tuning import tune
-from snnconv.version import __version__
+if typing.TYPE_CHECKING:
+    from snnconv.public import *  # noqa: F403
+    from snnconv.public import __all__ as __all__
+    from snnconv.public import __version__ as __version__
+else:
 
-__all__ = [
-    "ClassJudge",
-    "Confidence",
-    "ConfigurationError",
-    "Evaluation",
-    "FirstSpike",
-    "InputError",
-    "LabelJudge",
-    "ModelError",
-    "Preflight",
-    "Progress",
-    "ProgressCallback",
-    "Run",
-    "SearchLog",
-    "SnnconvError",
-    "SpikeStatistics",
-    "SpikingNetwork",
-    "StorageError",
-    "Sweep",
-    "TuningLog",
-    "UnsupportedModelError",
-    "ValueJudge",
-    "Verification",
-    "__version__",
-    "coding",
-    "convert",
-    "evaluate",
-    "load",
-    "neurons",
-    "preflight",
-    "spike_statistics",
-    "sweep",
-    "tune",
-    "verify",
-]
+    def __getattr__(name: str) -> object:
+        """A public name; with the first of them all are loaded, so that a program that starts is interruptible."""
+        public = importlib.import_module("snnconv.public")
+        globals().update({each: getattr(public, each) for each in (*public.__all__, "__all__")})
+        if name not in globals():
+            raise AttributeError(f"module 'snnconv' has no attribute {name!r}")
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

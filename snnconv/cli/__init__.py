@@ -1,3 +1,3 @@
 """The command line, ``snnconv``: commands for any network, and for detectors those that have "detect" in their name."""
 
-from snnconv.cli.app import main as main
+from snnconv.cli.program import main as main

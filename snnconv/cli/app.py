@@ -1,4 +1,4 @@
-"""The program ``snnconv``: the app, its commands, and those that other packages add."""
+"""The app: its commands, and those that other packages add."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def add_commands_of_others() -> None:
             errors.print(message, style="yellow", markup=False)
 
 
-def main() -> None:
-    """Entry point: an error of the project ends with its message, not with a traceback."""
+def run() -> None:
+    """Run the command that the arguments name: an error of the project ends with its message and status 2."""
     add_commands_of_others()
     try:
         app()

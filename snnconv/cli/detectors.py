@@ -11,6 +11,7 @@ import typer
 import snnconv
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions
+from snnconv.cli.interruption import kept
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
@@ -57,7 +58,8 @@ def converted(
         network = snnconv.convert(detector.network, calibration, progress=progress, **coding, **options.arguments())
     if save is not None:
         network.save(save)
-        console.print(f"written: {save}", markup=False)
+        with kept(lambda: f"{save} is written; the same command measures again"):
+            console.print(f"written: {save}", markup=False)
     return network
 
 

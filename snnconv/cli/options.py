@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
@@ -65,6 +67,13 @@ def write_json(path: Path | None, figures: Any) -> None:
             raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
     else:
         write_whole(path, content)
+
+
+def show(text: str, path: Path | None, figures: Any) -> None:
+    """Write ``figures`` to ``path`` if there is one, then print ``text``, whose reader may take no more."""
+    write_json(path, figures)
+    with kept(lambda: "" if path is None else f"{path} is written"):
+        console.print(text, markup=False)
 
 
 def folder(path: Path) -> Path:

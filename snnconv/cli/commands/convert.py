@@ -10,6 +10,7 @@ import typer
 import snnconv
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
+from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
 from snnconv.cli.options import Model, Weights
 from snnconv.cli.progress import progress_bars
@@ -35,12 +36,13 @@ def convert(
     inputs = in_precision(inputs, original, "calibration")
     with progress_bars(console) as progress:
         network = snnconv.convert(original, inputs, progress=progress, **chosen)
-    if network.search_log is not None:
-        console.print(str(network.search_log), markup=False)
-    console.print(network.report(), markup=False)
-    if network.held_out:
-        with progress_bars(console) as progress:
-            verification = snnconv.verify(network, progress=progress)
-        console.print(str(verification), markup=False)
     network.save(output)
-    console.print(f"written: {output}", markup=False)
+    with kept(lambda: f"{output} is written; the same command verifies it again"):
+        if network.search_log is not None:
+            console.print(str(network.search_log), markup=False)
+        console.print(network.report(), markup=False)
+        if network.held_out:
+            with progress_bars(console) as progress:
+                verification = snnconv.verify(network, progress=progress)
+            console.print(str(verification), markup=False)
+        console.print(f"written: {output}", markup=False)

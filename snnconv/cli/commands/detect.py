@@ -14,6 +14,7 @@ from rich.table import Table
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
+from snnconv.cli.interruption import kept
 from snnconv.cli.options import folder, write_json
 from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
@@ -71,38 +72,41 @@ def detect(
         table.add_column(column, justify="left" if column == "picture" else "right")
     figures: list[dict[str, Any]] = []
     labels = _labels([path for path, _ in readable])
-    for (path, image), label in items_with_progress(console, list(zip(readable, labels, strict=True)), "detecting"):
-        wanted = original.detect([image], score_threshold=score)[0]
-        run = network.run(spiking.inputs([image]))
-        got = spiking.decode(run.output, [(image.height, image.width)], score)[0]
-        alike, taken = len(match(wanted, got, _SAME)), int(run.steps[0])
-        drawn = output / f"{label}.png"
-        sheet = side_by_side(
-            image, wanted, got, original.names, ("original", f"spiking, {coding.coding}, {taken} steps")
-        )
-        _save(sheet, drawn)
-        table.add_row(
-            escape(str(path)), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)
-        )
-        figures.append(
-            {
-                "picture": str(path),
-                "size": [image.width, image.height],
-                "drawn": str(drawn),
-                "original": _rows(wanted, original.names),
-                "spiking": _rows(got, original.names),
-                "alike": alike,
-                "spikes_per_neuron": run.spikes_per_neuron,
-                "steps": taken,
-            }
-        )
+    items = list(zip(readable, labels, strict=True))
+    with kept(lambda: f"{len(figures)} pictures are in {output}; the same command draws all again"):
+        for (path, image), label in items_with_progress(console, items, "detecting"):
+            wanted = original.detect([image], score_threshold=score)[0]
+            run = network.run(spiking.inputs([image]))
+            got = spiking.decode(run.output, [(image.height, image.width)], score)[0]
+            alike, taken = len(match(wanted, got, _SAME)), int(run.steps[0])
+            drawn = output / f"{label}.png"
+            sheet = side_by_side(
+                image, wanted, got, original.names, ("original", f"spiking, {coding.coding}, {taken} steps")
+            )
+            _save(sheet, drawn)
+            table.add_row(
+                escape(str(path)), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)
+            )
+            figures.append(
+                {
+                    "picture": str(path),
+                    "size": [image.width, image.height],
+                    "drawn": str(drawn),
+                    "original": _rows(wanted, original.names),
+                    "spiking": _rows(got, original.names),
+                    "alike": alike,
+                    "spikes_per_neuron": run.spikes_per_neuron,
+                    "steps": taken,
+                }
+            )
     write_json(output / "detections.json", {"pictures": figures, "failed": failures})
-    console.print(table)
-    for message in unread.values():
-        console.print(f"left out of calibration: {message}", markup=False)
-    for message in failures.values():
-        console.print(f"left out: {message}", markup=False)
-    console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
+    with kept(lambda: f"{len(figures)} pictures and detections.json are in {output}"):
+        console.print(table)
+        for message in unread.values():
+            console.print(f"left out of calibration: {message}", markup=False)
+        for message in failures.values():
+            console.print(f"left out: {message}", markup=False)
+        console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
     if failures:
         raise typer.Exit(1)
 

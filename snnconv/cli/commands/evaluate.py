@@ -18,7 +18,7 @@ from snnconv.cli.options import (
     JudgeName,
     Weights,
     judge_of,
-    write_json,
+    show,
 )
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
@@ -65,5 +65,4 @@ def evaluate(
             ignore_index=ignore_index,
             progress=progress,
         )
-    console.print(str(result), markup=False)
-    write_json(json_file, result.to_dict())
+    show(str(result), json_file, result.to_dict())

@@ -10,7 +10,7 @@ import typer
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
-from snnconv.cli.options import Json, write_json
+from snnconv.cli.options import Json, show
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
@@ -65,7 +65,5 @@ def evaluate_detector(
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]
     with progress_bars(console) as progress:
         result = evaluate(original.with_network(network), pictures, reference=original, at=marks, progress=progress)
-    for message in unread.values():
-        console.print(f"left out of calibration: {message}", markup=False)
-    console.print(str(result), markup=False)
-    write_json(json_file, result.to_dict())
+    left_out = [f"left out of calibration: {message}" for message in unread.values()]
+    show("\n".join([*left_out, str(result)]), json_file, result.to_dict())

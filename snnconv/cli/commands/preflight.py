@@ -8,14 +8,13 @@ import torch
 import typer
 
 import snnconv
-from snnconv.cli.console import console
 from snnconv.cli.models import build_model
 from snnconv.cli.options import (
     Analog,
     Json,
     Model,
     Weights,
-    write_json,
+    show,
 )
 from snnconv.errors import ConfigurationError
 
@@ -29,8 +28,7 @@ def preflight(
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     report = snnconv.preflight(build_model(model, weights), torch.zeros(2, *_sizes(shape)), analog=analog or ())
-    console.print(str(report), markup=False)
-    write_json(json_file, report.to_dict())
+    show(str(report), json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
+from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
 from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
@@ -58,24 +59,32 @@ def sweep(
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
-    folder(output)
-    with progress_bars(console) as progress:
+    file = folder(output) / "sweep.json"
+    with kept(lambda: _kept(file)), progress_bars(console) as progress:
         found = snnconv.sweep(
             original,
             inputs,
             items,
             codings,
-            path=output / "sweep.json",
+            path=file,
             judge=judge_of(judge),
             ignore_index=ignore_index,
             progress=progress,
             **chosen,
         )
-    console.print(str(found), markup=False)
-    if not found.results:
-        raise typer.Exit(1)
-    found.plot(output / "pareto.png")
-    console.print(f"written: {output / 'sweep.json'}, {output / 'pareto.png'}", markup=False)
+    if found.results:
+        found.plot(output / "pareto.png")
+    with kept(lambda: f"{output} holds all results"):
+        console.print(str(found), markup=False)
+        if not found.results:
+            raise typer.Exit(1)
+        console.print(f"written: {file}, {output / 'pareto.png'}", markup=False)
+
+
+def _kept(file: Path) -> str:
+    """What an interrupted sweep has come to."""
+    measured = len(snnconv.Sweep.load(file).results) if file.exists() else 0
+    return f"{measured} results are in {file}; the same command measures the others"
 
 
 def _numbers(text: str) -> list[int]:

@@ -11,6 +11,7 @@ import typer
 
 from snnconv.cli import detectors
 from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
 from snnconv.cli.progress import progress_bars
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.data.datasets import BoxDataset
@@ -61,7 +62,7 @@ def train_detector(
         pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
     else:
         pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
-    with progress_bars(console) as progress:
+    with kept(lambda: _kept(checkpoint)), progress_bars(console) as progress:
         log = train(
             network,
             pictures,
@@ -74,14 +75,22 @@ def train_detector(
             progress=progress,
         )
     save_weights(network, output)
-    if log.resumed:
-        console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
-    console.print(f"loss: {log.losses[0]:.3f} in the first epoch, {log.losses[-1]:.3f} in the last", markup=False)
-    console.print(f"written: {output}", markup=False)
-    precision = held_out_precision(network, held_out, letterbox=letterbox)
-    console.print(
-        f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %", markup=False
-    )
+    with kept(lambda: f"{output} is written"):
+        if log.resumed:
+            console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
+        console.print(f"loss: {log.losses[0]:.3f} in the first epoch, {log.losses[-1]:.3f} in the last", markup=False)
+        console.print(f"written: {output}", markup=False)
+        precision = held_out_precision(network, held_out, letterbox=letterbox)
+        console.print(
+            f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %", markup=False
+        )
+
+
+def _kept(checkpoint: Path | None) -> str:
+    """What an interrupted training has come to."""
+    if checkpoint is None:
+        return "no epoch is kept; with --checkpoint FILE the same command goes on where it stopped"
+    return f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
 
 
 def _divided(dataset: BoxDataset) -> tuple[BoxDataset, BoxDataset]:

@@ -15,7 +15,8 @@ import torch
 from typer.testing import CliRunner
 
 from coding import FewSpike, Rate
-from snnconv.cli.app import app, main
+from snnconv.cli import main
+from snnconv.cli.app import app
 from tests.support.conversion import converted
 from tests.support.networks import Perceptron, draw, prepared
 

@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import snnconv
-from snnconv.cli.app import app, main
+from snnconv.cli import main
+from snnconv.cli.app import app
 from snnconv.detection import draw_shapes
 
 

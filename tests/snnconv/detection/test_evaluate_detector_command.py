@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import snnconv
-from snnconv.cli import detectors
-from snnconv.cli.app import app, main
+from snnconv.cli import detectors, main
+from snnconv.cli.app import app
 from snnconv.detection import SHAPE_NAMES, draw_shapes
 from snnconv.detection.shapes import SHAPES_CONFIG
 

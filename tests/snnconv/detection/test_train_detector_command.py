@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from snnconv.cli import detectors
-from snnconv.cli.app import app, main
+from snnconv.cli import detectors, main
+from snnconv.cli.app import app
 from snnconv.detection import load_darknet
 from snnconv.detection.shapes import SHAPES_CONFIG
 

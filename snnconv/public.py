@@ -1,0 +1,59 @@
+"""The public names of snnconv, which the package itself loads when the first of them is asked for."""
+
+from snnconv import coding, neurons
+from snnconv.capture.problems import Preflight, UnsupportedModelError
+from snnconv.checking import preflight
+from snnconv.conversion import convert
+from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
+from snnconv.metrics.class_judge import ClassJudge
+from snnconv.metrics.evaluation import evaluate
+from snnconv.metrics.evaluation_result import Evaluation
+from snnconv.metrics.label_judge import LabelJudge
+from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
+from snnconv.metrics.value_judge import ValueJudge
+from snnconv.metrics.verification import Verification, verify
+from snnconv.network import SpikingNetwork, load
+from snnconv.progress import Progress, ProgressCallback
+from snnconv.simulators import Confidence, FirstSpike
+from snnconv.simulators.run import Run
+from snnconv.spiking.logs import SearchLog, TuningLog
+from snnconv.sweeps.running import sweep
+from snnconv.sweeps.table import Sweep
+from snnconv.tuning.tuning import tune
+from snnconv.version import __version__
+
+__all__ = [
+    "ClassJudge",
+    "Confidence",
+    "ConfigurationError",
+    "Evaluation",
+    "FirstSpike",
+    "InputError",
+    "LabelJudge",
+    "ModelError",
+    "Preflight",
+    "Progress",
+    "ProgressCallback",
+    "Run",
+    "SearchLog",
+    "SnnconvError",
+    "SpikeStatistics",
+    "SpikingNetwork",
+    "StorageError",
+    "Sweep",
+    "TuningLog",
+    "UnsupportedModelError",
+    "ValueJudge",
+    "Verification",
+    "__version__",
+    "coding",
+    "convert",
+    "evaluate",
+    "load",
+    "neurons",
+    "preflight",
+    "spike_statistics",
+    "sweep",
+    "tune",
+    "verify",
+]

@@ -1,0 +1,278 @@
+"""Commands that are interrupted, killed or cut off from their reader: one line, a status, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import snnconv
+from coding import Concurrent, Rate
+from hw_export import lava
+from snnconv.cli import main
+from snnconv.cli.app import add_commands_of_others, app
+from snnconv.detection.darknet import load_darknet, save_weights
+from tests.snnconv.detection.test_train_detector_command import CONFIG
+from tests.support.networks import Perceptron, draw, prepared
+
+ROOT = Path(__file__).parents[3]
+NOTHING = "no result is kept; the same command begins anew"
+SAMPLES = ("--calibration", "samples.npz")
+DETECTOR = ("--model", "net.cfg,net.weights", "--names", "classes.txt")
+LABELLED = ("--names", "classes.txt", "--data", ".")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command, the call (the how manyth) at which a signal comes, what is said to be kept, and files that are new."""
+
+    arguments: tuple[str, ...]
+    module: str
+    function: str
+    said: str = NOTHING
+    new: tuple[str, ...] = ()
+    call: int = 1
+
+
+CASES = {
+    "demo": Case((), "snnconv.cli.commands.demo", "train_digits_cnn"),
+    "preflight": Case(("own_model:build", "--shape", "6", "--json", "p.json"), "snnconv", "preflight"),
+    "convert": Case(
+        ("own_model:perceptron", *SAMPLES, "-o", "new.snn"),
+        "snnconv",
+        "verify",
+        "new.snn is written; the same command verifies it again",
+        ("new.snn",),
+    ),
+    "evaluate": Case(("n.snn", "--data", "samples.npz", "--json", "e.json"), "snnconv", "evaluate"),
+    "sweep": Case(
+        ("own_model:perceptron", *SAMPLES, "--data", "samples.npz", "-o", "out", "--codes", "rate", "--steps", "2,4"),
+        "snnconv.sweeps.running",
+        "evaluate",
+        "1 results are in out/sweep.json; the same command measures the others",
+        ("out", "out/sweep.json"),
+        call=2,
+    ),
+    "detect": Case(
+        ("images", *DETECTOR, "-o", "found", "--coding", "rate", "--steps", "2"),
+        "snnconv.cli.commands.detect",
+        "side_by_side",
+        "1 pictures are in found; the same command draws all again",
+        ("found", "found/0.png"),
+        call=2,
+    ),
+    "evaluate-detector": Case(
+        (*DETECTOR, "--data", ".", "--calibration", "images", "--coding", "rate", "--steps", "2", "--json", "d.json"),
+        "snnconv.cli.commands.evaluate_detector",
+        "evaluate",
+    ),
+    "train-detector": Case(
+        ("-o", "new.weights", "--config", "net.cfg", *LABELLED, "--epochs", "3", "--checkpoint", "run"),
+        "snnconv.training.checkpoint",
+        "write_whole",
+        "the epochs that were finished are in run; the same command goes on from there",
+        ("run",),
+        call=3,
+    ),
+    "export": Case(("n.snn", "-o", "new.npz"), "hw_export.lava.bundle", "write_whole"),
+    "run-lava": Case(
+        ("n.npz", "--data", "samples.npz", "--interpreter", "./python"),
+        "hw_export.lava.launch",
+        "_ended",
+        new=("pid",),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def made(files: Path) -> Path:
+    """The files of the other tests, a network and a bundle, a detector with labelled pictures, and a slow Python."""
+    network = snnconv.convert(
+        prepared(Perceptron, torch.float32),
+        draw(40, 6, dtype=torch.float32),
+        coding=Rate(4),
+        schedule=Concurrent(4),
+    )
+    network.save(files / "n.snn")
+    lava.export(network, files / "n.npz")
+    (files / "net.cfg").write_text(CONFIG)
+    (files / "classes.txt").write_text("light\ndark\n")
+    save_weights(load_darknet(files / "net.cfg"), files / "net.weights")
+    for name in ("images", "labels"):
+        (files / name).mkdir()
+    for number in range(10):
+        image = Image.new("RGB", (40, 40), (90, 90, 90))
+        image.paste((250, 250, 250), (number, 10, number + 20, 30))
+        image.save(files / "images" / f"{number}.png")
+        (files / "labels" / f"{number}.txt").write_text(f"0 {(number + 10) / 40} 0.5 0.5 0.5\n")
+    (files / "python").write_text("#!/bin/sh\necho $$ > pid\nexec sleep 300\n")
+    (files / "python").chmod(0o755)
+    return files
+
+
+@pytest.fixture
+def folder(made: Path, folder: Path) -> Iterator[Path]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield folder
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def inside(folder: Path) -> set[str]:
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return {name for name in found if "__pycache__" not in name}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """The exit status of the program."""
+    monkeypatch.setattr(sys, "argv", ["snnconv", *arguments])
+    with pytest.raises(SystemExit) as found:
+        main()
+    return found.value.code
+
+
+def interrupt(patch: pytest.MonkeyPatch, case: Case, number: signal.Signals) -> None:
+    import_module(case.module)
+    module, left = sys.modules[case.module], [case.call]
+    original: Callable[..., Any] = getattr(module, case.function)
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            if case.function == "_ended":
+                while not Path("pid").exists():
+                    time.sleep(0.01)
+            signal.raise_signal(number)
+        return original(*arguments, **options)
+
+    patch.setattr(module, case.function, interrupted)
+
+
+def test_every_command_has_a_case() -> None:
+    add_commands_of_others()
+    names = {each.name or each.callback.__name__.replace("_", "-") for each in app.registered_commands if each.callback}
+    assert names == CASES.keys()
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_an_interrupted_command_says_in_one_line_what_it_kept(
+    command: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    case, before = CASES[command], inside(folder)
+    number, why, status = {
+        True: (signal.SIGINT, "interrupted", 130),
+        False: (signal.SIGTERM, "ended by SIGTERM", 143),
+    }[len(command) % 2 == 0]
+    with monkeypatch.context() as patch:
+        interrupt(patch, case, number)
+        assert run(patch, command, *case.arguments) == status
+    assert capfd.readouterr().err.splitlines() == [f"{why}: {case.said}"]
+    assert inside(folder) - before == set(case.new)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a second Ctrl-C does not disturb the end"
+    if command == "run-lava":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(Path("pid").read_text()), 0)
+
+
+def test_an_interrupted_sweep_and_training_come_to_what_they_come_to_without(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snnconv.Sweep, "plot", lambda *_: None)  # which takes the longest
+    for command, kept in (("sweep", "out/sweep.json"), ("train-detector", "new.weights")):
+        case, contents = CASES[command], []
+        for interrupted in (True, False):
+            for name in case.new:
+                if Path(name).is_file():
+                    Path(name).unlink()
+            if interrupted:
+                with monkeypatch.context() as patch:
+                    interrupt(patch, case, signal.SIGINT)
+                    run(patch, command, *case.arguments)
+            assert run(monkeypatch, command, *case.arguments) in (0, None)
+            contents.append(Path(kept).read_bytes())
+        assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "new"),
+    [
+        ("preflight", "p.json is written", {"p.json"}),
+        ("evaluate", "e.json is written", {"e.json"}),
+        ("convert", "new.snn is written; the same command verifies it again", {"new.snn"}),
+    ],
+)
+def test_a_reader_that_takes_no_more_ends_a_command_behind_its_files(
+    command: str,
+    said: str,
+    new: set[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, (reading, writing) = inside(folder), os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
+        assert run(patch, command, *CASES[command].arguments) == 141
+    assert capfd.readouterr().err.splitlines()[-1:] == [f"standard output was closed: {said}"]
+    assert inside(folder) - before == new
+
+
+def test_figures_go_to_a_device_as_they_come(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("preflight", "own_model:build", "--shape", "6", "--json")
+    assert run(monkeypatch, *arguments, "/dev/null") in (0, None)
+    assert run(monkeypatch, *arguments, "/dev/full") == 2
+    assert "/dev/full cannot be written: No space left on device" in capfd.readouterr().err
+
+
+def python(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, **pipes)
+
+
+@pytest.mark.parametrize(
+    "start", [("-m", "snnconv"), ("-c", "from snnconv.cli import main; main()")], ids=["module", "script"]
+)
+@pytest.mark.parametrize(("number", "why"), [(2, "interrupted"), (15, "ended by SIGTERM")])
+def test_a_program_that_starts_is_interrupted_without_a_traceback(
+    start: tuple[str, ...], number: int, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text(f"import signal\nsignal.raise_signal({number})\nraise ImportError('too late')\n")
+    process = python(tmp_path, *start, "--version")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (128 + number, "", f"{why}: {NOTHING}\n")
+
+
+def test_a_program_is_ended_from_outside(made: Path, tmp_path: Path) -> None:
+    arguments = ("-o", str(tmp_path / "new.weights"), "--config", "net.cfg", *LABELLED, "--epochs", "100000")
+    checkpoint = tmp_path / "run"
+    process = python(made, "-m", "snnconv", "train-detector", *arguments, "--checkpoint", str(checkpoint))
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    kept = f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
+    assert (process.returncode, err) == (143, f"ended by SIGTERM: {kept}\n")
+    assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_signals_that_were_ignored_stay_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as nohup and a shell in the background leave them
+    with monkeypatch.context() as patch:
+        interrupt(patch, CASES["preflight"], signal.SIGINT)
+        assert run(patch, "preflight", *CASES["preflight"].arguments) in (0, None)
