@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import io
 import json
+import struct
 import zipfile
+import zlib
 from random import Random
 from typing import Any
 
@@ -121,15 +123,16 @@ def bomb(content: bytes) -> bytes:
 
 @functools.cache
 def _bomb(name: str) -> bytes:
-    """A zip whose one member ``name`` holds gigabytes of zeros."""
-    stream = io.BytesIO()
-    with (
-        zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-        archive.open(name, "w", force_zip64=True) as member,
-    ):
-        if name.endswith(".npy"):
-            header = {"descr": "|u1", "fortran_order": False, "shape": (_BOMB << 20,)}
-            np.lib.format.write_array_header_1_0(member, header)
-        for _ in range(_BOMB):
-            member.write(bytes(1 << 20))
-    return stream.getvalue()
+    """A zip whose one member ``name`` holds gigabytes of zeros; its checksum is wrong, which shows at their end."""
+    header, packer = io.BytesIO(), zlib.compressobj(9, wbits=-15)
+    if name.endswith(".npy"):
+        said = {"descr": "|u1", "fortran_order": False, "shape": (_BOMB << 20,)}
+        np.lib.format.write_array_header_1_0(header, said)
+    first = packer.compress(header.getvalue()) + packer.flush(zlib.Z_FULL_FLUSH)
+    piece = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    content = bytearray(zipped({name: first + piece * _BOMB + packer.flush()}, zipfile.ZIP_STORED))
+    central = content.rindex(b"PK\x01\x02")
+    for start, method, size in ((0, 8, 22), (central, 10, 24)):  # in the header of the member, and in the directory
+        struct.pack_into("<H", content, start + method, zipfile.ZIP_DEFLATED)
+        struct.pack_into("<L", content, start + size, len(header.getvalue()) + (_BOMB << 20))
+    return bytes(content)
