@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,10 @@ from snnconv.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     import nir
+
+
+#: Numbers of the largest sample.
+_LARGEST_INPUT = 2**26
 
 
 class NIRState(NamedTuple):
@@ -54,10 +59,14 @@ class NIRModule(nn.Module):
         self._children = [name for name, _ in program.named_children()]
         self._nodes = nodes  # children of the program by population
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the precision and on the device that inputs must have."""
+        return next(itertools.chain(self.parameters(), self.buffers()), torch.zeros(()))
+
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
-        like = next(itertools.chain(self.parameters(), self.buffers()))
-        check_like((x,), [(BATCH, *self.input_shape)], [like.dtype], like.device, "input")
+        check_like((x,), [(BATCH, *self.input_shape)], [self.like.dtype], self.like.device, "input")
         # The program writes into the dictionary that it is given.
         states: dict[str, Any] = dict.fromkeys(self._children)
         if state is not None:
@@ -105,7 +114,11 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
             f"{place} has metadata of version {graph.metadata.get('version')}; this snnconv reads {VERSION}"
         )
     try:
-        return _module(graph, order, kinds)
+        module = _module(graph, order, kinds)
+        if math.prod(module.input_shape) > _LARGEST_INPUT:
+            raise ValueError(f"its input has the shape {list(module.input_shape)}, more than {_LARGEST_INPUT} numbers")
+        module(torch.zeros(1, *module.input_shape, dtype=module.like.dtype))  # what does not fit together shows here
+        return module
     except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
 

@@ -140,3 +140,12 @@ def test_weights_of_other_types_are_the_real_numbers_that_they_say(dtype: type) 
     module = load(nir.NIRGraph(nodes, [("input", "linear"), ("linear", "output")]))
     output, _ = module.run(torch.ones(1, 4), steps=1)
     assert output.tolist() == [[6.0, 22.0, 38.0]]
+
+
+@pytest.mark.parametrize(("axis", "size"), [(2**40, 4), (1, 2**40)])
+def test_a_graph_that_cannot_run_is_refused_when_it_is_read(axis: int, size: int) -> None:
+    flat = nir.Flatten({"input": np.array([size])}, axis, -1)
+    nodes = {"input": nir.Input(np.array([size])), "flat": flat, "output": nir.Output(np.array([size]))}
+    graph = nir.NIRGraph(nodes, [("input", "flat"), ("flat", "output")], type_check=False)
+    with pytest.raises(StorageError, match=r"cannot be made a module"):
+        load(graph)
