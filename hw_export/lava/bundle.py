@@ -20,6 +20,7 @@ from hw_export.integers.ranges import reaches
 from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.report import runs_built_in
 from neurons.integer_rules import TableRule
+from snnconv.data.arrays import array_archive
 from snnconv.data.file_kinds import BUNDLE, unreadable
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork, load
@@ -27,7 +28,6 @@ from snnconv.storage.atomic import write_whole
 from snnconv.storage.saving import content_of
 
 VERSION = 1
-_MOST_BYTES = 2**31
 #: The array that holds the network itself; the runtime does not look at it.
 NETWORK = "network"
 
@@ -58,8 +58,7 @@ def _runtime_module(name: str) -> Any:
 def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str, Any], dict[str, Array]]:
     """The network in the bundle ``path``, the manifest, and the arrays it names; raises ``StorageError``."""
     try:
-        # Opened here, because numpy leaves a file open that turns out to be no archive.
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with array_archive(path) as file:
             manifest = json.loads(str(file["manifest"]))
             if manifest.get("format") != BUNDLE.format:
                 raise StorageError(f"{path} is no Lava bundle of snnconv")
@@ -68,9 +67,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
                     f"{path} has bundle version {manifest.get('version')}, this snnconv reads {VERSION}: "
                     "export the network again, or update snnconv"
                 )
-            if max(member.file_size for member in file.zip.infolist()) > _MOST_BYTES:
-                raise StorageError(f"{path} claims arrays of more than {_MOST_BYTES} bytes: it is no bundle of ours")
-            arrays = {name: file[name] for name in file.files if name not in ("manifest", "digest")}
+            arrays = {name: file[name] for name in file if name not in ("manifest", "digest")}
             content = arrays.pop(NETWORK).tobytes()
             if str(file["digest"]) != _runtime_module("digest").digest(str(file["manifest"]), arrays):
                 raise StorageError(f"{path} was altered after it was written: its digest does not match")

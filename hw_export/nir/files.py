@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coding.optional import imported
+from snnconv.data.arrays import MOST_RATIO, SMALL_ARCHIVE
 from snnconv.data.file_kinds import NIR, unreadable
 from snnconv.errors import StorageError
 
 if TYPE_CHECKING:
     import nir
 
-#: Bytes that a file may unpack to.
-LARGEST = 2**33
 _DEPTH = 16
 #: What damaged files make the readers of HDF5 and NIR raise.
 DAMAGE = (OSError, ValueError, TypeError, AttributeError, AssertionError, LookupError, RuntimeError, ArithmeticError)
@@ -36,7 +35,8 @@ def read(path: str | os.PathLike[str]) -> nir.NIRGraph:
 
 
 def _check_items(file: Any, h5py: Any, place: Path) -> None:
-    """Raise ``StorageError`` for links out of the file or back into it, and for more data than memory should hold."""
+    """Raise ``StorageError`` for links out of the file or back into it, and for more data than the file explains."""
+    size = place.stat().st_size
     total, pending = 0, [(file, 0)]
     while pending:
         group, depth = pending.pop()
@@ -46,14 +46,18 @@ def _check_items(file: Any, h5py: Any, place: Path) -> None:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise StorageError(f"{place}: {group.name}/{name} is a link to another place; NIR files hold none")
             item = group[name]
+            if h5py.h5o.get_info(item.id).rc > 1:
+                raise StorageError(f"{place}: {group.name}/{name} is linked from several places; NIR files are trees")
             if isinstance(item, h5py.Group):
                 pending.append((item, depth + 1))
                 continue
             if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
                 raise StorageError(f"{place}: {item.name} is kept outside the file; NIR files hold their own data")
             total += item.size * item.dtype.itemsize if item.shape is not None else 0
-            if total > LARGEST:
-                raise StorageError(f"{place} unpacks to more than {LARGEST >> 30} GiB, which is not read")
+            if total > max(SMALL_ARCHIVE, MOST_RATIO * size):
+                raise StorageError(
+                    f"{place} has {size} bytes and unpacks to more than {MOST_RATIO} times as many, which is not read"
+                )
 
 
 def ordered(graph: nir.NIRGraph, place: str) -> list[str]:

@@ -20,9 +20,9 @@ from snnconv.data.file_kinds import PROGRAM, kind_of, unreadable
 from snnconv.errors import ModelError
 
 
-def load_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
+def load_model(name: str, weights: Path | None, *, trust: bool = False) -> nn.Module | ExportedProgram:
     """As ``build_model``, for what depends on weights: a line of standard error says where nobody gave any."""
-    model, built = _model(name, weights)
+    model, built = _model(name, weights, trust)
     if built and weights is None and isinstance(model, nn.Module) and any(True for _ in model.parameters()):
         errors.print(
             f"warning: no --weights were given, so the weights are those that {name} makes: unless it loads trained "
@@ -33,21 +33,21 @@ def load_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
     return model
 
 
-def build_model(name: str, weights: Path | None) -> nn.Module | ExportedProgram:
+def build_model(name: str, weights: Path | None, *, trust: bool = False) -> nn.Module | ExportedProgram:
     """The model that ``name`` means: a ``.pt2`` file, or ``package.module:name`` of a module or of what builds one.
 
-    A function or class is called without arguments. ``weights`` are read as ``load_weights`` does. Raises
-    ``ModelError``.
+    A function or class is called without arguments. ``weights`` are read as ``load_weights`` does. ``trust`` says that
+    whoever wrote a ``.pt2`` may run code here, as its reader in torch lets them. Raises ``ModelError``.
     """
-    return _model(name, weights)[0]
+    return _model(name, weights, trust)[0]
 
 
-def _model(name: str, weights: Path | None) -> tuple[nn.Module | ExportedProgram, bool]:
+def _model(name: str, weights: Path | None, trust: bool) -> tuple[nn.Module | ExportedProgram, bool]:
     """The model, and whether a call built it."""
     if name.endswith(".pt2"):
         if weights is not None:
             raise ModelError(f"{name} brings its own weights; leave --weights out")
-        return _program(name), False
+        return _program(name, trust), False
     found = _named(name)
     model = found if isinstance(found, nn.Module) else _built(name, found)
     if weights is not None:
@@ -55,9 +55,15 @@ def _model(name: str, weights: Path | None) -> tuple[nn.Module | ExportedProgram
     return model, model is not found
 
 
-def _program(name: str) -> ExportedProgram:
-    if not Path(name).is_file() or kind_of(name) not in (PROGRAM, None):  # torch logs a traceback of its own
+def _program(name: str, trust: bool) -> ExportedProgram:
+    if kind_of(name) is not PROGRAM:  # torch would log a traceback of its own
         raise ModelError(unreadable(name, PROGRAM, "it is damaged, or not of torch.export"))
+    if not trust:
+        raise ModelError(
+            f"{name} is {PROGRAM.name}, and reading one can run code of its author: torch unpickles parts of it and "
+            "evaluates expressions in it. Give --trust if you trust whoever wrote it; from others take the model as "
+            "Python that you have read, and its weights as safetensors"
+        )
     try:
         return torch.export.load(name)
     except Exception as error:  # torch raises many kinds here, none of its own

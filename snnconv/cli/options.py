@@ -19,7 +19,17 @@ from snnconv.storage.atomic import write_whole
 
 Model = Annotated[
     str,
-    typer.Argument(help="A .pt2 exported program, or package.module:name of a module or of a function that builds it."),
+    typer.Argument(
+        help="package.module:name of a module or of a function that builds it, or a .pt2 exported program (with "
+        "--trust). Either runs code."
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Read a model from a .pt2, which can run any code of its author: torch unpickles parts of it.",
+    ),
 ]
 Weights = Annotated[
     Path | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from snnconv.data.arrays import check_unpacked
 from snnconv.data.file_kinds import WEIGHTS, unreadable
 from snnconv.errors import ModelError
 
@@ -64,10 +66,13 @@ def _content(path: Path) -> Any:
             head = stream.read(9)
         if head[8:] == b"{" or path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
+        _check_packing(path)
         with torch.serialization.safe_globals(_HARMLESS):
             return torch.load(path, weights_only=True, map_location="cpu")
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(unreadable(path, WEIGHTS, getattr(error, "strerror", None) or error)) from error
+    except ModelError:
+        raise
     except Exception as error:  # torch's reader raises what a broken file happens to cause
         found = _OBJECT.search(str(error))
         if found:
@@ -81,17 +86,30 @@ def _content(path: Path) -> Any:
         ) from error
 
 
-def _candidates(content: Any, place: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tensors by name in ``content`` and in the mappings it holds, with the Python that leads to them."""
-    if not isinstance(content, Mapping):
+def _check_packing(path: Path) -> None:
+    if zipfile.is_zipfile(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                check_unpacked(archive, path.stat().st_size)
+        except ValueError as error:
+            raise ModelError(unreadable(path, WEIGHTS, error)) from error
+
+
+def _candidates(
+    content: Any, place: str, depth: int, seen: set[int] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tensors by name in ``content`` and in the mappings it holds, each once, with the Python that leads to them."""
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen:
         return
+    seen.add(id(content))
     named = {name: value for name, value in content.items() if isinstance(name, str)}
     state = {name: each for name, each in named.items() if isinstance(each, Tensor) or name.endswith("_extra_state")}
     if state or not (content or place):
         yield place, state
     if depth:
         for name, value in content.items():
-            yield from _candidates(value, f"{place}[{name!r}]", depth - 1)
+            yield from _candidates(value, f"{place}[{name!r}]", depth - 1, seen)
 
 
 def _fit(model: nn.Module, state: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ NIR = FileKind("a NIR graph (HDF5)", "which hw_export.nir.export writes", "hw_ex
 PROGRAM = FileKind(
     "an exported program (.pt2)",
     "which torch.export.save writes",
-    "convert and evaluate --reference take it as the model",
+    "convert and evaluate --reference take it as the model, with --trust",
 )
 SCRIPT = FileKind(
     "a TorchScript program",
@@ -102,10 +102,12 @@ _DARKNET_VERSIONS = ((0, 1), (0, 2))
 
 
 def kind_of(path: str | os.PathLike[str]) -> FileKind | None:
-    """The kind of the file ``path``; ``None`` for one that is not known, and where none can be read."""
+    """The kind of the file ``path``; ``None`` for one that is not known or not regular, and where none can be read."""
     try:
         if Path(path).is_dir():
             return FOLDER
+        if not Path(path).is_file():  # opening a pipe would wait for somebody to write
+            return None
         with Path(path).open("rb") as stream:
             return _kind(stream, os.fstat(stream.fileno()).st_size)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, NotImplementedError):

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from snnconv.data.arrays import array_archive, read_array
 from snnconv.data.file_kinds import SAMPLES, unreadable
 from snnconv.errors import InputError
-
-#: What numpy and the archives below it raise for broken files; RuntimeError is for encrypted ones, and for compression
-#: that is unknown.
-UNREADABLE = (OSError, EOFError, ValueError, TypeError, AttributeError, RuntimeError, BadZipFile, zlib.error)
 
 #: Names of arrays that an error gives, at most.
 _NAMES = 5
@@ -27,27 +20,29 @@ _NAMES = 5
 def load_samples(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor | None]:
     """Inputs and targets (or ``None``) from ``.npz``, ``.npy`` or ``.safetensors``; nothing is unpickled.
 
-    Raises ``InputError`` for a file that is missing, broken, of another type, or without ``inputs``.
+    Raises ``InputError`` for a file that is missing, broken, of another type, or without ``inputs``, and for one that
+    claims to hold more than it does, or unpacks to too much (``array_archive``), before memory is asked for.
     """
-    file = Path(path)
+    file, wanted = Path(path), ("inputs", "targets")
     try:
         if file.suffix == ".npz":
-            # Opened here, because numpy leaves a file open that turns out to be no archive.
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                arrays = {name: torch.from_numpy(archive[name]) for name in archive.files}
+            with array_archive(file) as archive:
+                names = list(archive)
+                arrays = {name: torch.from_numpy(archive[name]) for name in wanted if name in archive}
         elif file.suffix == ".npy":
-            arrays = {"inputs": torch.from_numpy(np.load(file, allow_pickle=False))}
+            names, arrays = ["inputs"], {"inputs": torch.from_numpy(read_array(file))}
         elif file.suffix == ".safetensors":
-            arrays = safetensors.torch.load_file(file)
+            with safetensors.safe_open(file, framework="pt") as tensors:
+                names = list(tensors.keys())
+                arrays = {name: tensors.get_tensor(name) for name in wanted if name in names}
         else:
             raise InputError(unreadable(file, SAMPLES, "they come from .npz, .npy or .safetensors files"))
-    except (*UNREADABLE, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
         if isinstance(error, InputError):
             raise
-        reason = "it holds Python objects, not numbers" if "allow_pickle" in str(error) else error
-        raise InputError(unreadable(file, SAMPLES, reason)) from error
+        raise InputError(unreadable(file, SAMPLES, getattr(error, "strerror", None) or error)) from error
     if "inputs" not in arrays:
-        found = ", ".join(sorted(arrays)[:_NAMES]) + (", ..." if len(arrays) > _NAMES else "")
+        found = ", ".join(sorted(names)[:_NAMES]) + (", ..." if len(names) > _NAMES else "")
         reason = f"it holds {found or 'nothing'}; name the array of samples 'inputs' and its classes 'targets'"
         raise InputError(unreadable(file, SAMPLES, reason))
     return arrays["inputs"], arrays.get("targets")

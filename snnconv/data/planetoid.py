@@ -7,21 +7,20 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from snnconv.data.arrays import Array, array_archive
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.data.files import UNREADABLE
 from snnconv.errors import InputError
 
-Array = npt.NDArray[Any]
-
-#: Bytes of all arrays of a file, and elements of the dense features, beyond which it is refused.
-_LARGEST = 2**30
+#: Elements of the dense features beyond which a file is refused, and how many any file may have: more need stored ones.
+_LARGEST, _SMALL = 2**30, 2**26
+#: Elements of the dense features for each that is stored; bags of words have a few hundred.
+_SPARSEST = 1000
 _MASKS = ("train_mask", "val_mask", "test_mask")
 _KEYS = ("x_data", "x_indices", "x_indptr", "x_shape", "edge_index", "y", *_MASKS)
 
@@ -114,15 +113,12 @@ def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
 
 def _arrays(file: Path) -> dict[str, Array]:
     try:
-        # Opened here, because numpy leaves a file open that turns out to be no archive.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            missing = [key for key in _KEYS if key not in archive.files]
+        with array_archive(file) as archive:
+            missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise InputError(f"{file} lacks {', '.join(missing)}; a citation graph has {', '.join(_KEYS)}")
-            if sum(entry.file_size for entry in archive.zip.infolist()) > _LARGEST:
-                raise InputError(f"{file} unpacks to more than {_LARGEST} bytes; it is no citation graph")
             return {key: archive[key] for key in _KEYS}
-    except (MemoryError, *UNREADABLE) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read as a citation graph: {error}") from error
@@ -131,8 +127,9 @@ def _arrays(file: Path) -> dict[str, Array]:
 def _features(arrays: Mapping[str, Array]) -> npt.NDArray[np.float32]:
     """The features as a dense matrix; raises ``ValueError`` where its compressed rows contradict themselves."""
     nodes, width = (int(length) for length in _whole(arrays, "x_shape", (2,)))
-    if min(nodes, width) < 1 or nodes * width > _LARGEST:
-        raise ValueError(f"x_shape is {nodes} x {width}")
+    stored = arrays["x_indices"].size
+    if min(nodes, width) < 1 or nodes * width > min(_LARGEST, max(_SMALL, _SPARSEST * stored)):
+        raise ValueError(f"x_shape is {nodes} x {width}, for {stored} entries")
     columns = _whole(arrays, "x_indices", (None,), width)
     starts = _whole(arrays, "x_indptr", (nodes + 1,), len(columns) + 1)
     if starts[0] != 0 or starts[-1] != len(columns) or bool((np.diff(starts) < 0).any()):

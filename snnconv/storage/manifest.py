@@ -19,6 +19,7 @@ from snnconv.errors import StorageError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, OPERATORS
+from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.graph.operators.roles import misplaced
 from snnconv.graph.output_types import OutputMapping, OutputTuple
 from snnconv.graph.sparse import from_parts, is_sparse, stored_values, to_parts
@@ -149,7 +150,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
             inserted=bool(entry["inserted"]),
             silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
         )
-        _check_population(populations[node.name], batch_axis)
+        _check_population(populations[node.name], node.op, batch_axis)
     active = set(analysis_of(graph).populations)
     if active != set(populations):
         raise StorageError(f"activations and populations differ: {sorted(active ^ set(populations))}")
@@ -171,8 +172,8 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     check_tensors(tensors, graph, populations)
     check_front(graph)
     step_shapes = [plan.input.step_shape(shape) for shape in shapes]
-    check_shapes(graph, populations, step_shapes)
-    check_run(graph, populations, step_shapes)
+    if check_shapes(graph, populations, step_shapes):
+        check_run(graph, populations, step_shapes)
     return {
         "graph": graph,
         "populations": populations,
@@ -211,7 +212,7 @@ def _shape(sizes: Sequence[Any]) -> Shape:
     return tuple(size if isinstance(size, str) else int(size) for size in sizes)
 
 
-def _check_population(population: Population, batch_axis: int | None) -> None:
+def _check_population(population: Population, op: str, batch_axis: int | None) -> None:
     axis, scale = population.channel_axis, population.scale
     sizes = population.shape if batch_axis is None else (0, *population.shape)
     channels = 1 if axis is None else sizes[axis]
@@ -224,6 +225,8 @@ def _check_population(population: Population, batch_axis: int | None) -> None:
     _ = population.code.maximum  # raises where a parameter was never fitted
     if not isinstance(population.neuron, Neuron):
         raise StorageError(f"population {population.name!r} has no neuron")
+    if population.inserted is not isinstance(OPERATORS[op], IdentityPopulation):
+        raise StorageError(f"population {population.name!r} is said to be inserted={population.inserted}, as {op}")
 
 
 def _encode(value: Argument) -> Any:
@@ -319,7 +322,8 @@ def _decode_object(kind: str, entry: Mapping[str, Any]) -> Any:
         key: _decode_object("code", value["code"]) if isinstance(value, dict) and "code" in value else _decode(value)
         for key, value in entry["fields"].items()
     }
+    if any(isinstance(value, (Ref, dict)) for value in values.values()):
+        raise StorageError(f"{kind} {name!r} has a field that is no plain value")
     found = _REGISTRIES[kind][name](**values)
-    if isinstance(found, Code):
-        check_length(found)
+    check_length(found)
     return found

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from coding import Code
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
-from snnconv.graph.graph import WHOLE_TYPES, Graph
+from snnconv.graph.graph import WHOLE_TYPES, Graph, refs_in
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
@@ -20,12 +22,18 @@ from snnconv.spiking.population import Population
 
 #: Steps of the longest window that is read: tables of a code grow with it.
 _LONGEST_WINDOW = 2**20
+#: Numbers of the largest result of a node, for a batch of two, and what such a batch may take where it is tried out:
+#: floating-point operations, about a second, and numbers of all results.
+_LARGEST_RESULT, _MOST_OPERATIONS, _MOST_NUMBERS = 2**30, 2**34, 2**26
 
 
-def check_length(code: Code) -> None:
-    """Raise ``StorageError`` for a ``code`` whose window is longer than any that is of use."""
-    if code.steps > _LONGEST_WINDOW:
-        raise StorageError(f"a window of {code.steps} steps is longer than {_LONGEST_WINDOW}")
+def check_length(found: object) -> None:
+    """Raise ``StorageError`` for a code or a schedule with more steps than are of any use."""
+    for name in ("steps", "stride"):
+        length = getattr(found, name, None)
+        if isinstance(length, int) and length > _LONGEST_WINDOW:
+            kind = "a window" if isinstance(found, Code) else f"a {name} of a schedule"
+            raise StorageError(f"{kind} of {length} steps is longer than {_LONGEST_WINDOW}")
 
 
 def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population]) -> None:
@@ -101,10 +109,12 @@ def check_run(graph: Graph, populations: Mapping[str, Population], input_shapes:
         evaluate_graph(graph, [torch.zeros(concrete(shape, {BATCH: 1}), dtype=dtype) for shape in input_shapes])
 
 
-def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> None:
+def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> bool:
     """Raise ``StorageError`` unless inputs of these shapes (at one step) run through ``graph`` and fit ``populations``.
 
-    Shapes and types alone are computed, without memory for values. What does not fit raises what torch raises.
+    All nodes must have the shapes that they say, of a bounded size, and the output at least one tensor. Shapes and
+    types alone are computed, without memory for values. What does not fit raises what torch raises. Returns whether
+    ``check_run`` takes about a second at most.
     """
     if [*graph.inputs.values()] != [*input_shapes]:
         raise StorageError(f"inputs have the shapes {[*input_shapes]}, those of the graph {[*graph.inputs.values()]}")
@@ -135,4 +145,25 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
     dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
     bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
     handlers = {node: checked(population) for node, population in populations.items()}
-    evaluate_graph(bare, [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes], handlers=handlers)
+    inputs = [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes]
+    with FlopCounterMode(display=False) as counter:
+        _, results = evaluate_graph(bare, inputs, keep=graph.nodes, handlers=handlers)
+    numbers = 0
+    for node in graph.nodes.values():
+        result = results[node.name]
+        shape = tuple(result.shape) if isinstance(result, Tensor) else None
+        if not _alike(node.shape, shape, graph.batch_axis):
+            raise StorageError(f"node {node.name!r} is said to have the shape {node.shape}, and has {shape}")
+        if shape is not None and math.prod(shape) > _LARGEST_RESULT:
+            raise StorageError(f"node {node.name!r} has the shape {shape}, more than {_LARGEST_RESULT} numbers")
+        numbers += 0 if shape is None else math.prod(shape)
+    if not any(isinstance(results[name], Tensor) for name in refs_in(graph.output)):
+        raise StorageError("the output holds no tensor")
+    return bool(counter.get_total_flops() <= _MOST_OPERATIONS and numbers <= _MOST_NUMBERS)
+
+
+def _alike(said: tuple[int, ...] | None, shape: tuple[int, ...] | None, batch_axis: int | None) -> bool:
+    """Whether two shapes are the same, but for the size of the batch, that of the example which was converted."""
+    if said == shape or said is None or shape is None or batch_axis is None:
+        return said == shape
+    return len(said) == len(shape) > 0 < said[0] and said[1:] == shape[1:]

@@ -13,6 +13,7 @@ from snnconv.data.file_kinds import SWEEP, kind_of
 from snnconv.errors import StorageError
 from snnconv.storage.atomic import replace_whole
 from snnconv.storage.signed import signature
+from snnconv.sweeps.results import impossible
 
 VERSION = 2
 _SIGNATURE = "sha256"
@@ -64,7 +65,10 @@ class SweepFile:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    """What the results in ``path`` have in common, and the entries by label. Raises ``StorageError``."""
+    """What the results in ``path`` have in common, and the entries by label.
+
+    Raises ``StorageError``, with the label of a result whose figures cannot be.
+    """
     source = Path(path)
     try:
         content = json.loads(source.read_bytes(), parse_constant=_finite, parse_float=_finite, parse_int=_whole)
@@ -89,6 +93,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, dict[s
     for label, entry in entries.items():
         if entry.pop(_SIGNATURE, None) != _signature(label, entry) and version > 1:  # the first had none
             raise broken(source, f"the result of {label!r} was altered after it was saved: its checksum does not match")
+        figures = entry.get("figures")
+        reason = impossible(figures) if isinstance(figures, dict) else None
+        if figures is not None and "failure" in entry:
+            reason = "it has figures and failed"
+        if reason is not None:
+            raise broken(source, f"the result {label!r} cannot be: {reason}")
     return common, entries
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "CONTRIBUTING.md", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted(
+    [*(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "README", "SECURITY")), *(ROOT / "docs").rglob("*.md")]
+)
 PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
 #: What stands at the root of the repository and holds files that documents name.
 FOLDERS = (*PACKAGES, "tests", "benchmarks", "docs", "notebooks")

@@ -12,7 +12,7 @@ from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
-from snnconv.cli.options import Model, Weights
+from snnconv.cli.options import Model, Trust, Weights
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import in_precision
 from snnconv.data.files import load_samples
@@ -24,6 +24,7 @@ def convert(
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
     weights: Weights = None,
+    trust: Trust = False,
     *,
     coding: CodingOptions,
     parameters: CodeOptions,
@@ -32,7 +33,7 @@ def convert(
     """Convert a model and write the spiking network to one file."""
     chosen = {**coding.arguments(parameters), **options.arguments()}
     inputs, _ = load_samples(calibration)
-    original = load_model(model, weights)
+    original = load_model(model, weights, trust=trust)
     inputs = in_precision(inputs, original, "calibration")
     with progress_bars(console) as progress:
         network = snnconv.convert(original, inputs, progress=progress, **chosen)

@@ -16,6 +16,7 @@ from snnconv.cli.options import (
     IgnoreIndex,
     Json,
     JudgeName,
+    Trust,
     Weights,
     judge_of,
     show,
@@ -30,8 +31,11 @@ from snnconv.simulators import SIMULATORS
 def evaluate(
     network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
-    reference: Annotated[str, typer.Option(help="The original model, as for convert.")] = "",
+    reference: Annotated[
+        str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
+    ] = "",
     weights: Weights = None,
+    trust: Trust = False,
     simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
     judge: JudgeName = "auto",
@@ -50,7 +54,7 @@ def evaluate(
     spiking = snnconv.load(network)
     inputs, targets = load_samples(data)
     inputs = in_precision(inputs, spiking, "data")
-    original = load_model(reference, weights) if reference else None
+    original = load_model(reference, weights, trust=trust) if reference else None
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
     items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)

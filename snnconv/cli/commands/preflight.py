@@ -13,6 +13,7 @@ from snnconv.cli.options import (
     Analog,
     Json,
     Model,
+    Trust,
     Weights,
     show,
 )
@@ -23,11 +24,13 @@ def preflight(
     model: Model,
     shape: Annotated[str, typer.Option(help="Shape of one input without its batch axis, such as 3,32,32.")],
     weights: Weights = None,
+    trust: Trust = False,
     analog: Analog = None,
     json_file: Json = None,
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
-    report = snnconv.preflight(build_model(model, weights), torch.zeros(2, *_sizes(shape)), analog=analog or ())
+    original = build_model(model, weights, trust=trust)
+    report = snnconv.preflight(original, torch.zeros(2, *_sizes(shape)), analog=analog or ())
     show(str(report), json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
-from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Weights, folder, judge_of
+from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Trust, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
@@ -36,6 +36,7 @@ def sweep(
     ] = "few-spike,one-spike,rate",
     steps: Annotated[str, typer.Option(help="Time steps of every code.")] = "4,8,16",
     weights: Weights = None,
+    trust: Trust = False,
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
@@ -53,7 +54,7 @@ def sweep(
     chosen = options.arguments()
     inputs, _ = load_samples(calibration)
     images, targets = load_samples(data)
-    original = load_model(model, weights)
+    original = load_model(model, weights, trust=trust)
     inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
     whole = captured(original, collect(inputs)[0][0], "calibration", analog=chosen["analog"])
     graph = whole.graph

@@ -22,7 +22,8 @@ def load_darknet(
     belong together, ``ConfigurationError`` for a description that is malformed or not supported, and for a size that
     the network cannot take.
     """
-    network = DarknetNetwork(read_config(config), size=size, seed=seed)
+    # A description of a few bytes takes no memory before a file is as large as it says.
+    network = DarknetNetwork(read_config(config), size=size, seed=seed if weights is None else None)
     if weights is not None:
         load_weights(network, weights)
     return network

@@ -26,13 +26,14 @@ class DarknetNetwork(nn.Module):
     of images it was trained on, ``letterbox`` whether pictures are to keep their aspect ratio. The network takes other
     heights and widths too, if its largest stride divides them.
 
-    ``size`` replaces (height, width) of [net], ``seed`` fixes the weights. Raises ``ConfigurationError`` where sections
+    ``size`` replaces (height, width) of [net], ``seed`` fixes the weights; with ``seed=None`` there are none, and no
+    memory for them, until those of a file are loaded. Raises ``ConfigurationError`` where sections
     do not fit together, and for a seed that is negative or has more than 63 bits.
     """
 
-    def __init__(self, config: Config, *, size: tuple[int, int] | None = None, seed: int = 0) -> None:
+    def __init__(self, config: Config, *, size: tuple[int, int] | None = None, seed: int | None = 0) -> None:
         super().__init__()
-        if not 0 <= seed < 2**63:
+        if seed is not None and not 0 <= seed < 2**63:
             raise ConfigurationError(f"seed must be from 0 to {2**63 - 1}, got {seed}")
         self.seen = 0
         self.input_shape = _input_shape(config, size)
@@ -50,11 +51,20 @@ class DarknetNetwork(nn.Module):
         self._outputs = tuple(heads)
         last_use = {source: index for index, read in enumerate(self.sources) for source in read}
         self._done = [[source for source, last in last_use.items() if last == index] for index in range(len(layers))]
-        self.to_empty(device="cpu")
-        generator = torch.Generator().manual_seed(seed)
-        for convolution in self.convolutions().values():
-            convolution.initialize(generator)
         self.eval()
+        if seed is not None:
+            self.allocate()
+            generator = torch.Generator().manual_seed(seed)
+            for convolution in self.convolutions().values():
+                convolution.initialize(generator)
+
+    def allocate(self) -> None:
+        """Memory for weights that are still on the meta device; what is in it has no meaning."""
+        if any(parameter.is_meta for parameter in self.parameters()):
+            self.to_empty(device="cpu")
+            for convolution in self.convolutions().values():
+                if convolution.normalization is not None:
+                    convolution.normalization.reset_running_stats()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The map ``[N, anchors (5 + classes), h, w]`` of every head, for ``images [N, C, H, W]``."""

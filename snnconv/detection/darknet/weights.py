@@ -53,8 +53,9 @@ def load_weights(network: DarknetNetwork, path: str | os.PathLike[str]) -> None:
         fault = _fault(name, part)
         if fault:
             raise StorageError(f"{path}: the {name} {fault}; the file is damaged, or of another network")
+    network.allocate()
     with torch.no_grad():
-        for (_, tensor), part in zip(tensors, parts, strict=True):
+        for (_, tensor), part in zip(_tensors(network), parts, strict=True):
             tensor.copy_(part.view_as(tensor))
     network.seen = seen
 

@@ -11,6 +11,9 @@ import torch
 from snnconv.graph.graph import WHOLE_TYPES, Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
 
+#: Bits of the largest size, without its sign.
+_BITS = 63
+
 
 class _Constant(Operator):
     def classify(self, node: Node, carries: Carries) -> Classification:
@@ -50,7 +53,12 @@ class SizeArithmetic(_Constant):
     names = (*_functions,)
 
     def evaluate(self, arguments: Arguments) -> int | float:
-        result: int | float = self._functions[self.op](*arguments.values())
+        values = [*arguments.values()]
+        if self.op == "size_pow" and values[1] > _BITS:  # before it is computed, which may take forever
+            raise OverflowError(f"{values[0]} to the power of {values[1]} is no size")
+        result: int | float = self._functions[self.op](*values)
+        if isinstance(result, int) and result.bit_length() > _BITS:
+            raise OverflowError(f"a number of {result.bit_length()} bits is no size")
         return result
 
 

@@ -31,7 +31,7 @@ def _read_weights(path: Path) -> Any:
 
 
 def _read_program(path: Path) -> Any:
-    program = load_model(str(path), None)
+    program = load_model(str(path), None, trust=True)
     return str(program.graph), dict(program.state_dict)
 
 

@@ -25,10 +25,11 @@ def run(*arguments: str) -> str:
     return result.output
 
 
+SWEEP = ("sweep", "model.pt2", "--trust", "--calibration", "samples.npz")
 RATE = ("--coding", "rate", "--steps", "32")
 
 MODELS = {
-    "exported program": ("model.pt2",),
+    "exported program": ("model.pt2", "--trust"),
     "function with safetensors": ("own_model:build", "--weights", "weights.safetensors"),
     "function with torch weights": ("own_model:build", "--weights", "weights.pt"),
 }
@@ -43,7 +44,7 @@ def test_a_module_is_taken_as_it_is_and_what_a_function_makes_with_a_warning(fol
         ("own_model:perceptron", ("--weights", "weights.pt"), False),
         ("own_model:build", ("--weights", "weights.pt"), False),
         ("own_model:build", (), True),
-        ("model.pt2", (), False),
+        ("model.pt2", ("--trust",), False),
     ):
         result = CliRunner().invoke(app, ["convert", model, *given, *convert], catch_exceptions=False)
         assert result.exit_code == 0 and ("warning: no --weights were given" in result.stderr) is warned, result.output
@@ -51,7 +52,7 @@ def test_a_module_is_taken_as_it_is_and_what_a_function_makes_with_a_warning(fol
         if model == "own_model:perceptron":
             expected = sys.modules["own_model"].perceptron(inputs)
             assert torch.allclose(found, expected, atol=1e-5)
-        if given:
+        if "--weights" in given:
             trained = Perceptron()
             trained.load_state_dict(weights)
             assert torch.allclose(found, trained(inputs), atol=1e-5)
@@ -63,7 +64,7 @@ def test_samples_in_another_precision_are_cast_and_that_is_said(folder: Path) ->
     said = "samples of torch.float64 were cast to torch.float32, the precision of the network"
     networks = []
     for name in ("samples.npz", "double.npz"):
-        convert = ["convert", "model.pt2", "--calibration", name, "-o", "n.snn"]
+        convert = ["convert", "model.pt2", "--trust", "--calibration", name, "-o", "n.snn"]
         result = CliRunner().invoke(app, convert, catch_exceptions=False)
         assert (f"calibration: {said}" in result.stderr) is (name == "double.npz")
         networks.append(safetensors.torch.load_file("n.snn"))
@@ -71,7 +72,15 @@ def test_samples_in_another_precision_are_cast_and_that_is_said(folder: Path) ->
     assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
     for command in (
         ["evaluate", "n.snn", "--data", "double.npz"],
-        ["sweep", "model.pt2", "--calibration", "samples.npz", "--data", "double.npz", "-o", "s", "--steps", "4"],
+        [
+            *SWEEP,
+            "--data",
+            "double.npz",
+            "-o",
+            "s",
+            "--steps",
+            "4",
+        ],
     ):
         result = CliRunner().invoke(app, command, catch_exceptions=False)
         assert result.exit_code == 0 and result.stderr.count(f"data: {said}") == 1
@@ -121,7 +130,13 @@ def test_a_sweep_takes_samples_in_batches(folder: Path, monkeypatch: pytest.Monk
         return evaluate(network, data, **options)
 
     monkeypatch.setattr(module, "evaluate", watched)
-    arguments = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "--steps", "3")
+    arguments = (
+        *SWEEP,
+        "--data",
+        "samples.npz",
+        "--steps",
+        "3",
+    )
     run(*arguments, "--codes", "rate", "-o", "swept", "--batch", "15")
     run(*arguments, "--codes", "rate", "-o", "swept", "--batch", "40")  # the same data: nothing is measured again
     assert sizes == [15, 15, 10]
@@ -132,14 +147,14 @@ def test_a_whole_graph_is_one_batch(folder: Path) -> None:
     model, nodes = prepared(GraphConvolution, torch.float32), draw(6, 5, dtype=torch.float32)
     torch.export.save(torch.export.export(model, (nodes,)), folder / "graph.pt2")
     np.savez(folder / "graph.npz", inputs=nodes.numpy(), targets=model(nodes).argmax(1).numpy())
-    swept = ("sweep", "graph.pt2", "--calibration", "graph.npz", "--data", "graph.npz", "-o", "swept")
+    swept = ("sweep", "graph.pt2", "--trust", "--calibration", "graph.npz", "--data", "graph.npz", "-o", "swept")
     assert "; 1 samples" in run(*swept, "--codes", "rate", "--steps", "64", "--batch", "2")
-    run("convert", "graph.pt2", "--calibration", "graph.npz", "-o", "graph.snn")
+    run("convert", "graph.pt2", "--trust", "--calibration", "graph.npz", "-o", "graph.snn")
     assert "; 1 samples" in run("evaluate", "graph.snn", "--data", "graph.npz", "--batch", "2")
 
 
 def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
-    arguments = ("sweep", "model.pt2", "--calibration", "samples.npy", "--data", "samples.npz", "-o", "out")
+    arguments = ("sweep", "model.pt2", "--trust", "--calibration", "samples.npy", "--data", "samples.npz", "-o", "out")
     result = CliRunner().invoke(app, [*arguments, "--codes", "phase", "--steps", "4", "--neuron", "corrective"])
     assert result.exit_code == 1
     assert "failed: phase 4: " in result.output
@@ -148,7 +163,7 @@ def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
 
 def test_options_reach_the_library(folder: Path) -> None:
     run(
-        *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--neuron", "corrective"),
+        *("convert", "model.pt2", "--trust", "--calibration", "samples.npy", "-o", "n.snn", "--neuron", "corrective"),
         *("--input", "poisson", "--normalization", "layer", "--percentile", "mse", "--coding", "rate", "--steps", "5"),
     )
     network = snnconv.load("n.snn")
@@ -156,7 +171,7 @@ def test_options_reach_the_library(folder: Path) -> None:
     assert type(population.neuron).__name__ == "CorrectiveIntegrateFire"
     assert network.plan.input.name == "poisson" and population.scale.numel() == 1
     run(
-        *("convert", "model.pt2", "--calibration", "samples.npy", "-o", "n.snn", "--coding", "one-spike"),
+        *("convert", "model.pt2", "--trust", "--calibration", "samples.npy", "-o", "n.snn", "--coding", "one-spike"),
         *("--initial-potential", "0.25", "--no-bias-correction", "--percentile", "100"),
     )
     (population,) = snnconv.load("n.snn").populations.values()
@@ -170,12 +185,18 @@ def test_options_reach_the_library(folder: Path) -> None:
 def test_auto_searches_for_codes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4), FewSpike(6)))
     options = ("--coding", "auto", "--max-loss", "40", "--minimize", "latency")
-    printed = run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", *options)
+    printed = run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn", *options)
     assert "few-spike(6" in printed and snnconv.load("n.snn").plan.schedule == Pipeline()
 
 
 def test_a_sweep_gives_a_parameter_to_every_code_that_has_it(folder: Path) -> None:
-    arguments = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
+    arguments = (
+        *SWEEP,
+        "--data",
+        "samples.npz",
+        "-o",
+        "swept",
+    )
     run(*arguments, "--codes", "one-spike,rate", "--steps", "4", "--base", "1.5", "--initial-potential", "0")
     one, rate = snnconv.Sweep.load("swept/sweep.json").results
     assert (one.code, rate.code) == ("one-spike", "rate")
@@ -185,7 +206,7 @@ def test_a_sweep_gives_a_parameter_to_every_code_that_has_it(folder: Path) -> No
 
 
 def test_few_spike_code_is_the_default_and_is_fitted(folder: Path) -> None:
-    printed = run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn")
+    printed = run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn")
     network = snnconv.load("n.snn")
     assert network.plan.hidden == FewSpike() and network.plan.schedule == Pipeline()
     (population,) = network.populations.values()
@@ -228,7 +249,7 @@ CODES: dict[str, tuple[tuple[str, ...], CodingPlan]] = {
 @pytest.mark.parametrize("kind", CODES)
 def test_codes_take_their_parameters(kind: str, folder: Path) -> None:
     options, plan = CODES[kind]
-    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", *options)
+    run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn", *options)
     network = snnconv.load("n.snn")
     assert network.plan == plan and len(network.populations) == 1 + ("--decoding" in options)
     run("evaluate", "n.snn", "--data", "samples.npz", "--json", "result.json")
@@ -236,7 +257,7 @@ def test_codes_take_their_parameters(kind: str, folder: Path) -> None:
 
 
 def test_both_simulators_measure_the_same(folder: Path) -> None:
-    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn", "--base", "1.5")
+    run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn", "--base", "1.5")
     figures = []
     for simulator in ("clock", "window", "auto"):
         run("evaluate", "n.snn", "--data", "samples.npz", "--simulator", simulator, "--json", "result.json")
@@ -285,7 +306,7 @@ def test_what_may_stay_real_valued_is_named_on_the_command_line(folder: Path) ->
 
 
 def test_evaluate_takes_targets_for_what_the_options_say(folder: Path) -> None:
-    run("convert", "model.pt2", "--calibration", "samples.npz", "-o", "n.snn")
+    run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn")
     with np.load("samples.npz") as archive:
         inputs, targets = archive["inputs"], archive["targets"]
     np.savez("void.npz", inputs=inputs, targets=np.where(targets == targets[0], 255, targets))

@@ -41,12 +41,18 @@ def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> N
 
 
 CONVERT = ("--calibration", "samples.npz", "-o", "n.snn")
+PROGRAM = ("convert", "model.pt2", "--trust")
 
-SWEEP = ("sweep", "model.pt2", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
+SWEEP = ("sweep", "model.pt2", "--trust", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "swept")
 
 ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "no model file": (("preflight", "missing.pt2", "--shape", "6"), "there is no such file"),
     "no exported program": (("preflight", "broken.pt2", "--shape", "6"), "broken.pt2 cannot be read"),
+    "a program that nobody trusts": (
+        ("preflight", "model.pt2", "--shape", "6"),
+        "reading one can run code of its author: torch unpickles parts of it and evaluates expressions in it. Give "
+        "--trust if you trust whoever wrote it",
+    ),
     "no form of a model": (("preflight", "model", "--shape", "6"), "neither a .pt2 file nor"),
     "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "cannot be imported"),
     "no function": (("preflight", "own_model:missing", "--shape", "6"), "no function 'missing'"),
@@ -73,11 +79,11 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "weights for a model": (("preflight", "weights.pt", "--shape", "6"), "convert takes them as --weights"),
     "weights for a program": (("preflight", "other.pt2", "--shape", "6"), "it holds weights of a model; convert takes"),
     "a network for samples": (
-        ("convert", "model.pt2", "--calibration", "rate.snn", "-o", "n.snn"),
+        (*PROGRAM, "--calibration", "rate.snn", "-o", "n.snn"),
         "it holds a spiking network; evaluate and export take it",
     ),
     "weights for samples": (
-        ("convert", "model.pt2", "--calibration", "weights.safetensors", "-o", "n.snn"),
+        (*PROGRAM, "--calibration", "weights.safetensors", "-o", "n.snn"),
         "it holds weights of a model; convert takes them as --weights",
     ),
     "samples for a network": (("evaluate", "samples.npz", "--data", "samples.npz"), "it holds samples; commands take"),
@@ -90,61 +96,82 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("detect", "a.png", "--model", "net.weights,net.cfg"),
         "darknet's weights (.weights); detect --model takes them second: net.cfg,net.weights",
     ),
-    "shape in words": (("preflight", "model.pt2", "--shape", "six"), "--shape must be positive numbers"),
-    "shape of zero": (("preflight", "model.pt2", "--shape", "3,0"), "--shape must be positive numbers"),
-    "unknown code": (("convert", "model.pt2", *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
+    "shape in words": (("preflight", "model.pt2", "--trust", "--shape", "six"), "--shape must be positive numbers"),
+    "shape of zero": (("preflight", "model.pt2", "--trust", "--shape", "3,0"), "--shape must be positive numbers"),
+    "unknown code": ((*PROGRAM, *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
     "spikes of ttfs": (
-        ("convert", "model.pt2", *CONVERT, "--coding", "ttfs", "--spikes", "2"),
+        (*PROGRAM, *CONVERT, "--coding", "ttfs", "--spikes", "2"),
         "--spikes: ttfs code has no such parameter; it has steps, tau, delay, rounding",
     ),
     "base of rate": (
-        ("convert", "model.pt2", *CONVERT, "--coding", "rate", "--base", "2"),
+        (*PROGRAM, *CONVERT, "--coding", "rate", "--base", "2"),
         "--base: rate code has no such parameter; it has steps",
     ),
     "steps of a search": (
-        ("convert", "model.pt2", *CONVERT, "--coding", "auto", "--steps", "4", "--base", "2"),
+        (*PROGRAM, *CONVERT, "--coding", "auto", "--steps", "4", "--base", "2"),
         "--coding auto chooses base, steps itself: leave them out",
     ),
     "bound without a search": (
-        ("convert", "model.pt2", *CONVERT, "--max-loss", "2"),
+        (*PROGRAM, *CONVERT, "--max-loss", "2"),
         "--max-loss 2.0 is for --coding auto: leave it out",
     ),
     "a stream and a pipeline": (
-        ("convert", "model.pt2", *CONVERT, "--stride", "4", "--concurrent", "8"),
+        (*PROGRAM, *CONVERT, "--stride", "4", "--concurrent", "8"),
         "--stride belongs to a pipeline and --concurrent to a stream",
     ),
     "parameter of an input": (
-        ("convert", "model.pt2", *CONVERT, "--input", "phase:tau=5"),
+        (*PROGRAM, *CONVERT, "--input", "phase:tau=5"),
         "'tau=5' is no parameter of phase code with its value; it has steps, base, threshold",
     ),
     "parameter of an input in words": (
-        ("convert", "model.pt2", *CONVERT, "--input", "phase:steps=many"),
+        (*PROGRAM, *CONVERT, "--input", "phase:steps=many"),
         "'many' is no number",
     ),
     "potential": (
-        ("convert", "model.pt2", *CONVERT, "--initial-potential", "2"),
+        (*PROGRAM, *CONVERT, "--initial-potential", "2"),
         "initial_potential must lie in [0, 1), got 2.0",
     ),
     "parameter of no code of a sweep": (
         (*SWEEP, "--codes", "rate,phase", "--tau", "5"),
         "--tau: no code of rate, phase has it",
     ),
-    "base in words": (("convert", "model.pt2", *CONVERT, "--base", "two"), "--base must be a number or fit"),
-    "base too small": (("convert", "model.pt2", *CONVERT, "--base", "0.5"), "base must be 'fit' or a number above 1"),
-    "stride": (("convert", "model.pt2", *CONVERT, "--stride", "0"), "stride must be None or an integer from 1"),
-    "stride of burst": (("convert", "model.pt2", *CONVERT, "--coding", "burst", "--stride", "2"), "no window form"),
-    "input to be fitted": (("convert", "model.pt2", *CONVERT, "--input", "one-spike"), "nothing is fitted to an input"),
-    "random input of windows": (("convert", "model.pt2", *CONVERT, "--input", "poisson"), "poisson input is a stream"),
-    "unknown input": (("convert", "model.pt2", *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
+    "base in words": ((*PROGRAM, *CONVERT, "--base", "two"), "--base must be a number or fit"),
+    "base too small": (
+        (*PROGRAM, *CONVERT, "--base", "0.5"),
+        "base must be 'fit' or a number above 1",
+    ),
+    "stride": (
+        (*PROGRAM, *CONVERT, "--stride", "0"),
+        "stride must be None or an integer from 1",
+    ),
+    "stride of burst": (
+        (*PROGRAM, *CONVERT, "--coding", "burst", "--stride", "2"),
+        "no window form",
+    ),
+    "input to be fitted": (
+        (*PROGRAM, *CONVERT, "--input", "one-spike"),
+        "nothing is fitted to an input",
+    ),
+    "random input of windows": (
+        (*PROGRAM, *CONVERT, "--input", "poisson"),
+        "poisson input is a stream",
+    ),
+    "unknown input": ((*PROGRAM, *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
     "unknown neuron": (
-        ("convert", "model.pt2", *CONVERT, "--neuron", "brain"),
+        (*PROGRAM, *CONVERT, "--neuron", "brain"),
         "neuron 'brain' is unknown; give one of integrate-fire, corrective, or",
     ),
-    "percentile": (("convert", "model.pt2", *CONVERT, "--percentile", "most"), "--percentile must be a number"),
-    "steps": (("convert", "model.pt2", *CONVERT, "--steps", "0"), "steps must be an integer"),
-    "no samples": (("convert", "model.pt2", "--calibration", "no.npz", "-o", "n.snn"), "no.npz cannot be read"),
+    "percentile": (
+        (*PROGRAM, *CONVERT, "--percentile", "most"),
+        "--percentile must be a number",
+    ),
+    "steps": ((*PROGRAM, *CONVERT, "--steps", "0"), "steps must be an integer"),
+    "no samples": (
+        (*PROGRAM, "--calibration", "no.npz", "-o", "n.snn"),
+        "no.npz cannot be read",
+    ),
     "weights beside a program": (
-        ("convert", "model.pt2", *CONVERT, "--weights", "weights.pt"),
+        (*PROGRAM, *CONVERT, "--weights", "weights.pt"),
         "brings its own weights",
     ),
     "no weights": (
@@ -160,7 +187,10 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         "cannot be read as weights",
     ),
     "weights of another model": (("convert", "own_model:build", *CONVERT, "--weights", "other.pt"), "does not fit"),
-    "no folder": (("convert", "model.pt2", "--calibration", "samples.npz", "-o", "no/n.snn"), "cannot be written"),
+    "no folder": (
+        (*PROGRAM, "--calibration", "samples.npz", "-o", "no/n.snn"),
+        "cannot be written",
+    ),
     "no network": (
         ("evaluate", "missing.snn", "--data", "samples.npz"),
         "missing.snn cannot be read: there is no such file\n",
@@ -177,7 +207,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "unknown code of a sweep": ((*SWEEP, "--codes", "rate,morse"), "--codes: unknown code 'morse'"),
     "steps of a sweep": ((*SWEEP, "--steps", "4,many"), "--steps must be integers such as 4,8,16, got '4,many'"),
     "no steps of a sweep": ((*SWEEP, "--steps", "0"), "steps must be an integer"),
-    "no model of a sweep": (("sweep", "missing.pt2", *SWEEP[2:]), "missing.pt2 cannot be read"),
+    "no model of a sweep": (("sweep", "missing.pt2", *SWEEP[3:]), "missing.pt2 cannot be read"),
     "no samples of a sweep": ((*SWEEP, "--data", "no.npz"), "no.npz cannot be read"),
     "folder of a sweep": ((*SWEEP[:-1], "samples.npz/deeper"), "samples.npz/deeper cannot be made a folder"),
     "unknown simulator": (
@@ -230,7 +260,7 @@ def test_a_mistake_ends_with_two_and_one_clear_line(
 def test_figures_that_cannot_be_written_are_an_error(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = failure(capsys, monkeypatch, "preflight", "model.pt2", "--shape", "6", "--json", "no/p.json")
+    written = failure(capsys, monkeypatch, "preflight", "model.pt2", "--trust", "--shape", "6", "--json", "no/p.json")
     assert "no/p.json cannot be written" in written
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,30 @@ def test_a_file_that_is_none_is_refused_with_its_name(content: bytes, tmp_path: 
     (tmp_path / "w.pth").write_bytes(content)
     with pytest.raises(ModelError, match=r"w\.pth cannot be read as weights of a model"):
         load_weights(build(1), tmp_path / "w.pth")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused_by_what_it_says(tmp_path: Path) -> None:
+    torch.save({"w": torch.zeros(1000)}, plain := io.BytesIO())
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(tmp_path / "w.pth", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    content = (tmp_path / "w.pth").read_bytes()
+    claim = (2**28 + 1).to_bytes(4, "little")
+    (tmp_path / "w.pth").write_bytes(content.replace((4000).to_bytes(4, "little"), claim))
+    with pytest.raises(ModelError, match=r"w\.pth cannot be read as weights of a model: .* more than 100 times"):
+        load_weights(build(1), tmp_path / "w.pth")
+
+
+def test_mappings_that_hold_each_other_are_looked_at_once(tmp_path: Path) -> None:
+    content: dict[str, Any] = {"epoch": 3}
+    content |= dict.fromkeys(map(str, range(300)), content)
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(ModelError, match="and no state dict"):
+        load_weights(build(1), tmp_path / "w.pth")
+    state = build(0).state_dict()
+    torch.save({"state_dict": state, "model": state}, tmp_path / "w.pth")  # one set of weights under two names
+    load_weights(model := build(1), tmp_path / "w.pth")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:

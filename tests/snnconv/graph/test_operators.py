@@ -323,3 +323,9 @@ def test_arithmetic_on_sizes_keeps_the_order_of_its_operands(op: str, expected: 
         length, operands = 7, {"a": Ref("size")}
     graph = Graph({"x": ("batch",)}, {}, {"size": size, "y": Node("y", op, operands)}, Ref("y"))
     assert evaluate_graph(graph, (torch.zeros(length),))[0] == expected
+
+
+@pytest.mark.parametrize(("op", "a", "b"), [("size_pow", 10, 10**9), ("size_pow", 9, 63), ("size_mul", 2**40, 2**40)])
+def test_sizes_that_no_tensor_has_are_not_computed(op: str, a: int, b: int) -> None:
+    with pytest.raises(OverflowError, match="is no size"):
+        OPERATORS[op].evaluate({"a": a, "b": b})

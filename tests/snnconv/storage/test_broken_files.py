@@ -12,8 +12,10 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
 import snnconv
+from coding import FewSpike
 from snnconv.storage.signed import signature
 from tests.snnconv.storage.test_storage import STEPS
 from tests.support.networks import network_of
@@ -163,6 +165,61 @@ def test_a_stride_that_torch_takes_without_values_alone_is_refused(tmp_path: Pat
     rewritten(path, set_stride)
     with pytest.raises(snnconv.StorageError, match="holds no valid network: expected stride"):
         snnconv.load(path)
+
+
+def change(*path: Any) -> Callable[[dict[str, Any]], None]:
+    """A change of the manifest: the last of ``path`` is put where the others lead."""
+
+    def put(manifest: Any) -> None:
+        *way, last, value = path
+        for step in way:
+            manifest = manifest[step]
+        manifest[last] = value
+
+    return put
+
+
+#: Changes of a network of a convolution, ReLU, max pooling and a linear layer, and what the refusal says.
+IMPOSSIBLE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "a window without end": (change("hidden", "fields", "steps", 10**9), "window of 1000000000 steps is longer than"),
+    "a schedule without end": (
+        change("schedule", {"name": "concurrent", "fields": {"steps": 10**12}}),
+        "of 1000000000000 steps is longer than",
+    ),
+    "a neuron of what is no number": (
+        change("populations", 0, "neuron", "fields", "initial_potential", {"ref": "input"}),
+        "has a field that is no plain value",
+    ),
+    "a node of another shape": (change("nodes", 0, 3, 2, 7), r"'conv2d' is said to have the shape \(2, 4, 7, 8\)"),
+    "a node of no shape": (change("nodes", 0, 3, None), "said to have the shape None"),
+    "no batch": (change("nodes", 0, 3, 0, 0), r"said to have the shape \(0, 4, 8, 8\)"),
+    "a stride that meta tensors take": (change("nodes", 2, 2, "stride", -1), "stride"),
+    "an axis beyond all": (change("nodes", 3, 2, "start_dim", 2**31), "Dimension out of range"),
+    "a number as output": (change("output", 0.5), "the output holds no tensor"),
+    "terabytes": (change("nodes", 0, 2, "padding", [2**20, 2**20]), "shape|numbers"),
+    "a population that is inserted": (change("populations", 0, "inserted", True), "inserted=True, as relu"),
+    "densities below zero": (change("densities", "relu", -5.0), "density of 'relu' is -5.0, which is no share"),
+    "densities above one": (change("densities", "x", 1.5), "which is no share"),
+    "an input of another shape": (change("input_shapes", 0, 1, 9), "inputs have the shapes"),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+def test_a_network_that_cannot_run_is_refused_when_it_is_read(kind: str, convolutional: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "network.snn"
+    path.write_bytes(convolutional)
+    snnconv.load(path)
+    rewritten(path, IMPOSSIBLE[kind][0])
+    with pytest.raises(snnconv.StorageError, match=rf"network\.snn holds no valid network: .*({IMPOSSIBLE[kind][1]})"):
+        snnconv.load(path)
+
+
+@pytest.fixture(scope="module")
+def convolutional(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("convolutional") / "network.snn"
+    layers = (nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 3))
+    snnconv.convert(nn.Sequential(*layers).eval(), torch.rand(40, 2, 8, 8), coding=FewSpike(4)).save(path)
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, float("nan"), float("inf")])

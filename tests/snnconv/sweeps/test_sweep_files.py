@@ -117,6 +117,14 @@ def test_batches_and_a_generator_are_the_same_data(case: Case, tmp_path: Path, m
     ] * 2
 
 
+@pytest.fixture(scope="module")
+def written(case: Case, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a sweep writes."""
+    file = tmp_path_factory.mktemp("written") / "sweep.json"
+    snnconv.sweep(*case, {"rate": Rate(4)}, path=file)
+    return file.read_text()
+
+
 NOT_SWEEPS: dict[str, tuple[Any, str]] = {
     "truncated": (lambda text: text[: len(text) // 2], "holds no valid sweep: .*; delete it or take another path"),
     "no text": (lambda text: b"\xff\xfe\x00", "holds no valid sweep"),
@@ -163,6 +171,50 @@ def test_incomplete_figures_are_measured_again(value: str, case: Case, tmp_path:
     assert measured == [4, 4]
 
 
+IMPOSSIBLE: dict[str, dict[str, Any]] = {
+    "accuracy above 100": {"accuracy": 1234.0},
+    "accuracy below 0": {"accuracy": -3.0},
+    "agreement": {"agreement": 101.0},
+    "spikes": {"spikes_per_neuron": -7.0},
+    "energy": {"e3": -1.0},
+    "energy of the original": {"e2_reference": -1e-3},
+    "latency": {"latency": -4.0},
+    "latency above the steps": {"latency": 5.0},
+    "no samples": {"samples": 0},
+    "no steps": {"steps": 0, "latency": 0.0},
+    "neurons": {"neurons": -5},
+    "macs": {"analog_macs": 10**9},
+    "R2": {"r2": 1.5},
+    "squared error": {"mse": -0.5},
+    "loss that is no difference": {"loss": 50.0},
+    "huge": {"accuracy": 10**18},
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+def test_figures_that_cannot_be_are_refused_with_their_label(
+    kind: str, case: Case, tmp_path: Path, written: str
+) -> None:
+    file, content = tmp_path / "sweep.json", {**json.loads(written), "version": 1}  # results carry no checksum
+    content["results"]["rate"]["figures"].update(IMPOSSIBLE[kind])
+    file.write_text(json.dumps(content))
+    name = next(iter(IMPOSSIBLE[kind]))
+    for use in (lambda: snnconv.sweep(*case, {"rate": Rate(4)}, path=file), lambda: Sweep.load(file)):
+        with pytest.raises(
+            StorageError, match=rf"sweep\.json holds no valid sweep: the result 'rate' cannot be: {name}"
+        ):
+            use()
+    assert json.loads(file.read_text()) == content
+
+
+def test_a_result_with_figures_did_not_fail(tmp_path: Path, written: str) -> None:
+    content = {**json.loads(written), "version": 1}
+    content["results"]["rate"]["failure"] = "no reason"
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    with pytest.raises(StorageError, match="'rate' cannot be: it has figures and failed"):
+        Sweep.load(tmp_path / "sweep.json")
+
+
 def test_a_file_that_is_missing_or_has_no_folder_is_an_error(case: Case, tmp_path: Path, measured: list[int]) -> None:
     with pytest.raises(StorageError, match=r"none\.json cannot be read"):
         Sweep.load(tmp_path / "none.json")
@@ -186,8 +238,8 @@ def test_results_of_several_processes_are_all_kept(tmp_path: Path) -> None:
     path, common = tmp_path / "sweep.json", {"model": "a"}
     first, second = SweepFile(path, common), SweepFile(path, common)
     for number in range(3):
-        first.add(f"first {number}", {"figures": {"steps": number}})
-        second.add(f"second {number}", {"figures": {"steps": number}})
+        first.add(f"first {number}", {"figures": {"steps": number + 1}})
+        second.add(f"second {number}", {"figures": {"steps": number + 1}})
     first.add("second 0", {"figures": {"steps": 7}})
     _, found = read(path)
     assert found.keys() == {f"{name} {number}" for name in ("first", "second") for number in range(3)}
