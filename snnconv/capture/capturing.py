@@ -25,6 +25,7 @@ from snnconv.errors import SnnconvError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.multiplications import multiplications
+from snnconv.surroundings import kept_random_numbers
 
 #: Samples of the example on which graph and model are compared.
 _COMPARED = 32
@@ -62,16 +63,17 @@ def captured(
     A batch may have any size; other axes have that of the example, even where the model leaves them free.
 
     The graph computes what the model computes on the example, is affine between populations, and keeps samples apart.
-    The model is left as it was found. Arguments of forward that ``constants`` names become constants of the graph;
-    ``example``, which errors call ``what``, holds the others. ``analog`` names what may stay real-valued. ``targets``
-    that came with the example are refused where forward would take them as an input.
+    Only copies of the model run (``inference_copy``), in one thread at a time. Arguments of forward that ``constants``
+    names become constants of the graph; ``example``, which errors call ``what``, holds the others. ``analog`` names
+    what may stay real-valued. ``targets`` that came with the example are refused where forward would take them as an
+    input.
 
     Raises ``UnsupportedModelError`` with the report on the model where it cannot be converted, ``ModelError`` for
     weights that cannot be used and a model that computes something else at every call, ``InputError`` for an example
     and ``ConfigurationError`` for constants that do not fit and for names in ``analog`` that allow nothing.
     """
     try:
-        with torch.random.fork_rng(devices=[]):  # a model that draws random numbers draws others without us
+        with kept_random_numbers():  # a model that draws random numbers draws others without us
             return _captured(plain_model(model), tuple(example), what, constants, analog, targets)
     except SnnconvError:
         raise

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
-from snnconv.capture.tracing import evaluation_mode
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ModelError
 from snnconv.graph.analysis import analysis_of
@@ -37,9 +37,9 @@ _SAMPLES = 3
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
     """Raise ``ModelError`` unless ``graph`` computes what ``model`` computes on ``example``, in real numbers."""
-    with torch.no_grad(), evaluation_mode(model):
+    with torch.no_grad():
         found, _ = evaluate_graph(graph, entered(graph, example))
-        wanted = model(*example)
+        wanted = inference_copy(model)(*example)
     for mine, theirs in zip(tree_leaves(typed(found, graph.output_type)), tree_leaves(wanted), strict=True):
         if not isinstance(theirs, Tensor):
             continue

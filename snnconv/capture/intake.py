@@ -11,7 +11,8 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from snnconv.capture.binding import check_call, next_argument
-from snnconv.capture.tracing import evaluation_mode, first_line
+from snnconv.capture.inference_copy import inference_copy
+from snnconv.capture.tracing import first_line
 from snnconv.errors import InputError, ModelError
 from snnconv.graph.sparse import stored_values
 
@@ -68,9 +69,10 @@ def check_inputs(model: nn.Module, inputs: Sequence[Tensor], what: str) -> None:
             )
     failure: Exception | None = None
     for trial in (tuple(tensor[:2] for tensor in inputs), tuple(inputs)):  # some models fix the size of the batch
+        copied = inference_copy(model)
         try:
-            with torch.no_grad(), evaluation_mode(model):
-                model(*(tensor.clone() for tensor in trial))  # some change their input in place
+            with torch.no_grad():
+                copied(*(tensor.clone() for tensor in trial))  # some change their input in place
             return
         except Exception as error:
             failure = error
@@ -104,8 +106,8 @@ def check_pair(model: nn.Module, inputs: Sequence[Tensor], targets: Tensor | Non
     if targets is None or name is None or not targets.is_floating_point():
         return
     try:
-        with torch.no_grad(), evaluation_mode(model):
-            without, with_them = (tree_leaves(model(*given)) for given in (inputs, (*inputs, targets)))
+        with torch.no_grad():
+            without, with_them = (tree_leaves(inference_copy(model)(*given)) for given in (inputs, (*inputs, targets)))
     except Exception:  # they are no input, as the model cannot take them
         return
     leaves = [[leaf for leaf in found if isinstance(leaf, Tensor)] for found in (without, with_them)]

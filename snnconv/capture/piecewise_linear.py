@@ -138,7 +138,7 @@ class _Pieces:
         if low is None or high is None:
             return None
         width: float | Tensor = high - low
-        return width if bool((torch.as_tensor(width) > 0).all()) else None
+        return width if bool((torch.as_tensor(width, dtype=torch.float64) > 0).all()) else None
 
     def _joined(self, values: Ref, lower: Bound, upper: Bound) -> tuple[Ref, Bound, Bound]:
         """Both bounds of what is clipped on one side, and before, for this use alone, on the other side."""

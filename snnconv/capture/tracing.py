@@ -1,15 +1,12 @@
-"""Tracing: a model as its author wrote it becomes an exported program; the model is left as it was found."""
+"""Tracing: a copy of a model as its author wrote it becomes an exported program."""
 
 from __future__ import annotations
 
-import io
 import logging
 import operator
-import threading
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -19,6 +16,7 @@ from torch.fx import Node as FxNode
 
 from snnconv.capture.batch_loops import check_no_loop
 from snnconv.capture.binding import bound, call_arguments
+from snnconv.capture.exporter_noise import quiet_exporter
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.graph.sparse import is_sparse
@@ -39,36 +37,11 @@ SIZE_ARITHMETIC: dict[Any, str] = {
     torch.sym_min: "size_min",
     torch.sym_max: "size_max",
 }
-#: One export at a time: what silences the exporter is shared by all threads.
-_EXPORTING = threading.Lock()
 
 
 def runnable(model: nn.Module | ExportedProgram, constants: Mapping[str, Tensor] | None = None) -> nn.Module:
     """The module that computes what ``model`` computes, given the arguments of forward that ``constants`` names."""
     return bound(model if isinstance(model, nn.Module) else model.module(), constants)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Every module of ``model`` in eval mode; afterwards modes, attributes and buffers are what they were before."""
-    modes = {module: module.training for module in model.modules()}
-    attributes = [(kept, dict(kept)) for module in modes for kept in (module.__dict__, module._buffers)]
-    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
-    try:
-        for module in modes:
-            module.training = False
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for now, before in attributes:
-            for name in now.keys() - before.keys():
-                del now[name]
-            now.update(before)
-        with torch.no_grad():
-            for buffer, version, values in buffers:
-                if buffer._version != version:
-                    buffer.copy_(values)
 
 
 def first_line(error: BaseException | None) -> str:
@@ -158,25 +131,6 @@ def _keeps_statistics(node: FxNode) -> bool:
     schema = node.target._schema  # type: ignore[union-attr]
     given = dict(zip((argument.name for argument in schema.arguments), node.args, strict=False)) | node.kwargs
     return bool(given.get("training") or given.get("use_input_stats"))
-
-
-@contextmanager
-def quiet_exporter() -> Iterator[None]:
-    """Without what torch's exporter warns, logs and prints of its internals: our own report says what matters."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("torch.fx.experimental.symbolic_shapes", "torch.export", "torch._subclasses")
-    ]
-    levels = [logger.level for logger in loggers]
-    with _EXPORTING, warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        try:
-            for logger in loggers:
-                logger.setLevel(logging.CRITICAL)
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
 
 
 def _depends_on_data(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from snnconv.capture.conditions import conditions_as_leaky_relu
 from snnconv.capture.constants import Constants
 from snnconv.capture.decomposition import decomposed, foreign, name_of
 from snnconv.capture.front_of import with_front
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
@@ -25,7 +26,6 @@ from snnconv.capture.roles_report import inspect
 from snnconv.capture.synonyms import synonyms_replaced
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
-    evaluation_mode,
     export,
     functional,
     is_functional,
@@ -79,7 +79,7 @@ def capture(
 ) -> Graph:
     """The graph of ``model`` at inference, for inputs like ``example`` (a batch of any size).
 
-    The model is exported in eval mode and left as it was found. The batch axis is dynamic; where the model ties its
+    A copy of the model is exported in eval mode. The batch axis is dynamic; where the model ties its
     size to something else, the graph is static and takes inputs shaped as ``example``. Arguments of forward that
     ``constants`` names become constants of the graph; ``example`` holds the others. ``targets`` that came with the
     example are refused where forward would take them as an input.
@@ -97,8 +97,7 @@ def capture(
     check_pair(module, example, targets, what)
     if isinstance(model, ExportedProgram):
         return with_front(_to_graph(model, _program_batch_axis(model, constants), constants))
-    with evaluation_mode(model):
-        program, batch_axis = export(module, example)
+    program, batch_axis = export(inference_copy(module), example)
     return with_front(_to_graph(program, batch_axis, constants))
 
 

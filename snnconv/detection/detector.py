@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from snnconv.capture.tracing import evaluation_mode
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.detection.boxes import Detections, suppress
 from snnconv.detection.darknet import load_darknet
 from snnconv.detection.data.datasets import read_names
 from snnconv.detection.data.images import Preprocessing, as_images
 from snnconv.detection.heads import Head
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.spiking.base import NetworkBase
+from snnconv.surroundings import own_surroundings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 class Detector:
     """Finds objects in pictures: ``preprocessing``, a ``network`` (original or spiking) and the ``heads`` of its maps.
 
-    ``names`` are those of the classes. The network runs in eval mode whatever its own mode. Raises
-    ``ConfigurationError`` where heads and names disagree.
+    ``names`` are those of the classes. A network that is not spiking runs as a copy in eval mode, whatever its own
+    mode. Raises ``ConfigurationError`` where heads and names disagree.
     """
 
     network: nn.Module
@@ -49,6 +51,7 @@ class Detector:
         """The same detector with another network, for instance a converted one."""
         return replace(self, network=network)
 
+    @own_surroundings()
     def inputs(self, images: Sequence[Image | str | os.PathLike[str]]) -> Tensor:
         """The network's input ``[N, 3, h, w]`` for pictures of any sizes, in its precision and on its device.
 
@@ -58,10 +61,13 @@ class Detector:
         tensors = chain(self.network.parameters(), self.network.buffers())
         return inputs.to(next((tensor for tensor in tensors if tensor.is_floating_point()), inputs))
 
+    @own_surroundings()
     def outputs(self, inputs: Tensor) -> Any:
         """What the network returns for ``inputs``: its maps, which ``decode`` reads."""
-        with torch.no_grad(), evaluation_mode(self.network):
-            return self.network(inputs)
+        spiking = isinstance(self.network, NetworkBase)  # which nothing changes
+        network = self.network if spiking else inference_copy(self.network)
+        with torch.no_grad():
+            return network(inputs)
 
     def detect(
         self, images: Sequence[Image | str | os.PathLike[str]], *, score_threshold: float = 0.25
@@ -71,6 +77,7 @@ class Detector:
         sizes = [(image.height, image.width) for image in images]
         return self.decode(self.outputs(self.inputs(images)), sizes, score_threshold)
 
+    @own_surroundings()
     def decode(
         self, outputs: Any, sizes: Sequence[tuple[int, int]], score_threshold: float, *, most: int = 300
     ) -> list[Detections]:

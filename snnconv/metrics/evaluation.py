@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconv.capture.binding import bound, check_call
-from snnconv.capture.tracing import evaluation_mode
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, number_of_batches, pieces
 from snnconv.graph.graph import refs_in
 from snnconv.metrics.calibrated_range import CalibratedRange
@@ -24,10 +24,12 @@ from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
+from snnconv.surroundings import own_surroundings
 
 _logger = logging.getLogger(__name__)
 
 
+@own_surroundings()
 def evaluate(
     network: SpikingNetwork,
     data: Any,
@@ -72,7 +74,7 @@ def evaluate(
         ConfigurationError: An option is out of range, the constants do not fit the reference, or the judge does not
             compare with targets, such as that of detections: ``snnconv.detection.evaluate`` measures them.
     """
-    reference = None if reference is None else bound(reference, constants)
+    reference = None if reference is None else inference_copy(bound(reference, constants))
     counter = SpikeCounter(network, by_step=network.timing is None)
     calibrated = CalibratedRange(network)
     tally = None
@@ -122,5 +124,5 @@ def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs,
             return network.like.new_zeros(len(inputs[0]), *population.shape)
         return network.original(inputs)
     check_call(reference, given, "reference")
-    with torch.no_grad(), evaluation_mode(reference):
+    with torch.no_grad():
         return reference(*given)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from snnconv.capture.binding import check_call
 from snnconv.capture.capturing import Captured
-from snnconv.capture.tracing import evaluation_mode
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.data.batches import batches, pieces
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.analysis import analysis_of
@@ -76,8 +76,8 @@ def check_targets(
     inputs, targets = next(pieces(*next(batches(data, "data")), graph.batch_axis))
     check_given(graph, inputs, like.dtype, like.device, "data")
     check_call(model, inputs, "data")
-    with torch.no_grad(), evaluation_mode(model):
-        exact = model(*inputs)
+    with torch.no_grad():
+        exact = inference_copy(model)(*inputs)
     (judge or judge_for(graph, exact, targets)).tally(decisions, ignore_index).batch(exact, targets)
 
 

@@ -1,0 +1,140 @@
+"""Copies of models to run: parameters are shared, and nothing else of the model can be reached or changed."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrizations, parametrize
+
+import snnconv
+from snnconv.capture.inference_copy import inference_copy
+from tests.support.watched import Watched, watched
+
+X = torch.rand(3, 4)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.register_buffer("count", torch.zeros(1))
+        self.seen: list[int] = []
+        self.other = nn.BatchNorm1d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        self.seen.append(len(x))
+        self.latest = x
+        return self.last(torch.relu(self.first(x)))  # type: ignore[no-any-return]
+
+
+def test_parameters_are_those_of_the_model_and_nothing_else_is() -> None:
+    model = Net().train()
+    model.last.weight = nn.Parameter(model.first.weight[:2].detach())
+    model.tied = model.first
+    copied = inference_copy(model)
+    assert [id(each) for each in copied.parameters()] == [id(each) for each in model.parameters()]
+    assert copied.tied is copied.first and copied.first is not model.first
+    storages = {tensor.untyped_storage().data_ptr() for tensor in model.buffers()}
+    assert all(tensor.untyped_storage().data_ptr() not in storages for tensor in copied.buffers())
+    copied(X)
+    assert model.count == 0 and model.seen == [] and not hasattr(model, "latest") and copied.count == 1
+    assert not any(module.training for module in copied.modules())
+    assert all(module.training for module in model.modules())
+
+
+def on_other(model: Net) -> Callable[..., Tensor]:
+    return lambda module, inputs, output: model.other(output)
+
+
+GLOBAL = Net()
+
+
+def closure(model: Net) -> None:
+    model.last.register_forward_hook(on_other(model))
+
+
+def nested_closure(model: Net) -> None:
+    inner = on_other(model)
+    model.last.register_forward_hook(lambda *arguments: inner(*arguments))
+
+
+def method(model: Net) -> None:
+    model.apply_other = model.other.forward  # type: ignore[assignment]
+    model.forward = functools.partial(lambda self, x: self.apply_other(Net.forward(self, x)), model)  # type: ignore
+
+
+def by_name(model: Net) -> None:
+    model.last.register_forward_hook(lambda module, inputs, output: GLOBAL.other(output))
+
+
+@pytest.mark.parametrize("hook", [closure, nested_closure, method, by_name])
+def test_functions_that_reach_the_model_reach_the_copy(hook: Callable[[Net], None]) -> None:
+    model = GLOBAL if hook is by_name else Net()
+    model.train()
+    hook(model)
+    before = {name: tensor._version for name, tensor in model.named_buffers()}
+    copied = inference_copy(model)
+    found = copied(X)
+    assert {name: tensor._version for name, tensor in model.named_buffers()} == before
+    wanted = torch.relu(X @ model.first.weight.T + model.first.bias) @ model.last.weight.T + model.last.bias
+    torch.testing.assert_close(found, wanted / (1.0 + 1e-5) ** 0.5)  # what the other module is in eval mode
+
+
+REPARAMETRIZED: dict[str, Callable[[], nn.Module]] = {
+    "weight norm": lambda: parametrizations.weight_norm(nn.Linear(4, 4)),
+    "spectral norm": lambda: parametrizations.spectral_norm(nn.Linear(4, 4)),
+    "orthogonal": lambda: parametrizations.orthogonal(nn.Linear(4, 4)),
+    "weight norm by hooks": lambda: torch.nn.utils.weight_norm(nn.Linear(4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", REPARAMETRIZED)
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+def test_parametrizations_are_kept(name: str) -> None:
+    model = nn.Sequential(REPARAMETRIZED[name](), nn.ReLU()).eval()
+    copied = inference_copy(model)
+    assert torch.equal(copied(X), model(X))
+    assert [id(each) for each in copied.parameters()] == [id(each) for each in model.parameters()]
+    assert parametrize.is_parametrized(copied[0]) == parametrize.is_parametrized(model[0])
+
+
+def test_what_an_earlier_pass_computed_from_parameters_is_copied() -> None:
+    model = Net()
+    model.features = [model.first(X)]
+    assert torch.equal(inference_copy(model).features[0], model.features[0])
+
+
+def test_traced_modules_keep_hooks_and_parameters() -> None:
+    traced = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    traced.register_forward_hook(lambda module, inputs, output: output + 1.0)
+    model = nn.Sequential(traced)
+    assert torch.equal(inference_copy(model)(X), model(X))
+    program = torch.export.export(nn.Linear(4, 2).eval(), (X,)).module()
+    assert torch.equal(inference_copy(program)(X), program(X))
+
+
+def test_locks_are_shared_and_what_cannot_be_copied_is_named() -> None:
+    model = Net()
+    model.lock = threading.Lock()
+    assert inference_copy(model).lock is model.lock
+    model.first.held = [threading.Lock()]
+    with pytest.raises(snnconv.ModelError, match=r"Net cannot be copied.*attribute first\.held: leave it out"):
+        snnconv.convert(model, torch.rand(20, 4))
+
+
+def test_the_watch_notices_what_it_should() -> None:
+    for change in (
+        lambda model: model.eval(),
+        lambda model: model(torch.rand(2, 6)),
+        lambda model: model.norm.running_mean.add_(1.0),
+        lambda model: setattr(model, "cache", 1),
+        lambda model: vars(model).pop("cache", None) or vars(model).update(cache=2),
+    ):
+        with pytest.raises(AssertionError), watched(Watched()) as model:
+            change(model)
