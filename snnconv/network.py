@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 from torch import Tensor
 
 from snnconv.graph.output_types import typed
 from snnconv.simulators import Run, Stop, simulate, simulator_for
-from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.base import N, NetworkBase
 from snnconv.spiking.report import network_report, summary
-from snnconv.storage.saving import read, save
+from snnconv.storage.saving import content_of, read, save
+from snnconv.surroundings import own_surroundings
 
 
 class SpikingNetwork(NetworkBase):
@@ -24,6 +28,10 @@ class SpikingNetwork(NetworkBase):
 
     Weights are those of the original (batch norms folded where safe); scales belong to the populations. Nothing has to
     be reset. ``snnconv.convert`` and ``snnconv.load`` make one.
+
+    It runs in single or double precision. ``pickle``, ``torch.save`` and spawned processes carry what ``save`` writes:
+    the network arrives on the CPU, without held-out samples and logs. ``copy.deepcopy`` keeps all. A ``state_dict`` is
+    taken by networks of the same structure alone (``ModelError`` says what differs), with all that was measured of it.
 
     Args:
         graph: The original network as a graph in normal form, with its weights.
@@ -39,11 +47,13 @@ class SpikingNetwork(NetworkBase):
         ConfigurationError: Codes and neurons do not fit the schedule.
     """
 
+    @own_surroundings()
     def forward(self, *inputs: Tensor) -> Any:
         """The decoded output for a batch of inputs."""
         output, _ = simulator_for(self).run(self.check(inputs), [])
         return typed(output, self.graph.output_type)
 
+    @own_surroundings()
     def run(
         self,
         inputs: Tensor | Sequence[Tensor],
@@ -86,11 +96,38 @@ class SpikingNetwork(NetworkBase):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({summary(self)})"
 
+    @own_surroundings()
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""
         save(self, path)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles hold the bytes of a file, so that what comes back was checked as one, and has what a file holds."""
+        return _unpickled, (type(self), content_of(self))
 
+    def __copy__(self) -> Self:
+        return _with_attributes(self, vars(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = memo[id(self)] = _with_attributes(self, {})
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
+
+
+def _unpickled(kind: type[SpikingNetwork], content: bytes) -> SpikingNetwork:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "pickled.snn")
+        file.write_bytes(content)
+        return read(file, kind)
+
+
+def _with_attributes(network: N, attributes: Mapping[str, Any]) -> N:
+    copied = object.__new__(type(network))
+    vars(copied).update(attributes)
+    return copied
+
+
+@own_surroundings()
 def load(path: str | os.PathLike[str]) -> SpikingNetwork:
     """Read a network from the file that ``SpikingNetwork.save`` wrote; neither the model's class nor pickle is needed.
 

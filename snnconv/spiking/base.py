@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from coding.plan import check_codes, period_of
 from neurons import ScoringNeuron, WindowNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.data.shapes import BATCH, Shape, concrete
-from snnconv.errors import ConfigurationError
+from snnconv.errors import ConfigurationError, ModelError
 from snnconv.graph.front import check_given, entered
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph, laid_out
@@ -26,9 +26,14 @@ from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.spiking.max_pooling import check_max_pooling
 from snnconv.spiking.population import Population, check_neurons_wait
+from snnconv.spiking.structure import from_state, structure_of, to_state
 from snnconv.spiking.synapses import Synapses, count_synapses
+from snnconv.surroundings import own_surroundings
 
 N = TypeVar("N", bound="NetworkBase")
+
+#: Precisions in which a network runs: in others thresholds are no longer told from potentials beside them.
+_PRECISIONS = (torch.float32, torch.float64)
 
 
 class NetworkBase(nn.Module):
@@ -64,6 +69,8 @@ class NetworkBase(nn.Module):
         self.densities = dict(densities)
         #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.
         self.held_out = tuple(held_out)
+        for population in populations.values():
+            _check_precision(population.scale.dtype)
         self._constants = _Tensors(graph.constants)
         self._tables = _Tensors({} if front is None else front.constants)
         self._scales = _Tensors({name: population.scale for name, population in populations.items()})
@@ -120,6 +127,27 @@ class NetworkBase(nn.Module):
         )
         copied.search_log, copied.tuning_log = self.search_log, self.tuning_log
         return copied
+
+    def get_extra_state(self) -> Tensor:
+        """What goes with the tensors of a state dict: the structure that they fit, and what was measured of them."""
+        return to_state(self._structure(), {"tuned": self.tuned, "densities": self.densities})
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take over what was measured of the tensors that are loaded.
+
+        Raises ``ModelError`` for the state of a network that would compute something else with the same tensors.
+        """
+        content = from_state(state, self._structure())
+        self.tuned, self.densities = bool(content["tuned"]), dict(content["densities"])
+        self.search_log = self.tuning_log = None
+        vars(self).pop("synapses", None)  # counted from the weights that were
+
+    def _structure(self) -> dict[str, str]:
+        return structure_of(self.graph, self.plan, self._populations, self.input_shapes)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        _check_precision(fn(self.like.new_empty(0)).dtype)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def _timing(self, schedule: Pipeline) -> Timing:
         code = self.plan.input.code
@@ -230,6 +258,7 @@ class NetworkBase(nn.Module):
         return entered(self.complete_graph(), tensors, what)
 
     @cached_property
+    @own_surroundings()
     def synapses(self) -> Synapses:
         """Fan-out of every source of events, and the original network's multiply-accumulates; counted once."""
         constants = {name: tensor.cpu() for name, tensor in self.constants.items()}
@@ -245,6 +274,7 @@ class NetworkBase(nn.Module):
         whole = None if front is None else replace(front, constants=self._tables.by_name())
         return replace(self.graph, constants=self.constants, front=whole)
 
+    @own_surroundings()
     def reference(self, *inputs: Tensor) -> Any:
         """Output of the original network: the same graph with its activations instead of neurons.
 
@@ -268,6 +298,14 @@ class NetworkBase(nn.Module):
             )
 
 
+def _check_precision(dtype: torch.dtype) -> None:
+    if dtype not in _PRECISIONS:
+        raise ModelError(
+            f"a spiking network in {dtype}: its spikes would not be those of the network that was measured; run it in "
+            "single or double precision, network.float() or network.double()"
+        )
+
+
 def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().clone()
 
@@ -277,9 +315,11 @@ class _Tensors(nn.Module):
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self._names = tuple(tensors)
-        for position, tensor in enumerate(tensors.values()):
-            self.register_buffer(str(position), laid_out(tensor))
+        # By rank of the name, so that a state dict means the same whatever order the tensors came in, as from a file.
+        ranks = {name: str(rank) for rank, name in enumerate(sorted(tensors))}
+        self._ranks = {name: ranks[name] for name in tensors}
+        for name, tensor in tensors.items():
+            self.register_buffer(ranks[name], laid_out(tensor))
 
     def by_name(self) -> dict[str, Tensor]:
-        return {name: getattr(self, str(position)) for position, name in enumerate(self._names)}
+        return {name: getattr(self, rank) for name, rank in self._ranks.items()}

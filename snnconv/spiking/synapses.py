@@ -57,8 +57,10 @@ def count_synapses(
         }
         arrivals, layers = _path_counts(regions, leaves)
         batched = graph.batch_axis == 0
-        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros(())), leaves, batched)
-        by_layer = _gradients(sum((layer.sum() for layer in layers), torch.zeros(())), leaves, batched)
+        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros((), dtype=torch.float64)), leaves, batched)
+        by_layer = _gradients(
+            sum((layer.sum() for layer in layers), torch.zeros((), dtype=torch.float64)), leaves, batched
+        )
     bounds: list[str] = []
     with torch.no_grad():
         left = []
@@ -86,7 +88,10 @@ def count_synapses(
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
     if not total.requires_grad:
-        return {name: torch.zeros(leaf.shape[1:] if batched else leaf.shape) for name, leaf in leaves.items()}
+        return {
+            name: torch.zeros(leaf.shape[1:] if batched else leaf.shape, dtype=torch.float64)
+            for name, leaf in leaves.items()
+        }
     found = torch.autograd.grad(total, list(leaves.values()), retain_graph=True, allow_unused=True)
     whole = (
         torch.zeros_like(leaf) if gradient is None else gradient
