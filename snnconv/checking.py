@@ -11,8 +11,10 @@ from torch.export import ExportedProgram
 from snnconv.capture.capturing import captured
 from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.data.batches import batches
+from snnconv.surroundings import own_surroundings
 
 
+@own_surroundings()
 def preflight(
     model: nn.Module | ExportedProgram,
     example: Any,

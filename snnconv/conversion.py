@@ -21,8 +21,10 @@ from snnconv.progress import ProgressCallback
 from snnconv.search.objective import Goal
 from snnconv.search.searching import search
 from snnconv.spiking.logs import Cost
+from snnconv.surroundings import own_surroundings
 
 
+@own_surroundings()
 def convert(
     model: nn.Module | ExportedProgram,
     calibration: Any,

@@ -21,6 +21,7 @@ from snnconv.graph.graph import Node, Ref, refs_in
 from snnconv.graph.operators import OPERATORS, carried
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def check_real_inputs(network: SpikingNetwork) -> None:
         )
 
 
+@own_surroundings()
 def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     """Make the affine maps of ``network`` explicit.
 

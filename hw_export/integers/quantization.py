@@ -16,6 +16,7 @@ from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
@@ -28,6 +29,7 @@ _FINE_SHARE = 0.7
 _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
 
+@own_surroundings()
 def quantize(
     network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10, membrane_limit: int = MEMBRANE_LIMIT
 ) -> IntegerNetwork:

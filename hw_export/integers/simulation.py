@@ -18,11 +18,13 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 
 #: Elements of a sparse map above which it is not written out as a matrix.
 _DENSE_LIMIT = 2**27
 
 
+@own_surroundings()
 def integer_simulation(integers: IntegerNetwork) -> SpikingNetwork:
     """A ``SpikingNetwork`` in double precision whose populations fire spike for spike as those of ``integers``.
 

@@ -11,8 +11,10 @@ from coding.optional import imported
 from hw_export.explicit.rate import RatePopulation, rate_network, strict_threshold
 from hw_export.interop.stream_network import ForeignNeurons, StreamNetwork
 from snnconv.network import SpikingNetwork
+from snnconv.surroundings import own_surroundings
 
 
+@own_surroundings()
 def to_norse(network: SpikingNetwork) -> StreamNetwork:
     """``network`` with norse's neurons, spike for spike as under the clock.
 

@@ -13,8 +13,10 @@ from coding.threshold import tie_tolerance
 from hw_export.explicit.rate import RatePopulation, rate_network
 from hw_export.interop.stream_network import ForeignNeurons, StreamNetwork
 from snnconv.network import SpikingNetwork
+from snnconv.surroundings import own_surroundings
 
 
+@own_surroundings()
 def to_snntorch(network: SpikingNetwork) -> StreamNetwork:
     """``network`` with ``snntorch.Leaky`` neurons without leak, spike for spike as under the clock.
 

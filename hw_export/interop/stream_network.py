@@ -15,6 +15,7 @@ from hw_export.explicit.rate import RateNetwork, as_matrix
 from snnconv.data.batches import check_like
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError
+from snnconv.surroundings import own_surroundings
 
 
 class StreamState(NamedTuple):
@@ -66,6 +67,7 @@ class StreamNetwork(nn.Module):
             constant = torch.from_numpy(np.ascontiguousarray(found.current(target))).to(found.dtype)
             self.register_buffer(f"current_{len(self._incoming) - 1}", constant)
 
+    @own_surroundings()
     def forward(self, x: Tensor, state: StreamState | None = None) -> tuple[Tensor, StreamState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         like = self.get_buffer("current_0")
@@ -87,6 +89,7 @@ class StreamNetwork(nn.Module):
             fired[name] = sent[target]
         return current, StreamState(potentials, fired)
 
+    @own_surroundings()
     def run(self, x: Tensor, steps: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean output ``[N, ...]`` over ``steps`` and the spikes ``[T, N, ...]`` of every population, by name."""
         chosen = self.steps if steps is None else steps

@@ -21,10 +21,12 @@ from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import Run
 from snnconv.spiking.input_range import InputRange
+from snnconv.surroundings import own_surroundings
 
 _logger = logging.getLogger(__name__)
 
 
+@own_surroundings()
 def run_bundle(
     path: str | os.PathLike[str],
     inputs: Tensor | Sequence[Tensor],

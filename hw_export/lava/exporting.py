@@ -21,11 +21,13 @@ from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import Inner, ProgressCallback
+from snnconv.surroundings import own_surroundings
 
 #: Samples that fidelity is measured on together.
 _CHUNK = 64
 
 
+@own_surroundings()
 def export_network(
     network: SpikingNetwork,
     path: str | os.PathLike[str],

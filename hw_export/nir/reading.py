@@ -19,6 +19,7 @@ from hw_export.nir.writing import VERSION
 from snnconv.data.batches import check_like
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError, StorageError
+from snnconv.surroundings import own_surroundings
 
 if TYPE_CHECKING:
     import nir
@@ -62,8 +63,9 @@ class NIRModule(nn.Module):
     @property
     def like(self) -> Tensor:
         """A tensor of the precision and on the device that inputs must have."""
-        return next(itertools.chain(self.parameters(), self.buffers()), torch.zeros(()))
+        return next(itertools.chain(self.parameters(), self.buffers()), torch.zeros((), dtype=torch.float32))
 
+    @own_surroundings()
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         check_like((x,), [(BATCH, *self.input_shape)], [self.like.dtype], self.like.device, "input")
@@ -76,6 +78,7 @@ class NIRModule(nn.Module):
         potentials, spikes = ({name: each[part] for name, each in found.items()} for part in (0, 1))
         return current.reshape(len(x), *self.output_shape), NIRState(potentials, spikes)
 
+    @own_surroundings()
     def run(self, x: Tensor, steps: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean output ``[N, ...]`` over ``steps`` and the spikes ``[T, N, ...]`` of every population, by name."""
         chosen = self.steps if steps is None else steps
@@ -93,6 +96,7 @@ class NIRModule(nn.Module):
         return total / chosen, {name: torch.stack(each) for name, each in rasters.items()}
 
 
+@own_surroundings()
 def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
     """The module of a NIR file, or of a ``nir.NIRGraph``.
 

@@ -18,6 +18,7 @@ from hw_export.explicit.rate import RateNetwork, as_matrix, rate_network, strict
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.storage.atomic import write_whole
+from snnconv.surroundings import own_surroundings
 
 if TYPE_CHECKING:
     import nir
@@ -33,6 +34,7 @@ VERSION = 1
 _ROUNDING = 1e-12
 
 
+@own_surroundings()
 def export(
     network: SpikingNetwork, path: str | os.PathLike[str] | None = None, *, neuron: Neuron = "IF"
 ) -> nir.NIRGraph:

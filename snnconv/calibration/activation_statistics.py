@@ -37,13 +37,13 @@ class ActivationStatistics:
     activation: ActivationFunction = field(default_factory=PiecewiseLinear)
     negative: Negative = "graded"
     batched: bool = True
-    maximum: Tensor = field(default_factory=lambda: torch.zeros(0))
-    highest: Tensor = field(default_factory=lambda: torch.zeros(0))
-    peaks: Tensor = field(default_factory=lambda: torch.zeros(0))
+    maximum: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
+    highest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
+    peaks: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
     samples: int = 0
     active: int = 0
     total: int = 0
-    histogram: Tensor = field(default_factory=lambda: torch.zeros(0))
+    histogram: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
 
     def by_channel(self, values: Tensor) -> Tensor:
         """What the code sees of the values, as ``[channels, values per channel]``."""
@@ -84,14 +84,14 @@ class ActivationStatistics:
         """
         if percent == 100.0:
             return self.maximum.clone()
-        wanted = self.histogram.sum(1, keepdim=True) * (percent / 100.0)
+        wanted = self.histogram.sum(1, keepdim=True).float() * (percent / 100.0)
         bin_index = (self.histogram.cumsum(1) < wanted).sum(1)
-        edge = self.maximum * ((bin_index + 1.0).clamp(max=BINS) / BINS)
+        edge = self.maximum * ((bin_index.float() + 1.0).clamp(max=BINS) / BINS)
         return torch.where(bin_index == 0, self.maximum, edge)
 
     def centres(self) -> Tensor:
         """Middles of the histogram's bins, in units of a channel's maximum."""
-        return (torch.arange(BINS, device=self.maximum.device) + 0.5) / BINS
+        return (torch.arange(BINS, dtype=torch.float32, device=self.maximum.device) + 0.5) / BINS
 
     def least_squares(self, code: Code) -> Tensor:
         """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping.
@@ -99,7 +99,7 @@ class ActivationStatistics:
         What samples to come exceed the maximum by is clipped too (see ``_clipped_beyond``).
         """
         centres = self.centres()
-        candidates = torch.tensor(_CANDIDATES, device=self.maximum.device)
+        candidates = torch.tensor(_CANDIDATES, dtype=torch.float32, device=self.maximum.device)
         weights = self.histogram.to(torch.float64)
         weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
         scales = (candidates / code.full_scale)[:, None]
@@ -132,7 +132,7 @@ class ActivationStatistics:
         cut = below**2 + 2.0 * below * mean_excess + integral(end) - integral(start)
         bins = (self.peaks[:, None] / self.samples / unit * BINS).long().clamp(max=BINS - 1)
         above = self.histogram.flip(1).cumsum(1).flip(1).gather(1, bins)
-        values = (above / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
+        values = (above.float() / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
         clipped: Tensor = values * (self.samples / (self.samples + 1)) * cut
         return clipped
 

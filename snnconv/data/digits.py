@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnconv.progress import ProgressCallback, told
+from snnconv.surroundings import kept_random_numbers, own_surroundings
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Digits:
     test: tuple[Tensor, Tensor]
 
 
+@own_surroundings()
 def load_digits() -> Digits:
     """The data set, split the same way every time (Alpaydin and Kaynak 1998)."""
     from sklearn import datasets
@@ -52,6 +54,7 @@ class DigitsCNN(nn.Module):
         return scores
 
 
+@own_surroundings()
 def train_digits_cnn(
     digits: Digits,
     *,
@@ -62,7 +65,7 @@ def train_digits_cnn(
     """A ``DigitsCNN`` trained on ``digits.train``, in eval mode; the same seed gives the same network."""
     images, labels = digits.train
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
+    with kept_random_numbers():
         torch.manual_seed(seed)
         model = DigitsCNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)

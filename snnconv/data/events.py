@@ -45,7 +45,7 @@ class Events:
         step = self.time // step_length
         kept = step < steps
         neuron = (self.polarity * height + self.y) * width + self.x
-        found = torch.zeros(steps, 2 * height * width)
+        found = torch.zeros(steps, 2 * height * width, dtype=torch.float32)
         found[step[kept], neuron[kept]] = 1.0
         return found
 

@@ -101,7 +101,7 @@ def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     rows, columns = torch.cat([edge_index, loops.expand(2, -1)], 1)
     flat = torch.unique(rows * nodes + columns)
     rows, columns = flat // nodes, flat % nodes
-    weight = torch.bincount(rows, minlength=nodes).rsqrt()
+    weight = torch.bincount(rows, minlength=nodes).float().rsqrt()
     return torch.sparse_coo_tensor(
         torch.stack([rows, columns]),
         weight[rows] * weight[columns],

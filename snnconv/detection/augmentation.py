@@ -41,20 +41,20 @@ class Augmentation:
         returned, those of which little is left are ignored.
         """
         count, channels, height, width = images.shape
-        side = torch.where(torch.rand(count) < self.flip, -1.0, 1.0)
+        side = 1.0 - 2.0 * (torch.rand(count, dtype=torch.float32) < self.flip).float()
         scale = (1.0 + self.zoom) ** _signed(count)
         shift = self.shift * _signed(count, 2)
         gain = 1.0 + self.colour * _signed(count, channels, 1, 1)
 
         # A point at p of the old picture, measured from its middle, lies at scale p + shift of the new one.
-        inverse = torch.zeros(count, 2, 3)
+        inverse = torch.zeros(count, 2, 3, dtype=torch.float32)
         inverse[:, 0, 0], inverse[:, 1, 1] = side / scale, 1.0 / scale
         inverse[:, 0, 2], inverse[:, 1, 2] = -2.0 * side * shift[:, 0] / scale, -2.0 * shift[:, 1] / scale
         places = functional.affine_grid(inverse, [count, channels, height, width], align_corners=False)
         changed = functional.grid_sample(images - 0.5, places, align_corners=False) + 0.5
 
         owner = objects.images
-        factor = torch.stack([side, torch.ones(count)], 1)[owner] * scale[owner, None]
+        factor = torch.stack([side, torch.ones(count, dtype=torch.float32)], 1)[owner] * scale[owner, None]
         centre = (objects.boxes[:, :2] - 0.5) * factor + 0.5 + shift[owner]
         boxes = torch.cat([centre, objects.boxes[:, 2:] * scale[owner, None]], 1)
         moved = Objects(owner, boxes, objects.classes, objects.ignored)
@@ -62,7 +62,7 @@ class Augmentation:
 
 
 def _signed(*shape: int) -> Tensor:
-    return 2.0 * torch.rand(shape) - 1.0
+    return 2.0 * torch.rand(shape, dtype=torch.float32) - 1.0
 
 
 def _clipped(objects: Objects, size: Tensor) -> Objects:

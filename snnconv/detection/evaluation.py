@@ -23,6 +23,7 @@ from snnconv.progress import ProgressCallback, told
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
+from snnconv.surroundings import own_surroundings
 from snnconv.text import table
 
 #: Pictures that are simulated together.
@@ -89,6 +90,7 @@ class DetectionEvaluation(Costs):
         return "\n".join([table(head, rows), pictures, *self.cost_text()])
 
 
+@own_surroundings()
 def evaluate(
     detector: Detector,
     data: BoxDataset | tuple[Tensor, Sequence[Any]],

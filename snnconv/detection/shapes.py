@@ -12,6 +12,7 @@ from torch import Tensor
 from snnconv.detection.data.ground_truth import Truth
 from snnconv.detection.detector import Detector, load_detector
 from snnconv.errors import ConfigurationError
+from snnconv.surroundings import own_surroundings
 
 #: The classes of shapes, in the order of their numbers.
 SHAPE_NAMES = ("circle", "square", "triangle")
@@ -35,6 +36,7 @@ _CHUNK = 256
 _CORNERS = {"square": 4, "triangle": 3}
 
 
+@own_surroundings()
 def draw_shapes(count: int, seed: int) -> tuple[Tensor, list[Truth]]:
     """``count`` pictures, float32 ``[N, 3, 64, 64]`` from 0 to 1, and the objects of each; a seed fixes them.
 
@@ -45,7 +47,7 @@ def draw_shapes(count: int, seed: int) -> tuple[Tensor, list[Truth]]:
     if count < 1:
         raise ConfigurationError(f"count is {count}; at least one picture can be drawn")
     generator = np.random.default_rng(seed)
-    images = torch.empty(count, 3, *SHAPES_SIZE)
+    images = torch.empty(count, 3, *SHAPES_SIZE, dtype=torch.float32)
     truths = []
     for start in range(0, count, _CHUNK):
         part = images[start : start + _CHUNK]
@@ -55,6 +57,7 @@ def draw_shapes(count: int, seed: int) -> tuple[Tensor, list[Truth]]:
     return images, truths
 
 
+@own_surroundings()
 def load_shapes_detector() -> Detector:
     """The detector of ``shapes.cfg`` with the weights that ``snnconv train-detector`` gives it, in eval mode."""
     return load_detector(SHAPES_CONFIG, SHAPES_CONFIG.with_suffix(".weights"), SHAPE_NAMES)
@@ -69,7 +72,7 @@ class _Scene:
         self.labels: list[int] = []
         self.places: list[tuple[float, float, float, float]] = []  # centre x, centre y, radius, angle
         self.colours: list[np.ndarray] = []
-        self.boxes = torch.empty(0, 4)
+        self.boxes = torch.empty(0, 4, dtype=torch.float32)
         for _ in range(int(generator.integers(1, _MOST_SHAPES + 1))):
             self._add(generator)
 
@@ -115,15 +118,15 @@ class _Scene:
 
 def _painted(scenes: list[_Scene], generator: np.random.Generator) -> Tensor:
     height, width = SHAPES_SIZE
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    direction = torch.tensor([scene.direction for scene in scenes]).view(-1, 1, 1)
+    y, x = torch.meshgrid(*(torch.arange(size, dtype=torch.float32) + 0.5 for size in SHAPES_SIZE), indexing="ij")
+    direction = torch.tensor([scene.direction for scene in scenes], dtype=torch.float32).view(-1, 1, 1)
     along = 0.5 + ((x / width - 0.5) * direction.cos() + (y / height - 0.5) * direction.sin()) / math.sqrt(2.0)
     ground = torch.tensor(np.stack([scene.ground for scene in scenes]), dtype=torch.float32)
     images = ground[:, 0, :, None, None].lerp(ground[:, 1, :, None, None], along[:, None])
     for layer in range(_MOST_SHAPES):
         shown = [number for number, scene in enumerate(scenes) if len(scene.labels) > layer]
         if shown:
-            places = torch.tensor([scenes[number].places[layer] for number in shown])
+            places = torch.tensor([scenes[number].places[layer] for number in shown], dtype=torch.float32)
             labels = [scenes[number].labels[layer] for number in shown]
             colours = np.stack([scenes[number].colours[layer] for number in shown])
             paint = torch.tensor(colours, dtype=torch.float32)[:, :, None, None]

@@ -17,9 +17,11 @@ from snnconv.detection.samples import LabelledPictures, Objects, Samples
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.progress import ProgressCallback
 from snnconv.storage.digests import weights_digest
+from snnconv.surroundings import own_surroundings
 from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
+from snnconv.training.options import check_precision
 from snnconv.training.seeding import order_of_epoch, seeded
 
 #: Part of the highest learning rate that the last step comes to.
@@ -38,6 +40,8 @@ class TrainingLog:
     resumed: int
 
 
+@own_surroundings()
+@torch.enable_grad()
 def train_detector(
     network: DarknetNetwork,
     data: LabelledPictures,
@@ -68,13 +72,15 @@ def train_detector(
 
     Raises ``ConfigurationError`` for options out of range, ``InputError`` for data that does not suit the network and,
     with the file's name, for pictures that cannot be read, ``StorageError`` for a checkpoint that cannot be used or
-    written, ``ModelError`` with epoch and batch, counted from 1, where the loss is not finite.
+    written, ``ModelError`` for a network in half precision and, with epoch and batch, counted from 1, where the loss
+    is not finite.
     """
     if min(epochs, batch) < 1 or seed < 0 or not (math.isfinite(learning_rate) and learning_rate > 0.0):
         raise ConfigurationError(
             f"epochs {epochs}, batch {batch}, learning_rate {learning_rate}, seed {seed}: the first two must be 1 or "
             "more, learning_rate positive, the seed 0 or more"
         )
+    check_precision(network)
     samples = Samples(data, network, letterbox=letterbox)
     rates = WarmUpCosine(learning_rate, _LAST_RATE)
     run = {

@@ -174,7 +174,7 @@ def unit_vectors(length: int) -> Tensor:
     """Every position of an axis by itself, ``[length, length]``: what an operator makes of it says what it connects."""
     if length**2 > MATRIX_LIMIT:
         raise NotAProductError
-    return torch.eye(length)
+    return torch.eye(length, dtype=torch.float32)
 
 
 def connecting(positions: Tensor, length: int) -> Tensor:
@@ -184,7 +184,7 @@ def connecting(positions: Tensor, length: int) -> Tensor:
     """
     places = torch.stack([torch.arange(len(positions)), torch.remainder(positions.cpu(), length)])
     matrix = torch.sparse_coo_tensor(
-        places, torch.ones(len(positions)), (len(positions), length), check_invariants=False
+        places, torch.ones(len(positions), dtype=torch.float32), (len(positions), length), check_invariants=False
     )
     return matrix if matrix.numel() > _DENSE_LIMIT else matrix.to_dense()
 
@@ -263,7 +263,7 @@ class Reach:
         result = self.view((1,) * (len(shape) - len(self.shape)) + self.shape)
         for axis, (old, new) in enumerate(zip(result.shape, shape, strict=True)):
             if old != new:
-                result = result.along(axis, torch.ones(1, new))
+                result = result.along(axis, torch.ones(1, new, dtype=torch.float32))
         return result
 
     def union(self, other: Reach) -> Reach:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,13 +14,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from snnconv.errors import ConfigurationError, InputError, ModelError
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.samples import SpikeSamples
-from snnconv.training.options import check_integers
+from snnconv.training.options import check_integers, check_precision
 
 
 def check_options(
     epochs: int, batch: int, probe: int, seed: int, clip: float | None, patience: int | None, validation: object
 ) -> None:
-    """Raise ``ConfigurationError`` for a number out of range, and where no gradient can be computed."""
+    """Raise ``ConfigurationError`` for a number out of range."""
     check_integers(1, epochs=epochs, batch=batch, probe=probe)
     check_integers(0, seed=seed)
     if clip is not None and not (isinstance(clip, (int, float)) and clip > 0.0):
@@ -30,8 +29,6 @@ def check_options(
         check_integers(1, patience=patience)
         if validation is None:
             raise ConfigurationError(f"patience={patience} needs validation samples, to tell which epoch is better")
-    if torch.is_inference_mode_enabled():
-        raise ConfigurationError("train under torch.inference_mode: no gradient can be computed there; call it outside")
 
 
 def check_samples(samples: Any, network: LayeredNetwork, what: str) -> None:
@@ -56,8 +53,9 @@ def check_validation(samples: Any, network: LayeredNetwork) -> None:
 
 
 def check_trainable(network: LayeredNetwork) -> None:
-    """Raise ``ModelError`` for a network without a parameter that can learn."""
+    """Raise ``ModelError`` for a network without a parameter that can learn, or in a precision that is too low."""
     parameters = list(network.parameters())
+    check_precision(network)
     if not any(parameter.requires_grad for parameter in parameters):
         raise ModelError("no parameter of the network requires a gradient; call network.requires_grad_() first")
     if any(parameter.is_inference() for parameter in parameters):

@@ -20,8 +20,10 @@ from snnconv.learning.samples import SpikeSamples
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 
 
+@own_surroundings()
 def spiking_network(
     network: LayeredNetwork, input: InputCode | Encoder | SpikeSamples, steps: int | None = None
 ) -> SpikingNetwork:

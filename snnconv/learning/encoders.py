@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.surroundings import own_surroundings
 from snnconv.training.options import check_integers
 
 
@@ -42,6 +43,7 @@ class LatencyEncoder:
                 f"LatencyEncoder: last must lie in 0 to steps - 1, got last {self.last!r} and steps {self.steps!r}"
             )
 
+    @own_surroundings()
     def __call__(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         check_unit(values)
         at = (self.last * (1.0 - values)).long()
@@ -73,6 +75,7 @@ class RateEncoder:
     def _firing(self) -> int:
         return self.steps if self.last is None else self.last
 
+    @own_surroundings()
     def __call__(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         check_unit(values)
         firing = self._firing

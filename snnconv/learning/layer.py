@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from neurons.double_exponential import DoubleExponential
 from snnconv.learning.recursions import propagate_back, respond
 from snnconv.learning.rule import GradientRule
+from snnconv.surroundings import own_surroundings
 
 
 class Spikes(NamedTuple):
@@ -38,6 +39,7 @@ class LayerSpikes(NamedTuple):
         return Spikes(self.events, self.times)
 
 
+@own_surroundings()
 def run_layer(
     spikes: Spikes, weight: Tensor, bias: Tensor | None, neuron: DoubleExponential, rule: GradientRule
 ) -> LayerSpikes:
@@ -75,6 +77,7 @@ class _Layer(torch.autograd.Function):
         return response.events, spike_times(response.events), response.potential
 
     @staticmethod
+    @own_surroundings()
     @once_differentiable
     def backward(
         ctx: Any, of_events: Tensor | None, of_times: Tensor | None, _: Tensor | None

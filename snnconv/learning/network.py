@@ -12,6 +12,7 @@ from neurons.double_exponential import DoubleExponential
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.layer import LayerSpikes, Spikes, run_layer
 from snnconv.learning.rule import GradientRule
+from snnconv.surroundings import own_surroundings
 from snnconv.training.options import check_integers
 
 _NEURON, _RULE = DoubleExponential(), GradientRule()
@@ -62,6 +63,7 @@ class LayeredNetwork(nn.Module):
     def extra_repr(self) -> str:
         return f"neuron={self.neuron}, rule={self.rule}"
 
+    @own_surroundings()
     def forward(self, events: Tensor) -> list[LayerSpikes]:
         """Spikes of every layer, the last being the output, for input spikes ``events`` ``[T, N, inputs]`` of 0 and 1.
 

@@ -14,6 +14,7 @@ from snnconv.data.events import Events
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.encoders import Encoder
 from snnconv.storage.digests import data_digest, option_text
+from snnconv.surroundings import own_surroundings
 
 
 @runtime_checkable
@@ -54,6 +55,7 @@ class EncodedSamples:
     integer of 0 or more, for every sample.
     """
 
+    @own_surroundings()
     def __init__(self, values: Any, labels: Any, encoder: Encoder) -> None:
         values = as_tensor(values, "values")
         self.labels = checked_labels(labels, len(values) if values.dim() else 0)
@@ -89,6 +91,7 @@ class EventSamples:
     numbers below 1.
     """
 
+    @own_surroundings()
     def __init__(self, recordings: Sequence[Events], labels: Any, *, steps: int = 300, step_length: int = 1000) -> None:
         self.labels = checked_labels(labels, len(recordings))
         if steps < 1 or step_length < 1:
@@ -132,6 +135,7 @@ class TrainSamples:
 
     labels = None
 
+    @own_surroundings()
     def __init__(self, events: Tensor, wanted: Tensor) -> None:
         for name, trains in (("events", events), ("wanted", wanted)):
             if trains.dim() != 3 or not trains.is_floating_point() or 0 in trains.shape:

@@ -30,6 +30,7 @@ from snnconv.learning.run_identity import run_text
 from snnconv.learning.samples import SpikeSamples
 from snnconv.learning.spike_metrics import Change, Measures, Tally, change, clamped_share
 from snnconv.progress import ProgressCallback, told
+from snnconv.surroundings import own_surroundings
 from snnconv.training.checkpoint import Checkpoint
 from snnconv.training.learning_rate import LearningRates, Scheduled
 from snnconv.training.loop import TrainingLoop
@@ -46,6 +47,7 @@ def _adam(parameters: Iterable[Parameter]) -> Optimizer:
     return Adam(parameters, lr=1e-3)
 
 
+@own_surroundings()
 @torch.enable_grad()
 def train(
     network: LayeredNetwork,
@@ -115,6 +117,7 @@ def train(
     return LearningLog(tuple(loop.records), loop.resumed)
 
 
+@own_surroundings()
 @torch.no_grad()
 def measure(
     network: LayeredNetwork,

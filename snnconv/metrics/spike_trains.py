@@ -18,6 +18,7 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
+from snnconv.surroundings import own_surroundings
 from snnconv.text import table
 
 
@@ -166,6 +167,7 @@ def _text(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
+@own_surroundings()
 def spike_statistics(
     network: SpikingNetwork,
     data: Any,

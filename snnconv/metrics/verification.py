@@ -24,6 +24,7 @@ from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 from snnconv.text import table
 
 
@@ -84,6 +85,7 @@ class Verification:
         return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}\n{self.reading}"
 
 
+@own_surroundings()
 def verify(
     network: SpikingNetwork,
     data: Any = None,

@@ -13,12 +13,14 @@ from snnconv.errors import ConfigurationError
 from snnconv.plots.axes import COLOURS, QUIET, new_axes, plain
 from snnconv.simulators.run import Run
 from snnconv.spiking.base import NetworkBase
+from snnconv.surroundings import own_surroundings
 from snnconv.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@own_surroundings()
 def raster(
     run: Run,
     populations: str | Sequence[str] | None = None,
@@ -87,9 +89,14 @@ def _chosen(payloads: Tensor, sample: int | None, neurons: int, samples: int) ->
     train = (payloads if sample is None else payloads[:, sample]).reshape(len(payloads), -1).cpu()
     firing = train.ne(0).any(0).nonzero().flatten()
     count = min(neurons, len(firing))
-    return train[:, firing[torch.linspace(0, len(firing) - 1, count).round().long()]] if count else train[:, :1]
+    return (
+        train[:, firing[torch.linspace(0, len(firing) - 1, count, dtype=torch.float32).round().long()]]
+        if count
+        else train[:, :1]
+    )
 
 
+@own_surroundings()
 def levels(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None) -> Axes:
     """The values that a window of each code can carry, a row for each code, in units of its largest value.
 
@@ -110,6 +117,7 @@ def levels(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None)
     return axes
 
 
+@own_surroundings()
 def staircase(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None) -> Axes:
     """What a window of each code makes of a value, beside the value itself; arguments as for ``levels``."""
     labelled = _labelled(codes)
@@ -124,6 +132,7 @@ def staircase(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = No
     return axes
 
 
+@own_surroundings()
 def quantizer(code: Code) -> tuple[Tensor, Tensor]:
     """A fine grid of values from 0 to 1, and what a window of ``code`` carries for them; 1 is its largest value."""
     if not code.windows:

@@ -29,6 +29,7 @@ from snnconv.metrics.judge_choice import check_targets
 from snnconv.metrics.remembered_outputs import RememberedOutputs
 from snnconv.progress import Inner, ProgressCallback, tell
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
+from snnconv.surroundings import own_surroundings
 from snnconv.sweeps.file import SweepFile
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Failed, Sweep, measured_of
@@ -37,6 +38,7 @@ from snnconv.version import __version__
 _logger = logging.getLogger(__name__)
 
 
+@own_surroundings()
 def sweep(
     model: nn.Module | ExportedProgram,
     calibration: Any,

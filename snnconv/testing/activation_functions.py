@@ -13,12 +13,14 @@ from coding import CODES, Code
 from coding.fit import fit
 from neurons import Negative, Neuron, WindowNeuron
 from snnconv.graph.operators import ActivationFunction
+from snnconv.surroundings import own_surroundings
 from snnconv.testing.require import require, require_close, require_frozen, require_stored
 
 #: Half the distance between the two currents whose values give a slope.
 _STEP = 2.0**-12
 
 
+@own_surroundings()
 def check_activation_function(function: ActivationFunction) -> None:
     """Check that ``function`` keeps what every activation function promises, for currents from -9 to 9 and far ones.
 
@@ -45,7 +47,11 @@ def check_activation_function(function: ActivationFunction) -> None:
 
 def _currents(dtype: torch.dtype) -> Tensor:
     """Currents on both sides of 0, and 0, ``[samples, elements]``."""
-    return torch.cat([torch.arange(-720, 721) / 80, torch.tensor([-1e4, 1e4])]).to(dtype).view(3, -1)
+    return (
+        torch.cat([torch.arange(-720, 721, dtype=torch.float32) / 80, torch.tensor([-1e4, 1e4], dtype=torch.float32)])
+        .to(dtype)
+        .view(3, -1)
+    )
 
 
 def _check_elementwise(function: ActivationFunction, currents: Tensor) -> None:
@@ -133,5 +139,5 @@ def _code(windowed: bool) -> Code:
     """The first registered code that has windows, or that streams, with all its parameters."""
     codes = (CODES[name]() for name in CODES)  # type: ignore[call-arg] # every code has a default for its steps
     code = next(each for each in codes if (each.windows if windowed else each.streams))
-    spread = torch.linspace(0.0, 1.0, 101)
+    spread = torch.linspace(0.0, 1.0, 101, dtype=torch.float32)
     return code if code.free_parameter is None else fit(code, spread, torch.ones_like(spread))

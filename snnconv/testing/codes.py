@@ -9,9 +9,11 @@ from torch import Tensor
 
 from coding import Code
 from coding.fit import fit
+from snnconv.surroundings import own_surroundings
 from snnconv.testing.require import require, require_close, require_frozen, require_stored
 
 
+@own_surroundings()
 def check_code(code: Code) -> None:
     """Check that ``code`` keeps what every neural code promises, for values on, between and beyond its levels.
 

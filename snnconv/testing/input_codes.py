@@ -9,12 +9,14 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from coding import InputCode
+from snnconv.surroundings import own_surroundings
 from snnconv.testing.require import require, require_close, require_frozen
 
 #: Samples that show the same values, and the time steps that their average takes in at least.
 _SAMPLES, _STEPS = 64, 64
 
 
+@own_surroundings()
 def check_input_code(code: InputCode) -> None:
     """Check that ``code`` keeps what every input code promises, for values from 0 to 1 or for spikes over time.
 

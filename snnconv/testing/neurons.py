@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from neurons import BiasedNeuron, Neuron, ScoringNeuron, WindowNeuron
+from snnconv.surroundings import own_surroundings
 from snnconv.testing.require import require, require_close, require_frozen
 
 _STEPS = 12
 
 
+@own_surroundings()
 def check_neuron(neuron: Neuron) -> None:
     """Check that ``neuron`` keeps what every neuron promises, and what its further contracts add.
 

@@ -15,11 +15,13 @@ from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.base import carried
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.graph.reach import NotAProductError, Reach
+from snnconv.surroundings import own_surroundings
 from snnconv.testing.require import drawn, require, require_close
 
 _AFFINE = (Role.LINEAR, Role.SELECTION)
 
 
+@own_surroundings()
 def check_operator(op: str, arguments: Mapping[str, Any], signals: Sequence[str]) -> Role:
     """Check that the operator ``op`` keeps what every operator promises, at one example of its arguments.
 

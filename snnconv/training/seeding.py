@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnconv.surroundings import kept_random_numbers
+
 
 def order_of_epoch(count: int, seed: int, epoch: int) -> Tensor:
     """The order ``[count]`` in which an epoch sees its samples."""
@@ -23,7 +25,7 @@ def generator_of(seed: int, epoch: int, number: int) -> torch.Generator:
 @contextmanager
 def seeded(device: torch.device, seed: int, epoch: int, number: int) -> Iterator[None]:
     """Random numbers in this context depend on the step of training alone; those of the caller go on as before."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with kept_random_numbers([device] if device.type == "cuda" else []):
         torch.manual_seed(_derived(seed, epoch, number))
         yield
 

@@ -33,7 +33,7 @@ class ShiftAndFlip:
         if images.dim() != 4:
             raise InputError(f"ShiftAndFlip takes images [N, C, H, W], got shape {list(images.shape)}")
         count, _, height, width = images.shape
-        mirrored = (torch.rand(count) < self.flip).to(images.device)
+        mirrored = (torch.rand(count, dtype=torch.float32) < self.flip).to(images.device)
         images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
         larger = pad(images, [self.shift] * 4, mode="replicate")
         corners = torch.randint(0, 2 * self.shift + 1, (count, 2)).tolist()

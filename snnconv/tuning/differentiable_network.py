@@ -47,8 +47,6 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
             f"tune takes a converted network, got {type(network).__name__}: call snnconv.convert(model, samples, "
             "coding=...) first"
         )
-    if torch.is_inference_mode_enabled():
-        raise ConfigurationError("tuning needs gradients, and torch.inference_mode() forbids them: leave it first")
     if not network.has_closed_form:
         raise ConfigurationError(
             "tuning needs a pipeline whose populations wait for their sources to end, and neurons with a closed form; "

@@ -19,6 +19,7 @@ from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
 from snnconv.spiking.logs import TuningLog
 from snnconv.storage.digests import graph_digest, option_text
+from snnconv.surroundings import own_surroundings
 from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
@@ -35,6 +36,7 @@ _logger = logging.getLogger(__name__)
 _LONGEST_GRADIENT = 1.0
 
 
+@own_surroundings()
 @torch.enable_grad()
 def tune(
     network: SpikingNetwork,

@@ -30,7 +30,8 @@ def preflight(
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     original = build_model(model, weights, trust=trust)
-    report = snnconv.preflight(original, torch.zeros(2, *_sizes(shape)), analog=analog or ())
+    example = torch.zeros(2, *_sizes(shape), dtype=torch.float32)
+    report = snnconv.preflight(original, example, analog=analog or ())
     show(str(report), json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)

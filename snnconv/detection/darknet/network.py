@@ -51,6 +51,7 @@ class DarknetNetwork(nn.Module):
         self._outputs = tuple(heads)
         last_use = {source: index for index, read in enumerate(self.sources) for source in read}
         self._done = [[source for source, last in last_use.items() if last == index] for index in range(len(layers))]
+        self.float()
         self.eval()
         if seed is not None:
             self.allocate()

@@ -100,7 +100,7 @@ class Preprocessing:
         """
         pixels = torch.from_numpy(np.array(_rgb(image))).permute(2, 0, 1).float().div_(255.0)
         (top, left), (height, width) = self._placed((pixels.shape[1], pixels.shape[2]))
-        canvas = torch.full((3, *self.size), 0.5)
+        canvas = torch.full((3, *self.size), 0.5, dtype=torch.float32)
         canvas[:, top : top + height, left : left + width] = _resized(pixels, height, width)
         return canvas
 

@@ -67,7 +67,10 @@ class Convolution(_Weighted):
         for axis, size in enumerate(kernel):
             options = (per_axis(arguments[key], axis) for key in ("stride", "padding", "dilation"))
             each_alone = unit_vectors(found.shape[first + axis]).unsqueeze(1)
-            found = found.along(first + axis, torch.conv1d(each_alone, torch.ones(1, 1, size), None, *options)[:, 0])
+            found = found.along(
+                first + axis,
+                torch.conv1d(each_alone, torch.ones(1, 1, size, dtype=torch.float32), None, *options)[:, 0],
+            )
         return found
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
@@ -111,7 +114,7 @@ class TransposedConvolution(_Weighted):
         found = []
         for axis, (length, size) in enumerate(zip(lengths, arguments["weight"].shape[2:], strict=True)):
             options = (1 if key == "groups" else per_axis(arguments[key], axis) for key in self._options)
-            each_alone, ones = unit_vectors(length).unsqueeze(1), torch.ones(1, 1, size)
+            each_alone, ones = unit_vectors(length).unsqueeze(1), torch.ones(1, 1, size, dtype=torch.float32)
             found.append(torch.conv_transpose1d(each_alone, ones, None, *options)[:, 0])
         return found
 

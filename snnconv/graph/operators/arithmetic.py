@@ -143,7 +143,7 @@ class Reduction(Operator):
         found: Reach = arguments["self"]
         shape = torch.sum(torch.empty(found.shape, device="meta"), arguments["dim"], arguments["keepdim"]).shape
         for dim in arguments["dim"]:
-            found = found.along(dim, torch.ones(found.shape[dim], 1))
+            found = found.along(dim, torch.ones(found.shape[dim], 1, dtype=torch.float32))
         return found.view(shape)
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:

@@ -48,7 +48,7 @@ class DiagonalEmbedding(SelectionOperator):
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["self"]
         *lead, length = found.shape
-        square = torch.diag_embed(torch.ones(length), arguments["offset"])
+        square = torch.diag_embed(torch.ones(length, dtype=torch.float32), arguments["offset"])
         moved = found.along(-1, connecting(square.flatten().nonzero()[:, 0], square.numel())).view(
             (*lead, *square.shape)
         )

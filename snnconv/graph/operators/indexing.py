@@ -129,7 +129,7 @@ class Gather(ConstantIndexOperator):
         found = found.along(dim, connecting(positions_along(index, dim), found.shape[dim]).t())
         for axis, length in enumerate(index.shape):
             if axis != dim and length != found.shape[axis]:  # only the first places are looked at
-                found = found.along(axis, torch.eye(found.shape[axis], length))
+                found = found.along(axis, torch.eye(found.shape[axis], length, dtype=torch.float32))
         return found
 
 

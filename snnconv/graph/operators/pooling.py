@@ -190,7 +190,7 @@ class AdaptiveAveragePool(Operator):
 
 def _windows(length: int, windows: int) -> Tensor:
     """Membership ``[length, windows]`` in adaptive pooling: window i covers floor(i L / W) to ceil((i + 1) L / W)."""
-    member = torch.zeros(length, windows)
+    member = torch.zeros(length, windows, dtype=torch.float32)
     for window in range(windows):
         member[window * length // windows : -(-(window + 1) * length // windows), window] = 1.0
     return member

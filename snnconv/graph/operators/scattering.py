@@ -63,7 +63,7 @@ def _written(into: Any, source: Any, dim: int, positions: Tensor, adds: bool) ->
 
 def _kept(positions: Tensor, length: int) -> Tensor:
     """Connects the positions along an axis that nothing is written to with themselves."""
-    kept = torch.ones(length)
+    kept = torch.ones(length, dtype=torch.float32)
     kept[positions] = 0.0
     return kept.diag()
 

@@ -32,7 +32,9 @@ class View(SelectionOperator):
 
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments.get("self", arguments.get("input"))
-        return found.view(self.evaluate({**arguments, "self": torch.empty(found.shape, device="meta")}).shape)
+        return found.view(
+            self.evaluate({**arguments, "self": torch.empty(found.shape, dtype=torch.float32, device="meta")}).shape
+        )
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         if axis is None or node.shape is None:
@@ -68,7 +70,9 @@ class Permute(SelectionOperator):
         if self.op == "t":
             return order[::-1]
         if self.op == "movedim":
-            return list(torch.movedim(torch.empty(order), arguments["source"], arguments["destination"]).shape)
+            return list(
+                torch.movedim(torch.empty(order, device="meta"), arguments["source"], arguments["destination"]).shape
+            )
         first, second = (value for key, value in arguments.items() if key != "self")
         order[first], order[second] = order[second], order[first]
         return order

@@ -1,0 +1,201 @@
+"""Surroundings: what a user's program has set of torch and of its process changes no result of the library."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import snnconv
+from coding import Concurrent, OneSpike, Rate
+from neurons import DoubleExponential
+from snnconv import SpikingNetwork, learning
+
+ROOT = Path(__file__).parents[2]
+X = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(40) % 3
+
+
+@contextmanager
+def default_precision(dtype: torch.dtype) -> Iterator[None]:
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+SETTINGS: dict[str, Callable[[], Any]] = {
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "default double": lambda: default_precision(torch.float64),
+    "default half": lambda: default_precision(torch.float16),
+    "default meta": lambda: torch.device("meta"),
+    "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "gradients": torch.enable_grad,
+    "deterministic": deterministic,
+}
+
+
+@cache
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 6), nn.ReLU6(), nn.Linear(6, 3)
+    ).eval()
+
+
+@cache
+def pipeline() -> SpikingNetwork:
+    return snnconv.convert(model(), X, coding=OneSpike(4))
+
+
+@cache
+def stream() -> SpikingNetwork:
+    return snnconv.convert(model(), X, coding=Rate(8), schedule=Concurrent(8), percentile=99.0)
+
+
+@cache
+def layers() -> learning.LayeredNetwork:
+    torch.manual_seed(0)
+    return learning.LayeredNetwork([16, 3], neuron=DoubleExponential(0.95, 0.95), weight_offset=3.0)
+
+
+def rasters(network: SpikingNetwork, simulator: str) -> Tensor:
+    run = network.run(X, record=["rasters"], simulator=simulator)
+    return torch.cat([raster.flatten() for raster in run.rasters.values()])
+
+
+def figures(value: Any) -> Tensor:
+    return torch.frombuffer(bytearray(str(value).encode()), dtype=torch.uint8)
+
+
+def learned() -> Tensor:
+    network = learning.LayeredNetwork([16, 3], neuron=DoubleExponential(0.95, 0.95)).float().to_empty(device="cpu")
+    network.load_state_dict(layers().state_dict())
+    samples = learning.EncodedSamples(X.flatten(1), LABELS, learning.LatencyEncoder(steps=8, last=4))
+    learning.train(network, samples, epochs=1)
+    return torch.cat(
+        [network.layers[0].weight.detach(), network(samples.batch(LABELS, torch.Generator()))[-1].events[0]]
+    )
+
+
+USES: dict[str, Callable[[Path], Tensor]] = {
+    "convert a pipeline": lambda folder: snnconv.convert(model(), X, coding=OneSpike(4))(X),
+    "convert a stream": lambda folder: snnconv.convert(
+        model(), X, coding=Rate(8), schedule=Concurrent(8), percentile=99.0
+    )(X),
+    "preflight": lambda folder: figures(snnconv.preflight(model(), X)),
+    "window": lambda folder: rasters(pipeline(), "window"),
+    "clock": lambda folder: rasters(pipeline(), "clock"),
+    "stream": lambda folder: rasters(stream(), "clock"),
+    "reference": lambda folder: pipeline().reference(X),
+    "synapses": lambda folder: figures(pipeline().with_().synapses.fan_out),
+    "evaluate": lambda folder: figures(snnconv.evaluate(pipeline(), (X, LABELS), reference=model())),
+    "verify": lambda folder: figures(snnconv.verify(stream())),
+    "statistics": lambda folder: figures(snnconv.spike_statistics(pipeline(), X)),
+    "tune": lambda folder: snnconv.tune(pipeline(), X, epochs=1)(X),
+    "learn": lambda folder: learned(),
+    "files": lambda folder: (stream().save(folder / "a.snn"), snnconv.load(folder / "a.snn")(X))[1],
+}
+
+
+@cache
+def usual(use: str, folder: Path) -> Tensor:
+    pipeline(), stream(), layers()  # made here, whatever is used first
+    return USES[use](folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("surroundings")
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_settings_of_torch_change_nothing(setting: str, use: str, folder: Path) -> None:
+    wanted = usual(use, folder)
+    with SETTINGS[setting]():
+        found = USES[use](folder)
+    assert (found.dtype, found.device) == (wanted.dtype, wanted.device) and torch.equal(found, wanted)
+    assert not found.is_inference()
+
+
+class _Half(TorchDispatchMode):
+    """Notes where tensors in half precision are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if any(isinstance(leaf, Tensor) and leaf.dtype == torch.float16 for leaf in tree_leaves(found)):
+            frames = [frame for frame in traceback.extract_stack() if frame.filename.startswith(f"{ROOT}{os.sep}")]
+            self.places[f"{func} at {frames[-1].filename}:{frames[-1].lineno}"] += 1
+        return found
+
+
+@pytest.mark.parametrize("use", ["convert a pipeline", "convert a stream", "synapses", "tune"])
+def test_no_line_makes_tensors_in_the_default_precision(use: str, folder: Path) -> None:
+    usual(use, folder)
+    with default_precision(torch.float16), _Half() as half:
+        USES[use](folder)
+    assert half.places == Counter()
+
+
+def test_a_network_that_learned_in_half_precision_is_refused() -> None:
+    network = learning.LayeredNetwork([16, 3]).half()
+    samples = learning.EncodedSamples(X.flatten(1), LABELS, learning.LatencyEncoder(steps=8, last=4))
+    with pytest.raises(snnconv.ModelError, match=r"is torch\.float16, in which steps of training are lost"):
+        learning.train(network, samples, epochs=1)
+
+
+PROGRAM = """
+import sys, pathlib, torch, snnconv
+from coding import FewSpike
+from torch import nn
+torch.manual_seed(0)
+model, x = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)), torch.rand(40, 6)
+network = snnconv.convert(model, x, coding=FewSpike(4))
+for name in ("n" * 236 + ".snn", "\\u7f51\\u7edc \\u00fc\\u0142.snn"):
+    network.save(name)
+    assert torch.equal(snnconv.load(name)(x), network(x)), name
+    assert [path.name for path in pathlib.Path(".").iterdir()] == [name]
+    pathlib.Path(name).unlink()
+print(network, snnconv.evaluate(network, x), snnconv.verify(network))
+"""
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_bare_process_converts_saves_and_prints(closed: bool, tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "SYSTEMROOT", "OMP_NUM_THREADS")}
+    bare = kept | {"COLUMNS": "1", "NO_COLOR": "1", "TERM": "dumb", "PYTHONPATH": str(ROOT)}  # no HOME among them
+    start = "import sys\nsys.stdout.close()\nsys.stdout = None\n" if closed else ""
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", start + PROGRAM], cwd=tmp_path, env=bare, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("population" in done.stdout) is not closed
