@@ -7,6 +7,7 @@ from collections.abc import Container
 from types import CellType, FunctionType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.utils._pytree import tree_leaves
@@ -53,8 +54,9 @@ def _kept(model: nn.Module) -> dict[int, Any]:
             if not isinstance(module, GraphModule) and _has_nothing_to_copy(value):
                 memo[id(value)] = value
         for leaf in tree_leaves([*vars(module).values()]):
-            if isinstance(leaf, Tensor) and not leaf.is_leaf:  # computed from parameters, which Python refuses to copy
-                memo[id(leaf)] = leaf.detach().clone()
+            # What was computed from parameters, and compressed rows, Python refuses to copy.
+            if isinstance(leaf, Tensor) and not (leaf.is_leaf and leaf.layout is torch.strided):
+                memo.setdefault(id(leaf), leaf.detach().clone())
     return memo
 
 

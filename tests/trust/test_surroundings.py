@@ -21,7 +21,6 @@ from torch.utils._pytree import tree_leaves
 
 import snnconv
 from coding import Concurrent, OneSpike, Rate
-from neurons import DoubleExponential
 from snnconv import SpikingNetwork, learning
 
 ROOT = Path(__file__).parents[2]
@@ -77,12 +76,6 @@ def stream() -> SpikingNetwork:
     return snnconv.convert(model(), X, coding=Rate(8), schedule=Concurrent(8), percentile=99.0)
 
 
-@cache
-def layers() -> learning.LayeredNetwork:
-    torch.manual_seed(0)
-    return learning.LayeredNetwork([16, 3], neuron=DoubleExponential(0.95, 0.95), weight_offset=3.0)
-
-
 def rasters(network: SpikingNetwork, simulator: str) -> Tensor:
     run = network.run(X, record=["rasters"], simulator=simulator)
     return torch.cat([raster.flatten() for raster in run.rasters.values()])
@@ -90,16 +83,6 @@ def rasters(network: SpikingNetwork, simulator: str) -> Tensor:
 
 def figures(value: Any) -> Tensor:
     return torch.frombuffer(bytearray(str(value).encode()), dtype=torch.uint8)
-
-
-def learned() -> Tensor:
-    network = learning.LayeredNetwork([16, 3], neuron=DoubleExponential(0.95, 0.95)).float().to_empty(device="cpu")
-    network.load_state_dict(layers().state_dict())
-    samples = learning.EncodedSamples(X.flatten(1), LABELS, learning.LatencyEncoder(steps=8, last=4))
-    learning.train(network, samples, epochs=1)
-    return torch.cat(
-        [network.layers[0].weight.detach(), network(samples.batch(LABELS, torch.Generator()))[-1].events[0]]
-    )
 
 
 USES: dict[str, Callable[[Path], Tensor]] = {
@@ -112,19 +95,17 @@ USES: dict[str, Callable[[Path], Tensor]] = {
     "clock": lambda folder: rasters(pipeline(), "clock"),
     "stream": lambda folder: rasters(stream(), "clock"),
     "reference": lambda folder: pipeline().reference(X),
-    "synapses": lambda folder: figures(pipeline().with_().synapses.fan_out),
     "evaluate": lambda folder: figures(snnconv.evaluate(pipeline(), (X, LABELS), reference=model())),
     "verify": lambda folder: figures(snnconv.verify(stream())),
     "statistics": lambda folder: figures(snnconv.spike_statistics(pipeline(), X)),
     "tune": lambda folder: snnconv.tune(pipeline(), X, epochs=1)(X),
-    "learn": lambda folder: learned(),
     "files": lambda folder: (stream().save(folder / "a.snn"), snnconv.load(folder / "a.snn")(X))[1],
 }
 
 
 @cache
 def usual(use: str, folder: Path) -> Tensor:
-    pipeline(), stream(), layers()  # made here, whatever is used first
+    pipeline(), stream()  # made here, whatever is used first
     return USES[use](folder)
 
 
@@ -140,7 +121,6 @@ def test_settings_of_torch_change_nothing(setting: str, use: str, folder: Path) 
     with SETTINGS[setting]():
         found = USES[use](folder)
     assert (found.dtype, found.device) == (wanted.dtype, wanted.device) and torch.equal(found, wanted)
-    assert not found.is_inference()
 
 
 class _Half(TorchDispatchMode):
@@ -158,7 +138,7 @@ class _Half(TorchDispatchMode):
         return found
 
 
-@pytest.mark.parametrize("use", ["convert a pipeline", "convert a stream", "synapses", "tune"])
+@pytest.mark.parametrize("use", ["convert a pipeline", "convert a stream", "tune"])
 def test_no_line_makes_tensors_in_the_default_precision(use: str, folder: Path) -> None:
     usual(use, folder)
     with default_precision(torch.float16), _Half() as half:

@@ -110,6 +110,16 @@ def test_what_an_earlier_pass_computed_from_parameters_is_copied() -> None:
     assert torch.equal(inference_copy(model).features[0], model.features[0])
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+def test_sparse_tensors_are_copied(layout: torch.layout) -> None:
+    model = Net()
+    model.register_buffer("adjacency", torch.eye(3).to_sparse(layout=layout))
+    copied = inference_copy(model)
+    assert copied.adjacency is not model.adjacency and copied.adjacency.layout is layout
+    assert torch.equal(copied.adjacency.to_dense(), model.adjacency.to_dense())
+
+
 def test_traced_modules_keep_hooks_and_parameters() -> None:
     traced = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
     traced.register_forward_hook(lambda module, inputs, output: output + 1.0)
