@@ -1,4 +1,4 @@
-"""Models of torchvision, unchanged, with random weights: each converts, and its error falls with finer codes or more steps."""
+"""Models of torchvision, unchanged, with random weights: each converts, the better the finer the code."""
 
 from __future__ import annotations
 
