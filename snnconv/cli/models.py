@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from torch.export import ExportedProgram
 
 from snnconv.cli.console import errors
 from snnconv.cli.weights import load_weights
+from snnconv.data.arrays import check_unpacked
 from snnconv.data.file_kinds import PROGRAM, kind_of, unreadable
 from snnconv.errors import ModelError
 
@@ -65,6 +67,8 @@ def _program(name: str, trust: bool) -> ExportedProgram:
             "Python that you have read, and its weights as safetensors"
         )
     try:
+        with ZipFile(name) as archive:
+            check_unpacked(archive, Path(name).stat().st_size)
         return torch.export.load(name)
     except Exception as error:  # torch raises many kinds here, none of its own
         raise ModelError(unreadable(name, PROGRAM, error)) from error

@@ -111,3 +111,18 @@ def test_every_document_is_reached_from_the_readme_or_the_architecture() -> None
         if "://" not in link
     }
     assert [named(document) for document in DOCUMENTS if document not in reached and document.name != "README.md"] == []
+
+
+def test_every_test_that_the_page_of_promises_names_exists() -> None:
+    """``path::name`` is a test of a file; a name alone is one of the file that was named last."""
+    lacking, file = [], Path()
+    for text in _QUOTED.findall(prose(ROOT / "docs" / "reliability.md")):
+        path, colons, name = text.rpartition("::")
+        if text.startswith("tests/") and text.endswith(".py"):
+            path, colons, name = text, "::", ""
+        if path:
+            file = ROOT / path
+        if colons or text.startswith("test_"):
+            known = file.is_file() and (not name or f"def {name}(" in file.read_text(encoding="utf-8"))
+            lacking += [] if known else [text]
+    assert lacking == []

@@ -17,7 +17,6 @@ from random import Random
 from typing import Any
 
 from snnconv.storage.atomic import write_whole
-from snnconv.text import table
 from tests.fuzz.children import LIMITS, Limits, each_apart, outcome_of, read_apart
 from tests.fuzz.formats.format import FileFormat
 from tests.fuzz.formats.registry import FORMATS
@@ -174,7 +173,7 @@ def outcome_table(outcomes: Mapping[str, Mapping[str, int]], slowest: Mapping[st
         rows.append([name, signed, str(sum(counts.values())), *kinds, f"{slowest[name]:.2f}"])
     totals = [str(sum(counts.get(kind, 0) for counts in outcomes.values())) for kind in (*ALLOWED, *others)]
     rows.append(["all", "", str(sum(map(int, totals))), *totals, f"{max(slowest.values(), default=0.0):.2f}"])
-    return table(head, rows)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---", *["---:"] * (len(head) - 1)], *rows))
 
 
 def run(results: MutantResults, seconds: float, most: int | None, names: list[str]) -> None:

@@ -121,7 +121,7 @@ def _altered_hdf5(content: bytes, random: Random) -> bytes:
 
 def _other(value: Any, random: Random) -> Any:
     if isinstance(value, bytes):
-        texts = (b"", b"IF", b"LIF", b"Linear", b"Conv2d", b"Flatten", b"Input", b"NIRGraph", value + b"x", 3, "\x00é")
+        texts = (b"", b"IF", b"LIF", b"Linear", b"Conv2d", b"Flatten", b"Input", b"NIRGraph", value + b"x", 3, "é")
         return random.choice(texts)
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
