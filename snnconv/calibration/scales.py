@@ -71,28 +71,38 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
         centres = observed.centres()
         return fit(code, centres, torch.ones_like(centres))
     first = Scaling(99.9) if scaling.percentile == "mse" else scaling
-    fitted = fit(code, *_relative_to(observed, largest_of(observed, first, code)))
+    fitted = _fitted(code, observed, largest_of(observed, first, code))
     if scaling.percentile == "mse":
         for _ in range(2):
-            fitted = fit(code, *_relative_to(observed, largest_of(observed, scaling, fitted)))
+            fitted = _fitted(code, observed, largest_of(observed, scaling, fitted))
     return fitted
 
 
-def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor, Extremes]:
-    """Values ``[channels, bins]`` in units of the largest to carry, the weight of their squared errors, and extremes.
+def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor) -> Code:
+    values, weights = _relative_to(observed, largest)
+    extremes = _extremes(observed, largest) if code.free_parameter == "sample-gradient" else None
+    return fit(code, values, weights, extremes)
 
-    The largest value of a sample is a mean over samples and channels, the smallest the 2nd percentile with all zeros.
-    """
+
+def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor]:
+    """Values ``[channels, bins]`` in units of the largest to carry, and the weight of their squared errors."""
     active = observed.maximum > 0
     unit = largest[active][:, None]
     values = observed.maximum[active][:, None] * observed.centres()[None] / unit
     weights = observed.histogram[active].double() * unit.double() ** 2
     weights[:, 0] = 0.0
+    return values, weights
+
+
+def _extremes(observed: ActivationStatistics, largest: Tensor) -> Extremes:
+    """The 2nd percentile of all values, with all zeros, and the mean over samples and channels of their largest."""
+    active = observed.maximum > 0
+    values, _ = _relative_to(observed, largest)
     sizes, order = values.flatten().sort()
     counted = observed.histogram[active].flatten()[order].double().cumsum(0)
     smallest = sizes[int(torch.searchsorted(counted, 0.02 * counted[-1]))]
-    means = observed.peaks[active] / max(observed.samples, 1) / unit[:, 0]
-    return values, weights, Extremes(float(smallest), float(means.mean()))
+    means = observed.peaks[active] / max(observed.samples, 1) / largest[active]
+    return Extremes(float(smallest), float(means.mean()))
 
 
 def scale_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> tuple[Tensor, tuple[int, ...]]:
