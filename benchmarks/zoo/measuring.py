@@ -33,6 +33,8 @@ CODES: dict[str, Code] = {
 }
 #: Seconds after which a model is given up.
 LIMIT = 900
+#: Share of the output from which on it differs from sample to sample by more than rounding.
+_SAME = 1e-5
 #: Pictures that are simulated at once.
 BATCH = 16
 
@@ -42,7 +44,8 @@ class Row:
     """What was found out about one model.
 
     ``verdict`` is "accepted", "refused", or "failed" for what should not happen. ``reasons`` name every kind of
-    problem with its number. ``errors`` are relative errors of the whole output by code, ``agreement`` the share of
+    problem with its number. ``errors`` are relative errors of the whole output by code, ``differing`` is the first of
+    them relative to what differs from sample to sample alone (``None`` where nothing does), ``agreement`` the share of
     samples with the same largest output. ``warnings`` are those of the conversion.
     """
 
@@ -53,6 +56,7 @@ class Row:
     populations: int = 0
     reasons: str = ""
     errors: Mapping[str, float] = field(default_factory=dict)
+    differing: float | None = None
     agreement: Mapping[str, float] = field(default_factory=dict)
     warnings: str = ""
     seconds: float = 0.0
@@ -121,6 +125,7 @@ def _row(subject: Subject) -> Row:
             found = torch.cat([_flat(network(*batch)) for batch in _batches(built, constant=False)])
             errors[name] = float((found - wanted).norm() / wanted.norm())
             agreement[name] = float((found.argmax(1) == wanted.argmax(1)).double().mean())
+    share = float((wanted - wanted.mean(0)).norm() / wanted.norm())
     return Row(
         subject.library,
         subject.name,
@@ -128,6 +133,7 @@ def _row(subject: Subject) -> Row:
         parameters,
         populations,
         errors=errors,
+        differing=next(iter(errors.values())) / share if share > _SAME else None,
         agreement=agreement,
         warnings="; ".join(dict.fromkeys(said)),
         seconds=time.perf_counter() - start,

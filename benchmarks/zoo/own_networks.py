@@ -107,9 +107,9 @@ def _sequences() -> Built:
 def subjects() -> list[Subject]:
     """One of each."""
     return [
-        Subject("papers", "unet", lambda: on_pictures(UNet(), 64)),
+        Subject("papers", "unet", lambda: on_pictures(UNet(), 64, adapted=True)),
         Subject("papers", "dcgan_generator", _generated),
-        Subject("papers", "dcgan_discriminator", lambda: on_pictures(_dcgan_discriminator(), 32)),
+        Subject("papers", "dcgan_discriminator", lambda: on_pictures(_dcgan_discriminator(), 32, adapted=True)),
         Subject("papers", "tcn", _sequences),
-        Subject("papers", "vdsr", lambda: on_pictures(VDSR(), 32, channels=1)),
+        Subject("papers", "vdsr", lambda: on_pictures(VDSR(), 32, channels=1, adapted=True)),
     ]

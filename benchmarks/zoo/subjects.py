@@ -45,10 +45,11 @@ def pictures(size: int, channels: int = 3) -> Tensor:
     return interpolate(images, size=(size, size), mode="area")[:, :channels]
 
 
-def on_pictures(model: nn.Module, size: int, channels: int = 3) -> Built:
-    """``model`` on pictures of ``size``, with statistics that fit them."""
+def on_pictures(model: nn.Module, size: int, channels: int = 3, adapted: bool = False) -> Built:
+    """``model`` as its library builds it, on pictures of ``size``; ``adapted``: with statistics of the pictures."""
     images = pictures(size, channels)
-    return Built(with_statistics(model, images[:32]), images[:CALIBRATION], images[CALIBRATION:])
+    model = with_statistics(model, images[:32]) if adapted else model.eval()
+    return Built(model, images[:CALIBRATION], images[CALIBRATION:])
 
 
 def with_statistics(model: nn.Module, samples: Tensor) -> nn.Module:

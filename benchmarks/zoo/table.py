@@ -27,7 +27,10 @@ _SOURCES: tuple[Callable[[], Iterable[Subject]], ...] = (
     vision_models.backbone_subjects,
     vision_models.timm_subjects,
 )
-_HEAD = ("model", "verdict", "parameters", "populations", *CODES, "agreement %", "seconds", "MB", "reason or warning")
+_HEAD = (
+    *("model", "verdict", "parameters", "populations", *CODES),
+    *("of what differs", "agreement %", "seconds", "MB", "reason or warning"),
+)
 
 
 def run(rows: Sequence[str] | None = None) -> None:
@@ -87,6 +90,7 @@ def _cells(row: Row) -> list[object]:
         row.parameters,
         row.populations or None,
         *(_percent(row.errors.get(code)) for code in CODES),
+        _percent(row.differing),
         _percent(row.agreement.get(first)),
         round(row.seconds, 1) if row.errors else None,
         round(row.megabytes) if row.errors else None,
@@ -106,10 +110,12 @@ def page(rows: Sequence[Row]) -> str:
     lines = [
         "# Zoo",
         "",
-        "Models of other libraries, unchanged, with random weights and the batch statistics of ImageNet pictures",
-        "(MTCNN with its own weights). Calibrated with 64 pictures, measured on 32 others: relative error of the whole",
-        "output in percent, by code. Written by `python -m benchmarks zoo`; what it needs beside this project is in",
-        "`benchmarks/requirements-zoo.txt`.",
+        "Models of other libraries, unchanged, with the random weights that they are built with (MTCNN with its own).",
+        "Calibrated with 64 ImageNet pictures, measured on 32 others: relative error of the whole output in percent,",
+        "by code, and for the first code relative to what differs from picture to picture alone. Where a name says",
+        "adapted, and in the networks of papers, batch norms hold statistics of the pictures: random layers that",
+        "centre what they get multiply any small difference. Written by `python -m benchmarks zoo`; what it needs",
+        "beside this project is in `benchmarks/requirements-zoo.txt`.",
         "",
         f"{len(accepted)} of {len(rows)} accepted"
         + (
@@ -121,7 +127,7 @@ def page(rows: Sequence[Row]) -> str:
     ]
     for library in dict.fromkeys(row.library for row in rows):
         lines += ["", f"## {library}{_version(library)}", "", _table_row((*_HEAD[:2], *_HEAD[3:]))]
-        lines.append(_table_row(["---", "---", *["---:"] * (len(CODES) + 4), "---"]))
+        lines.append(_table_row(["---", "---", *["---:"] * (len(CODES) + 5), "---"]))
         for row in rows:
             if row.library == library:
                 cells = _cells(row)

@@ -41,6 +41,20 @@ _CLASSIFIERS = (
     "vit_b_32",
     "wide_resnet50_2",
 )
+#: Those that are measured with batch statistics of the pictures, too.
+_ADAPTED = (
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "regnet_x_400mf",
+    "resnet18",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "vgg11_bn",
+    "wide_resnet50_2",
+)
 _SEGMENTERS = ("deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "fcn_resnet50", "lraspp_mobilenet_v3_large")
 #: Sizes of the torchvision models that fix them.
 _FIXED = {"maxvit_t": 224, "vit_b_32": 224, "inception_v3": 128}
@@ -50,15 +64,16 @@ def torchvision_subjects() -> list[Subject]:
     """One of each family of classifiers, and the segmentation models."""
     torchvision()
     found = [Subject("torchvision", name, partial(_classifier, name)) for name in _CLASSIFIERS]
+    found += [Subject("torchvision", f"{name}, adapted", partial(_classifier, name, True)) for name in _ADAPTED]
     return found + [Subject("torchvision", name, partial(_segmenter, name)) for name in _SEGMENTERS]
 
 
-def _classifier(name: str) -> Built:
+def _classifier(name: str, adapted: bool = False) -> Built:
     options: dict[str, Any] = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if name == "maxvit_t":
         options["input_size"] = (224, 224)
     model = getattr(torchvision().models, name)(weights=None, num_classes=CLASSES, **options)
-    return on_pictures(model, _FIXED.get(name, SIZE))
+    return on_pictures(model, _FIXED.get(name, SIZE), adapted=adapted)
 
 
 def _segmenter(name: str) -> Built:
