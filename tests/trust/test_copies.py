@@ -72,13 +72,13 @@ def test_a_pickle_is_checked_as_a_file() -> None:
 
 
 @dataclass(frozen=True)
-class Unknown(IntegrateFire):
+class Unregistered(IntegrateFire):
     """A neuron that is not registered."""
 
 
 def test_what_a_file_cannot_hold_is_refused_as_when_saving() -> None:
-    with pytest.raises(snnconv.StorageError, match=r"neuron Unknown is not registered.*register_neuron"):
-        pickle.dumps(made(neuron=Unknown))
+    with pytest.raises(snnconv.StorageError, match=r"neuron Unregistered is not registered.*register_neuron"):
+        pickle.dumps(made(neuron=Unregistered))
 
 
 def called(network: SpikingNetwork, x: Tensor) -> list[float]:

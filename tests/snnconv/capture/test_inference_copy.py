@@ -18,7 +18,7 @@ from tests.support.watched import Watched, watched
 X = torch.rand(3, 4)
 
 
-class Net(nn.Module):
+class Buffered(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
@@ -34,7 +34,7 @@ class Net(nn.Module):
 
 
 def test_parameters_are_those_of_the_model_and_nothing_else_is() -> None:
-    model = Net().train()
+    model = Buffered().train()
     model.last.weight = nn.Parameter(model.first.weight[:2].detach())
     model.tied = model.first
     copied = inference_copy(model)
@@ -48,34 +48,34 @@ def test_parameters_are_those_of_the_model_and_nothing_else_is() -> None:
     assert all(module.training for module in model.modules())
 
 
-def on_other(model: Net) -> Callable[..., Tensor]:
+def on_other(model: Buffered) -> Callable[..., Tensor]:
     return lambda module, inputs, output: model.other(output)
 
 
-GLOBAL = Net()
+GLOBAL = Buffered()
 
 
-def closure(model: Net) -> None:
+def closure(model: Buffered) -> None:
     model.last.register_forward_hook(on_other(model))
 
 
-def nested_closure(model: Net) -> None:
+def nested_closure(model: Buffered) -> None:
     inner = on_other(model)
     model.last.register_forward_hook(lambda *arguments: inner(*arguments))
 
 
-def method(model: Net) -> None:
+def method(model: Buffered) -> None:
     model.apply_other = model.other.forward  # type: ignore[assignment]
-    model.forward = functools.partial(lambda self, x: self.apply_other(Net.forward(self, x)), model)  # type: ignore
+    model.forward = functools.partial(lambda self, x: self.apply_other(Buffered.forward(self, x)), model)  # type: ignore
 
 
-def by_name(model: Net) -> None:
+def by_name(model: Buffered) -> None:
     model.last.register_forward_hook(lambda module, inputs, output: GLOBAL.other(output))
 
 
 @pytest.mark.parametrize("hook", [closure, nested_closure, method, by_name])
-def test_functions_that_reach_the_model_reach_the_copy(hook: Callable[[Net], None]) -> None:
-    model = GLOBAL if hook is by_name else Net()
+def test_functions_that_reach_the_model_reach_the_copy(hook: Callable[[Buffered], None]) -> None:
+    model = GLOBAL if hook is by_name else Buffered()
     model.train()
     hook(model)
     before = {name: tensor._version for name, tensor in model.named_buffers()}
@@ -105,7 +105,7 @@ def test_parametrizations_are_kept(name: str) -> None:
 
 
 def test_what_an_earlier_pass_computed_from_parameters_is_copied() -> None:
-    model = Net()
+    model = Buffered()
     model.features = [model.first(X)]
     assert torch.equal(inference_copy(model).features[0], model.features[0])
 
@@ -113,7 +113,7 @@ def test_what_an_earlier_pass_computed_from_parameters_is_copied() -> None:
 @pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta state:UserWarning")
 @pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
 def test_sparse_tensors_are_copied(layout: torch.layout) -> None:
-    model = Net()
+    model = Buffered()
     model.register_buffer("adjacency", torch.eye(3).to_sparse(layout=layout))
     copied = inference_copy(model)
     assert copied.adjacency is not model.adjacency and copied.adjacency.layout is layout
@@ -130,11 +130,11 @@ def test_traced_modules_keep_hooks_and_parameters() -> None:
 
 
 def test_locks_are_shared_and_what_cannot_be_copied_is_named() -> None:
-    model = Net()
+    model = Buffered()
     model.lock = threading.Lock()
     assert inference_copy(model).lock is model.lock
     model.first.held = [threading.Lock()]
-    with pytest.raises(snnconv.ModelError, match=r"Net cannot be copied.*attribute first\.held: leave it out"):
+    with pytest.raises(snnconv.ModelError, match=r"Buffered cannot be copied.*attribute first\.held: leave it out"):
         snnconv.convert(model, torch.rand(20, 4))
 
 
