@@ -41,7 +41,7 @@ TRAIN, TEST, WHOLE = 3000, 5000, 60_000
 
 
 @dataclass(frozen=True)
-class LearningSetting:
+class GradientSetting:
     """A rule with a loss that it has a gradient for: activation has none for latencies, timing none for counts.
 
     Chosen on 2,000 other training images: ``rate``, Adam's, of 1e-3 and 3e-3; the wanted count of 1, 2 and 3; ANTLR's
@@ -63,9 +63,9 @@ class _Found(NamedTuple):
 
 
 SETTINGS = (
-    LearningSetting("activation, count", GradientRule("activation"), CountLoss(2.0), 3e-3),
-    LearningSetting("timing, latency", GradientRule("timing", silent_push=100.0), LatencyLoss(), 1e-3),
-    LearningSetting("ANTLR, latency", GradientRule("antlr"), LatencyLoss(silent_penalty=0.3), 3e-3),
+    GradientSetting("activation, count", GradientRule("activation"), CountLoss(2.0), 3e-3),
+    GradientSetting("timing, latency", GradientRule("timing", silent_push=100.0), LatencyLoss(), 1e-3),
+    GradientSetting("ANTLR, latency", GradientRule("antlr"), LatencyLoss(silent_penalty=0.3), 3e-3),
 )
 HEAD = (
     "rule",
@@ -110,7 +110,7 @@ def _network(sizes: list[int], neuron: DoubleExponential, rule: GradientRule, se
         return LayeredNetwork(sizes, neuron=neuron, rule=rule, weight_offset=1.0)
 
 
-def _trained(setting: LearningSetting, training: EncodedSamples, test: EncodedSamples, seed: int) -> _Found:
+def _trained(setting: GradientSetting, training: EncodedSamples, test: EncodedSamples, seed: int) -> _Found:
     start = time.monotonic()
     network = _network([784, 200, 10], DoubleExponential(0.97, 0.97), setting.rule, seed)
     log = train(
