@@ -1,6 +1,7 @@
 """The public names of snnconv, which the package itself loads when the first of them is asked for."""
 
 from snnconv import coding, neurons
+from snnconv.calibration.resizing import resized
 from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
 from snnconv.conversion import convert
@@ -52,6 +53,7 @@ __all__ = [
     "load",
     "neurons",
     "preflight",
+    "resized",
     "spike_statistics",
     "sweep",
     "tune",

@@ -26,7 +26,7 @@ def check_shapes(found: Sequence[Sequence[int]], wanted: Sequence[Sequence[int |
         if not fits or any(isinstance(size, int) and size != has for size, has in zip(shape, own, strict=True)):
             raise InputError(
                 f"{what}: input {position} has shape {list(own)}, the network takes {list(shape)}"
-                + ("; for another size convert the model again, with samples of that size" if fits else "")
+                + ("; snnconv.resized makes a network for another size" if fits else "")
             )
         for name, has in zip(shape, own, strict=True):
             if isinstance(name, str):

@@ -29,7 +29,7 @@ def test_a_name_stands_for_any_size(found: Sequence[Sequence[int]]) -> None:
     check_shapes(found, WANTED, "input")
 
 
-CURE = "for another size convert the model again, with samples of that size"
+CURE = "snnconv.resized makes a network for another size"
 
 
 @pytest.mark.parametrize(

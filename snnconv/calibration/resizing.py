@@ -1,0 +1,102 @@
+"""A network for samples of another size than it was calibrated with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from snnconv.capture.capturing import captured
+from snnconv.capture.output_populations import OUTPUT, output_as_spikes
+from snnconv.data.batches import as_inputs
+from snnconv.errors import ConfigurationError
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Graph
+from snnconv.graph.sparse import is_sparse
+from snnconv.network import SpikingNetwork
+from snnconv.spiking.population import Population
+
+#: How much weights may differ, relative to the largest: captures fold them in double precision.
+_ROUNDING = 1e-5
+
+
+def resized(
+    network: SpikingNetwork,
+    model: nn.Module | ExportedProgram,
+    samples: Any,
+    constants: Mapping[str, Tensor] | None = None,
+) -> SpikingNetwork:
+    """The same network for samples of another size: a detector for larger pictures, a filter for longer signals.
+
+    Operations and weights are those of ``network``, tuned or not; codes, scales and shifts, one a channel, stay as they
+    were calibrated. ``model`` is captured anew, since sizes may stand anywhere in its forward.
+
+    Args:
+        network: A network that was made from ``model``.
+        model: The original.
+        samples: A batch of the new size, or a tuple of inputs.
+        constants: Arguments of forward that became constants, by name, as ``convert`` took them.
+
+    Raises:
+        UnsupportedModelError: The model cannot be converted at this size.
+        InputError: The model does not run on the samples.
+        ConfigurationError: The model has other operations or weights than the network, or populations whose scales
+            belong to a size.
+    """
+    analog = analysis_of(network.complete_graph()).analog_operations
+    found = captured(model, as_inputs(samples, "samples"), "samples", constants, analog)
+    graph = found.graph
+    if any(node.op == OUTPUT for node in network.graph.nodes.values()):
+        graph = output_as_spikes(graph, found.example)
+    _check_operations(network.graph, graph)
+    graph = replace(graph, constants=_weights(network, graph))
+    populations = {node: _resized(population, graph) for node, population in network.populations.items()}
+    return network.with_(graph=graph, populations=populations, input_shapes=[*graph.inputs.values()], held_out=())
+
+
+def _check_operations(before: Graph, after: Graph) -> None:
+    """Raise ``ConfigurationError`` unless both graphs have the same operations by name."""
+    for own, other in ((before, after), (after, before)):
+        for node in own.nodes.values():
+            if other.nodes.get(node.name) is None or other.nodes[node.name].op != node.op:
+                raise ConfigurationError(
+                    f"the model computes something else at this size: {node.op} ({node.source}) is not in both; "
+                    "convert it with samples of that size"
+                )
+
+
+def _weights(network: SpikingNetwork, graph: Graph) -> dict[str, Tensor]:
+    """The constants of ``graph``, with weights as the network has them."""
+    known, like = network.constants, network.like
+    found = {}
+    for name, tensor in graph.constants.items():
+        own = known.get(name)
+        if name not in graph.parameters or own is None:
+            found[name] = tensor.to(like.device, like.dtype if tensor.is_floating_point() else tensor.dtype)
+            continue
+        if own.shape != tensor.shape or not (network.tuned or _alike(own, tensor.to(own))):
+            raise ConfigurationError(f"the weights {name} of the model are not those of the network")
+        found[name] = own
+    return found
+
+
+def _alike(own: Tensor, other: Tensor) -> bool:
+    if is_sparse(own):
+        own, other = own.to_dense(), other.to_dense()
+    return bool((own - other).abs().max() <= _ROUNDING * own.abs().max()) if own.numel() else True
+
+
+def _resized(population: Population, graph: Graph) -> Population:
+    shape = graph.nodes[population.node].shape
+    assert shape is not None
+    own = shape[1:] if graph.batch_axis == 0 else shape
+    axis = population.channel_axis
+    if axis is not None and shape[axis] != len(population.scale):
+        raise ConfigurationError(
+            f"{population.name} has scales for {len(population.scale)} channels and {shape[axis]} at this size: "
+            "convert the model with samples of that size"
+        )
+    return replace(population, shape=own)
