@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from snnconv.capture.binding import check_call
+from snnconv.capture.inference_copy import inference_copy
 from snnconv.storage.digests import data_digest
 
 #: Elements of outputs that are kept; batches behind them are computed again.
@@ -15,13 +16,19 @@ _MOST_ELEMENTS = 2**26
 
 
 class RememberedOutputs(nn.Module):
-    """``model`` with its outputs kept by the content of the batch, as far as memory should go."""
+    """A copy of ``model`` with its outputs kept by the content of the batch, as far as memory should go.
+
+    Copies of it are itself, so that whoever measures with one remembers what others asked for.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.model = inference_copy(model)
         self._outputs: dict[str, Any] = {}
         self._room = _MOST_ELEMENTS
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RememberedOutputs:
+        return self
 
     def forward(self, *inputs: Tensor) -> Any:
         """The output of the model for ``inputs``. Raises ``InputError`` where it takes another number of them."""

@@ -125,7 +125,6 @@ def test_other_networks_are_refused() -> None:
             "relu: NIR cannot represent IntegrateFire .* burst code",
         ),
         (snnconv.convert(model, x, coding=Rate(8), input="poisson"), "an input that spikes"),
-        (copy.deepcopy(converted("deep")[0]).half(), "float16"),
         (integer_simulation(quantize(converted("deep", "subtract")[0], input_bits=8)), "rounded to integers"),
     ]
     softmax = nn.Sequential(model, nn.Softmax(1))

@@ -30,7 +30,7 @@ class FullyConvolutional(nn.Module):
         return F.avg_pool2d(scores, scores.shape[2:]).flatten(1)
 
 
-class Rows(nn.Module):
+class Filters(nn.Module):
     """Filters along a signal."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ def made(model: Callable[[], nn.Module]) -> nn.Module:
 
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, ...]]] = {
     "pictures": (FullyConvolutional, (3, 8, 8), (3, 12, 16)),
-    "signals": (Rows, (2, 20), (2, 33)),
+    "signals": (Filters, (2, 20), (2, 33)),
 }
 
 
@@ -74,14 +74,14 @@ def test_a_network_of_another_size_computes_what_the_model_computes_there(case: 
 
 @pytest.mark.parametrize("options", [{"coding": Rate(32)}, {"coding": Rate(32), "decoding": "spike-count"}])
 def test_back_to_its_own_size_it_is_the_network_it_was(options: dict[str, Any]) -> None:
-    model = made(Rows)
+    model = made(Filters)
     network, x = snnconv.convert(model, torch.rand(40, 2, 20), **options), torch.rand(5, 2, 20)
     there = snnconv.resized(network, model, torch.rand(4, 2, 31))
     assert torch.equal(snnconv.resized(there, model, x)(x), network(x))
 
 
 def test_tuned_weights_come_along(tmp_path: Any) -> None:
-    model, samples = made(Rows), torch.rand(24, 2, 20)
+    model, samples = made(Filters), torch.rand(24, 2, 20)
     network = snnconv.convert(model, samples, coding=FewSpike(6, spikes=3))
     tuned = network.with_(constants={name: 0.9 * weight for name, weight in network.constants.items()}, tuned=True)
     other = snnconv.resized(tuned, model, torch.rand(3, 2, 40))
@@ -93,7 +93,7 @@ def test_tuned_weights_come_along(tmp_path: Any) -> None:
     assert torch.equal(snnconv.load(tmp_path / "other.snn")(x), other(x))
 
 
-class Branches(nn.Module):
+class LongerIsOther(nn.Module):
     """Which computes something else for long signals."""
 
     def __init__(self) -> None:
@@ -106,13 +106,13 @@ class Branches(nn.Module):
 
 
 def test_what_is_another_network_at_that_size_is_refused() -> None:
-    model, samples = made(Branches), torch.rand(24, 2, 20)
+    model, samples = made(LongerIsOther), torch.rand(24, 2, 20)
     network = snnconv.convert(model, samples)
     with pytest.raises(snnconv.ConfigurationError, match="something else at this size"):
         snnconv.resized(network, model, torch.rand(3, 2, 40))
     torch.manual_seed(1)
     with pytest.raises(snnconv.ConfigurationError, match="are not those of the network"):
-        snnconv.resized(network, Branches().eval(), torch.rand(3, 2, 25))
+        snnconv.resized(network, LongerIsOther().eval(), torch.rand(3, 2, 25))
     with pytest.raises(snnconv.InputError, match="the model itself fails"):
         snnconv.resized(network, model, torch.rand(3, 7, 25))
 

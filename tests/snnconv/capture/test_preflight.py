@@ -47,7 +47,7 @@ class Bad(nn.Module):
         x = torch.relu(x)
         x = torch.sin(x)
         x = torch.relu(self.second(x) * x)
-        return torch.log_softmax(x, 1)
+        return torch.log_softmax(self.second(x), 1)
 
 
 #: Operators that run on the decoded output and cannot stand before a population.

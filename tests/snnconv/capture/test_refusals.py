@@ -75,7 +75,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "number": (
         lambda: Around(lambda m, x: x[:, : int((m.calls.expand(5) >= 0).sum())].mean(1)),
         SEQUENCES,
-        "in __init__",
+        "take numbers of constants",
     ),
     "mask": (lambda: Around(lambda m, x: F.max_pool1d(x[:, m.calls.expand(5) >= 0], 1)), SEQUENCES, "mask.nonzero()"),
     "buffer": (lambda: Around(lambda m, x: x + m.calls.add_(1)), X, "if self.training"),

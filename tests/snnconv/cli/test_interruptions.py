@@ -45,6 +45,14 @@ class Case:
     call: int = 1
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores SIGINT, and so do its children: not here."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 CASES = {
     "demo": Case((), "snnconv.cli.commands.demo", "train_digits_cnn"),
     "preflight": Case(("own_model:build", "--shape", "6", "--json", "p.json"), "snnconv", "preflight"),

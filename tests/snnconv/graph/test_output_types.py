@@ -95,7 +95,7 @@ def test_the_output_keeps_its_type(kind: str, tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = model(X)
     found = network(X)
-    for output in (found, network.run(X).output, network.reference(X), pickle.loads(pickle.dumps(network))(X)):
+    for output in (found, network.run(X).output, network.reference(X)):
         assert type(output) is type(wanted)
         assert pytree.tree_structure(output) == pytree.tree_structure(wanted)
         assert float((logits_of(output) - logits_of(wanted)).norm() / logits_of(wanted).norm()) < 0.05
@@ -103,7 +103,7 @@ def test_the_output_keeps_its_type(kind: str, tmp_path: Path) -> None:
     assert type(copied(X.double())) is type(wanted)
     network.save(tmp_path / "network.snn")
     loaded = snnconv.load(tmp_path / "network.snn")
-    assert type(loaded(X)) is stored
+    assert type(loaded(X)) is type(pickle.loads(pickle.dumps(network))(X)) is stored
     assert torch.equal(logits_of(loaded(X)), logits_of(found))
     loaded.save(tmp_path / "again.snn")
     again = snnconv.load(tmp_path / "again.snn")(X)

@@ -167,7 +167,7 @@ def test_the_model_is_left_in_the_mode_it_was_in() -> None:
     [
         ([], "empty"),
         ((torch.zeros(0, 6), torch.zeros(0)), "at least one sample"),
-        ((torch.zeros(5, 6, dtype=torch.float64), torch.zeros(4).long()), "targets have shape"),
+        ((torch.zeros(5, 6, dtype=torch.float64), torch.zeros(4).long()), "5 inputs and 4 targets"),
         ((torch.zeros(5, 7, dtype=torch.float64), torch.zeros(5)), "the network takes"),
         (
             [(torch.zeros(5, 6, dtype=torch.float64), torch.zeros(5).long()), torch.zeros(5, 6).double()],

@@ -67,7 +67,7 @@ def test_an_integer_simulation_is_refused() -> None:
 
 
 def test_a_folder_is_no_checkpoint_and_nothing_to_delete(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"is no file.*give a file's path"):
+    with pytest.raises(StorageError, match="cannot be written: it is no regular file"):
         tune(converted(), images(20, 1), checkpoint=tmp_path)
 
 
