@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def test_what_rounds_leave_behind_is_measured() -> None:
     left: list[Any] = []
 
     def leak(number: int) -> None:
-        left.append((os.urandom(1 << 20), os.open(os.devnull, os.O_RDONLY)))
+        block = mmap.mmap(-1, 1 << 20)  # from the system itself: what others have freed is not used again
+        block.write(os.urandom(1 << 20))
+        left.append((block, os.open(os.devnull, os.O_RDONLY)))
 
     try:
         found = list(points(leak, 0, 100))

@@ -64,7 +64,8 @@ def error(network: SpikingNetwork, original: nn.Module) -> float:
 
 
 def tensors(network: SpikingNetwork) -> list[Tensor]:
-    return [tensor.clone() for _, tensor in sorted(network.state_dict().items())]
+    """Weights, scales and shifts; what else a state dict says of the network is measured on the data of the tuning."""
+    return [tensor.clone() for _, tensor in sorted(network.state_dict().items()) if tensor.is_floating_point()]
 
 
 def same(first: SpikingNetwork, second: SpikingNetwork) -> bool:
