@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,10 +10,9 @@ import torch
 from torch import nn
 
 from benchmarks.zoo.peer_models import torchvision
-from coding import Code, CodingPlan, Rate
+from coding import CodingPlan, Rate
 from snnconv.calibration.assembly import Calibrator, assemble
 from snnconv.calibration.options import Options
-from snnconv.network import SpikingNetwork
 from snnconv.simulators.clock import Clock
 from snnconv.simulators.recorders import OutputRecorder
 
@@ -36,57 +34,35 @@ class CalibratedModel:
     calibrator: Calibrator
 
 
-#: The model that was measured last.
+#: Models that are measured with two kinds of neurons.
 _KEPT: dict[tuple[str, Images], CalibratedModel] = {}
 
 
-def errors_in_windows(name: str, images: Images, codes: Sequence[Code]) -> dict[str, Any]:
-    """Convert a model with random weights to each of ``codes``; relative errors of its output."""
-    found, few, wanted = _measured(name, images)
-    errors = []
-    for code in codes:
-        network = _network(found, code, Options())
-        errors.append(float((network(few) - wanted).norm() / wanted.norm()))
-    return _figures(found, network, few, wanted, errors)
+def measure(name: str, images: Images, neuron: str, steps: tuple[int, ...], keep: bool) -> dict[str, Any]:
+    """Convert a model with random weights; relative errors of its output after ``steps`` steps.
 
-
-def errors_by_steps(name: str, images: Images, neuron: str, steps: Sequence[int]) -> dict[str, Any]:
-    """Convert a model with random weights to rate code; relative errors of its output after ``steps`` steps."""
-    found, few, wanted = _measured(name, images)
-    network = _network(found, Rate(max(steps)), Options(percentile=100, neuron=neuron))
-    recorder = OutputRecorder()
-    # The simulator itself: counting the synapses of the largest models takes longer than running them.
-    Clock(network, steps=None, stop=None, seed=0).run((few,), [recorder])
-    outputs = recorder.result()
-    errors = [float((outputs[step - 1] - wanted).norm() / wanted.norm()) for step in steps]
-    return _figures(found, network, few, wanted, errors)
-
-
-def _measured(name: str, images: Images) -> tuple[CalibratedModel, torch.Tensor, torch.Tensor]:
+    ``keep`` says that it will be measured again.
+    """
     warnings.simplefilter("error")
     # torch: copying an exported program rebuilds its tree specs
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
     found = _KEPT.get((name, images)) or _calibrated_model(name, images)
-    _KEPT.clear()  # one at a time, whose tests follow each other
-    _KEPT[name, images] = found
+    if keep:
+        _KEPT[name, images] = found
+    plan, options = CodingPlan(Rate(max(steps))), Options(percentile=100, neuron=neuron)
+    network = assemble(found.calibrator.calibrated(plan, options), plan, options)
+    recorder = OutputRecorder()
     few = found.images[: images.measured]
+    # The simulator itself: counting the synapses of the largest models takes longer than running them.
+    Clock(network, steps=None, stop=None, seed=0).run((few,), [recorder])
     with torch.no_grad():
-        return found, few, found.model(few)
-
-
-def _network(found: CalibratedModel, code: Code, options: Options) -> SpikingNetwork:
-    plan = CodingPlan(code)
-    return assemble(found.calibrator.calibrated(plan, options), plan, options)
-
-
-def _figures(
-    found: CalibratedModel, network: SpikingNetwork, few: torch.Tensor, wanted: torch.Tensor, errors: list[float]
-) -> dict[str, Any]:
+        wanted = found.model(few)
+    outputs = recorder.result()
     return {
         "ok": found.calibrator.captured.report.ok,
         "populations": len(network.populations),
         "reference": float((network.reference(few) - wanted).norm() / wanted.norm()),
-        "errors": errors,
+        "errors": [float((outputs[step - 1] - wanted).norm() / wanted.norm()) for step in steps],
     }
 
 
