@@ -40,6 +40,9 @@ def resized(
         samples: A batch of the new size, or a tuple of inputs.
         constants: Arguments of forward that became constants, by name, as ``convert`` took them.
 
+    Returns:
+        A network of its own; ``network`` stays as it is.
+
     Raises:
         UnsupportedModelError: The model cannot be converted at this size.
         InputError: The model does not run on the samples.
