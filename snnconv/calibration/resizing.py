@@ -18,11 +18,13 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.sparse import is_sparse
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
+from snnconv.surroundings import own_surroundings
 
 #: How much weights may differ, relative to the largest: captures fold them in double precision.
 _ROUNDING = 1e-5
 
 
+@own_surroundings()
 def resized(
     network: SpikingNetwork,
     model: nn.Module | ExportedProgram,

@@ -80,7 +80,7 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
 
 def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor) -> Code:
     values, weights = _relative_to(observed, largest)
-    extremes = _extremes(observed, largest) if code.free_parameter == "sample-gradient" else None
+    extremes = _extremes(observed, largest, values) if code.free_parameter == "sample-gradient" else None
     return fit(code, values, weights, extremes)
 
 
@@ -94,10 +94,9 @@ def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tenso
     return values, weights
 
 
-def _extremes(observed: ActivationStatistics, largest: Tensor) -> Extremes:
-    """The 2nd percentile of all values, with all zeros, and the mean over samples and channels of their largest."""
+def _extremes(observed: ActivationStatistics, largest: Tensor, values: Tensor) -> Extremes:
+    """The 2nd percentile of all ``values``, with all zeros, and the mean over samples and channels of their largest."""
     active = observed.maximum > 0
-    values, _ = _relative_to(observed, largest)
     sizes, order = values.flatten().sort()
     counted = observed.histogram[active].flatten()[order].double().cumsum(0)
     smallest = sizes[int(torch.searchsorted(counted, 0.02 * counted[-1]))]

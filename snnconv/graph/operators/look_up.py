@@ -16,12 +16,16 @@ from snnconv.graph.operators.base import Arguments, Carries, Classification, Ope
 from snnconv.graph.operators.remedies import remedy_for
 
 
-class LookUp(Operator):
-    """An operator that takes rows of the table ``weight`` at the whole numbers ``indices``."""
+class _OfWholeNumbers(Operator):
+    """An operator on whole numbers or masks."""
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         known = remedy_for(self.op)
         return Classification(Role.READOUT, known.reason, known.remedy)
+
+
+class LookUp(_OfWholeNumbers):
+    """An operator that takes rows of the table ``weight`` at the whole numbers ``indices``."""
 
 
 @register
@@ -44,14 +48,6 @@ class EmbeddingBag(LookUp):
         given = {**arguments, "scale_grad_by_freq": False, "sparse": False}
         result: Tensor = torch.ops.aten.embedding_bag(**given)[0]
         return result
-
-
-class _OfWholeNumbers(Operator):
-    """An operator on whole numbers or masks."""
-
-    def classify(self, node: Node, carries: Carries) -> Classification:
-        known = remedy_for(self.op)
-        return Classification(Role.READOUT, known.reason, known.remedy)
 
 
 @register

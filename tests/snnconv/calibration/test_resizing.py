@@ -124,3 +124,11 @@ def test_a_layer_over_all_positions_fits_one_size() -> None:
         network(torch.rand(2, 2, 25))
     with pytest.raises(snnconv.InputError, match="the model itself fails"):
         snnconv.resized(network, model, torch.rand(3, 2, 25))
+
+
+def test_autocast_changes_nothing() -> None:
+    model, x = made(Filters), torch.rand(3, 2, 25)
+    network = snnconv.convert(model, torch.rand(24, 2, 20), coding=FewSpike(6, spikes=3))
+    wanted = snnconv.resized(network, model, x)(x)
+    with torch.autocast("cpu"):
+        assert torch.equal(snnconv.resized(network, model, x)(x), wanted)
