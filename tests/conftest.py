@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 #: Random networks take a second each: few examples, always the same; ``--hypothesis-profile long`` looks for new ones.
@@ -29,3 +33,24 @@ def data_dir() -> Path:
     if os.environ.get("CI"):
         pytest.fail("SNNCONV_DATA is not set: in CI the checks on real data must run")
     pytest.skip("needs real data: set SNNCONV_DATA to the folder that holds it")
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """A test that leaves settings of the process behind fails itself, not the one after it."""
+    before = _process_settings()
+    yield
+    assert _process_settings() == before
+
+
+def _process_settings() -> dict[str, Any]:
+    return {
+        "logging.disable": logging.root.manager.disable,
+        "level of snnconv": (logging.getLogger("snnconv").level, logging.getLogger("snnconv").propagate),
+        "folder": Path.cwd(),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "grad mode": torch.is_grad_enabled(),
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 #: What is tried, each a module with ``main(arguments) -> int``, which returns 1 where a promise was broken.
@@ -20,4 +21,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # what random networks are warned of is no fault
     sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import time
 from collections import Counter
@@ -132,7 +131,6 @@ def main(arguments: list[str]) -> int:
         results = Results(**json.loads(asked.results.read_text()))
         if results.seed != asked.seed:
             parser.error(f"{asked.results} is of seed {results.seed}; give that, or another file")
-    logging.disable(logging.WARNING)
     started, before, begun = time.monotonic(), results.seconds, results.rounds
     fuzz = _Fuzz(results, started + asked.seconds, asked.corpus)
     while results.rounds == begun or time.monotonic() < fuzz.end:

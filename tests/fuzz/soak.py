@@ -11,7 +11,6 @@ import argparse
 import gc
 import importlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -144,7 +143,7 @@ def work_on(results: SoakResults, kind: str, deadline: float) -> None:
     part: list[Point] = []
     results.segments[kind].append(part)
     first = results.seed + results.done(kind)
-    command = [sys.executable, "-m", "tests.fuzz.soak", "--worker", kind, str(first), str(first + left)]
+    command = [sys.executable, "-m", "tests.fuzz", "soak", "--worker", kind, str(first), str(first + left)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -185,12 +184,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _worker(kind: str, first: int, last: int) -> int:
-    logging.disable(logging.WARNING)
     torch.set_num_threads(1)
     for point in points(WORK[kind], first, last):
         print(json.dumps(point), flush=True)
     return 0
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
