@@ -188,4 +188,3 @@ def _worker(kind: str, first: int, last: int) -> int:
     for point in points(WORK[kind], first, last):
         print(json.dumps(point), flush=True)
     return 0
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import types
 from collections.abc import Callable
 
 import pytest
@@ -73,7 +74,47 @@ def by_name(model: Buffered) -> None:
     model.last.register_forward_hook(lambda module, inputs, output: GLOBAL.other(output))
 
 
-@pytest.mark.parametrize("hook", [closure, nested_closure, method, by_name])
+def by_default(model: Buffered) -> None:
+    model.last.register_forward_hook(lambda module, inputs, output, *, other=model.other: other(output))  # type: ignore
+
+
+def by_list(model: Buffered) -> None:
+    parts = [model.other]
+    model.last.register_forward_hook(lambda module, inputs, output: parts[0](output))
+
+
+def held_in_lists(model: Buffered) -> None:
+    model.steps = {"others": [(lambda x: model.other(x),)]}  # type: ignore[assignment]
+    model.last.register_forward_hook(lambda module, inputs, output: model.steps["others"][0][0](output))  # type: ignore
+
+
+def partial(model: Buffered) -> None:
+    model.last.register_forward_hook(functools.partial(on_other(model)))
+
+
+def another_forward(self: nn.Linear, x: Tensor) -> Tensor:
+    return self.other(nn.functional.linear(x, self.weight, self.bias))  # type: ignore[operator,no-any-return]
+
+
+def replaced_method(model: Buffered) -> None:
+    vars(model.last)["other"] = model.other
+    model.last.forward = types.MethodType(another_forward, model.last)  # type: ignore[method-assign]
+
+
+HOOKS = [
+    closure,
+    nested_closure,
+    method,
+    by_name,
+    by_default,
+    by_list,
+    held_in_lists,
+    partial,
+    replaced_method,
+]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
 def test_functions_that_reach_the_model_reach_the_copy(hook: Callable[[Buffered], None]) -> None:
     model = GLOBAL if hook is by_name else Buffered()
     model.train()
