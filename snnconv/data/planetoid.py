@@ -17,10 +17,12 @@ from snnconv.data.arrays import Array, array_archive
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import InputError
 
-#: Elements of the dense features beyond which a file is refused, and how many any file may have: more need stored ones.
+#: Elements of the dense features beyond which a file is refused, and how many any file may have.
 _LARGEST, _SMALL = 2**30, 2**26
-#: Elements of the dense features for each that is stored; bags of words have a few hundred.
+#: Elements of the dense features for each that is stored and each byte of the file; bags of words have a few hundred.
 _SPARSEST = 1000
+#: Elements of an array that any file may have; a larger one has no more than bytes, as it is widened to 64 bits.
+_LONGEST = 2**22
 _MASKS = ("train_mask", "val_mask", "test_mask")
 _KEYS = ("x_data", "x_indices", "x_indptr", "x_shape", "edge_index", "y", *_MASKS)
 
@@ -58,9 +60,9 @@ def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = T
     Nothing is unpickled. Raises ``InputError`` for a file that is missing, broken, or does not hold such a graph.
     """
     file = Path(path)
-    arrays = _arrays(file)
+    arrays, size = _arrays(file)
     try:
-        features = _features(arrays)
+        features = _features(arrays, size)
         nodes = features.shape[0]
         edges = _whole(arrays, "edge_index", (2, None), nodes)
         if not np.array_equal(np.unique(edges[0] * nodes + edges[1]), np.unique(edges[1] * nodes + edges[0])):
@@ -111,25 +113,34 @@ def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     )
 
 
-def _arrays(file: Path) -> dict[str, Array]:
+def _arrays(file: Path) -> tuple[dict[str, Array], int]:
+    """The arrays of a citation graph in ``file``, none with far more elements than it has bytes, and its size."""
     try:
+        size = file.stat().st_size
         with array_archive(file) as archive:
             missing = [key for key in _KEYS if key not in archive]
             if missing:
                 raise InputError(f"{file} lacks {', '.join(missing)}; a citation graph has {', '.join(_KEYS)}")
-            return {key: archive[key] for key in _KEYS}
+            arrays = {key: archive[key] for key in _KEYS}
+            for key, array in arrays.items():
+                if array.size > max(_LONGEST, size):
+                    raise ValueError(f"{key} has {array.size} elements, in a file of {size} bytes")
+            return arrays, size
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read as a citation graph: {error}") from error
 
 
-def _features(arrays: Mapping[str, Array]) -> npt.NDArray[np.float32]:
-    """The features as a dense matrix; raises ``ValueError`` where its compressed rows contradict themselves."""
+def _features(arrays: Mapping[str, Array], size: int) -> npt.NDArray[np.float32]:
+    """The features as a dense matrix; raises ``ValueError`` where its compressed rows contradict themselves.
+
+    A file of ``size`` bytes explains so many elements.
+    """
     nodes, width = (int(length) for length in _whole(arrays, "x_shape", (2,)))
     stored = arrays["x_indices"].size
-    if min(nodes, width) < 1 or nodes * width > min(_LARGEST, max(_SMALL, _SPARSEST * stored)):
-        raise ValueError(f"x_shape is {nodes} x {width}, for {stored} entries")
+    if min(nodes, width) < 1 or nodes * width > min(_LARGEST, max(_SMALL, _SPARSEST * min(stored, size))):
+        raise ValueError(f"x_shape is {nodes} x {width}, for {stored} entries in {size} bytes")
     columns = _whole(arrays, "x_indices", (None,), width)
     starts = _whole(arrays, "x_indptr", (nodes + 1,), len(columns) + 1)
     if starts[0] != 0 or starts[-1] != len(columns) or bool((np.diff(starts) < 0).any()):

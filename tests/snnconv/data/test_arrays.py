@@ -7,6 +7,7 @@ import os
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,17 +118,33 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
             load_samples(tmp_path / name)
 
 
-def test_a_small_file_makes_no_large_citation_graph(tmp_path: Path) -> None:
-    nodes = 2**13
-    np.savez_compressed(
-        tmp_path / "graph.npz",
-        x_data=np.ones(1, np.float32),
-        x_indices=np.zeros(1, np.int64),
-        x_indptr=np.minimum(np.arange(nodes + 1), 1),
-        x_shape=np.array([nodes, 2**16]),
-        edge_index=np.zeros((2, 0), np.int64),
-        y=np.zeros(nodes, np.int64),
+def citation_graph(nodes: int, width: int, entries: int) -> dict[str, Any]:
+    """Arrays that pack well, with so many entries, all at the first place of the first node."""
+    return {
+        "x_data": np.zeros(entries, np.uint8),
+        "x_indices": np.zeros(entries, np.uint8),
+        "x_indptr": np.minimum(np.arange(nodes + 1), 1) * entries,
+        "x_shape": np.array([nodes, width]),
+        "edge_index": np.zeros((2, 0), np.int64),
+        "y": np.zeros(nodes, np.int64),
         **{name: np.zeros(nodes, bool) for name in ("train_mask", "val_mask", "test_mask")},
-    )
-    with pytest.raises(InputError, match=r"graph\.npz holds no citation graph: x_shape is 8192 x 65536, for 1 entries"):
+    }
+
+
+LARGE_GRAPHS: dict[str, tuple[dict[str, Any], str]] = {
+    "few entries": (citation_graph(2**13, 2**16, 1), "x_shape is 8192 x 65536, for 1 entries in"),
+    "entries that pack well": (citation_graph(2, 2**26, 2**20), "x_shape is 2 x 67108864, for 1048576 entries in"),
+    "more entries than bytes": (citation_graph(1, 1, 2**22 + 1), "x_data has 4194305 elements, in a file of"),
+    "more edges than bytes": (
+        citation_graph(1, 1, 1) | {"edge_index": np.zeros((2, 2**22), np.uint8)},
+        "edge_index has 8388608 elements, in a file of",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE_GRAPHS)
+def test_a_small_file_makes_no_large_citation_graph(kind: str, tmp_path: Path) -> None:
+    arrays, reason = LARGE_GRAPHS[kind]
+    np.savez_compressed(tmp_path / "graph.npz", **arrays)
+    with pytest.raises(InputError, match=rf"graph\.npz .*: {reason}"):
         load_planetoid(tmp_path / "graph.npz")
