@@ -15,25 +15,30 @@ from coding import Code
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
 from snnconv.graph.graph import WHOLE_TYPES, Graph, refs_in
-from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.spiking.population import Population
 
-#: Steps of the longest window that is read: tables of a code grow with it.
-_LONGEST_WINDOW = 2**20
+#: Steps of the longest window that is read, and sums of payloads in the largest table: tables of a code grow with both.
+_LONGEST_WINDOW, _LARGEST_TABLE = 2**20, 2**25
 #: Numbers of the largest result of a node, for a batch of two, and what such a batch may take where it is tried out:
 #: floating-point operations, about a second, and numbers of all results.
 _LARGEST_RESULT, _MOST_OPERATIONS, _MOST_NUMBERS = 2**30, 2**34, 2**26
 
 
 def check_length(found: object) -> None:
-    """Raise ``StorageError`` for a code or a schedule with more steps than are of any use."""
+    """Raise ``StorageError`` for a code or a schedule with more steps, or spikes, than are of any use."""
     for name in ("steps", "stride"):
         length = getattr(found, name, None)
         if isinstance(length, int) and length > _LONGEST_WINDOW:
             kind = "a window" if isinstance(found, Code) else f"a {name} of a schedule"
             raise StorageError(f"{kind} of {length} steps is longer than {_LONGEST_WINDOW}")
+    steps, spikes = getattr(found, "steps", None), getattr(found, "spikes", None)
+    if isinstance(steps, int) and isinstance(spikes, int):
+        rows = spikes if spikes < steps else 1
+        if rows * spikes * steps > _LARGEST_TABLE:
+            raise StorageError(f"a window of {steps} steps with up to {spikes} spikes is more than is computed")
 
 
 def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population]) -> None:
@@ -54,14 +59,15 @@ def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str
             raise StorageError(f"{name} is of type {tensor.dtype}, other numbers of the network are {dtype}")
 
 
-def check_front(graph: Graph) -> None:
+def check_front(graph: Graph) -> bool:
     """Raise ``StorageError`` unless what stands in front of ``graph`` gives inputs of the shapes and types it takes.
 
-    It runs on shapes alone; what does not fit raises what torch raises.
+    It runs on shapes alone; what does not fit raises what torch raises. Returns whether ``check_run`` takes about a
+    second at most, as far as the front goes.
     """
     front = graph.front
     if front is None:
-        return
+        return True
     known = front.whole.keys() <= front.inputs.keys() and WHOLE_TYPES.keys() >= {*front.whole.values()}
     if not front.whole or not known or front.batch_axis != graph.batch_axis:
         raise StorageError(f"the front takes {[*front.inputs]}, and as whole numbers {dict(front.whole)}")
@@ -70,10 +76,25 @@ def check_front(graph: Graph) -> None:
             raise StorageError(f"{name} in front holds NaN or infinite values")
     bare = replace(front, constants={name: tensor.to("meta") for name, tensor in front.constants.items()})
     batch = {BATCH: 2}
-    made = evaluate_graph(bare, _front_inputs(front, 2, "meta"))[0]
+    made, _, cheap = _run_on_shapes(bare, _front_inputs(front, 2, "meta"))
     found, wanted = [tuple(t.shape) for t in made], [concrete(shape, batch) for shape in graph.inputs.values()]
     if found != wanted or not all(tensor.is_floating_point() for tensor in made):
         raise StorageError(f"the front makes inputs of the shapes {found}, the network takes {wanted}")
+    return cheap
+
+
+def _run_on_shapes(
+    graph: Graph, inputs: Sequence[Tensor], handlers: Mapping[str, Handler] | None = None
+) -> tuple[Any, Environment, bool]:
+    """Output and results of ``graph``, none too large, and whether values would run through it in about a second."""
+    with FlopCounterMode(display=False) as counter:
+        output, results = evaluate_graph(graph, inputs, keep=graph.nodes, handlers=handlers)
+    shapes = {name: tuple(results[name].shape) for name in graph.nodes if isinstance(results[name], Tensor)}
+    for name, shape in shapes.items():
+        if math.prod(shape) > _LARGEST_RESULT:
+            raise StorageError(f"node {name!r} has the shape {shape}, more than {_LARGEST_RESULT} numbers")
+    numbers = sum(map(math.prod, shapes.values()))
+    return output, results, bool(counter.get_total_flops() <= _MOST_OPERATIONS and numbers <= _MOST_NUMBERS)
 
 
 def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
@@ -114,7 +135,7 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
 
     All nodes must have the shapes that they say, of a bounded size, and the output at least one tensor. Shapes and
     types alone are computed, without memory for values. What does not fit raises what torch raises. Returns whether
-    ``check_run`` takes about a second at most.
+    ``check_run`` takes about a second at most, as far as ``graph`` goes.
     """
     if [*graph.inputs.values()] != [*input_shapes]:
         raise StorageError(f"inputs have the shapes {[*input_shapes]}, those of the graph {[*graph.inputs.values()]}")
@@ -146,20 +167,15 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
     bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
     handlers = {node: checked(population) for node, population in populations.items()}
     inputs = [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes]
-    with FlopCounterMode(display=False) as counter:
-        _, results = evaluate_graph(bare, inputs, keep=graph.nodes, handlers=handlers)
-    numbers = 0
+    _, results, cheap = _run_on_shapes(bare, inputs, handlers)
     for node in graph.nodes.values():
         result = results[node.name]
         shape = tuple(result.shape) if isinstance(result, Tensor) else None
         if not _alike(node.shape, shape, graph.batch_axis):
             raise StorageError(f"node {node.name!r} is said to have the shape {node.shape}, and has {shape}")
-        if shape is not None and math.prod(shape) > _LARGEST_RESULT:
-            raise StorageError(f"node {node.name!r} has the shape {shape}, more than {_LARGEST_RESULT} numbers")
-        numbers += 0 if shape is None else math.prod(shape)
     if not any(isinstance(results[name], Tensor) for name in refs_in(graph.output)):
         raise StorageError("the output holds no tensor")
-    return bool(counter.get_total_flops() <= _MOST_OPERATIONS and numbers <= _MOST_NUMBERS)
+    return cheap
 
 
 def _alike(said: tuple[int, ...] | None, shape: tuple[int, ...] | None, batch_axis: int | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hw_export.explicit import explicit
 from hw_export.explicit.rate import rate_network
 from snnconv.capture.problems import UnsupportedModelError
 from snnconv.errors import ConfigurationError, InputError, StorageError
+from snnconv.graph.graph import Node, Ref
 from snnconv.graph.operators import Role
 
 ROWS, LENGTH, WIDTH = 12, 5, 6
@@ -177,3 +179,29 @@ def test_a_stored_front_is_checked(tmp_path: Path) -> None:
     network.with_(graph=replace(graph, front=wider)).save(tmp_path / "wrong.snn")
     with pytest.raises(StorageError, match="the front makes inputs of the shapes"):
         snnconv.load(tmp_path / "wrong.snn")
+
+
+def unless_large(size: list[int], value: float, *, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``torch.full``, which fails where it would take a gigabyte."""
+    assert device.type == "meta" or torch.Size(size).numel() < 2**28
+    return torch.zeros(size, dtype=dtype, device=device) + value
+
+
+@pytest.mark.parametrize(("size", "loads"), [(2**11, False), (2**8, True)])  # what is large is not run when it is read
+def test_a_stored_front_takes_no_memory_when_it_is_read(
+    size: int, loads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, network = converted("mean")
+    graph = network.complete_graph()
+    assert graph.front is not None
+    (made,) = graph.front.output
+    nodes = {
+        "big": Node("big", "full", {"like": made, "size": [2**20, size], "fill_value": 0.0}),
+        "none": Node("none", "sum", {"self": Ref("big"), "dim": [0, 1], "keepdim": False, "dtype": None}),
+        "more": Node("more", "add", {"self": made, "other": Ref("none"), "alpha": 1}),
+    }
+    large = replace(graph.front, nodes={**graph.front.nodes, **nodes}, output=[Ref("more")])
+    network.with_(graph=replace(graph, front=large)).save(tmp_path / "large.snn")
+    monkeypatch.setattr(torch, "full", unless_large)
+    with contextlib.nullcontext() if loads else pytest.raises(StorageError, match=r"'big' has the shape .* more than"):
+        snnconv.load(tmp_path / "large.snn")

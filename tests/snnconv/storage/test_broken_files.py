@@ -182,6 +182,10 @@ def change(*path: Any) -> Callable[[dict[str, Any]], None]:
 #: Changes of a network of a convolution, ReLU, max pooling and a linear layer, and what the refusal says.
 IMPOSSIBLE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a window without end": (change("hidden", "fields", "steps", 10**9), "window of 1000000000 steps is longer than"),
+    "spikes without end": (
+        change("hidden", "fields", {"steps": 2**12, "spikes": 2**11, "base": 1.5}),
+        "window of 4096 steps with up to 2048 spikes is more than is computed",
+    ),
     "a schedule without end": (
         change("schedule", {"name": "concurrent", "fields": {"steps": 10**12}}),
         "of 1000000000000 steps is longer than",
