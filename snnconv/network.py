@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from torch import Tensor
@@ -15,6 +13,7 @@ from snnconv.graph.output_types import typed
 from snnconv.simulators import Run, Stop, simulate, simulator_for
 from snnconv.spiking.base import N, NetworkBase
 from snnconv.spiking.report import network_report, summary
+from snnconv.storage.atomic import temporary_file
 from snnconv.storage.saving import content_of, read, save
 from snnconv.surroundings import own_surroundings
 
@@ -101,6 +100,7 @@ class SpikingNetwork(NetworkBase):
         """Write the network to one file; see ``snnconv.load``. Raises ``StorageError``."""
         save(self, path)
 
+    @own_surroundings()
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles hold the bytes of a file, so that what comes back was checked as one, and has what a file holds."""
         return _unpickled, (type(self), content_of(self))
@@ -114,10 +114,9 @@ class SpikingNetwork(NetworkBase):
         return copied
 
 
+@own_surroundings()
 def _unpickled(kind: type[SpikingNetwork], content: bytes) -> SpikingNetwork:
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "pickled.snn")
-        file.write_bytes(content)
+    with temporary_file(content) as file:
         return read(file, kind)
 
 

@@ -6,7 +6,6 @@ import importlib.util
 import io
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from snnconv.data.arrays import array_archive
 from snnconv.data.file_kinds import BUNDLE, unreadable
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork, load
-from snnconv.storage.atomic import write_whole
+from snnconv.storage.atomic import temporary_file, write_whole
 from snnconv.storage.saving import content_of
 
 VERSION = 1
@@ -75,9 +74,7 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
         raise
     except Exception as error:  # a zip, a JSON or an array that is damaged fails in many ways
         raise StorageError(unreadable(path, BUNDLE, error)) from error
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder, "network.snn")
-        saved.write_bytes(content)
+    with temporary_file(content) as saved:
         try:
             return load(saved), manifest, arrays
         except StorageError as error:

@@ -23,7 +23,8 @@ _TRACED = ("_graph", "_in_spec", "_out_spec", "meta", "shape_env", "range_constr
 def inference_copy(model: nn.Module) -> nn.Module:
     """``model`` in eval mode, as a copy that may do what it likes: nothing of it is the model's but its parameters.
 
-    Parameters are the model's own tensors, so that a copy costs no memory for them, and what shares one still does.
+    Parameters are the model's own tensors, unless they were made in inference mode, so that a copy costs no memory for
+    them, and what shares one still does.
     Buffers, which a forward pass may change, attributes and hooks are copied. What functions in these reach of the
     model (by name, as a closure, by default, in lists of theirs) is the copy's. Attributes without anything to copy,
     such as locks, are shared.
@@ -47,7 +48,8 @@ def inference_copy(model: nn.Module) -> nn.Module:
 
 def _kept(model: nn.Module) -> dict[int, Any]:
     """What a copy of ``model`` has in place of tensors and attributes, by their identity."""
-    memo: dict[int, Any] = {id(parameter): parameter for parameter in model.parameters()}
+    # Those that were made in inference mode torch uses there alone.
+    memo: dict[int, Any] = {id(each): each for each in model.parameters() if not each.is_inference()}
     for module in model.modules():
         for value in vars(module).values():
             if not isinstance(module, GraphModule) and _has_nothing_to_copy(value):

@@ -38,7 +38,7 @@ def check_weights(model: nn.Module | ExportedProgram, constants: Mapping[str, Te
             raise ModelError(f"{name} is {tensor.dtype}; write real and imaginary parts as two real tensors")
         if not tensor.is_floating_point():
             continue
-        if not bool(torch.isfinite(stored_values(tensor)).all()):
+        if not bool(torch.isfinite(stored_values(tensor.detach())).all()):
             raise ModelError(f"{name} holds NaN or infinite values; convert a model whose weights are finite")
         kinds.setdefault((tensor.dtype, tensor.device), name)
     for dtype, _ in kinds:

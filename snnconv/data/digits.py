@@ -39,12 +39,12 @@ class DigitsCNN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1, bias=False, dtype=torch.float32)
+        self.bn1 = nn.BatchNorm2d(16, dtype=torch.float32)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1, dtype=torch.float32)
         self.pool = nn.MaxPool2d(2)
-        self.fc1 = nn.Linear(32 * 2 * 2, 64)
-        self.fc2 = nn.Linear(64, 10)
+        self.fc1 = nn.Linear(32 * 2 * 2, 64, dtype=torch.float32)
+        self.fc2 = nn.Linear(64, 10, dtype=torch.float32)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores ``[N, 10]`` of images ``[N, 1, 8, 8]``."""
@@ -55,6 +55,7 @@ class DigitsCNN(nn.Module):
 
 
 @own_surroundings()
+@torch.enable_grad()
 def train_digits_cnn(
     digits: Digits,
     *,

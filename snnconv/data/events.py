@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.surroundings import own_surroundings
 
 _EVENT_BYTES = 5
 #: Width and height of an N-MNIST recording.
@@ -33,6 +34,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.time)
 
+    @own_surroundings()
     def spikes(self, steps: int, step_length: int = 1000) -> Tensor:
         """Spikes ``[steps, 2 * height * width]`` of 0 and 1: whether an event fell in a step of a pixel and polarity.
 
@@ -50,6 +52,7 @@ class Events:
         return found
 
 
+@own_surroundings()
 def read_events(path: str | os.PathLike[str], size: tuple[int, int] = NMNIST_SIZE) -> Events:
     """The events of a ``.bin`` file: 5 bytes each, which are x, y, then a bit of polarity and 23 of microseconds.
 

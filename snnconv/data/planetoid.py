@@ -16,6 +16,7 @@ from torch import Tensor
 from snnconv.data.arrays import Array, array_archive
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import InputError
+from snnconv.surroundings import own_surroundings
 
 #: Elements of the dense features beyond which a file is refused, and how many any file may have.
 _LARGEST, _SMALL = 2**30, 2**26
@@ -52,6 +53,7 @@ class CitationGraph:
         return torch.where(mask, self.labels, IGNORED_TARGET)
 
 
+@own_surroundings()
 def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = True) -> CitationGraph:
     """The citation graph in an ``.npz`` file; with ``normalize_features`` the features of each node sum to 1.
 
@@ -85,6 +87,7 @@ def load_planetoid(path: str | os.PathLike[str], *, normalize_features: bool = T
     )
 
 
+@own_surroundings()
 def normalized_adjacency(edge_index: Tensor, nodes: int) -> Tensor:
     """D^-1/2 (A + I) D^-1/2 of the edges ``[2, edges]``, as a sparse float32 matrix.
 

@@ -8,12 +8,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from snnconv.errors import StorageError
 from snnconv.storage.claims import claimed
 
-#: How long to wait for another process that writes the same file.
-_PATIENCE_SECONDS = 60.0
+#: How long to wait for another process that writes the same file, and for one that clears its folder meanwhile.
+_PATIENCE_SECONDS, _CLEARING_SECONDS = 60.0, 0.2
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -46,12 +47,22 @@ def replace_whole(path: str | os.PathLike[str], made: Callable[[], bytes]) -> No
 def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
     """No other process, and no other call, has ``path`` to itself as long as this lasts.
 
-    Raises ``StorageError`` at once where one has, or where nothing can be written beside ``path``.
+    Raises ``StorageError`` where one has, or where nothing can be written beside ``path``.
     """
     with contextlib.ExitStack() as stack:
         with _explained(path):
-            stack.enter_context(claimed(_meant(path), "lock", 0o600, 0.0))
+            stack.enter_context(claimed(_meant(path), "lock", 0o600, _CLEARING_SECONDS))
         yield
+
+
+@contextmanager
+def temporary_file(content: bytes) -> Iterator[Path]:
+    """A file with ``content`` as long as this lasts; raises ``StorageError`` where it cannot be written."""
+    with contextlib.ExitStack() as stack:
+        with _explained("a temporary file"):
+            file = Path(stack.enter_context(TemporaryDirectory()), "content")
+            file.write_bytes(content)
+        yield file
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,10 +21,17 @@ from torch.utils._pytree import tree_leaves
 import snnconv
 from coding import Concurrent, OneSpike, Rate
 from snnconv import SpikingNetwork, learning
+from snnconv.data.digits import Digits, train_digits_cnn
+from snnconv.data.events import Events
+from snnconv.data.planetoid import normalized_adjacency
 
 ROOT = Path(__file__).parents[2]
 X = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 3
+EDGES = torch.tensor([[0, 1], [1, 0]])
+DIGITS = Digits(
+    (torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0)), LABELS[:8]), (torch.ones(1, 1, 8, 8),) * 2
+)
 
 
 @contextmanager
@@ -97,6 +105,10 @@ USES: dict[str, Callable[[Path], Tensor]] = {
     "verify": lambda folder: figures(snnconv.verify(stream())),
     "statistics": lambda folder: figures(snnconv.spike_statistics(pipeline(), X)),
     "tune": lambda folder: snnconv.tune(pipeline(), X, epochs=1)(X),
+    "pickle": lambda folder: pickle.loads(pickle.dumps(stream()))(X),
+    "digits": lambda folder: train_digits_cnn(DIGITS, epochs=1).fc2.weight.detach(),
+    "graph": lambda folder: normalized_adjacency(EDGES, 3).to_dense(),
+    "events": lambda folder: Events(*EDGES, EDGES[0], EDGES[0], (2, 2)).spikes(3, 1),
     "files": lambda folder: (stream().save(folder / "a.snn"), snnconv.load(folder / "a.snn")(X))[1],
 }
 

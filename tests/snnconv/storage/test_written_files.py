@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from snnconv.errors import StorageError
-from snnconv.storage import atomic
+from snnconv.storage import atomic, claims
 from snnconv.storage.atomic import exclusive, write_whole
 from tests.support.children import ended, killed_at, on_small_disk, read_only, started
 from tests.support.written_files import WRITERS
@@ -72,7 +72,7 @@ def test_every_kind_of_file_is_among_those_tested_and_written_in_one_place() -> 
             if any(writes(*each) for each in named):
                 others.add(name)
     assert found == WRITERS.keys()
-    own = {"snnconv/cli/options.py", "snnconv/network.py", "hw_export/lava/launch.py", "hw_export/lava/bundle.py"}
+    own = {"snnconv/cli/options.py", "snnconv/storage/atomic.py", "hw_export/lava/launch.py"}
     assert {name for name in others if not name.startswith("hw_export/lava/runtime/")} == own
 
 
@@ -254,6 +254,16 @@ def test_the_files_of_living_processes_are_left_alone(tmp_path: Path, monkeypatc
         os.close(writing)
     write_whole(path, b"mine")
     assert content(tmp_path) == {"name": b"mine", "other": b"other"}
+
+
+def test_a_process_that_clears_the_folder_is_no_second_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with exclusive(tmp_path / "name"):
+        (claim,) = tmp_path.iterdir()
+    claim.touch()  # as a kill leaves it, and another process has it for the moment that it takes to find that out
+    moments, cleared = iter([False, False]), claims._cleared
+    monkeypatch.setattr(claims, "_cleared", lambda path: next(moments, True) and cleared(path))
+    with exclusive(tmp_path / "name"):
+        assert list(tmp_path.iterdir()) == [claim]
 
 
 def test_a_file_is_exclusive_to_one_at_a_time(tmp_path: Path) -> None:
