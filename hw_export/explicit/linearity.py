@@ -14,12 +14,18 @@ from snnconv.graph.operators import OPERATORS, carried
 
 
 def check_sums(regions: Regions) -> None:
-    """Raise ``ConfigurationError`` for a node whose several signals do more than add up, such as a product of two.
+    """Raise ``ConfigurationError`` for a product of two signals, and for a node whose several signals do not add up.
 
     The map from one source is found while all others are silent, which would make a product zero.
     """
     constants = regions.constants()
     for node in regions.nodes:
+        if node.name in regions.products:
+            raise ConfigurationError(
+                f"{node.op} {node.name} ({node.source}) multiplies two signals, which is simulation only: no hardware "
+                "target has neurons that multiply what two sources send; keep one factor constant, or move the product "
+                "behind the last weights"
+            )
         signals = [name for name in node.refs() if name in regions.signals]
         if node.name not in regions.stations and len(signals) > 1 and not _adds_up(node, signals, regions, constants):
             raise ConfigurationError(

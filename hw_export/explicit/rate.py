@@ -128,6 +128,12 @@ def _check(network: SpikingNetwork, format: str) -> None:
             f"{format} cannot represent max pooling {gate} ({node.source}), as it has no neuron for it; use "
             "average pooling or a convolution with stride, and fine-tune"
         )
+    for product in network.execution_plan.products:
+        node = network.graph.nodes[product]
+        raise ConfigurationError(
+            f"{format} cannot represent {node.op} {product} ({node.source}), which multiplies two signals: it is "
+            "simulation only; keep one factor constant, or move the product behind the last weights"
+        )
     if len(network.graph.inputs) != 1:
         raise ConfigurationError(
             f"{format} cannot represent a network with {len(network.graph.inputs)} inputs "

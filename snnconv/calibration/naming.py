@@ -24,5 +24,10 @@ def population_names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
 
 
 def _plain_op(node: Node) -> str:
-    plain = {"bounded_relu": "clamp", "identity_population": "pool_input", "output_population": "output"}
+    plain = {
+        "bounded_relu": "clamp",
+        "identity_population": "pool_input",
+        "relay_population": "relay",
+        "output_population": "output",
+    }
     return plain.get(node.op, node.op)

@@ -18,7 +18,8 @@ from snnconv.graph.analysis import analysis_of
 from snnconv.graph.front import entered
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
-from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators import OPERATORS, Operator
+from snnconv.graph.operators.bilinear import operands
 from snnconv.graph.operators.shape import View
 from snnconv.graph.output_types import typed
 
@@ -63,8 +64,8 @@ def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> 
 def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
     """Raise ``UnsupportedModelError`` where a region between populations fails f(a + b) = f(a) + f(b) - f(0).
 
-    Every source of events takes random values; the currents into all populations, gates and outputs are compared, in
-    double precision.
+    Every source of events takes random values; the currents into all populations, gates, operands of products and
+    outputs are compared, in double precision. Products themselves have to be linear in each operand alone.
     """
     regions = _Regions(graph, example)
     first, second = regions.draw(seed=1), regions.draw(seed=2)
@@ -72,16 +73,30 @@ def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
     none = {name: torch.zeros_like(first[name]) for name in first}
     values = [regions.currents(sources) for sources in (first, second, both, none)]
     problems = []
-    for name in values[0]:
-        of_first, of_second, of_both, of_none = (value[name] for value in values)
+    for end in values[0]:
+        of_first, of_second, of_both, of_none = (value[end] for value in values)
         error = (of_both - of_first - of_second + of_none).abs().max()
         if not bool(error <= _AFFINE_TOLERANCE * (of_both.abs().max() + of_none.abs().max() + 1.0)):
-            node = graph.nodes[name]
+            node = graph.nodes[end[0]]
             reason = f"what leads to it is not affine (a sum is off by {float(error):.3g})"
             remedy = "report this operator combination, with the model's code"
             problems.append(Problem(node.op, node.source, reason, remedy))
+    for name, operator in analysis_of(graph).products.items():
+        node, slots = graph.nodes[name], operands(graph.nodes[name])
+        given = [{key: value[name, key] for key in slots} for value in values]
+        share = max(_error_along(operator, key, *given[:2]) for key in slots)
+        if not share <= _AFFINE_TOLERANCE:
+            reason = f"it is not linear in each of its factors (a sum is off by {share:.3g} of it)"
+            problems.append(Problem(node.op, node.source, reason, "report this operator, with the model's code"))
     if problems:
         raise UnsupportedModelError(Preflight((), tuple(problems)))
+
+
+def _error_along(operator: Operator, key: str, one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:
+    """How far f(a + c, b) is from f(a, b) + f(c, b) where a and c stand at ``key``, in units of what it is."""
+    summed: Tensor = operator.evaluate({**one, key: one[key] + other[key]})
+    apart: Tensor = operator.evaluate(one) + operator.evaluate({**one, key: other[key]})
+    return float((summed - apart).abs().max() / (summed.abs().max() + 1.0))
 
 
 def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
@@ -155,6 +170,10 @@ class _Regions:
         analysis = analysis_of(graph)
         affine = [node for node in graph.nodes.values() if node.name not in analysis.readout]
         self.stations = [graph.nodes[name] for name in analysis.stations]
+        #: The arguments at which regions end, by station.
+        self.ends = {
+            node.name: operands(node) if node.name in analysis.products else ("self",) for node in self.stations
+        }
         self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
         self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
         if graph.batch_axis == 0:
@@ -173,13 +192,13 @@ class _Regions:
             for name, shape in self.shapes.items()
         }
 
-    def currents(self, sources: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Currents into populations, gates and outputs when the sources emit these values."""
-        arrived: dict[str, Tensor] = {}
+    def currents(self, sources: dict[str, Tensor]) -> dict[tuple[str, str], Tensor]:
+        """Currents into stations, by argument, and outputs when the sources emit these values."""
+        arrived: dict[tuple[str, str], Tensor] = {}
 
         def station(name: str) -> Handler:
             def handle(arguments: Mapping[str, Any]) -> Tensor:
-                arrived[name] = arguments["self"]
+                arrived.update({(name, key): arguments[key] for key in self.ends[name]})
                 return sources[name]
 
             return handle
@@ -187,5 +206,5 @@ class _Regions:
         environment: Environment = {**self.constants, **sources}
         with torch.no_grad():
             self.program.run(environment, {node.name: station(node.name) for node in self.stations})
-        arrived.update({name: environment[name] for name in self.outputs})
+        arrived.update({(name, ""): environment[name] for name in self.outputs})
         return arrived

@@ -69,6 +69,14 @@ def _copy(values: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
     return source.to(values.dtype).expand(values.shape)
 
 
+def _bilinear(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``torch.nn.Bilinear`` as a linear layer of the one input and a product with the other."""
+    outputs, inner, width = weight.shape
+    mixed = torch.nn.functional.linear(one, weight.transpose(1, 2).reshape(outputs * width, inner))
+    products = mixed.reshape(*one.shape[:-1], outputs, width) * other.unsqueeze(-2)
+    return products.sum(-1) if bias is None else products.sum(-1) + bias
+
+
 def _rnn_relu(
     values: Tensor,
     first: Tensor,
@@ -106,6 +114,7 @@ _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     torch.ops.aten.expand_as.default: _expand_as,
     torch.ops.aten.copy.default: _copy,
     torch.ops.aten.rnn_relu.input: _rnn_relu,
+    torch.ops.aten.bilinear.default: _bilinear,
 }
 
 

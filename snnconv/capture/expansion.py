@@ -26,7 +26,7 @@ def sums_currents(graph: Graph, names: Iterable[str]) -> bool:
         if node is None:
             continue
         role = analysis.role(node.name)
-        if role is Role.LINEAR:
+        if role in (Role.LINEAR, Role.PRODUCT):
             return True
         if role is Role.SELECTION:
             pending.extend(name for name in node.refs() if name in analysis.signals)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from snnconv.capture.expansion import expanded, sums_currents
 from snnconv.capture.piecewise_linear import piecewise_linear_as_relu
+from snnconv.capture.products import spikes_at_products
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref, map_refs
 from snnconv.graph.interpreter import evaluate_graph
@@ -24,7 +25,10 @@ from snnconv.graph.operators.pooling import MaximumOperator
 
 
 def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
-    """The graph with batch norms folded where safe, masks as positions, activations in ReLU form and before pooling."""
+    """The graph with batch norms folded where safe, masks as positions, activations in ReLU form and before pooling.
+
+    Where a maximum or a product would meet currents, populations with the identity make spikes of them.
+    """
     graph = with_shapes(graph, example)
     for rewrite in (
         masks_as_positions,
@@ -32,6 +36,7 @@ def normal_form(graph: Graph, example: Sequence[Tensor]) -> Graph:
         fold_affine_into_weights,
         activation_before_pool,
         piecewise_linear_as_relu,
+        spikes_at_products,
         population_before_gate,
     ):
         graph = rewrite(graph)

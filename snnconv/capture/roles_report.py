@@ -55,7 +55,7 @@ def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
             weighted = tuple(operation_text(each) for each in behind)
             problems.append(Problem(node.op, node.source, found.reason, remedy, weighted))
         lines.append(Line(node.name, node.op, role, node.source))
-    if not problems and not any(line.role is Role.ACTIVATION for line in lines):
+    if not problems and not any(line.role in (Role.ACTIVATION, Role.PRODUCT) for line in lines):
         problems.append(
             Problem(
                 "model",

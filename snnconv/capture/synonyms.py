@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 
 from snnconv.capture.expansion import expanded
@@ -10,12 +10,18 @@ from snnconv.graph.graph import Graph, Node, Ref
 
 
 def synonyms_replaced(graph: Graph) -> Graph:
-    """``max`` and ``min`` of two tensors, ``amin`` as -amax(-x), instance norm by running statistics as batch norm."""
-    return expanded(graph, _plainer)
+    """``max`` and ``min`` of two tensors, ``amin`` as -amax(-x), instance norm by running statistics as batch norm.
+
+    And a linear layer whose weights are a signal, as a product of two signals.
+    """
+    signals = graph.signals()
+    return expanded(graph, lambda node: _plainer(node, signals))
 
 
-def _plainer(node: Node) -> Iterable[Node]:
+def _plainer(node: Node, signals: Set[str]) -> Iterable[Node]:
     arguments = node.arguments
+    if node.op == "linear" and arguments["weight"].name in signals:
+        return _product(node, arguments["weight"], arguments["bias"])
     if node.op in ("max", "min") and "other" in arguments:
         return [replace(node, op=f"{node.op}imum")]
     if node.op == "amin":
@@ -29,3 +35,15 @@ def _plainer(node: Node) -> Iterable[Node]:
         others = {key: value for key, value in arguments.items() if key != "use_input_stats"}
         return [replace(node, op="batch_norm", arguments={**others, "training": False})]
     return [node]
+
+
+def _product(node: Node, weight: Ref, bias: Ref | None) -> list[Node]:
+    turned, product = f"{node.name}_turned", node.name if bias is None else f"{node.name}_product"
+    factors = {"self": node.arguments["input"], "other": Ref(turned)}
+    nodes = [
+        replace(node, name=turned, op="t", arguments={"self": weight}),
+        replace(node, name=product, op="matmul", arguments=factors),
+    ]
+    if bias is not None:
+        nodes.append(replace(node, op="add", arguments={"self": Ref(product), "other": bias, "alpha": 1}))
+    return nodes

@@ -11,13 +11,15 @@ from torch import Tensor
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.bilinear import operands
 
 
 class Regions:
     """A graph as affine regions between the sources and the targets of events.
 
-    ``sources`` are the inputs, populations and max-pooling gates with their shapes in a batch of one; ``stations`` the
-    populations and gates, at which a region ends, ``outputs`` the other nodes at which one does, as they are decoded.
+    ``sources`` are the inputs, populations, max-pooling gates and products of two signals with their shapes in a batch
+    of one; ``stations`` all of them but the inputs, at which a region ends, ``outputs`` the other nodes at which one
+    does, as they are decoded.
     ``nodes`` are in order of execution, without the readout.
     """
 
@@ -26,7 +28,8 @@ class Regions:
         analysis = analysis_of(graph)
         self.signals = analysis.signals
         self.nodes = [node for node in graph.nodes.values() if node.name not in analysis.readout]
-        self.stations = populations | analysis.gates.keys()
+        self.products = analysis.products.keys()
+        self.stations = populations | analysis.gates.keys() | self.products
         self.sources: dict[str, tuple[int, ...]] = dict(input_shapes)
         self.sources |= {node.name: self.shape(node.name) for node in self.nodes if node.name in self.stations}
         decoded = {name for node in analysis.readout for name in graph.nodes[node].refs()}
@@ -58,6 +61,12 @@ class Regions:
     def no_events(self, name: str, width: int) -> Tensor:
         """Zeros in the shape of a signal in a batch of ``width``; all show the same element of memory."""
         return torch.zeros((), dtype=torch.float64).expand(self.shape(name, width))
+
+    def ends(self, node: Node) -> list[str]:
+        """The arguments of a station at which regions end: both operands of a product, one where they are the same."""
+        if node.name not in self.products:
+            return ["self"]
+        return [*{node.arguments[key].name: key for key in operands(node)}.values()]
 
     def behind(self, source: str) -> set[str]:
         """Nodes that the events of ``source`` reach, up to and with the next populations, gates and outputs."""

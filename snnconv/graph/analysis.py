@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from snnconv.graph.graph import Graph, refs_in
 from snnconv.graph.operators import OPERATORS, Classification, Role
 from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.graph.operators.roles import classifications
 
@@ -17,8 +18,9 @@ class Analysis:
     """Answers about one graph, every collection in order of execution; nothing here may be changed.
 
     ``signals`` name what depends on the value of an input. ``classifications`` say what every node is, given which of
-    its arguments carry signals. ``populations`` and ``gates`` are the activations and the maxima over signals, with
-    their operators; together they are the ``stations``, at which one affine region ends and the next begins.
+    its arguments carry signals. ``populations``, ``gates`` and ``products`` are the activations, the maxima over
+    signals and the products of two signals, with their operators; together they are the ``stations``, at which one
+    affine region ends and the next begins.
     ``before_stations`` names all that some station depends on.
     ``readout`` names what runs on decoded values: operations that are not affine behind the last station, and all that
     uses their results; ``decoded`` names what they and the output use of all else, constants included. Weighted
@@ -32,6 +34,7 @@ class Analysis:
     classifications: Mapping[str, Classification]
     populations: Mapping[str, ActivationOperator]
     gates: Mapping[str, MaximumOperator]
+    products: Mapping[str, BilinearOperator]
     before_stations: frozenset[str]
     readout: frozenset[str]
     decoded: tuple[str, ...]
@@ -40,8 +43,9 @@ class Analysis:
 
     @property
     def stations(self) -> tuple[str, ...]:
-        """Populations and gates in order of execution."""
-        return tuple(name for name in self.classifications if name in self.populations or name in self.gates)
+        """Populations, gates and products in order of execution."""
+        found = self.populations.keys() | self.gates.keys() | self.products.keys()
+        return tuple(name for name in self.classifications if name in found)
 
     @property
     def analog_operations(self) -> tuple[str, ...]:
@@ -64,6 +68,7 @@ def _analyse(graph: Graph) -> Analysis:
     roles = classifications(graph, signals)
     populations: dict[str, ActivationOperator] = {}
     gates: dict[str, MaximumOperator] = {}
+    products: dict[str, BilinearOperator] = {}
     readout: set[str] = set()
     for node in graph.nodes.values():
         found = roles[node.name]
@@ -74,12 +79,17 @@ def _analyse(graph: Graph) -> Analysis:
             populations[node.name] = operator
         elif found.role is Role.POOL and isinstance(operator, MaximumOperator):
             gates[node.name] = operator
+        elif found.role is Role.PRODUCT and isinstance(operator, BilinearOperator):
+            products[node.name] = operator
     consumers = {name: tuple(users) for name, users in graph.consumers().items()}
-    before = _before({*populations, *gates}, graph)
-    analog = _analog(graph, signals, roles, before | populations.keys() | gates.keys())
+    stations = {*populations, *gates, *products}
+    before = _before(stations, graph)
+    analog = _analog(graph, signals, roles, before | stations)
     used = [name for node in graph.nodes.values() if node.name in readout for name in node.refs()]
     decoded = tuple(dict.fromkeys(name for name in (*used, *refs_in(graph.output)) if name not in readout))
-    return Analysis(signals, roles, populations, gates, before, frozenset(readout), decoded, analog, consumers)
+    return Analysis(
+        signals, roles, populations, gates, products, before, frozenset(readout), decoded, analog, consumers
+    )
 
 
 def _analog(

@@ -49,6 +49,8 @@ class Costs:
             f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, {beside} {e.e3_reference:.3g} J",
         ]
         activity = self.activity
+        if activity.pairs:
+            lines.insert(1, f"pairs of spikes at products of two signals, among them: {activity.pairs:.4g}")
         if activity.analog_macs:
             share = share_text(self.totals.analog_macs, activity.reference_macs)
             often = activity.analog_macs / self.totals.analog_macs
@@ -102,6 +104,7 @@ def _activity(totals: Totals) -> Activity:
         spikes=sum(_means(totals.spikes, totals.samples).values()),
         latency=latency,
         synops=sum(_means(totals.synops, totals.samples).values()),
+        pairs=totals.pairs / totals.samples,
         input_macs=totals.input_macs_per_presentation * presentations,
         analog_macs=totals.analog_macs * totals.readouts / totals.samples,
         updates=sum(updates.values()),

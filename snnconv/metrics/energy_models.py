@@ -15,23 +15,27 @@ MAC, ACCUMULATE = 4.6 * PICOJOULE, 0.9 * PICOJOULE
 ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
 #: E3 of a synaptic operation: a weight and one bit of a spike are fetched, and an addition is made.
 SYNOP = MEMORY * 33 / 32 + ADD
+#: E3 of a pair of spikes at a product of two signals. No paper prices one; assumed is that the sum of payloads that it
+#: reads is twice as wide as a weight: two words and one bit of a spike are fetched, and an addition is made.
+PAIR = MEMORY * 65 / 32 + ADD
 
 
 @dataclass(frozen=True)
 class Activity:
     """What one sample makes a spiking network do, on average.
 
-    ``synops`` are synaptic operations, ``input_macs`` multiply-accumulates of an analog input over all time steps,
-    ``analog_macs`` those that stay real-valued behind the last population: once, and at every step that decides whether
-    to stop. ``updates`` are the state updates of neurons; ``update_words``, ``update_additions`` and
-    ``update_multiplications`` the memory words and the arithmetic of all of them; ``neurons`` the neurons.
-    ``reference_macs`` are the original network's multiply-accumulates, all of them, ``reference_active_macs`` those
-    with a non-zero input.
+    ``synops`` are synaptic operations, ``pairs`` those among them at products of two signals, ``input_macs`` multiply-
+    accumulates of an analog input over all time steps, ``analog_macs`` those that stay real-valued behind the last
+    population: once, and at every step that decides whether to stop. ``updates`` are the state updates of neurons;
+    ``update_words``, ``update_additions`` and ``update_multiplications`` the memory words and the arithmetic of all of
+    them; ``neurons`` the neurons. ``reference_macs`` are the original network's multiply-accumulates, all of them,
+    ``reference_active_macs`` those with a non-zero input.
     """
 
     spikes: float
     latency: float
     synops: float
+    pairs: float
     input_macs: float
     analog_macs: float
     updates: float
@@ -64,6 +68,7 @@ def constants() -> dict[str, Any]:
         "E1": {chip: {"dynamic": d, "static": s} for chip, (d, s) in NORMALIZED.items()},
         "E2": {"multiply_accumulate_pJ": 4.6, "accumulate_pJ": 0.9, "source": "45 nm, 32-bit float (Horowitz 2014)"},
         "E3": {"add_pJ": 0.9, "multiply_pJ": 3.7, "memory_access_pJ": 5.0, "source": "Hwang and Kung 2024"},
+        "E3 of a pair at a product": {"memory_accesses": 2, "additions": 1, "source": "assumption"},
     }
 
 
@@ -89,7 +94,7 @@ def energy(activity: Activity, rate_reference: tuple[float, float] | None = None
     mac = 2 * MEMORY + ADD + MULTIPLY
     # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
     updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
-    e3 = a.synops * SYNOP + updates
+    e3 = (a.synops - a.pairs) * SYNOP + a.pairs * PAIR + updates
     return Energy(
         e1=e1,
         e2=a.synops * ACCUMULATE + real_valued * MAC,

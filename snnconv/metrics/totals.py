@@ -17,10 +17,10 @@ class Totals:
     """Sums over all samples, and what is the same for every sample of a network under one setting.
 
     ``steps_taken`` sums the time steps of all samples, ``updates`` the state updates of neurons, by population, whose
-    costs are ``update_costs``. ``readouts`` counts how often outputs were decoded for a decision, which costs
-    ``analog_macs``: once a sample, and at every step that decides whether to stop. ``setting`` names schedule, codes
-    and neurons. ``spikes_by_step`` holds the spikes of each step, ``None`` for a pipeline. ``rate_reference`` is
-    (spikes, latency) of a rate-coded run.
+    costs are ``update_costs``. ``pairs`` are the synaptic operations at products of two signals. ``readouts`` counts
+    how often outputs were decoded for a decision, which costs ``analog_macs``: once a sample, and at every step that
+    decides whether to stop. ``setting`` names schedule, codes and neurons. ``spikes_by_step`` holds the spikes of each
+    step, ``None`` for a pipeline. ``rate_reference`` is (spikes, latency) of a rate-coded run.
     """
 
     samples: int
@@ -29,6 +29,7 @@ class Totals:
     spikes: dict[str, float]
     input_spikes: float
     synops: dict[str, float]
+    pairs: float
     synops_by_layer: float
     updates: dict[str, float]
     spikes_by_step: tuple[float, ...] | None
@@ -58,6 +59,7 @@ class Totals:
             "spikes": summed(self.spikes, other.spikes),
             "input_spikes": self.input_spikes + other.input_spikes,
             "synops": summed(self.synops, other.synops),
+            "pairs": self.pairs + other.pairs,
             "synops_by_layer": self.synops_by_layer + other.synops_by_layer,
             "updates": summed(self.updates, other.updates),
             "spikes_by_step": by_step,
@@ -80,6 +82,7 @@ def totals_of(
     synapses, populations = network.synapses, network.populations
     streams = network.timing is None
     active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
+    whole = synapses.analog_macs + synapses.product_macs
     # A stream updates every neuron at every step, a pipeline only while it may matter.
     updates = {
         population.name: float(population.neurons * steps_taken) if streams else counter.updates[node]
@@ -94,6 +97,7 @@ def totals_of(
         spikes=counter.spikes(),
         input_spikes=counter.input_spikes,
         synops=counter.synops(),
+        pairs=counter.pairs(),
         synops_by_layer=sum(counter.synops_by_layer().values()),
         updates=updates,
         spikes_by_step=by_step if streams else None,
@@ -105,8 +109,9 @@ def totals_of(
         analog_macs=synapses.analog_macs,
         reference_macs=synapses.macs,
         # Paths that meet between two weighted operators are one multiplication, so the sum over paths may exceed it.
-        # What stays real-valued follows smooth functions, which are nowhere zero: all of it is active.
-        reference_active_macs=min(active, float(synapses.macs - synapses.analog_macs)) + synapses.analog_macs,
+        # What stays real-valued follows smooth functions, which are nowhere zero: all of it is active. So is what
+        # multiplies two signals, of which both would have to be counted together.
+        reference_active_macs=min(active, float(synapses.macs - whole)) + whole,
         synops_are_bound=bool(synapses.bounds),
         rate_reference=rate_reference,
     )

@@ -43,6 +43,9 @@ class Observer:
     def gate(self, node: str, payload: Tensor) -> None:
         """What a max-pooling gate let through at one step."""
 
+    def product(self, node: str, pairs: Tensor) -> None:
+        """Pairs of spikes that met at each element of a product of two signals ``[n, ...]``, over all steps."""
+
     def updated(self, node: str, neurons: int) -> None:
         """In a pipeline: ``neurons`` of a population (of all samples) updated their state at one step."""
 

@@ -11,10 +11,12 @@ from torch import Tensor
 from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.graph.interpreter import Environment, Handler
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.spiking.population import Population
+from snnconv.spiking.products import Meetings
 
 #: Steps after which the ranks of trains are renumbered, so that they stay exact integers in double precision.
 _RENUMBER = 16
@@ -36,6 +38,12 @@ class PipelineChunk(Chunk):
         self.total: dict[str, Tensor] = {}
         self.fired: dict[str, Tensor] = {}
         self.ranks: dict[str, _Ranks] = {}
+        #: By product: what each of its operands has sent so far, by argument.
+        self.traces: dict[str, dict[str, Tensor]] = {}
+        #: Spikes so far of what products multiply, if they are counted.
+        self.spikes: dict[str, Tensor] = {}
+        counted = any(observer.counts for observer in observers)
+        self.multiplied = self.execution_plan.multiplied if counted else set()
 
     def run(self) -> tuple[Any, Tensor]:
         self._load()
@@ -50,6 +58,12 @@ class PipelineChunk(Chunk):
             for name in self.live.decoded_nodes:
                 self.total[name] = self.total[name] + environment[name]
         output = self.execution_plan.decode({**self.setup, **self.total})
+        if self.multiplied:
+            meetings = Meetings(self.execution_plan, self.spikes, self.setup, self.input_offsets())
+            for product in self.execution_plan.products:
+                pairs = meetings.pairs(product)
+                for observer in self.observers:
+                    observer.product(product, pairs)
         for observer in self.observers:
             if observer.wants_output:
                 observer.output(self.timing.latency - 1, output, self.positions)
@@ -60,11 +74,9 @@ class PipelineChunk(Chunk):
         network = self.network
         names = network.graph.inputs
         constants = network.constants
-        lowest = self.inputs
-        if network.plan.input.spiking:  # spikes stand for what exceeds the lowest value
-            ranges = network.input_ranges
-            lowest = tuple(seen.low.expand(x.shape) for x, seen in zip(self.inputs, ranges, strict=True))
-        self.setup: Environment = {**constants, **dict(zip(names, lowest, strict=True))}
+        # Spikes of an input stand for what exceeds the lowest value.
+        inputs = dict(zip(names, self.inputs, strict=True)) | self.input_offsets()
+        self.setup: Environment = {**constants, **inputs}
         self.execution_plan.setup.run(self.setup)
         self.constants = {name: value for name, value in self.setup.items() if name not in self.execution_plan.analog}
         for name in network.graph.inputs:
@@ -88,7 +100,15 @@ class PipelineChunk(Chunk):
 
             return load
 
+        def begun(node: str, operator: BilinearOperator) -> Handler:
+            def begin(arguments: Mapping[str, Any]) -> Any:
+                self.traces[node] = dict(arguments)
+                return operator.evaluate(arguments)
+
+            return begin
+
         handlers = {node: loaded(node, population) for node, population in network.populations.items()}
+        handlers |= {node: begun(node, operator) for node, operator in self.execution_plan.products.items()}
         for node, evaluate, arguments in self.execution_plan.step.calls(environment):
             environment[node.name] = handlers.get(node.name, evaluate)(arguments())
             if isinstance(environment[node.name], Tensor):
@@ -112,9 +132,15 @@ class PipelineChunk(Chunk):
             self.states[name] = (values, state)
             for observer in self.observers:
                 observer.input(payload.ne(0).to(payload.dtype), position)
+            self._count(name, payload)
             span = self.network.input_ranges[position].span
             encoded[name] = payload * (span * (code.period / self.timing.lengths[name]))
         return encoded
+
+    def _count(self, name: str, payload: Tensor) -> None:
+        if name in self.multiplied:
+            spikes = payload.ne(0).to(payload.dtype)
+            self.spikes[name] = self.spikes[name] + spikes if name in self.spikes else spikes
 
     def population(self, node: str, population: Population) -> Handler:
         neuron, limit = population.neuron, population.code.limit
@@ -134,6 +160,7 @@ class PipelineChunk(Chunk):
                 return self.silence[node]
             payload, self.states[node] = neuron.fire(self.states[node], self.t - start)
             self.fired[node] += payload != 0
+            self._count(node, payload)
             for observer in self.observers:
                 observer.payload(node, self.t - start, payload, self.positions)
             return payload * population.window_scale(payload.dim())
@@ -158,9 +185,28 @@ class PipelineChunk(Chunk):
             payload = torch.where(passes > 0, pool(values), torch.where(passes < 0, -pool(-values), 0.0))
             for observer in self.observers:
                 observer.gate(node, payload)
+            self._count(node, payload)
             return payload
 
         return gate
+
+    def product(self, node: str, operator: BilinearOperator) -> Handler:
+        """What the spikes of a step add, by parts: each meets all that the other operand has sent, d(ab) = da b + a db.
+
+        The sum over all steps is the product of both sums, for a signal with itself too.
+        """
+        slots = {key: self.network.graph.nodes[node].arguments[key].name for key in self.traces[node]}
+
+        def meet(arguments: Mapping[str, Any]) -> Tensor:
+            traces, added = self.traces[node], []
+            for key, source in slots.items():
+                if source not in self.live.silent:
+                    added.append(operator.evaluate({**traces, key: arguments[key]}))
+                    traces[key] = traces[key] + arguments[key]
+            result: Tensor = added[0] if len(added) == 1 else added[0] + added[1]
+            return result
+
+        return meet
 
 
 class _Ranks:

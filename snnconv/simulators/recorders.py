@@ -48,6 +48,9 @@ class SpikeCounter(Observer):
     def gate(self, node: str, payload: Tensor) -> None:
         self._add(node, self._over_samples(payload.ne(0).to(payload.dtype)))
 
+    def product(self, node: str, pairs: Tensor) -> None:
+        self._add(node, self._over_samples(pairs))
+
     def updated(self, node: str, neurons: int) -> None:
         self.updates[node] += neurons
 
@@ -85,6 +88,11 @@ class SpikeCounter(Observer):
     def synops_by_layer(self) -> dict[str, float]:
         """The same with every weighted operator between two populations counted by itself."""
         return self._weighted(self.network.synapses.fan_out_by_layer)
+
+    def pairs(self) -> float:
+        """Those of ``synops`` that are pairs of spikes at products of two signals."""
+        found = self.synops()
+        return sum(found.get(node, 0.0) for node in self.network.execution_plan.products)
 
     def _weighted(self, fan_out: dict[str, Tensor]) -> dict[str, float]:
         names = {node: population.name for node, population in self.network.populations.items()}

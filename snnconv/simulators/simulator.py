@@ -15,6 +15,7 @@ from coding import Concurrent
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Handler, laid_out
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
@@ -113,15 +114,27 @@ class Chunk(ABC):
     def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """What stands at a max pooling of spikes."""
 
+    def product(self, node: str, operator: BilinearOperator) -> Handler:
+        """What stands at a product of two signals: the product itself."""
+        return operator.evaluate
+
     def handlers(self) -> dict[str, Handler]:
-        """What stands at every population and gate."""
+        """What stands at every population, gate and product."""
         found = {node: self.population(node, population) for node, population in self.network.populations.items()}
-        return found | {node: self.gate(node, operator) for node, operator in self.execution_plan.gates.items()}
+        found |= {node: self.gate(node, operator) for node, operator in self.execution_plan.gates.items()}
+        return found | {node: self.product(node, operator) for node, operator in self.execution_plan.products.items()}
 
     @property
     def positions(self) -> Samples:
         """Where in the batch the samples are; everything, for a network without a batch axis."""
         return slice(None) if self.network.batch_axis is None else self.samples
+
+    def input_offsets(self) -> dict[str, Tensor]:
+        """What a spiking input stands for while it is silent, by name: its lowest value."""
+        if not self.network.plan.input.spiking:
+            return {}
+        found = zip(self.network.graph.inputs, self.inputs, self.network.input_ranges, strict=True)
+        return {name: seen.low.expand(values.shape) for name, values, seen in found}
 
     def normalized_input(self, position: int) -> Tensor:
         """Input ``position`` mapped to [0, 1] by the range seen in calibration; logs where that clips it."""

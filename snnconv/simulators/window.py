@@ -11,12 +11,14 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Handler, Program
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
+from snnconv.spiking.products import Meetings
 from snnconv.spiking.settling import decode, settle
 
 
@@ -44,9 +46,11 @@ class WindowChunk(Chunk):
     def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         super().__init__(simulator, inputs, first, observers)
         self.counted = any(observer.counts for observer in observers)
-        #: Per population that a gate chooses from: its potentials in the network's units, and its spikes.
+        #: Per population that a gate chooses from its potentials in the network's units; its spikes, and those of what
+        #: a product multiplies, if they are counted.
         self.potentials: dict[str, Tensor] = {}
         self.spikes: dict[str, Tensor] = {}
+        self.multiplied = self.execution_plan.multiplied if self.counted else set()
 
     def run(self) -> tuple[Any, Tensor]:
         environment: Environment = {**self.network.constants, **self._encoded()}
@@ -73,6 +77,8 @@ class WindowChunk(Chunk):
             encoded[name] = seen.restore(found.values)
             if name in self.execution_plan.pooled:
                 self.potentials[name], self.spikes[name] = seen.restore(values), found.spikes
+            if name in self.multiplied:
+                self.spikes[name] = found.spikes
         return encoded
 
     def population(self, node: str, population: Population) -> Handler:
@@ -84,7 +90,7 @@ class WindowChunk(Chunk):
             windows = settle(population, arguments["self"], self.counted or pooled)
             for observer in self.observers:
                 observer.window(node, PopulationWindow(population, windows.values, windows.found), self.positions)
-            if pooled:
+            if pooled or node in self.multiplied:
                 assert windows.found.spikes is not None
                 self.potentials[node], self.spikes[node] = windows.current, windows.found.spikes
             return windows.decoded
@@ -112,3 +118,17 @@ class WindowChunk(Chunk):
             return operator.select(keys, arguments["self"])
 
         return gate
+
+    def product(self, node: str, operator: BilinearOperator) -> Handler:
+        """The product of what both operands were decoded to; who counts is told how many spikes met."""
+        if not self.counted:
+            return operator.evaluate
+
+        def multiply(arguments: Mapping[str, Any]) -> Tensor:
+            pairs = Meetings(self.execution_plan, self.spikes, self.environment, self.input_offsets()).pairs(node)
+            for observer in self.observers:
+                observer.product(node, pairs)
+            result: Tensor = operator.evaluate(arguments)
+            return result
+
+        return multiply

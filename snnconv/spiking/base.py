@@ -26,6 +26,7 @@ from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.spiking.max_pooling import check_max_pooling
 from snnconv.spiking.population import Population, check_neurons_wait
+from snnconv.spiking.products import check_products
 from snnconv.spiking.structure import from_state, structure_of, to_state
 from snnconv.spiking.synapses import Synapses, count_synapses
 from snnconv.surroundings import own_surroundings
@@ -80,6 +81,7 @@ class NetworkBase(nn.Module):
         self.execution_plan = ExecutionPlan(graph, set(populations), constant_input=not plan.input.spiking)
         codes = [population.code for population in populations.values()]
         check_codes(codes, plan.input, plan.schedule)
+        check_products(graph, self.execution_plan, plan.schedule)
         #: Steps over which concurrent populations present a value once, and the windows of a pipeline.
         self.period = 1 if isinstance(plan.schedule, Pipeline) else period_of(codes, plan.input)
         self.timing = self._timing(plan.schedule) if isinstance(plan.schedule, Pipeline) else None

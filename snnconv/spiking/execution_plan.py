@@ -10,6 +10,7 @@ from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.interpreter import Program, resolve
 from snnconv.graph.operators import Role
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 
 
@@ -29,9 +30,10 @@ class LiveStep:
 
 @dataclass(frozen=True)
 class Route:
-    """How a ``gate`` is reached by what it chooses from: through ``nodes``, selections all, from the ``candidates``.
+    """How a ``gate``, or a product, is reached by the spikes that it takes: through ``nodes`` from the ``candidates``.
 
-    Candidates are populations, other gates, spiking inputs, and what an analog input or a constant delivers.
+    Candidates are populations, gates, spiking inputs, and what an analog input or a constant delivers. All nodes in
+    front of a gate are selections, none in front of a product is weighted.
     """
 
     gate: Node
@@ -50,10 +52,10 @@ class Route:
 class ExecutionPlan:
     """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
 
-    ``gates`` are the max-pooling nodes over spikes. ``decoded_nodes`` are the results that are decoded: what the output
-    and the readout operators use. Results that no spike reaches are computed once, so a constant input costs the first
-    affine region once; ``analog`` names those that depend on it. ``sources`` says which spiking inputs and populations
-    feed a population, ``output_sources`` which feed the output.
+    ``gates`` are the max-pooling nodes over spikes, ``products`` those that multiply two signals. ``decoded_nodes`` are
+    the results that are decoded: what the output and the readout operators use. Results that no spike reaches are
+    computed once, so a constant input costs the first affine region once; ``analog`` names those that depend on it.
+    ``sources`` says which spiking inputs and populations feed a population, ``output_sources`` which feed the output.
     """
 
     def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
@@ -64,6 +66,7 @@ class ExecutionPlan:
         timed: set[str] = set() if constant_input else set(graph.inputs)
         lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
         self.gates: dict[str, MaximumOperator] = {}
+        self.products: dict[str, BilinearOperator] = {}
         for node in graph.nodes.values():
             names = set(node.refs())
             if node.name in analysis.readout:
@@ -73,6 +76,8 @@ class ExecutionPlan:
                 lists["step"].append(node)
                 if node.name in analysis.gates:
                     self.gates[node.name] = analysis.gates[node.name]
+                if node.name in analysis.products:
+                    self.products[node.name] = analysis.products[node.name]
             else:
                 lists["setup"].append(node)
         computed = {node.name for node in lists["setup"] + lists["step"]} | set(graph.inputs)
@@ -91,8 +96,10 @@ class ExecutionPlan:
         self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
         self.routes = {gate: self._route(gate) for gate in self.gates}
-        #: What some gate chooses from.
+        self.product_routes = {product: self._route(product) for product in self.products}
+        #: What some gate chooses from, and what some product multiplies.
         self.pooled = {name for route in self.routes.values() for name in route.candidates}
+        self.multiplied = {name for route in self.product_routes.values() for name in route.candidates}
 
     def decode(self, environment: dict[str, Any]) -> Any:
         """The network's output from an environment that holds the decoded nodes."""
@@ -105,13 +112,13 @@ class ExecutionPlan:
         pending, path, candidates = list(nodes[gate].refs()), set(), set()
         while pending:
             name = pending.pop()
-            if name in self._populations or name in self.gates or name not in nodes:
+            if name in self._populations or name in self.gates or name in self.products or name not in nodes:
                 candidates.add(name)
             elif name not in path:
                 path.add(name)
                 pending.extend(ref for ref in nodes[name].refs() if ref in self._signals)
         ordered = tuple(node for node in self.step.nodes if node.name in path)
-        argument = [nodes[gate].arguments["self"].name]
+        argument = [*nodes[gate].refs()]
         whole, homogeneous = Program(ordered, argument), Program(ordered, argument, self._signals)
         return Route(nodes[gate], ordered, frozenset(candidates), whole, homogeneous)
 

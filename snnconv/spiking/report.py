@@ -11,6 +11,7 @@ from snnconv.text import code_text, table
 #: What a population was inserted for, by its operator.
 _INSERTED = {
     "identity_population": "the maximum behind it receives spikes",
+    "relay_population": "products multiply spikes, and weights behind them receive spikes",
     "output_population": "the output is decoded from spike counts",
 }
 

@@ -27,14 +27,15 @@ _EVERY_AXIS = frozenset(range(-64, 0))
 
 @dataclass(frozen=True)
 class Synapses:
-    """Fan-out of every source of events: inputs, populations and max-pooling gates, by node; tensors of one sample.
+    """Fan-out of every source of events by node: inputs, populations, gates and products; tensors of one sample.
 
-    ``fan_out`` counts the structural non-zeros of the map to the next populations, gates and outputs. ``bounds`` names
+    ``fan_out`` counts the structural non-zeros of the map to the next populations, gates, operands of products and
+    outputs, and for what a pair of spikes adds to a product the elements that take it. ``bounds`` names
     the sources whose count is an upper bound, because several paths join the same pair of neurons, its targets are no
     products of sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted
     operator on the way by itself. ``macs`` are the multiply-accumulates of the original network for one sample,
     ``input_macs`` those between the inputs and the first populations, ``analog_macs`` those that stay real-valued
-    behind functions that are not affine. All others have become synapses.
+    behind functions that are not affine, ``product_macs`` those of two signals. All others have become synapses.
     """
 
     fan_out: dict[str, Tensor]
@@ -43,6 +44,7 @@ class Synapses:
     macs: int
     input_macs: int
     analog_macs: int
+    product_macs: int
 
 
 def count_synapses(
@@ -78,12 +80,15 @@ def count_synapses(
                 budget -= cost
             else:
                 bounds.append(name)
+    analysis = analysis_of(graph)
+    for name in regions.products:
+        by_layer[name] = torch.ones_like(by_layer[name])  # no weights follow: each pair is an operation of its own
     in_order = tuple(name for name in regions.sources if name in bounds)
-    readout = analysis_of(graph).readout
-    spiking = graph.behind(populations) | readout
+    spiking = graph.behind(populations) | analysis.readout
     input_macs = sum(cost for name, cost in macs.items() if name not in spiking)
-    analog_macs = sum(cost for name, cost in macs.items() if name in readout)
-    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs, analog_macs)
+    analog_macs = sum(cost for name, cost in macs.items() if name in analysis.readout)
+    product_macs = sum(cost for name, cost in macs.items() if name in regions.products & spiking)
+    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs, analog_macs, product_macs)
 
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
@@ -127,7 +132,7 @@ def _path_counts(
             continue
         arguments = resolved(node, value_of)
         if node.name in regions.stations:
-            arrivals.append(arguments["self"])
+            arrivals.extend(arguments[key] for key in regions.ends(node))
             continue
         operator = OPERATORS[node.op]
         values[node.name] = operator.paths(arguments, carried(node, regions.signals))
@@ -149,11 +154,11 @@ def may_join(regions: Regions, source: str) -> bool:
     for node in regions.nodes:
         if node.name not in region:
             continue
+        if node.name in regions.stations:
+            continue
         arriving = [name for name in node.refs() if name in mixed and (name == source or name not in regions.stations)]
         if len(arriving) > 1:
             return True
-        if node.name in regions.stations:
-            continue
         before = mixed[arriving[0]]
         old, new = regions.sample_shape(arriving[0]), regions.sample_shape(node.name)
         kind = OPERATORS[node.op].spread(node, old, new)
@@ -191,7 +196,7 @@ def count_products(regions: Regions, source: str) -> Tensor:
             continue
         arguments = resolved(node, value_of)
         if node.name in regions.stations:
-            found += arguments["self"].fan_out()
+            found += sum(arguments[key].fan_out() for key in regions.ends(node))
             continue
         reached[node.name] = OPERATORS[node.op].reach(arguments)
         if node.name in regions.outputs:

@@ -13,6 +13,7 @@ from snnconv.graph.graph import Node, Ref
 from snnconv.graph.operators import OPERATORS, Operator, Role, Spread
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.base import carried
+from snnconv.graph.operators.bilinear import operands
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.graph.reach import NotAProductError, Reach
 from snnconv.surroundings import own_surroundings
@@ -90,6 +91,8 @@ class _Example:
             self._check_maximum()
         if found.role is Role.ACTIVATION:
             self._check_activation()
+        if found.role is Role.PRODUCT:
+            self._check_product()
         if found.role in _AFFINE:
             self._check_affine()
             self._check_structure(found.role)
@@ -109,6 +112,15 @@ class _Example:
         except TypeError:  # rewritten before populations are made
             return
         require_close(activation(self.signal), self.result, f"{self.what}: activation must be the same function")
+
+    def _check_product(self) -> None:
+        """f(a + c, b) = f(a, b) + f(c, b) in each operand, and so f(0, b) = 0."""
+        shapes = {key: tuple(self.arguments[key].shape) for key in operands(self.node)}
+        one, other = ({key: drawn(*shape, seed=seed) for key, shape in shapes.items()} for seed in (1, 2))
+        for key in shapes:
+            joint = _flat(self.operator.evaluate({**one, key: one[key] + other[key]}))
+            apart = self.operator.evaluate(one) + self.operator.evaluate({**one, key: other[key]})
+            require_close(joint, _flat(apart), f"{self.what}: of two signals it must be linear in each by itself")
 
     def _check_affine(self) -> None:
         """f(a + b) = f(a) + f(b) - f(0), and f(x) = h(x) + f(0)."""

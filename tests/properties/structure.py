@@ -68,7 +68,7 @@ def _connections(network: SpikingNetwork, regions: Regions) -> Iterator[tuple[st
 
         def station(name: str) -> Handler:
             def handle(arguments: Mapping[str, Any]) -> Tensor:
-                found.append(arguments["self"])
+                found.extend(arguments[key] for key in regions.ends(graph.nodes[name]))
                 return events[name]
 
             return handle

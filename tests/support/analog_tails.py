@@ -27,8 +27,9 @@ class Tail:
     """A graph of one input of shape ``[N, TOKENS, width]``; ``populations`` name its activations.
 
     ``analog`` names the weighted nodes behind a function that is not affine, or that are none themselves. ``functions``
-    maps every such function to the weighted nodes behind it, itself among them. ``spikes_last`` says that a population
-    follows one of them, so that nothing may stay real-valued.
+    maps every such function to the weighted nodes behind it, itself among them; ``products`` of two signals are none
+    where constant weights follow that no function comes before. ``spikes_last`` says that a population follows a
+    function, so that nothing may stay real-valued.
     """
 
     graph: Graph
@@ -36,6 +37,7 @@ class Tail:
     populations: tuple[str, ...]
     analog: tuple[str, ...]
     functions: dict[str, set[str]]
+    products: set[str]
     spikes_last: bool
 
 
@@ -63,6 +65,13 @@ class _Builder:
             self.functions[name] = set()
         for each in self.behind[name] if weighted else ():
             self.functions[each].add(name)
+
+    def converted(self) -> set[str]:
+        """Products of two signals with constant weights behind them, where nothing in front of these is smooth."""
+        smooth = {name for name in self.functions if self.nodes[name].op not in ("mul", "matmul")}
+        constant = set().union(*self.functions.values()) - self.functions.keys()
+        spiking = {name for name in constant if self.behind[name].isdisjoint(smooth)}
+        return {name for name in self.functions.keys() - smooth if not spiking.isdisjoint(self.functions[name])}
 
     def weight(self, *shape: int) -> str:
         name = f"w{len(self.constants)}"
@@ -156,12 +165,15 @@ def random_tail(seed: int) -> Tail:
     shape = (1 if single else "batch", TOKENS, width)
     graph = Graph({"x": shape}, build.constants, build.nodes, Ref(build.at), None if single else 0)
     graph = with_shapes(graph, [torch.zeros(1 if single else 2, TOKENS, width)])
-    analog = {name for behind in build.functions.values() for name in behind}
+    products = build.converted()
+    functions = {name: behind for name, behind in build.functions.items() if name not in products}
+    analog = {name for behind in functions.values() for name in behind}
     return Tail(
         graph,
         (1, TOKENS, width),
         populations,
         tuple(name for name in build.nodes if name in analog),
-        build.functions,
-        spikes_last,
+        functions,
+        products,
+        spikes_last and bool(functions),
     )

@@ -81,10 +81,11 @@ class LeakyRelu(ActivationOperator):
 class IdentityPopulation(ActivationOperator):
     """The identity as a population of signed neurons: inserted where spikes are needed and there are none.
 
-    Of ``identity_population`` a maximum picks, ``output_population`` is the output, decoded from spike counts.
+    Of ``identity_population`` a maximum picks, ``relay_population`` stands in front of a product of two signals or
+    behind one, ``output_population`` is the output, decoded from spike counts.
     """
 
-    names = ("identity_population", "output_population")
+    names = ("identity_population", "relay_population", "output_population")
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         values: Tensor = arguments["self"]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.reach import NotAProductError, Reach, unit_vectors
 
 _WEIGHTS_FROM_DATA = Classification(
@@ -139,21 +140,15 @@ class Linear(_Weighted):
 
 
 @register
-class MatrixProduct(Operator):
-    """Matrix product of a signal with a constant, on either side."""
+class MatrixProduct(BilinearOperator):
+    """Matrix product of two signals, or of a signal with a constant, on either side."""
 
     names = ("matmul", "mm", "bmm", "_sparse_mm")
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         if len(carries) != 2:
             return Classification(Role.REFUSED, "it does more than a matrix product", "leave reduce at its default")
-        if all(carries.values()):
-            return Classification(
-                Role.READOUT,
-                "it multiplies two signals",
-                "products of two signals are not converted yet; keep one factor constant",
-            )
-        return Classification(Role.LINEAR)
+        return super().classify(node, carries)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         left, right = arguments.values()

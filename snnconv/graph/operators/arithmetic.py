@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, register
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.reach import Reach, unit_vectors
 
 
@@ -55,19 +56,10 @@ class Sum(_Elementwise):
 
 
 @register
-class Product(_Elementwise):
-    """Product of a signal with a constant."""
+class Product(_Elementwise, BilinearOperator):
+    """Product of two signals, or of a signal with a constant, element by element."""
 
     names = ("mul",)
-
-    def classify(self, node: Node, carries: Carries) -> Classification:
-        if carries["self"] and carries["other"]:
-            return Classification(
-                Role.READOUT,
-                "it multiplies two signals",
-                "products of two signals are not converted yet; keep one factor constant",
-            )
-        return Classification(Role.LINEAR)
 
     def evaluate(self, arguments: Arguments) -> Any:
         return torch.mul(arguments["self"], arguments["other"])

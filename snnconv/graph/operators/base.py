@@ -25,6 +25,7 @@ class Role(Enum):
     LINEAR = "linear"  # affine in its signals
     SELECTION = "selection"  # affine, every output element is one input element or a constant
     POOL = "pool"  # a maximum over signals: a gate
+    PRODUCT = "product"  # two signals that are multiplied: linear in each by itself
     ACTIVATION = "activation"  # becomes a population of neurons
     READOUT = "readout"  # nothing spiking after it: runs on the decoded output
     ANALOG = "analog"  # weighted, and behind a readout: stays real-valued
@@ -56,12 +57,10 @@ class Operator(ABC):
     ``paths`` is h with every synaptic weight set to one, so that it counts the ways from an input to an output element.
 
     Several operands may carry signals. Of a sum or a concatenation h is linear in all of them together, and nothing
-    more is to be said. A product is linear in each operand by itself, and what its structure is counted by stays a
-    sum over operands: ``paths`` adds up, over the operands that carry signals, the map of this operand with all
-    others set to one; ``reach`` is the union of what each operand reaches, where one that the source does not feed is
-    an empty ``Reach``; ``spread`` and ``mixed_axis`` are asked for one operand, that which the source feeds.
-    ``homogeneous`` is not defined for it, since spikes of one operand count by what the other one has sent: until
-    simulators keep that, ``classify`` calls a product of two signals a readout.
+    more is to be said: ``reach`` is the union of what each operand reaches, where one that the source does not feed is
+    an empty ``Reach``; ``mixed_axis`` is asked for the operand that the source feeds. A product of two signals is
+    linear in each of them by itself (``BilinearOperator``), and a station, as a population is: an affine region ends at
+    each operand, and another begins at the result, so that only ``evaluate`` and ``macs`` are asked of it.
     """
 
     #: Names in ATen's operator library (or our own, for what a rewrite makes) that this class serves.

@@ -15,6 +15,17 @@ from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.operators.shape import Permute
 from snnconv.graph.sparse import is_sparse
 
+_OF_NO_SPIKES = Classification(
+    Role.READOUT,
+    "it multiplies two signals, one of which is no spikes",
+    "make what stands in front of it convertible: then spikes of both are multiplied",
+)
+_OF_THE_OUTPUT = Classification(
+    Role.READOUT,
+    "it multiplies two signals behind the last weights",
+    "keep one factor constant, or put a linear layer or a convolution behind it: then spikes of both are multiplied",
+)
+
 
 def classify(node: Node, signals: Set[str]) -> Classification:
     """Role of one node; nodes that no signal reaches are constants."""
@@ -53,13 +64,21 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
 
     A function that may be the output's own is a population in front of weights or of another population, and where the
     graph has no other; elsewhere it is a readout. Behind a readout that holds of all populations and maxima: a clamp of
-    a softmax cuts what was decoded.
+    a softmax cuts what was decoded. A product of two signals is a readout, too, where no constant weights stand behind
+    it, or a readout in front of it.
     """
     found = {node.name: classify(node, signals) for node in graph.nodes.values()}
+    products = {name for name, each in found.items() if each.role is Role.PRODUCT}
+    real = graph.behind(name for name, each in found.items() if each.role is Role.READOUT)
+    weights = {
+        name for name, each in found.items() if each.role is Role.LINEAR and OPERATORS[graph.nodes[name].op].weighted
+    }
+    converted = products & _in_front_of(weights - real, graph, real)
+    found |= {name: _OF_NO_SPIKES if name in real else _OF_THE_OUTPUT for name in products - converted}
     decoded = graph.behind(name for name, each in found.items() if each.role is Role.READOUT)
     needed: set[str] = set()  # what weights and stations depend on
     own: list[str] = []
-    spiking = False
+    spiking = bool(converted)
     for node in reversed([*graph.nodes.values()]):
         role, operator = found[node.name].role, OPERATORS.get(node.op)
         of_output = role is Role.ACTIVATION and isinstance(operator, OutputFunction)
@@ -74,6 +93,15 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
     if spiking:
         found |= {name: Classification(Role.READOUT, "it is the output's own function") for name in own}
     return found
+
+
+def _in_front_of(names: Set[str], graph: Graph, real: Set[str]) -> set[str]:
+    """What ``names`` depend on, but for what is ``real``, as it stands behind a readout."""
+    found: set[str] = set()
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in names or (node.name in found and node.name not in real):
+            found.update(node.refs())
+    return found - real
 
 
 def misplaced(graph: Graph) -> list[Node]:

@@ -66,11 +66,13 @@ def test_every_multiplication_is_refused_or_counted(first: int) -> None:
         allowed = inspect(graph, tail.analog)
         assert allowed.ok, seed
         assert [line.name for line in allowed.lines if line.role is Role.ANALOG] == [*tail.analog], seed
+        assert {line.name for line in allowed.lines if line.role is Role.PRODUCT} == tail.products, seed
         counted = flops(tail)
         assert multiplications(graph, shapes) == {name: count for name, count in counted.items() if count}, seed
         synapses = count_synapses(graph, dict.fromkeys(tail.populations), shapes)
         assert synapses.macs == sum(counted.values()), seed
         assert synapses.analog_macs == sum(counted[name] for name in tail.analog), seed
+        assert synapses.product_macs == sum(counted[name] for name in tail.products), seed
         spiking = graph.behind(tail.populations)
         assert synapses.input_macs == sum(count for name, count in counted.items() if name not in spiking), seed
 

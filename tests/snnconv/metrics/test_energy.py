@@ -58,6 +58,7 @@ def test_e2_and_e3_are_the_sums_of_their_terms() -> None:
         spikes=10.0,
         latency=4.0,
         synops=100.0,
+        pairs=30.0,
         input_macs=20.0,
         analog_macs=7,
         updates=40.0,
@@ -71,7 +72,7 @@ def test_e2_and_e3_are_the_sums_of_their_terms() -> None:
     found = energy(activity)
     assert found.e2 == pytest.approx((100 * 0.9 + (20 + 7) * 4.6) * 1e-12, rel=1e-12)
     assert found.e2_reference == pytest.approx(50 * 4.6e-12, rel=1e-12)
-    synaptic = 100 * (5.0 * 33 / 32 + 0.9)
+    synaptic = 70 * (5.0 * 33 / 32 + 0.9) + 30 * (5.0 * 65 / 32 + 0.9)
     update = 40 * (2 * 5.0 + 3 * 0.9 + 5.0 / 32) + 8 * 3.7
     analog = (20 + 7) * (2 * 5.0 + 0.9 + 3.7)
     assert found.e3 == pytest.approx((synaptic + update + analog) * 1e-12, rel=1e-12)

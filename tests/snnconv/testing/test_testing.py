@@ -13,6 +13,7 @@ from torch import Tensor
 from coding import CODES, Rate
 from neurons import NEURONS, IntegrateFire
 from snnconv.graph.operators import OPERATORS, Operator, Role
+from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.testing import check_code, check_neuron, check_operator
 from snnconv.testing.require import drawn
 from tests.support.codes import fitted
@@ -61,7 +62,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "batch_norm", "_native_batch_norm_legit", name="input", **NORMALISED)
     yield from on(VECTOR, "add", "sub", "rsub", other=POSITIVE, alpha=2)
     yield from on(VECTOR, "mul", "div", other=POSITIVE)
-    yield from on(VECTOR, "neg", "relu", "identity_population", "output_population")
+    yield from on(VECTOR, "neg", "relu", "identity_population", "relay_population", "output_population")
     yield from on(IMAGE, "sum", "mean", "amax", dim=[1, 3], keepdim=False)
     yield from on(VECTOR, "bounded_relu", maximum=2.0)
     yield from on(VECTOR, "leaky_relu", negative_slope=0.25)
@@ -156,6 +157,13 @@ def test_an_operator_keeps_its_promises(op: str) -> None:
 
 def test_a_product_with_a_constant_on_the_left_keeps_its_promises() -> None:
     check_operator("matmul", {"self": drawn(4, 2, seed=3), "other": batch(SEQUENCE)}, ["other"])
+
+
+@pytest.mark.parametrize(
+    "op", sorted(op for op, operator in OPERATORS.items() if isinstance(operator, BilinearOperator))
+)
+def test_a_product_of_two_signals_keeps_its_promises(op: str) -> None:
+    assert check_operator(op, EXAMPLES[op], [*EXAMPLES[op]]) is Role.PRODUCT
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -288,6 +296,12 @@ BROKEN_OPERATORS: dict[str, tuple[str, str, Any, str]] = {
     "no axis": ("neg", "channel_axis", lambda node, axis, shape: 7, "channel_axis must be an axis of the result"),
     "maximum": ("amax", "select", lambda arguments, values: values.amin((1, 3)), "select must take the elements"),
 }
+
+
+def test_a_product_that_is_not_linear_in_its_factors_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OPERATORS["mul"], "evaluate", lambda arguments: arguments["self"] * arguments["other"] ** 2)
+    with pytest.raises(AssertionError, match="of two signals it must be linear in each by itself"):
+        check_operator("mul", EXAMPLES["mul"], ["self", "other"])
 
 
 @pytest.mark.parametrize("broken", BROKEN_OPERATORS)

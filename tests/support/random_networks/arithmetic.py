@@ -39,7 +39,15 @@ def total(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> 
     return Written(f"torch.{operator}({{0}}, {a_number(draw)}{options})", (x,))
 
 
-@rule("mul", "div")
+@rule("mul")
+def product(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    if draw(st.booleans()):
+        return scaled(draw, operator, x, signals)
+    others = [signal for signal in signals if _broadcast(signal.shape, x.shape)]
+    return Written("{0} * {1}", (x, draw(st.sampled_from(others))))  # the signal itself is always among them
+
+
+@rule("div")
 def scaled(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     sign = "*" if operator == "mul" else "/"
     if draw(st.booleans()):

@@ -69,5 +69,5 @@ class Specimen:
 
 
 def is_refused(refusal: snnconv.ConfigurationError) -> bool:
-    """Whether a setting asks for what a pipeline cannot do: compare spikes of different scales in a maximum."""
-    return "max pooling" in str(refusal)
+    """Whether a setting asks for what a schedule cannot do: a maximum over different scales, a product in a stream."""
+    return "max pooling" in str(refusal) or "multiplies two signals" in str(refusal)

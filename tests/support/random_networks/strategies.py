@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.bilinear import BilinearOperator
 from tests.support.random_networks import (
     activations,
     arithmetic,
@@ -45,6 +46,7 @@ MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",
     "_prelu_kernel": "prelu, where operators are torch's plainest",
     "identity_population": "a maximum over currents in normal form",
+    "relay_population": "products of two signals in normal form",
     "output_population": "an output that is decoded from spike counts",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",
@@ -52,6 +54,8 @@ MADE_BY_THE_PROJECT = {
 }
 #: Families whose lines stand only where a strategy asks for them.
 APART = ("readouts", "whole_graphs")
+#: Operators that may multiply two signals.
+_PRODUCTS = {op for op, operator in OPERATORS.items() if isinstance(operator, BilinearOperator)}
 #: Elements of one sample that a signal may have.
 LARGEST = 96
 
@@ -103,7 +107,8 @@ def scripts(draw: DrawFn, lines: int = 12) -> Script:
         last = Statement("relu", Signal("last", outputs[-1].shape), "torch.relu({0})", (outputs[-1].name,))
         names = (*script.outputs[:-1], "last")
         script = replace(script, statements=(*script.statements, last), outputs=names)
-    if draw(st.booleans()):
+    # Weights behind a product make it part of the spiking network.
+    if draw(st.booleans()) or any(each.operator in _PRODUCTS and len(each.operands) > 1 for each in script):
         script = _read_out(script)
     return replace(script, seed=draw(st.integers(0, 3)))
 
@@ -112,10 +117,10 @@ def _read_out(script: Script) -> Script:
     """``script`` with a linear layer behind every output, which exported networks end in."""
     shapes, layers = {each.result.name: each.result.shape for each in script}, []
     for number, name in enumerate(script.outputs):
-        if shapes[name]:
-            result = Signal(f"read_{name}", (*shapes[name][:-1], 2))
-            layer = f"nn.Linear({shapes[name][-1]}, 2)"
-            layers.append(Statement("linear", result, "{own}({0})", (name,), f"read{number}", layer))
+        shape = shapes[name] or (1,)
+        result = Signal(f"read_{name}", (*shape[:-1], 2))
+        text = "{own}({0})" if shapes[name] else "{own}({0}.unsqueeze(-1))"
+        layers.append(Statement("linear", result, text, (name,), f"read{number}", f"nn.Linear({shape[-1]}, 2)"))
     behind = {layer.operands[0]: layer.result.name for layer in layers}
     outputs = tuple(behind.get(name, name) for name in script.outputs)
     return replace(script, statements=(*script.statements, *layers), outputs=outputs)

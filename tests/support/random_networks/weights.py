@@ -58,6 +58,8 @@ def transposed_convolution(draw: DrawFn, operator: str, x: Signal, signals: Sequ
 def matrix_product(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
     outputs = draw(st.integers(1, 4))
     if len(x.shape) >= 2 and draw(st.booleans()):
+        return Written("{0} @ {1}.transpose(-1, -2)", (x, draw(st.sampled_from(_multiplied(x, signals)))))
+    if len(x.shape) >= 2 and draw(st.booleans()):
         return Written("{own} @ {0}", (x,), f"nn.Parameter(torch.rand({outputs}, {x.shape[-2]}))")
     return Written("{0} @ {own}", (x,), f"nn.Parameter(torch.rand({x.shape[-1]}, {outputs}))")
 
@@ -69,8 +71,17 @@ def product_of_matrices(draw: DrawFn, operator: str, x: Signal, signals: Sequenc
 
 @rule("bmm", takes=lambda _, shape: len(shape) == 2)
 def batched_product(draw: DrawFn, operator: str, x: Signal, signals: Sequence[Signal]) -> Written:
+    if draw(st.booleans()):
+        other = draw(st.sampled_from(_multiplied(x, signals)))
+        return Written("torch.bmm({0}, {1}.transpose(1, 2))", (x, other))
     weight = f"nn.Parameter(torch.rand({x.shape[-1]}, {draw(st.integers(1, 4))}))"
     return Written("torch.bmm({0}, {own}.expand({0}.shape[0], -1, -1))", (x,), weight)
+
+
+def _multiplied(x: Signal, signals: Sequence[Signal]) -> list[Signal]:
+    """Signals of which the rows may be multiplied with those of ``x``, itself among them."""
+    alike = [signal for signal in signals if len(signal.shape) == len(x.shape) and signal.shape[-1] == x.shape[-1]]
+    return [signal for signal in alike if signal.shape[:-2] == x.shape[:-2]]
 
 
 @rule("batch_norm", takes=lambda _, shape: 1 <= len(shape) <= 4)
