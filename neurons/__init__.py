@@ -10,6 +10,7 @@ from neurons.neuron import BiasedNeuron, Neuron, ScoringNeuron, UpdateCost, Wind
 from neurons.registry import NEURONS, Negative, default_negative, register_neuron, signed_neuron
 from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
+from neurons.table_lookup import TableLookup
 
 __all__ = [
     "NEURONS",
@@ -25,6 +26,7 @@ __all__ = [
     "SignedIntegrateFire",
     "SignedWindow",
     "SnntorchNeuron",
+    "TableLookup",
     "UpdateCost",
     "WindowNeuron",
     "default_negative",

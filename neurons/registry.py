@@ -13,6 +13,7 @@ from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
 from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
+from neurons.table_lookup import TableLookup
 
 #: How a signed neuron fires below zero.
 Negative = Literal["graded", "imbalanced"]
@@ -21,6 +22,7 @@ NEURONS: dict[str, type] = {
     "integrate-fire": IntegrateFire,
     "signed": SignedIntegrateFire,
     "signed-window": SignedWindow,
+    "table-lookup": TableLookup,
     "corrective": CorrectiveIntegrateFire,
     "double-exponential": DoubleExponential,
     "double-exponential-output": DoubleExponentialOutput,

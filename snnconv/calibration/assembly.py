@@ -15,10 +15,12 @@ from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
+from snnconv.calibration.current_statistics import CurrentStatistics
+from snnconv.calibration.fitting import Statistics, fitted
 from snnconv.calibration.naming import population_names
 from snnconv.calibration.options import Options
 from snnconv.calibration.samples import Calibration, arrange, collect
-from snnconv.calibration.scales import Scaling, fitted_code, observe, scale_of
+from snnconv.calibration.scales import Scaling, observe
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.capture.capturing import Captured, captured
 from snnconv.capture.output_populations import output_as_spikes
@@ -31,6 +33,7 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
 from snnconv.graph.operators import OPERATORS, ActivationFunction
 from snnconv.graph.operators.activation import IdentityPopulation
+from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.execution_plan import ExecutionPlan
@@ -51,7 +54,7 @@ class Calibrated:
     graph: Graph
     samples: Calibration
     activations: dict[str, ActivationFunction]
-    observed: dict[str, ActivationStatistics]
+    observed: dict[str, Statistics]
     names: dict[str, str]
     input_ranges: list[InputRange]
     negative: Negative
@@ -134,13 +137,15 @@ def _calibrate(
         execution_plan = ExecutionPlan(graph, set(activations), constant_input=not plan.input.spiking)
         axes = {name: channels[name] for name in activations} | (input_axes if plan.input.spiking else {})
         meeting = meeting_channels(graph, execution_plan, axes)
-    observed = {
-        name: ActivationStatistics(
-            None if name in meeting else channels[name], activation, negative, graph.batch_axis == 0
+    batched = graph.batch_axis == 0
+    observed: dict[str, Statistics] = {name: ActivationStatistics(None) for name in analysis.gates}
+    for name, activation in activations.items():
+        axis = None if name in meeting else channels[name]
+        observed[name] = (
+            CurrentStatistics(axis, activation, batched)
+            if isinstance(activation, Tabulated)
+            else ActivationStatistics(axis, activation, negative, batched)
         )
-        for name, activation in activations.items()
-    }
-    observed |= {name: ActivationStatistics(None) for name in analysis.gates}
     observe(graph, observed, samples.fitted, progress)
     ranges = [
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
@@ -162,10 +167,10 @@ def assemble(
     populations = {}
     for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
         scaling = options.scaling_before(picked_from[node], windowed, names[node])
-        code = fitted_code(plan.code_for(names[node], node), calibrated.observed[node], scaling)
+        code = plan.code_for(names[node], node)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:
-            warn_of_silence(names[node], calibrated.observed[node], scaling, code)
+            warn_of_silence(names[node], calibrated.observed[node], scaling, populations[node].code)
     return network_of(calibrated, plan, populations, options)
 
 
@@ -214,9 +219,9 @@ def population(
     windowed: bool,
     options: Options,
 ) -> Population:
-    """The population of ``node`` with a fitted ``code``."""
+    """The population of ``node`` where ``code`` is asked for, fitted to what was observed."""
     at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
-    scale, silent = scale_of(observed, scaling, code)
+    code, scale, silent, tables = fitted(observed, code, scaling)
     assert at.shape is not None
     return Population(
         name=calibrated.names[node],
@@ -234,6 +239,7 @@ def population(
         source=at.source,
         inserted=isinstance(OPERATORS[at.op], IdentityPopulation),
         silent_channels=silent,
+        tables=tables,
     )
 
 

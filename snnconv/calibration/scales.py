@@ -12,6 +12,7 @@ from torch import Tensor
 from coding import Code
 from coding.fit import Extremes, fit
 from snnconv.calibration.activation_statistics import ActivationStatistics
+from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.graph import Graph
@@ -33,24 +34,27 @@ class Scaling:
 
 def observe(
     graph: Graph,
-    found: Mapping[str, ActivationStatistics],
+    found: Mapping[str, ActivationStatistics | CurrentStatistics],
     chunks: Iterable[Inputs],
     progress: ProgressCallback | None = None,
 ) -> None:
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
-    Two passes: maxima first, then histograms over the ranges found. Raises ``InputError`` for a result that is NaN or
-    infinite.
+    Of populations that are looked up their currents are observed. Two passes: maxima first, then histograms over the
+    ranges found. Raises ``InputError`` for a result that is NaN or infinite.
     """
-    passes = [(ActivationStatistics.observe_maximum, chunk) for chunk in chunks]
-    passes += [(ActivationStatistics.observe_histogram, chunk) for _, chunk in passes]
+    seen = {name: graph.nodes[name].arguments["self"].name for name in found}
+    seen = {name: seen[name] if isinstance(each, CurrentStatistics) else name for name, each in found.items()}
+    passes = [(False, chunk) for chunk in chunks]
+    passes += [(True, chunk) for _, chunk in passes]
     with torch.no_grad():
-        for method, chunk in told(progress, "observing activations", passes, len(passes)):
-            _, values = evaluate_graph(graph, chunk, keep=found)
+        for counting, chunk in told(progress, "observing activations", passes, len(passes)):
+            _, values = evaluate_graph(graph, chunk, keep={*found, *seen.values()})
             for name, observed in found.items():
                 if not bool(torch.isfinite(values[name]).all()):
                     raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
-                method(observed, values[name])
+                observe_next = observed.observe_histogram if counting else observed.observe_maximum
+                observe_next(values[seen[name]])
 
 
 def largest_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from coding import Code
 from snnconv.calibration.activation_statistics import ActivationStatistics
+from snnconv.calibration.current_statistics import CurrentStatistics
+from snnconv.calibration.fitting import Statistics
 from snnconv.calibration.scales import Scaling, scale_of
 from snnconv.errors import ConfigurationError
 
@@ -30,8 +32,10 @@ def silenced(observed: ActivationStatistics, scale: Tensor, code: Code) -> tuple
     return int(counts[lost].sum()), float(squares[lost].sum() / squares.sum().clamp(min=1e-300))
 
 
-def warn_of_silence(name: str, observed: ActivationStatistics, scaling: Scaling, code: Code) -> None:
+def warn_of_silence(name: str, observed: Statistics, scaling: Scaling, code: Code) -> None:
     """Log a warning where the window is too short for the range of the values, with a length that would do."""
+    if isinstance(observed, CurrentStatistics):  # its tables cover the range, however many cells they have
+        return
 
     def found(steps: int) -> tuple[int, float]:
         longer = replace(code, steps=steps)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from snnconv.capture.analog_names import may_stay_real_valued
 from snnconv.capture.checks import check_affine, check_capture, check_samples_apart
 from snnconv.capture.front_of import front_shaped
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.normal_form import normal_form
+from snnconv.capture.one_variable import functions_as_tables
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
@@ -93,6 +95,7 @@ def _captured(
     targets: Tensor | None,
 ) -> Captured:
     graph = capture(model, example, what, constants, targets)
+    graph = functions_as_tables(graph, may_stay_real_valued(graph, analog))
     report = inspect(graph, analog)
     if not report.ok:
         raise UnsupportedModelError(report)

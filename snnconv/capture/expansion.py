@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref
-from snnconv.graph.operators import Role
+from snnconv.graph.operators import OPERATORS, Role
+from snnconv.graph.operators.tabulated import TabulatedFunction
 from snnconv.graph.sparse import is_sparse
 
 
@@ -19,18 +20,27 @@ def expanded(graph: Graph, expand: Callable[[Node], Iterable[Node]]) -> Graph:
 
 def sums_currents(graph: Graph, names: Iterable[str]) -> bool:
     """Whether, from ``names`` back through selections, some signal is a sum of currents, not spikes or an input."""
+    role = analysis_of(graph).role
+    return any(role(node.name) in (Role.LINEAR, Role.PRODUCT) for node in _selected_from(graph, names))
+
+
+def looked_up(graph: Graph, names: Iterable[str]) -> bool:
+    """Whether, from ``names`` back through selections, some signal is spikes that are worth what a table holds."""
+    return any(isinstance(OPERATORS[node.op], TabulatedFunction) for node in _selected_from(graph, names))
+
+
+def _selected_from(graph: Graph, names: Iterable[str]) -> Iterator[Node]:
+    """Nodes whose results reach ``names`` through selections alone."""
     analysis = analysis_of(graph)
     pending = [name for name in names if name in analysis.signals]
     while pending:
         node = graph.nodes.get(pending.pop())
         if node is None:
             continue
-        role = analysis.role(node.name)
-        if role in (Role.LINEAR, Role.PRODUCT):
-            return True
-        if role is Role.SELECTION:
+        if analysis.role(node.name) is Role.SELECTION:
             pending.extend(name for name in node.refs() if name in analysis.signals)
-    return False
+        else:
+            yield node
 
 
 def uniform_number(graph: Graph, value: Argument) -> float | None:

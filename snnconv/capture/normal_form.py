@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from snnconv.capture.expansion import expanded, sums_currents
+from snnconv.capture.expansion import expanded, looked_up, sums_currents
 from snnconv.capture.piecewise_linear import piecewise_linear_as_relu
 from snnconv.capture.products import spikes_at_products
 from snnconv.graph.analysis import analysis_of
@@ -174,13 +174,14 @@ def _is_pool(node: Node) -> bool:
 def population_before_gate(graph: Graph) -> Graph:
     """Insert a population of signed neurons where a maximum would be taken over currents instead of spikes.
 
+    So it is over spikes whose worth a table tells: the earliest of them is not the largest.
     Gates over the same currents, as in spatial pyramid pooling, share it.
     """
     analysis = analysis_of(graph)
     populations: dict[str, str] = {}
 
     def expand(node: Node) -> Iterable[Node]:
-        if node.name not in analysis.gates or not sums_currents(graph, node.refs()):
+        if node.name not in analysis.gates or not (sums_currents(graph, node.refs()) or looked_up(graph, node.refs())):
             return [node]
         current = node.arguments["self"]
         name = populations.setdefault(current.name, f"{node.name}_input")

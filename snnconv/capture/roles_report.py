@@ -9,6 +9,7 @@ from snnconv.capture.problems import Line, Preflight, Problem
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Source
 from snnconv.graph.operators import OPERATORS, Classification, Role
+from snnconv.graph.operators.expression import expression
 from snnconv.graph.operators.roles import misplaced
 from snnconv.graph.real_valued import operation_text
 
@@ -54,17 +55,22 @@ def inspect(graph: Graph, analog: Sequence[str] = ()) -> Preflight:
                 remedy += allow
             weighted = tuple(operation_text(each) for each in behind)
             problems.append(Problem(node.op, node.source, found.reason, remedy, weighted))
-        lines.append(Line(node.name, node.op, role, node.source))
+        lines.append(Line(node.name, _called(node), role, node.source))
     if not problems and not any(line.role in (Role.ACTIVATION, Role.PRODUCT) for line in lines):
         problems.append(
             Problem(
                 "model",
                 Source(),
                 "it has no activation that could become a population of neurons",
-                "convert a model with relu, leaky_relu, relu6, hardtanh or clamp between its layers",
+                "convert a model with relu, silu, gelu or another function of one signal between its layers",
             )
         )
     return Preflight(tuple(lines), tuple(problems))
+
+
+def _called(node: Node) -> str:
+    """What the report calls an operation: a function that is looked up by its own name."""
+    return expression(node.arguments["function"]).name if node.op == "tabulated" else node.op
 
 
 def _in_front(graph: Graph) -> tuple[list[Line], list[Problem]]:

@@ -12,7 +12,6 @@ from coding import CodingPlan
 from coding.candidates import CANDIDATES
 from snnconv.calibration.assembly import Calibrated, network_of, population
 from snnconv.calibration.options import Options
-from snnconv.calibration.scales import fitted_code
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import evaluate_graph
@@ -78,9 +77,7 @@ class _Search:
             self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
 
     def _population_choices(self, node: str) -> list[Population]:
-        observed = self.calibrated.observed[node]
-        codes = [fitted_code(code, observed, self.scaling) for code in CANDIDATES]
-        return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in codes]
+        return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in CANDIDATES]
 
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()

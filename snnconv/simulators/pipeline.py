@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neurons import WindowNeuron
 from snnconv.data.batches import Inputs
 from snnconv.graph.interpreter import Environment, Handler
 from snnconv.graph.operators.bilinear import BilinearOperator
@@ -87,11 +86,11 @@ class PipelineChunk(Chunk):
         environment = dict(self.setup)
 
         def loaded(node: str, population: Population) -> Handler:
+            neuron = population.window_neuron(population.channel_axis)
+
             def load(arguments: Mapping[str, Any]) -> Tensor:
                 current = arguments["self"]
                 current = current + population.broadcast(population.shift, current.dim())
-                neuron = population.neuron
-                assert isinstance(neuron, WindowNeuron)
                 self.states[node] = neuron.listen(
                     current, neuron.initial(current), self._inverse_scale(population, current)
                 )
@@ -143,11 +142,10 @@ class PipelineChunk(Chunk):
             self.spikes[name] = self.spikes[name] + spikes if name in self.spikes else spikes
 
     def population(self, node: str, population: Population) -> Handler:
-        neuron, limit = population.neuron, population.code.limit
+        neuron, limit = population.window_neuron(population.channel_axis), population.code.limit
         start, end = self.timing.starts[node], self.timing.end(node)
 
         def advance(arguments: Mapping[str, Any]) -> Tensor:
-            assert isinstance(neuron, WindowNeuron)
             if self.t >= end:
                 return self.silence[node]  # what arrives now can no longer make it fire
             able = self.fired[node].numel() if limit is None else int((self.fired[node] < limit).sum())

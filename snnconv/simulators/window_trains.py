@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from coding import Quantized
-from neurons import WindowNeuron
 from snnconv.spiking.population import Population
 
 
@@ -22,8 +21,7 @@ class PopulationWindow:
 
     def payloads(self) -> Tensor:
         """The train ``[T, ...]`` of the window, fired step by step."""
-        neuron, code = self.population.neuron, self.population.code
-        assert isinstance(neuron, WindowNeuron)
+        neuron, code = self.population.window_neuron(self.population.channel_axis), self.population.code
         # As ``Code.quantize`` takes them: multiplied first, so that both round alike.
         state = neuron.listen(self.values * (code.steps // code.period), neuron.initial(self.values))
         payloads = []

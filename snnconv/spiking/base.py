@@ -75,6 +75,8 @@ class NetworkBase(nn.Module):
         self._constants = _Tensors(graph.constants)
         self._tables = _Tensors({} if front is None else front.constants)
         self._scales = _Tensors({name: population.scale for name, population in populations.items()})
+        #: Tables of populations whose neurons look their spikes up.
+        self._lookups = _Tensors({name: p.tables for name, p in populations.items() if p.tables is not None})
         self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
         self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
         self._populations = dict(populations)
@@ -117,7 +119,12 @@ class NetworkBase(nn.Module):
         copied = type(self)(
             replace(graph, constants={name: _copy(tensor) for name, tensor in constants.items()}),
             {
-                node: replace(population, scale=_copy(population.scale), shift=_copy(population.shift))
+                node: replace(
+                    population,
+                    scale=_copy(population.scale),
+                    shift=_copy(population.shift),
+                    tables=None if population.tables is None else _copy(population.tables),
+                )
                 for node, population in populations.items()
             },
             self.plan if plan is None else plan,
@@ -176,9 +183,9 @@ class NetworkBase(nn.Module):
     @property
     def populations(self) -> dict[str, Population]:
         """Populations by node, in order of execution, with their tensors where the network is."""
-        scales, shifts = self._scales.by_name(), self._shifts.by_name()
+        scales, shifts, tables = self._scales.by_name(), self._shifts.by_name(), self._lookups.by_name()
         return {
-            node: replace(population, scale=scales[node], shift=shifts[node])
+            node: replace(population, scale=scales[node], shift=shifts[node], tables=tables.get(node))
             for node, population in self._populations.items()
         }
 

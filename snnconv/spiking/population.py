@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from coding import Code
-from neurons import Neuron, WindowNeuron
+from neurons import Neuron, TableLookup, WindowNeuron
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Source
 from snnconv.graph.operators import ActivationFunction
@@ -22,7 +22,8 @@ class Population:
     ``name`` is what reports call it, ``node`` its node in the graph. ``scale`` is ``[channels]`` along
     ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of
     the same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one
-    sample, ``silent_channels`` are those that no calibration sample activated.
+    sample, ``silent_channels`` are those that no calibration sample activated. ``tables`` are those of neurons that
+    look their spike up, in units of the scale (see ``TableLookup.with_tables``).
     """
 
     name: str
@@ -37,11 +38,20 @@ class Population:
     source: Source
     inserted: bool = False
     silent_channels: tuple[int, ...] = ()
+    tables: Tensor | None = None
 
     @property
     def neurons(self) -> int:
         """Number of neurons for one sample."""
         return int(torch.Size(self.shape).numel())
+
+    def window_neuron(self, axis: int | None) -> WindowNeuron:
+        """The neuron of a pipeline with all that it needs, for potentials whose channels lie along ``axis``."""
+        if self.tables is None:
+            assert isinstance(self.neuron, WindowNeuron)
+            return self.neuron
+        assert isinstance(self.neuron, TableLookup)
+        return self.neuron.with_tables(self.tables, None if self.channel_axis is None else axis)
 
     def coded_size(self, values: Tensor) -> Tensor:
         """What the code sees of each of the activation's values."""

@@ -50,6 +50,8 @@ def network_report(network: NetworkBase) -> str:
         if bound is not None and network.timing is None and not (code.bounded and code.period == network.period):
             what = f"{code.name} code has no largest value in a period of {network.period} steps"
             notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
+        if population.tables is not None:
+            notes.append(f"{population.name}: {population.activation}, looked up, one spike for each value")
         if population.inserted:
             notes.append(f"{population.name}: inserted, so that {_INSERTED[network.graph.nodes[node].op]}")
         if population.silent_channels:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from coding import Quantized
 from coding.window.closed_form import memory_order
-from neurons import WindowNeuron
 from snnconv.spiking.population import Population
 
 #: Neurons of a block that is settled at once where nothing is counted.
@@ -54,8 +53,8 @@ class _Constants(NamedTuple):
 
 def settle(population: Population, current: Tensor, counted: bool) -> Settled:
     """What the windows of ``population`` make of ``current``; spikes and updates too if ``counted``."""
-    neuron, constants = population.neuron, _broadcast(population, current.dim())
-    assert isinstance(neuron, WindowNeuron)
+    neuron = population.window_neuron(population.channel_axis)
+    constants = _broadcast(population, current.dim())
     current = _dense(current)
     shifted = constants.shifted(current)
     values = constants.normalised(shifted)
@@ -65,17 +64,16 @@ def settle(population: Population, current: Tensor, counted: bool) -> Settled:
 
 def decode(population: Population, current: Tensor) -> Tensor:
     """What ``settle`` decodes ``current`` to, in blocks that stay in a processor's cache."""
-    neuron, axis = population.neuron, population.channel_axis
-    assert isinstance(neuron, WindowNeuron)
+    axis = population.channel_axis
     current = _dense(current)
     result = torch.empty_like(current)
     sources: Sequence[Tensor] = (current,)
     targets: Sequence[Tensor] = (result,)
     order = memory_order(current)
     if axis is not None and order[-1] != axis % current.dim():
-        constants = _broadcast(population, current.dim())
+        constants, neuron = _broadcast(population, current.dim()), population.window_neuron(axis)
     else:
-        constants = _constants(population, population.scale, population.shift)
+        constants, neuron = _constants(population, population.scale, population.shift), population.window_neuron(1)
         width = current.shape[axis] if axis is not None else 1
         rows = max(1, _BLOCK // width)
         sources = torch.split(current.permute(order).reshape(-1, width), rows)

@@ -36,6 +36,7 @@ from snnconv.storage.stored_checks import (
     check_front,
     check_run,
     check_shapes,
+    check_tables,
     check_tensors,
 )
 
@@ -98,6 +99,7 @@ def tensors_of(network: NetworkBase) -> dict[str, Tensor]:
     front = network.complete_graph().front
     tensors |= {} if front is None else {f"front.{name}": tensor for name, tensor in front.constants.items()}
     tensors |= {f"scale.{node}": population.scale for node, population in network.populations.items()}
+    tensors |= {f"tables.{node}": p.tables for node, p in network.populations.items() if p.tables is not None}
     tensors |= {f"shift.{node}": population.shift for node, population in network.populations.items()}
     tensors |= {f"range.{i}.{e}": t for i, pair in enumerate(network.input_ranges) for e, t in enumerate(pair)}
     return tensors
@@ -137,6 +139,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
             source=node.source,
             inserted=bool(entry["inserted"]),
             silent_channels=tuple(int(channel) for channel in entry["silent_channels"]),
+            tables=tensors.get(f"tables.{node.name}"),
         )
         _check_population(populations[node.name], node.op, batch_axis)
     active = set(analysis_of(graph).populations)
@@ -209,6 +212,7 @@ def _check_population(population: Population, op: str, batch_axis: int | None) -
         raise StorageError(f"population {population.name!r} has shifts that are not finite, one per channel")
     if getattr(population.neuron, "code", population.code) != population.code:
         raise StorageError(f"population {population.name!r} has a neuron of another code")
+    check_tables(population)
     _ = population.code.maximum  # raises where a parameter was never fitted
     if not isinstance(population.neuron, Neuron):
         raise StorageError(f"population {population.name!r} has no neuron")

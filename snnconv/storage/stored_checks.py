@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from coding import Code
+from neurons import TableLookup
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
 from snnconv.graph.graph import WHOLE_TYPES, Graph, refs_in
 from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.spiking.population import Population
 
 #: Steps of the longest window that is read, and sums of payloads in the largest table: tables of a code grow with both.
@@ -45,6 +47,7 @@ def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str
     """Raise ``StorageError`` for tensors that nothing uses, and for numbers that are not of the network's one type."""
     parts = ("constant.", "sparse.", "range.", "front.")
     used = {f"{kind}.{node}" for node in populations for kind in ("scale", "shift")}
+    used |= {f"tables.{node}" for node, population in populations.items() if population.tables is not None}
     unused = sorted(name for name in tensors if name not in used and not name.startswith(parts))
     if unused:
         raise StorageError(f"unknown tensors {unused}")
@@ -106,6 +109,26 @@ def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
         )
         for name, shape in front.inputs.items()
     ]
+
+
+def check_tables(population: Population) -> None:
+    """Raise ``StorageError`` unless ``population`` has tables where its activation is looked up, of the right form."""
+    tables, name = population.tables, population.name
+    if isinstance(population.activation, Tabulated) is not (tables is not None):
+        raise StorageError(f"population {name!r} has tables, or its activation is looked up, but not both")
+    if tables is None:
+        return
+    if not isinstance(population.neuron, TableLookup):
+        raise StorageError(f"population {name!r} has tables, and {type(population.neuron).__name__} neurons")
+    if tables.shape != (2, len(population.scale), population.code.steps) or tables.dtype != population.scale.dtype:
+        raise StorageError(f"population {name!r} has tables of shape {list(tables.shape)} and type {tables.dtype}")
+    thresholds, payloads = tables
+    finite = torch.isfinite(thresholds)
+    finite[:, -1] |= thresholds[:, -1] == -math.inf
+    if not bool(finite.all()) or not bool((thresholds[:, 1:] < thresholds[:, :-1]).all()):
+        raise StorageError(f"population {name!r} has thresholds that do not fall with time")
+    if not bool(torch.isfinite(payloads).all()) or not bool((payloads != 0).all()):
+        raise StorageError(f"population {name!r} has spikes that are worth nothing, or no number")
 
 
 def check_densities(densities: Mapping[str, float], sources: Iterable[str]) -> None:

@@ -30,11 +30,13 @@ class TrainedTensors(nn.Module):
         self.payloads = {node: _parameters(code) for node, code in self._codes.items() if _is_free(network, node)}
         self._given = {node: parameters.clone() for node, parameters in self.payloads.items()}
         populations = network.populations
-        self._scales = [population.scale for population in populations.values()]
+        # Tables are fitted to their scale: another would make another function of them.
+        scaled = {node: population.scale for node, population in populations.items() if population.tables is None}
+        self._scales = [*scaled.values()]
         self._least = [scale * _LEAST_SCALE for scale in self._scales]
         named = {
             **{f"weight {name}": tensor for name, tensor in weights_of(network).items()},
-            **{f"scale {node}": population.scale for node, population in populations.items()},
+            **{f"scale {node}": scale for node, scale in scaled.items()},
             **{f"shift {node}": population.shift for node, population in populations.items()},
             **{f"payloads {node}": parameters for node, parameters in self.payloads.items()},
         }

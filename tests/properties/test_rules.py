@@ -69,7 +69,8 @@ LEAKY = nn.Sequential(nn.Linear(3, 4), nn.LeakyReLU(0.5), nn.Linear(4, 2)).doubl
 
 @pytest.mark.parametrize("name", NEURON_RULES)
 def test_the_rule_of_a_neuron_gives_networks_with_it(name: str) -> None:
-    model = LEAKY if name.startswith("signed") else nn.Sequential(LEAKY[0], nn.ReLU(), LEAKY[2])
+    models = {"signed": LEAKY, "signed-window": LEAKY, "table-lookup": nn.Sequential(LEAKY[0], nn.SiLU(), LEAKY[2])}
+    model = models.get(name, nn.Sequential(LEAKY[0], nn.ReLU(), LEAKY[2]))
     calibrator = Calibrator(model, torch.randn(20, 3, dtype=torch.float64), None)
 
     @settings(max_examples=3)

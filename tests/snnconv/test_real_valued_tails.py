@@ -54,18 +54,33 @@ def network_of(code: str) -> SpikingNetwork:
     return snnconv.convert(MODEL, X, analog=["head"], **options)
 
 
-def test_without_leave_every_function_with_weights_behind_it_is_refused_in_its_place() -> None:
-    report = snnconv.preflight(MODEL, X)
-    assert [problem.op for problem in report.problems] == ["gelu", "tanh"]
-    gelu, tanh = report.problems
-    assert gelu.source.file == tanh.source.file == __file__
-    assert gelu.analog == ("linear in head.mix.0", "linear in head.scores") and tanh.analog == gelu.analog[1:]
+class Normed(Headed):
+    """The same with functions of several elements."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.layer_norm(self.body(x), (12,))
+        return self.head["scores"](self.head["mix"][0](hidden).softmax(1))
+
+
+def test_functions_of_one_signal_are_looked_up_unless_they_may_stay_real_valued() -> None:
+    for leave, analog in (([], []), (["head"], ["linear_1", "linear_2"]), (["head.scores"], ["linear_2"])):
+        report = snnconv.preflight(MODEL, X, analog=leave)
+        assert [line.name for line in report.lines if line.role.value == "analog"] == analog
+        assert report.ok and report.analog_macs == {0: 0, 1: 40, 2: ANALOG}[len(analog)]
+
+
+def test_without_leave_every_other_function_with_weights_behind_it_is_refused_in_its_place() -> None:
+    report = snnconv.preflight(Normed().eval(), X)
+    assert [problem.op for problem in report.problems] == ["layer_norm", "softmax"]
+    norm, softmax = report.problems
+    assert norm.source.file == softmax.source.file == __file__
+    assert norm.analog == ("linear in head.mix.0", "linear in head.scores") and softmax.analog == norm.analog[1:]
     for problem in report.problems:
         assert 'analog=["head.mix.0", "head.scores"]' in problem.remedy
         assert all(operation in str(report) for operation in problem.analog)
     assert report.macs == {} and report.analog_macs == 0
-    with pytest.raises(UnsupportedModelError, match="gelu"):
-        snnconv.convert(MODEL, X)
+    with pytest.raises(UnsupportedModelError, match="layer_norm"):
+        snnconv.convert(Normed().eval(), X)
 
 
 @pytest.mark.parametrize("names", [["head"], ["head.mix", "head.scores"], ["linear_1", "linear_2"]])
@@ -100,14 +115,14 @@ def test_leave_that_nothing_needs_is_refused() -> None:
         snnconv.convert(model, draw(20, 4, dtype=torch.float32), analog=["2"])
 
 
-class SoftplusBlocks(nn.Module):
-    """Twelve blocks of weights and softplus in a head whose first module is called like an operation."""
+class SoftmaxBlocks(nn.Module):
+    """Twelve blocks of weights and softmax in a head whose first module is called like an operation."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.body, self.linear_1 = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4)
-        self.blocks = nn.ModuleList(nn.Sequential(nn.Softplus(), nn.Linear(4, 4)) for _ in range(12))
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Softmax(1), nn.Linear(4, 4)) for _ in range(12))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear_1(self.body(x))
@@ -117,16 +132,16 @@ class SoftplusBlocks(nn.Module):
 
 
 def test_many_functions_of_a_kind_are_one_entry_with_names_that_can_be_read() -> None:
-    model, x = SoftplusBlocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = SoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
     report = snnconv.preflight(model, x)
     assert len(report.problems) == 12 and [len(problem.analog) for problem in report.problems] == [*range(12, 0, -1)]
-    assert len(str(report).splitlines()) < 10 and "softplus, 12 times" in str(report)
+    assert len(str(report).splitlines()) < 10 and "softmax, 12 times" in str(report)
     assert 'analog=["blocks"]' in str(report) and "and 6 more" in str(report)
     assert snnconv.preflight(model, x, analog=["blocks"]).analog_macs == 12 * 16
 
 
 def test_a_module_comes_before_an_operation_of_its_name() -> None:
-    model, x = SoftplusBlocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = SoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
     operations = [line.name for line in snnconv.preflight(model, x, analog=["blocks"]).lines if line.op == "linear"]
     assert "linear_1" in operations
     with pytest.raises(ConfigurationError, match="nothing in it"):
@@ -241,6 +256,6 @@ def test_functions_of_the_output_have_no_populations_and_come_along_in_a_file(tm
 
 
 def test_what_is_cut_in_front_of_weights_keeps_a_function_from_being_the_outputs_own() -> None:
-    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4), nn.Sigmoid(), nn.ReLU(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4), nn.Softmax(1), nn.ReLU(), nn.Linear(4, 2))
     (problem,) = snnconv.preflight(model, draw(4, 6).float()).problems
-    assert (problem.op, problem.analog) == ("sigmoid", ())
+    assert (problem.op, problem.analog) == ("softmax", ())

@@ -16,6 +16,8 @@ from snnconv.graph.operators import quantize_input as quantize_input
 from snnconv.graph.operators import readout as readout
 from snnconv.graph.operators import scattering as scattering
 from snnconv.graph.operators import shape as shape
+from snnconv.graph.operators import smooth as smooth
+from snnconv.graph.operators import tabulated as tabulated
 from snnconv.graph.operators import windows as windows
 from snnconv.graph.operators.activation_function import ACTIVATION_FUNCTIONS as ACTIVATION_FUNCTIONS
 from snnconv.graph.operators.activation_function import ActivationFunction as ActivationFunction

@@ -34,6 +34,7 @@ class Relu(ActivationOperator):
     """``max(x, 0)``."""
 
     names = ("relu",)
+    pointwise = True
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.relu(arguments["self"])
@@ -50,6 +51,7 @@ class BoundedRelu(ActivationOperator):
     """``min(max(x, 0), maximum)``: the normal form of ReLU6, hard tanh and clamp."""
 
     names = ("bounded_relu",)
+    pointwise = True
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.clamp(arguments["self"], 0.0, arguments["maximum"])
@@ -66,6 +68,7 @@ class LeakyRelu(ActivationOperator):
     """``x`` above zero and ``negative_slope * x`` below; slopes outside [0, 1] are rewritten."""
 
     names = ("leaky_relu",)
+    pointwise = True
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.nn.functional.leaky_relu(arguments["self"], arguments["negative_slope"])
@@ -103,6 +106,7 @@ class Clamp(ActivationOperator):
     """Clipping to an interval, open on one side or not, between numbers or tensors; rewritten into ReLU form."""
 
     names = ("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "threshold")
+    pointwise = True
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         lower, upper = self.bounds(node.arguments)

@@ -19,6 +19,8 @@ def _zero(value: Any) -> Any:
 
 
 class _Elementwise(Operator):
+    pointwise = True
+
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ELEMENTWISE if before == after else Spread.ONE_TO_MANY  # a shape that grew was broadcast
 

@@ -65,6 +65,8 @@ class Operator(ABC):
 
     #: Names in ATen's operator library (or our own, for what a rewrite makes) that this class serves.
     names: ClassVar[tuple[str, ...]]
+    #: Every element of the result is one function of the elements of all signal operands at its place.
+    pointwise: ClassVar[bool] = False
 
     def __init__(self, op: str) -> None:
         self.op = op

@@ -32,6 +32,7 @@ class Choice(SelectionOperator):
     """``self`` where a constant condition holds, ``other`` elsewhere; either may be a constant."""
 
     names = ("where",)
+    pointwise = True
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         if carries["condition"]:
@@ -54,6 +55,7 @@ class Comparison(Operator):
     """Whether a signal is above, below or at something."""
 
     names = ("gt", "ge", "lt", "le", "eq", "ne")
+    pointwise = True
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         return _jumping(self.op)
@@ -68,6 +70,7 @@ class Step(Operator):
     """A function that jumps."""
 
     names = ("hardshrink", "sign")
+    pointwise = True
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         return _jumping(self.op)

@@ -60,6 +60,7 @@ class RandomizedLeakyRelu(ActivationOperator):
 class OutputFunction(ActivationOperator):
     """A function that is also the output's own, where neither weights nor populations are behind it (``Analysis``)."""
 
+    pointwise = True
     _functions: ClassVar[dict[str, Callable[..., Tensor]]]
 
     def evaluate(self, arguments: Arguments) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -75,10 +75,37 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
     }
     converted = products & _in_front_of(weights - real, graph, real)
     found |= {name: _OF_NO_SPIKES if name in real else _OF_THE_OUTPUT for name in products - converted}
+    needs = _needs_of(graph, signals, found)
+    if needs.spiking or converted:
+        found |= {name: Classification(Role.READOUT, "it is the output's own function") for name in needs.own}
+    return found
+
+
+def before_stations(graph: Graph, signals: Set[str], real_valued: Set[str]) -> tuple[Set[str], bool]:
+    """Names of what weighted operations, populations and maxima depend on, and whether there are populations.
+
+    Operations that are ``real_valued`` are taken to have no weights.
+    """
+    found = {node.name: classify(node, signals) for node in graph.nodes.values()}
+    needs = _needs_of(graph, signals, found, real_valued)
+    return needs.needed, needs.spiking
+
+
+class _Needs(NamedTuple):
+    """What weights and stations depend on, populations that may be the output's own functions, others if any."""
+
+    needed: Set[str]
+    own: list[str]
+    spiking: bool
+
+
+def _needs_of(
+    graph: Graph, signals: Set[str], found: Mapping[str, Classification], real_valued: Set[str] = frozenset()
+) -> _Needs:
     decoded = graph.behind(name for name, each in found.items() if each.role is Role.READOUT)
-    needed: set[str] = set()  # what weights and stations depend on
+    needed: set[str] = set()
     own: list[str] = []
-    spiking = bool(converted)
+    spiking = False
     for node in reversed([*graph.nodes.values()]):
         role, operator = found[node.name].role, OPERATORS.get(node.op)
         of_output = role is Role.ACTIVATION and isinstance(operator, OutputFunction)
@@ -87,12 +114,10 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
             own.append(node.name)
             continue
         spiking |= role is Role.ACTIVATION
-        weighted = operator is not None and operator.weighted and node.name in signals
+        weighted = operator is not None and operator.weighted and node.name in signals - real_valued
         if weighted or role in (Role.ACTIVATION, Role.POOL) or node.name in needed:
             needed.update(node.refs())
-    if spiking:
-        found |= {name: Classification(Role.READOUT, "it is the output's own function") for name in own}
-    return found
+    return _Needs(needed, own, spiking)
 
 
 def _in_front_of(names: Set[str], graph: Graph, real: Set[str]) -> set[str]:

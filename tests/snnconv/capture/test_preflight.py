@@ -43,10 +43,10 @@ class Bad(nn.Module):
         self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.sigmoid(self.first(x))
+        x = torch.softmax(self.first(x), 1)
         x = torch.relu(x)
-        x = torch.sin(x)
-        x = torch.relu(self.second(x) * x)
+        x = torch.cumprod(x, 1)
+        x = torch.relu(self.second(x) / x)
         return torch.log_softmax(self.second(x), 1)
 
 
@@ -75,12 +75,12 @@ READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 def test_every_problem_is_listed_at_once_with_its_line_and_a_remedy() -> None:
     report = snnconv.preflight(Bad(), X)
     assert not report.ok
-    assert [problem.op for problem in report.problems] == ["sigmoid", "sin", "mul"]
+    assert [problem.op for problem in report.problems] == ["softmax", "cumprod", "div"]
     lines = Path(__file__).read_text().splitlines()
     for problem in report.problems:
         assert problem.source.file == __file__
         assert lines[problem.source.line - 1].strip() == problem.source.text
-        assert problem.op == "mul" or f".{problem.op}(" in problem.source.text
+        assert problem.op == "div" or f".{problem.op}(" in problem.source.text
         assert problem.reason and problem.remedy
 
 
@@ -113,12 +113,10 @@ def test_behind_the_last_activation_a_readout_is_exact() -> None:
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-12)
 
 
-def test_before_an_activation_the_same_operators_are_refused() -> None:
+def test_before_an_activation_those_of_several_elements_are_refused() -> None:
     functions = READOUTS.values()
     report = snnconv.preflight(Network(lambda x: torch.cat([f(x) for f in functions], 1), "relu last"), X)
-    assert [problem.op for problem in report.problems] == [
-        name for name in READOUTS if name not in ("abs", "hardsigmoid")
-    ]
+    assert [problem.op for problem in report.problems] == ["softmax", "log_softmax", "mul", "div"]
 
 
 def softmax_of_neg(x: Tensor) -> Tensor:
@@ -141,7 +139,7 @@ def test_argmax_at_the_end_is_readout() -> None:
     assert torch.equal(classes, values.argmax(1))
 
 
-@pytest.mark.parametrize("function", [torch.sin, torch.floor, torch.sort])
+@pytest.mark.parametrize("function", [torch.lgamma, torch.floor, torch.sort])
 def test_an_unknown_operator_is_refused_wherever_it_stands(function: Callable[[Tensor], Any]) -> None:
     report = snnconv.preflight(Network(function, "relu first"), X)
     assert function.__name__ in [problem.op for problem in report.problems]
@@ -149,8 +147,8 @@ def test_an_unknown_operator_is_refused_wherever_it_stands(function: Callable[[T
 
 @pytest.mark.parametrize(
     "model",
-    [nn.Linear(6, 2), nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6)), nn.Sequential(nn.Linear(6, 6), nn.Sigmoid())],
-    ids=["linear", "linear and batch norm", "smooth readout"],
+    [nn.Linear(6, 2), nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6)), nn.Sequential(nn.Linear(6, 6), nn.Softmax(1))],
+    ids=["linear", "linear and batch norm", "readout"],
 )
 def test_a_model_without_an_activation_is_refused(model: nn.Module) -> None:
     report = snnconv.preflight(model, X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +13,14 @@ from torch import Tensor
 from coding import Code, Rate
 from neurons import Neuron
 from snnconv.graph.operators import ACTIVATION_FUNCTIONS, ActivationFunction, PiecewiseLinear
+from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.testing import check_activation_function
 
 FUNCTION_EXAMPLES: dict[str, list[ActivationFunction]] = {
     "piecewise-linear": [PiecewiseLinear(slope, top) for slope in (0.0, 0.1, 0.25, 1.0) for top in (None, 1.5, 6.0)],
+    "tabulated": [
+        Tabulated(json.dumps([[op, {"self": {"result": 0}}]])) for op in ("silu", "sigmoid", "erf", "mish", "sin")
+    ],
 }
 
 

@@ -138,7 +138,9 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "layer_norm", {"input": batch(VECTOR), **norm}
     yield from on(VECTOR, "gelu", approximate="none")
     yield from on(VECTOR, "sigmoid", "tanh", "exp", "square", "abs", "silu", "softplus", "hardsigmoid", "hardswish")
-    yield from on(VECTOR, "mish", "elu", "selu", "log_sigmoid", "exp2", "expm1")
+    yield from on(VECTOR, "mish", "elu", "selu", "log_sigmoid", "exp2", "expm1", "erf", "erfc")
+    yield from on(VECTOR, "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh")
+    yield from on(VECTOR, "tabulated", function='[["exp", {"self": {"result": 0}}], ["neg", {"self": {"result": 1}}]]')
     positive = ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
     yield from ((op, {"self": batch(VECTOR).abs() + 1}) for op in positive)
 

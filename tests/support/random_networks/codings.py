@@ -10,7 +10,21 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from coding import CODES, TTFS, Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, Schedule, TableSpike
+from coding import (
+    CODES,
+    TTFS,
+    Burst,
+    Code,
+    Concurrent,
+    FewSpike,
+    FunctionTable,
+    OneSpike,
+    Phase,
+    Pipeline,
+    Rate,
+    Schedule,
+    TableSpike,
+)
 from coding.window.rounding import ROUNDINGS
 from neurons import IntegrateFire
 from snnconv.calibration.options import Options
@@ -38,6 +52,7 @@ CODE_RULES: dict[str, st.SearchStrategy[Code]] = {
     ),
     "one-spike": st.builds(OneSpike, st.integers(3, 12), _BASES, _ROUNDINGS),
     "table-spike": st.builds(TableSpike, st.integers(2, 12)),
+    "function-table": st.builds(FunctionTable, st.integers(1, 24)),
 }
 
 
@@ -120,6 +135,11 @@ def signed_windows(draw: DrawFn) -> Setting:
 def signed_streams(draw: DrawFn) -> Setting:
     negative = draw(st.sampled_from(["graded", "imbalanced"]))
     return Setting(draw(_codes(stream=True)), stream=True, negative=negative, **_scaled(draw))
+
+
+@_named("table-lookup")
+def tables(draw: DrawFn) -> Setting:
+    return Setting(draw(_codes(stream=False)), **_scaled(draw))
 
 
 @_named("corrective")

@@ -20,6 +20,7 @@ from tests.support.random_networks import (
     pooling,
     readouts,
     sizes,
+    smooth,
     weights,
     whole_graphs,
     windows,
@@ -30,6 +31,7 @@ from tests.support.random_networks.script import Script, Signal, Statement, shap
 #: Modules of rules; importing one registers its rules.
 FAMILIES = (
     activations,
+    smooth,
     weights,
     arithmetic,
     pooling,
@@ -44,6 +46,7 @@ FAMILIES = (
 #: Registered operators that no line of a model makes, and what does.
 MADE_BY_THE_PROJECT = {
     "bounded_relu": "clamps in normal form",
+    "tabulated": "functions of one signal",
     "_prelu_kernel": "prelu, where operators are torch's plainest",
     "identity_population": "a maximum over currents in normal form",
     "relay_population": "products of two signals in normal form",

@@ -1,0 +1,114 @@
+"""What is observed of the currents of a population that looks its spikes up: their range, and how often each occurs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.operators import ActivationFunction
+
+#: Bins of a channel's histogram from its smallest to its largest current, and on either side for samples to come.
+BINS, BEYOND = 512, 24
+#: Length of either side, in mean excesses over the largest current.
+_REACH = 4.0
+
+
+def _none() -> Tensor:
+    return torch.zeros(0, dtype=torch.float64)
+
+
+@dataclass
+class CurrentStatistics:
+    """Statistics of the currents of one population, channel by channel; sums are exact, so order does not matter.
+
+    Of every sample's largest and smallest current ``peaks`` and ``troughs`` are the sums, ``[channels]``: they say how
+    far samples to come will leave the range.
+    """
+
+    channel_axis: int | None
+    activation: ActivationFunction
+    batched: bool = True
+    lowest: Tensor = field(default_factory=_none)
+    highest: Tensor = field(default_factory=_none)
+    peaks: Tensor = field(default_factory=_none)
+    troughs: Tensor = field(default_factory=_none)
+    samples: int = 0
+    active: int = 0
+    total: int = 0
+    histogram: Tensor = field(default_factory=_none)
+
+    def by_channel(self, currents: Tensor) -> Tensor:
+        """Currents as ``[channels, values per channel]``."""
+        if self.channel_axis is None:
+            return currents.reshape(1, -1)
+        by_channel = currents.movedim(self.channel_axis, 0)
+        return by_channel.reshape(len(by_channel), -1)
+
+    def observe_maximum(self, currents: Tensor) -> None:
+        """Take the range of a batch in."""
+        rows = self.by_channel(currents)
+        samples = len(currents) if self.batched and self.channel_axis != 0 else 1
+        of_samples = rows.reshape(len(rows), samples, -1)
+        largest, smallest = of_samples.amax(2), of_samples.amin(2)
+        if self.total == 0:
+            self.highest, self.lowest = largest.amax(1), smallest.amin(1)
+            self.peaks = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+            self.troughs = torch.zeros_like(self.peaks)
+        self.highest = torch.maximum(self.highest, largest.amax(1))
+        self.lowest = torch.minimum(self.lowest, smallest.amin(1))
+        self.peaks = self.peaks + largest.double().sum(1)
+        self.troughs = self.troughs + smallest.double().sum(1)
+        self.samples += samples
+        self.active += int(torch.count_nonzero(self.activation(currents)))
+        self.total += currents.numel()
+
+    def observe_histogram(self, currents: Tensor) -> None:
+        """Count a batch whose range was taken in."""
+        rows = self.by_channel(currents)
+        channels = len(rows)
+        if self.histogram.numel() == 0:
+            self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=rows.device)
+        lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
+        bins = ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
+        bins += torch.arange(channels, device=rows.device)[:, None] * BINS
+        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
+
+    @property
+    def unit(self) -> Tensor:
+        """The largest size of a current, ``[channels]``; 1 where all are 0."""
+        largest = torch.maximum(self.highest.abs(), self.lowest.abs())
+        return torch.where(largest > 0, largest, 1.0)
+
+    def distribution(self) -> tuple[Tensor, Tensor]:
+        """Edges ``[channels, bins + 1]`` of bins of currents, and the weight of each, in double precision.
+
+        The bins go on beyond the range on both sides, for samples to come. Of n samples any is as likely the one that
+        holds the maximum, so one of n more is expected beyond it, by an exponentially distributed excess: its mean is
+        what the largest of n exceeds the mean of all their largest by, over log n. One sample says nothing of others.
+        """
+        low, high = self.lowest.double()[:, None], self.highest.double()[:, None]
+        least = 1e-6 * self.unit.double()[:, None]  # constant currents have a range too
+        counts = self.histogram.double()
+        inner = torch.linspace(0.0, 1.0, BINS + 1, dtype=torch.float64, device=low.device)
+        high = torch.maximum(high, low + least)
+        below, its_weights = self._beyond(low[:, 0] - self.troughs / max(self.samples, 1), counts.flip(1), least)
+        above, weights = self._beyond(high[:, 0] - self.peaks / max(self.samples, 1), counts, least)
+        edges = [low - below.flip(1), low + (high - low) * inner, high + above]
+        return torch.cat(edges, 1), torch.cat([its_weights.flip(1), counts, weights], 1)
+
+    def _beyond(self, excess: Tensor, counts: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances from the range of the ends of the bins beyond it, from the nearest, and their weights.
+
+        ``excess`` is how far the range ends beyond the mean of the samples' extremes, ``counts`` end there.
+        """
+        steps = torch.linspace(0.0, _REACH, BEYOND + 1, dtype=torch.float64, device=excess.device)
+        mean = torch.maximum(excess.abs()[:, None] / math.log(max(self.samples, 2)), least)
+        width = (self.highest - self.lowest).double()[:, None]
+        from_end = (excess.abs()[:, None] / torch.where(width > 0, width, 1.0) * BINS).long().clamp(max=BINS - 1)
+        reaching = counts.flip(1).cumsum(1).gather(1, from_end)  # half of the samples exceed the mean
+        values = (reaching / max(self.samples / 2, 1)).clamp(min=1.0)
+        share = torch.exp(-steps[:-1]) - torch.exp(-steps[1:])
+        return mean * steps[1:], (values * share if self.samples > 1 else torch.zeros_like(mean * share))

@@ -1,0 +1,65 @@
+"""Smooth functions of one signal: in front of weights they become tables (``Tabulated``), at the output they stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.graph import Node
+from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
+from snnconv.graph.operators.remedies import remedy_for
+
+
+@register
+class SmoothFunction(Operator):
+    """A smooth function of one signal, element by element, as ATen defines it."""
+
+    names = (
+        "sigmoid",
+        "tanh",
+        "exp",
+        "log",
+        "sqrt",
+        "square",
+        "pow",
+        "gelu",
+        "silu",
+        "elu",
+        "softplus",
+        "hardswish",
+        "mish",
+        "selu",
+        "celu",
+        "log_sigmoid",
+        "rsqrt",
+        "reciprocal",
+        "exp2",
+        "expm1",
+        "log2",
+        "log10",
+        "log1p",
+        "erf",
+        "erfc",
+        "sin",
+        "cos",
+        "tan",
+        "atan",
+        "sinh",
+        "cosh",
+        "asinh",
+    )
+    pointwise = True
+
+    def classify(self, node: Node, carries: Carries) -> Classification:
+        known = remedy_for(self.op)
+        return Classification(Role.READOUT, known.reason, known.remedy)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        others: dict[str, Any] = {key: value for key, value in arguments.items() if key != "self"}
+        result: Tensor = getattr(torch.ops.aten, self.op)(arguments["self"], **others)
+        return result
+
+    def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
+        return axis
