@@ -12,7 +12,7 @@ import snnconv
 from hw_export import lava
 from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import Json, show
+from snnconv.cli.options import Json, show, writable
 from snnconv.cli.progress import progress_bars
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
@@ -26,7 +26,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def export(
     network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.npz.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.npz.")
+    ],
     target: Annotated[str, typer.Option(help="Target: lava.")] = "lava",
     per: Annotated[str, typer.Option(help="Step of integer weights: one per channel, or population.")] = "channel",
     input_bits: Annotated[int, typer.Option(help="Bits of an integer input, its sign included.")] = 10,

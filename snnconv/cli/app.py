@@ -17,7 +17,7 @@ from snnconv.cli.commands.evaluate_detector import evaluate_detector
 from snnconv.cli.commands.preflight import preflight
 from snnconv.cli.commands.sweep import sweep
 from snnconv.cli.commands.train_detector import train_detector
-from snnconv.cli.console import console, errors
+from snnconv.cli.console import console, discard_output, errors
 from snnconv.errors import SnnconvError
 
 app = typer.Typer(
@@ -61,10 +61,14 @@ def add_commands_of_others() -> None:
 
 
 def run() -> None:
-    """Run the command that the arguments name: an error of the project ends with its message and status 2."""
+    """Run the command that the arguments name: an error of the project or the system ends with its text and 2."""
     add_commands_of_others()
     try:
         app()
     except SnnconvError as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        sys.exit(2)
+    except OSError as error:  # as of a full disk behind standard output, or a name that no disk takes
+        discard_output()
         errors.print(f"error: {error}", style="red", markup=False)
         sys.exit(2)

@@ -1,5 +1,6 @@
 """Where the command line writes: figures and reports to standard output, what went wrong to standard error."""
 
+import contextlib
 import os
 import sys
 
@@ -12,7 +13,7 @@ class _Output(Console):
     """Standard output, whose end by its reader interrupts the command."""
 
     def on_broken_pipe(self) -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still holds goes there at its end
+        discard_output()
         raise output_closed()
 
 
@@ -22,6 +23,12 @@ class _Errors(Console):
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def discard_output() -> None:
+    """Let nobody take what standard output is given from now on, and what Python still holds of it at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # where there is no standard output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 console = _Output(soft_wrap=True, highlight=False)

@@ -12,6 +12,7 @@ import snnconv
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions
 from snnconv.cli.interruption import kept
+from snnconv.cli.options import writable
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
@@ -24,7 +25,9 @@ Model = Annotated[
 ]
 Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
 Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yolo needs them.")]
-Save = Annotated[Path | None, typer.Option(help="File to write the network to, for instance network.snn.")]
+Save = Annotated[
+    Path | None, typer.Option(callback=writable, help="File to write the network to, for instance network.snn.")
+]
 Letterbox = Annotated[
     bool | None,
     typer.Option("--letterbox/--no-letterbox", help="Keep the aspect ratio of pictures; by default as the .cfg says."),

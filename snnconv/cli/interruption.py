@@ -61,6 +61,7 @@ def interruptible(load: Callable[[], Callable[[], None]]) -> Iterator[Callable[[
         os._exit(128 + number)
 
     def interrupt(number: int, _: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would end what clears away
         raise Interrupted(numbers[number], 128 + number)
 
     def handle(handler: Callable[[int, FrameType | None], NoReturn]) -> None:

@@ -84,7 +84,8 @@ def _named(name: str) -> Any:
     if module_name.endswith(".py"):
         plain = module_name.removesuffix(".py").replace("/", ".")
         raise ModelError(f"{name!r} names a file; name the module, without .py: {plain}:{attribute}")
-    sys.path.insert(0, str(Path.cwd()))
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
     except SystemExit as error:
@@ -94,8 +95,9 @@ def _named(name: str) -> Any:
         ) from error
     except Exception as error:  # whatever the user's module raises
         raise ModelError(f"module {module_name} cannot be imported: {_told(error)}") from error
-    finally:
-        sys.path.pop(0)
+    finally:  # behind everything else, for what the user's code imports when it is called
+        sys.path.remove(folder)
+        sys.path.extend({folder} - {*sys.path})
     found = getattr(module, attribute, None)
     if not callable(found):
         raise ModelError(f"module {module_name} has no function {attribute!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
-from snnconv.storage.atomic import write_whole
+from snnconv.storage.atomic import check_writable, write_whole
 
 Model = Annotated[
     str,
@@ -41,7 +42,16 @@ Analog = Annotated[
         help="Module or operation behind the last population whose weights may stay real-valued; may be repeated."
     ),
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write all figures to this JSON file.")]
+
+
+def writable(path: Path | None) -> Path | None:
+    """``path``, where a file can be written, before the work whose result it is to hold; raises ``StorageError``."""
+    if path is not None and not _is_stream(path):
+        check_writable(path)
+    return path
+
+
+Json = Annotated[Path | None, typer.Option("--json", callback=writable, help="Write all figures to this JSON file.")]
 JUDGES: dict[str, TargetJudge | None] = {
     "auto": None,
     "class": ClassJudge(),
@@ -70,7 +80,7 @@ def write_json(path: Path | None, figures: Any) -> None:
     if path is None:
         return
     content = (json.dumps(figures, indent=2) + "\n").encode()
-    if path.is_char_device() or path.is_fifo():
+    if _is_stream(path):
         try:
             path.write_bytes(content)
         except OSError as error:
@@ -81,9 +91,22 @@ def write_json(path: Path | None, figures: Any) -> None:
 
 def show(text: str, path: Path | None, figures: Any) -> None:
     """Write ``figures`` to ``path`` if there is one, then print ``text``, whose reader may take no more."""
-    write_json(path, figures)
+    try:
+        write_json(path, figures)
+    except StorageError:  # what was measured is not lost with it
+        console.print(text, markup=False)
+        raise
     with kept(lambda: "" if path is None else f"{path} is written"):
         console.print(text, markup=False)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device or a pipe, which take what comes."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
 def folder(path: Path) -> Path:

@@ -14,15 +14,18 @@ from snnconv.errors import ConfigurationError, InputError
 Batch = tuple[Tensor, Tensor | None]
 
 
+def precision_of(model: nn.Module | ExportedProgram) -> torch.dtype | None:
+    """The type of the real numbers of ``model``; ``None`` where it has none."""
+    tensors = (model.state_dict if isinstance(model, ExportedProgram) else model.state_dict()).values()
+    return next((each.dtype for each in tensors if isinstance(each, Tensor) and each.is_floating_point()), None)
+
+
 def in_precision(inputs: Tensor, model: nn.Module | ExportedProgram, what: str) -> Tensor:
     """Real ``inputs`` in the precision of ``model``, as its user would cast them; a line of standard error says so.
 
     Integers are left as they are: what they stand for, such as 0 to 255 for 0 to 1, is not known here.
     """
-    tensors = (model.state_dict if isinstance(model, ExportedProgram) else model.state_dict()).values()
-    wanted = next(
-        (each.dtype for each in tensors if isinstance(each, Tensor) and each.is_floating_point()), inputs.dtype
-    )
+    wanted = precision_of(model) or inputs.dtype
     if inputs.dtype == wanted or not inputs.is_floating_point():
         return inputs
     errors.print(f"{what}: samples of {inputs.dtype} were cast to {wanted}, the precision of the network", markup=False)

@@ -43,6 +43,12 @@ def replace_whole(path: str | os.PathLike[str], made: Callable[[], bytes]) -> No
             _sync_folder(target.parent)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise ``StorageError`` where ``write_whole`` would, as far as that can be told without content."""
+    with _explained(path), claimed(_meant(path), "part", 0o600, _PATIENCE_SECONDS):
+        pass
+
+
 @contextmanager
 def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
     """No other process, and no other call, has ``path`` to itself as long as this lasts.

@@ -40,7 +40,7 @@ class SweepFile:
 
     def _write(self, more: Mapping[str, dict[str, Any]]) -> None:
         def content() -> bytes:
-            self.entries = {**self._found(), **more}
+            self.entries = {**self.entries, **self._found(), **more}
             entries = {label: {**entry, _SIGNATURE: _signature(label, entry)} for label, entry in self.entries.items()}
             found = {"format": SWEEP.format, "version": VERSION, "common": self.common, "results": entries}
             return (json.dumps(found, indent=1, allow_nan=False) + "\n").encode()

@@ -12,7 +12,7 @@ from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
-from snnconv.cli.options import Model, Trust, Weights
+from snnconv.cli.options import Model, Trust, Weights, writable
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import in_precision
 from snnconv.data.files import load_samples
@@ -22,7 +22,9 @@ from snnconv.data.files import load_samples
 def convert(
     model: Model,
     calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance network.snn.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.snn.")
+    ],
     weights: Weights = None,
     trust: Trust = False,
     *,

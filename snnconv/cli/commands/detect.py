@@ -113,14 +113,14 @@ def detect(
 
 def _labels(paths: Sequence[Path]) -> list[str]:
     """A file name for every picture; pictures of the same name in different folders are numbered."""
-    found: list[str] = []
+    found: dict[str, int] = {}  # and how many pictures have the name
     for path in paths:
-        label, number = path.stem, 1
+        label = path.stem
         while label in found:
-            number += 1
-            label = f"{path.stem}_{number}"
-        found.append(label)
-    return found
+            found[path.stem] += 1
+            label = f"{path.stem}_{found[path.stem]}"
+        found[label] = 1
+    return [*found]
 
 
 def _rows(found: Detections, names: Sequence[str]) -> list[dict[str, Any]]:

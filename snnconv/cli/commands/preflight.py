@@ -17,6 +17,7 @@ from snnconv.cli.options import (
     Weights,
     show,
 )
+from snnconv.cli.samples import precision_of
 from snnconv.errors import ConfigurationError
 
 
@@ -30,7 +31,7 @@ def preflight(
 ) -> None:
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     original = build_model(model, weights, trust=trust)
-    example = torch.zeros(2, *_sizes(shape), dtype=torch.float32)
+    example = torch.zeros(2, *_sizes(shape), dtype=precision_of(original) or torch.float32)
     report = snnconv.preflight(original, example, analog=analog or ())
     show(str(report), json_file, report.to_dict())
     if not report.ok:

@@ -21,7 +21,7 @@ from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
-from snnconv.errors import ConfigurationError
+from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.judge_choice import check_targets
 
 
@@ -73,8 +73,9 @@ def sweep(
             progress=progress,
             **chosen,
         )
-    if found.results:
-        found.plot(output / "pareto.png")
+    with kept(lambda: _kept(file)):
+        if found.results:
+            found.plot(output / "pareto.png")
     with kept(lambda: f"{output} holds all results"):
         console.print(str(found), markup=False)
         if not found.results:
@@ -84,7 +85,10 @@ def sweep(
 
 def _kept(file: Path) -> str:
     """What an interrupted sweep has come to."""
-    measured = len(snnconv.Sweep.load(file).results) if file.exists() else 0
+    try:
+        measured = len(snnconv.Sweep.load(file).results) if file.exists() else 0
+    except StorageError:  # of another program, which the sweep would have refused
+        return f"{file} is as it was"
     return f"{measured} results are in {file}; the same command measures the others"
 
 

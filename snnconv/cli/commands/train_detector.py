@@ -12,6 +12,7 @@ import typer
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
+from snnconv.cli.options import writable
 from snnconv.cli.progress import progress_bars
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.data.datasets import BoxDataset
@@ -55,6 +56,7 @@ def train_detector(
         raise StorageError(f"{output} cannot be written: {output.parent} is no folder; make it first")
     if output.is_dir():
         raise StorageError(f"{output} cannot be written: it is a folder; name a file")
+    writable(output)
     network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed).to(_device(device))
     pictures: LabelledPictures
     held_out: LabelledPictures

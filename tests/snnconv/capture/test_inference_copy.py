@@ -193,7 +193,7 @@ def test_the_watch_notices_what_it_should() -> None:
 
 def test_a_model_that_was_made_in_inference_mode_converts() -> None:
     with torch.inference_mode():
-        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
         model[2].weight = model[0].weight
     copied = inference_copy(model)
     assert copied[2].weight is copied[0].weight and not copied[0].weight.is_inference()

@@ -35,6 +35,21 @@ MODELS = {
 }
 
 
+def test_a_model_may_import_from_its_folder_and_paths_of_its_own_when_it_is_called(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (folder / "parts").mkdir()
+    (folder / "parts" / "deep_part.py").write_text("from own_model import build\n")
+    (folder / "near_part.py").write_text("import deep_part\n")
+    (folder / "late_model.py").write_text(
+        "import sys\nsys.path.insert(0, 'parts')\ndef build():\n    import near_part\n"
+        "    return near_part.deep_part.build().double()\n"
+    )
+    result = CliRunner().invoke(app, ["preflight", "late_model:build", "--shape", "6"])
+    assert result.exit_code == 0 and "convertible" in result.output
+
+
 def test_a_module_is_taken_as_it_is_and_what_a_function_makes_with_a_warning(folder: Path) -> None:
     convert = ("--calibration", "samples.npz", "-o", "n.snn")
     inputs = torch.from_numpy(np.load("samples.npy"))

@@ -191,6 +191,12 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         (*PROGRAM, "--calibration", "samples.npz", "-o", "no/n.snn"),
         "cannot be written",
     ),
+    "no folder, and nothing is computed for it": (
+        ("convert", "missing.pt2", "--calibration", "samples.npz", "-o", "no/n.snn"),
+        "no/n.snn cannot be written",
+    ),
+    "a name that no disk takes": (("preflight", "own_model:build", "--shape", "6", "--json", "j" * 300), "too long"),
+    "a picture that no disk takes": (("detect", "p" * 300), "File name too long"),
     "no network": (
         ("evaluate", "missing.snn", "--data", "samples.npz"),
         "missing.snn cannot be read: there is no such file\n",

@@ -242,8 +242,21 @@ def test_figures_go_to_a_device_as_they_come(
 ) -> None:
     arguments = ("preflight", "own_model:build", "--shape", "6", "--json")
     assert run(monkeypatch, *arguments, "/dev/null") in (0, None)
+    capfd.readouterr()
     assert run(monkeypatch, *arguments, "/dev/full") == 2
-    assert "/dev/full cannot be written: No space left on device" in capfd.readouterr().err
+    written = capfd.readouterr()
+    assert "/dev/full cannot be written: No space left on device" in written.err
+    assert written.out.startswith("convertible: "), "what was found is told even so"
+
+
+def test_a_full_disk_behind_the_output_is_told_in_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert run(patch, "preflight", "own_model:build", "--shape", "6", "--json", "p.json") == 2
+    assert capfd.readouterr().err == "error: [Errno 28] No space left on device\n"
+    assert (folder / "p.json").exists()
 
 
 def python(folder: Path, *arguments: str) -> subprocess.Popen[str]:
