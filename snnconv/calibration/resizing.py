@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -15,6 +16,8 @@ from snnconv.data.batches import as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.sparse import is_sparse
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
@@ -48,8 +51,8 @@ def resized(
     Raises:
         UnsupportedModelError: The model cannot be converted at this size.
         InputError: The model does not run on the samples.
-        ConfigurationError: The model has other operations or weights than the network, or populations whose scales
-            belong to a size.
+        ConfigurationError: The model has other operations, activations, weights or constants than the network, or
+            populations whose scales belong to a size.
     """
     analog = analysis_of(network.complete_graph()).analog_operations
     found = captured(model, as_inputs(samples, "samples"), "samples", constants, analog)
@@ -57,7 +60,10 @@ def resized(
     if any(node.op == OUTPUT for node in network.graph.nodes.values()):
         graph = output_as_spikes(graph, found.example)
     _check_operations(network.graph, graph)
-    graph = replace(graph, constants=_weights(network, graph))
+    before, front = network.complete_graph(), graph.front
+    if front is not None and before.front is not None:
+        front = replace(front, constants=_constants(network, before.front, front))
+    graph = replace(graph, constants=_constants(network, before, graph), front=front)
     populations = {node: _resized(population, graph) for node, population in network.populations.items()}
     return network.with_(graph=graph, populations=populations, input_shapes=[*graph.inputs.values()], held_out=())
 
@@ -73,17 +79,21 @@ def _check_operations(before: Graph, after: Graph) -> None:
                 )
 
 
-def _weights(network: SpikingNetwork, graph: Graph) -> dict[str, Tensor]:
-    """The constants of ``graph``, with weights as the network has them."""
-    known, like = network.constants, network.like
+def _constants(network: SpikingNetwork, before: Graph, after: Graph) -> dict[str, Tensor]:
+    """The constants of ``after`` where the network is and in its precision, with those of ``before`` that it shares.
+
+    Weights of a network that was tuned differ from the model's; what is no weight may have another size.
+    """
     found = {}
-    for name, tensor in graph.constants.items():
-        own = known.get(name)
-        if name not in graph.parameters or own is None:
-            found[name] = tensor.to(like.device, like.dtype if tensor.is_floating_point() else tensor.dtype)
+    for name, tensor in after.constants.items():
+        weights, own = name in after.parameters, before.constants.get(name)
+        tensor = tensor.to(network.like.device, network.like.dtype if tensor.is_floating_point() else tensor.dtype)
+        if own is None or (own.shape != tensor.shape and not weights):
+            found[name] = tensor
             continue
-        if own.shape != tensor.shape or not (network.tuned or _alike(own, tensor.to(own))):
-            raise ConfigurationError(f"the weights {name} of the model are not those of the network")
+        if own.shape != tensor.shape or not ((network.tuned and weights) or _alike(own, tensor)):
+            what = "weights" if weights else "constants"
+            raise ConfigurationError(f"the {what} {name} of the model are not those of the network")
         found[name] = own
     return found
 
@@ -91,7 +101,9 @@ def _weights(network: SpikingNetwork, graph: Graph) -> dict[str, Tensor]:
 def _alike(own: Tensor, other: Tensor) -> bool:
     if is_sparse(own):
         own, other = own.to_dense(), other.to_dense()
-    return bool((own - other).abs().max() <= _ROUNDING * own.abs().max()) if own.numel() else True
+    if not own.is_floating_point() or not own.numel():
+        return torch.equal(own, other)
+    return bool((own - other).abs().max() <= _ROUNDING * own.abs().max())
 
 
 def _resized(population: Population, graph: Graph) -> Population:
@@ -99,6 +111,10 @@ def _resized(population: Population, graph: Graph) -> Population:
     assert shape is not None
     own = shape[1:] if graph.batch_axis == 0 else shape
     axis = population.channel_axis
+    operator = OPERATORS[graph.nodes[population.node].op]
+    assert isinstance(operator, ActivationOperator)
+    if operator.activation(graph.nodes[population.node].arguments) != population.activation:
+        raise ConfigurationError(f"the model has another activation than the network at {population.name}")
     if axis is not None and shape[axis] != len(population.scale):
         raise ConfigurationError(
             f"{population.name} has scales for {len(population.scale)} channels and {shape[axis]} at this size: "

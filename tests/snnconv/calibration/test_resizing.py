@@ -132,3 +132,34 @@ def test_autocast_changes_nothing() -> None:
     wanted = snnconv.resized(network, model, x)(x)
     with torch.autocast("cpu"):
         assert torch.equal(snnconv.resized(network, model, x)(x), wanted)
+
+
+class Gained(nn.Module):
+    """Tokens, filtered, through a slope and a gain that are no weights."""
+
+    def __init__(self, slope: float = 0.1, gain: float = 1.0, table: float = 1.0) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.words, self.first, self.last = nn.Embedding(9, 3), nn.Conv1d(3, 4, 3, padding=1), nn.Conv1d(4, 2, 1)
+        self.slope = slope
+        self.register_buffer("gain", torch.full((4, 1), gain))
+        self.words.weight = nn.Parameter(table * self.words.weight.detach())
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = F.leaky_relu(self.first(self.words(tokens).transpose(1, 2)), self.slope)
+        scores: Tensor = self.last(hidden * self.gain)
+        return scores
+
+
+def test_what_is_no_weight_is_that_of_the_network_in_its_precision() -> None:
+    tokens, longer = (torch.arange(18 * length).view(-1, length) * 5 % 9 for length in (6, 10))
+    network = snnconv.convert(Gained().eval(), tokens, coding=FewSpike(8, spikes=4))
+    for model, reason in (
+        (Gained(slope=0.5), "another activation than the network at leaky_relu"),
+        (Gained(gain=2.0), "the constants gain of the model"),
+        (Gained(table=2.0), r"the weights words\.weight of the model"),
+    ):
+        with pytest.raises(snnconv.ConfigurationError, match=reason):
+            snnconv.resized(network, model.eval(), longer)
+    other = snnconv.resized(network.double(), Gained().eval(), longer)
+    torch.testing.assert_close(other.reference(longer), Gained().eval().double()(longer).detach())

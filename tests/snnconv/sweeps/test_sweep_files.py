@@ -247,6 +247,14 @@ def test_results_of_several_processes_are_all_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_disappears_meanwhile_is_written_anew_with_all_results(tmp_path: Path) -> None:
+    file = SweepFile(tmp_path / "sweep.json", {"model": "one"})
+    file.add("first", {"failure": "too wide"})
+    (tmp_path / "sweep.json").unlink()
+    file.add("second", {"failure": "too deep"})
+    assert read(tmp_path / "sweep.json")[1].keys() == {"first", "second"}
+
+
 def test_two_sweeps_of_different_models_that_begin_at_once_are_not_mixed(tmp_path: Path) -> None:
     path = tmp_path / "sweep.json"
     first, second = SweepFile(path, {"model": "a"}), SweepFile(path, {"model": "b"})
