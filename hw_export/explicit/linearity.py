@@ -22,7 +22,7 @@ def check_sums(regions: Regions) -> None:
     for node in regions.nodes:
         if node.name in regions.products:
             raise ConfigurationError(
-                f"{node.op} {node.name} ({node.source}) multiplies two signals, which is simulation only: no hardware "
+                f"{node.name} ({node.source}) multiplies two signals, which is simulation only: no hardware "
                 "target has neurons that multiply what two sources send; keep one factor constant, or move the product "
                 "behind the last weights"
             )

@@ -104,6 +104,12 @@ def _check(network: SpikingNetwork, format: str) -> None:
             f"{format} cannot represent a network that takes one sample per call, such as a graph network; "
             "convert a model whose first axis counts samples"
         )
+    for product in network.execution_plan.products:
+        node = network.graph.nodes[product]
+        raise ConfigurationError(
+            f"{format} cannot represent {product} ({node.source}), which multiplies two signals: it is "
+            "simulation only; keep one factor constant, or move the product behind the last weights"
+        )
     for population in network.populations.values():
         if network.timing is not None:
             raise ConfigurationError(
@@ -127,12 +133,6 @@ def _check(network: SpikingNetwork, format: str) -> None:
         raise ConfigurationError(
             f"{format} cannot represent max pooling {gate} ({node.source}), as it has no neuron for it; use "
             "average pooling or a convolution with stride, and fine-tune"
-        )
-    for product in network.execution_plan.products:
-        node = network.graph.nodes[product]
-        raise ConfigurationError(
-            f"{format} cannot represent {node.op} {product} ({node.source}), which multiplies two signals: it is "
-            "simulation only; keep one factor constant, or move the product behind the last weights"
         )
     if len(network.graph.inputs) != 1:
         raise ConfigurationError(

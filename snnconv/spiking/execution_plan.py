@@ -97,9 +97,12 @@ class ExecutionPlan:
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
         self.routes = {gate: self._route(gate) for gate in self.gates}
         self.product_routes = {product: self._route(product) for product in self.products}
-        #: What some gate chooses from, and what some product multiplies.
+        #: What some gate chooses from, and what some product multiplies, itself or what a gate chose from it.
         self.pooled = {name for route in self.routes.values() for name in route.candidates}
         self.multiplied = {name for route in self.product_routes.values() for name in route.candidates}
+        for gate in reversed(self.gates):
+            if gate in self.multiplied:
+                self.multiplied |= self.routes[gate].candidates
 
     def decode(self, environment: dict[str, Any]) -> Any:
         """The network's output from an environment that holds the decoded nodes."""

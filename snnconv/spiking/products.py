@@ -26,14 +26,12 @@ def check_products(graph: Graph, execution_plan: ExecutionPlan, schedule: Schedu
         node = graph.nodes[name]
         if not isinstance(schedule, Pipeline):
             raise ConfigurationError(
-                f"{node.op} {name} ({node.source}) multiplies two signals, which has no form in a stream, where both "
+                f"{name} ({node.source}) multiplies two signals, which has no form in a stream, where both "
                 "are said again and again; use schedule=Pipeline(), with any code that has windows, such as few-spike"
             )
     for gate, route in {**execution_plan.routes, **execution_plan.product_routes}.items():
         if not route.candidates.isdisjoint(execution_plan.products):
-            raise ConfigurationError(
-                f"{gate} takes currents of a product, and spikes are needed: convert the model anew"
-            )
+            raise ConfigurationError(f"{gate} takes currents of a product, and needs spikes: convert the model again")
 
 
 class Meetings:

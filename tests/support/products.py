@@ -63,6 +63,11 @@ def joined(m: Layers, x: Tensor) -> Tensor:
     return m.head(torch.relu(m.project(both[:, ::2])).mean((2, 3)))
 
 
+def of_maxima(m: Layers, x: Tensor) -> Tensor:
+    largest = F.max_pool2d(F.max_pool2d(torch.relu(m.stem(x)) + 0.1, 2, 1), 2)
+    return m.head((largest * largest.flip(1)).mean((2, 3)))
+
+
 def silent(m: Layers, x: Tensor) -> Tensor:
     return m.head(torch.relu(m.a(x)) * torch.relu(m.b(x) - 100.0))
 
@@ -88,6 +93,7 @@ NETWORKS: dict[str, tuple[Forward, tuple[int, ...]]] = {
     "of products": (of_products, (4,)),
     "pooled": (pooled, (2, 4, 4)),
     "joined": (joined, (2, 4, 4)),
+    "of maxima": (of_maxima, (2, 4, 4)),
     "silent": (silent, (4,)),
     "of the input": (of_the_input, (4,)),
     "shifted": (shifted, (4,)),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+import snnconv
 from hw_export.explicit.linearity import check_sums
+from hw_export.explicit.network import explicit
+from hw_export.explicit.rate import rate_network
 from snnconv.errors import ConfigurationError
 from snnconv.graph.affine_regions import Regions
 from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS, Classification, Role
 from snnconv.graph.operators.arithmetic import Product
+from tests.support.products import product_network
 
 SHAPE = (1, 3, 4)
 
@@ -29,6 +33,15 @@ def test_products_of_signals_are_refused_by_their_place(right: str, monkeypatch:
     monkeypatch.setitem(OPERATORS, "mul", Linear("mul"))
     with pytest.raises(ConfigurationError, match=r"mul joined .* multiplies signals.*keep all factors but one"):
         check_sums(regions("mul", self=Ref("left"), other=Ref(right)))
+
+
+def test_converted_products_are_simulation_only() -> None:
+    model, x = product_network("squeeze and excite")
+    network = snnconv.convert(model, x)
+    with pytest.raises(ConfigurationError, match=r"mul \(.*products\.py.*simulation only"):
+        explicit(network)
+    with pytest.raises(ConfigurationError, match=r"NIR cannot represent mul \(.*simulation only"):
+        rate_network(network, "NIR")
 
 
 @pytest.mark.parametrize("right", ["left", "right"])

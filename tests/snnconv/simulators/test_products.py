@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from coding.plan import as_plan
 from snnconv import SpikingNetwork
 from snnconv.calibration.assembly import Calibrator, assemble
 from snnconv.calibration.options import Options
+from snnconv.graph.graph import Ref
 from snnconv.metrics.energy_models import ACCUMULATE, ADD, MEMORY, SYNOP
 from tests.support.pipelines import assert_simulators_agree
 from tests.support.products import NETWORKS, product_network
@@ -129,6 +131,15 @@ def test_a_stream_refuses_products_with_the_remedy() -> None:
         ):
             snnconv.convert(model, x, **{"coding": "phase", **options})
     assert snnconv.convert(model, x, coding="rate", schedule=Pipeline()).has_closed_form
+
+
+def test_a_product_of_currents_is_refused() -> None:
+    model, x = product_network("of products")
+    network = snnconv.convert(model, x)
+    graph = network.complete_graph()
+    outer = graph.nodes["mul_1"].mapped(lambda ref: Ref("mul") if ref.name == "mul_relay" else ref)
+    with pytest.raises(snnconv.ConfigurationError, match="mul_1 takes currents of a product"):
+        network.with_(graph=replace(graph, nodes={**graph.nodes, "mul_1": outer}))
 
 
 def test_an_operand_that_never_fires_leaves_the_product_silent() -> None:

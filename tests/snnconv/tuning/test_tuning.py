@@ -30,6 +30,7 @@ from tests.snnconv.tuning.tuned_networks import (
     tensors,
 )
 from tests.support.interruption import stopped_at
+from tests.support.products import product_network
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -275,3 +276,12 @@ def test_a_population_that_is_silent_in_a_batch_does_not_explode_the_loss() -> N
     network = snnconv.convert(layers, data, coding=OneSpike(4))
     log = log_of(tune(network, data, targets="outputs", epochs=1, batch=1, learning_rate=1e-5))
     assert 0.0 < log.losses[0] < 10.0 * log.initial_loss
+
+
+def test_gradients_pass_through_products() -> None:
+    model, x = product_network("squeeze and excite", 40)
+    network = snnconv.convert(model.requires_grad_(True), x, coding=OneSpike(6))
+    tuned = tune(network, x, epochs=2, seed=0)
+    assert tuned.tuning_log is not None and min(tuned.tuning_log.held_out_losses) < tuned.tuning_log.initial_loss
+    before, after = weights_of(network), weights_of(tuned)
+    assert not any(torch.equal(before[name], after[name]) for name in ("stem.weight", "a.weight", "b.weight"))
