@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from coding.optional import imported
 from hw_export.nir.files import DAMAGE, ordered, read
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     import nir
 
 
-#: Numbers of the largest sample.
-_LARGEST_INPUT = 2**26
+#: Numbers of the largest result of a node, and of all results where they are tried out, for one sample.
+_LARGEST_RESULT, _MOST_NUMBERS = 2**30, 2**26
 
 
 class NIRState(NamedTuple):
@@ -119,12 +120,33 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
         )
     try:
         module = _module(graph, order, kinds)
-        if math.prod(module.input_shape) > _LARGEST_INPUT:
-            raise ValueError(f"its input has the shape {list(module.input_shape)}, more than {_LARGEST_INPUT} numbers")
-        module(torch.zeros(1, *module.input_shape, dtype=module.like.dtype))  # what does not fit together shows here
+        if _numbers(module) <= _MOST_NUMBERS:
+            module(torch.zeros(1, *module.input_shape, dtype=module.like.dtype))  # what values alone show
         return module
     except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
+
+
+def _numbers(module: NIRModule) -> int:
+    """How many numbers a step of one sample makes, computed without values, which shows what does not fit together.
+
+    Raises ``ValueError`` for a result that is too large.
+    """
+    shapes = [torch.Size(module.input_shape)]
+    bare = copy.deepcopy(module.program).to("meta")
+    for part in bare.modules():
+        part.register_forward_hook(lambda _, inputs, output: shapes.extend(_shapes(output)))
+    sample = torch.zeros(1, *module.input_shape, dtype=module.like.dtype, device="meta")
+    bare(sample, dict.fromkeys(name for name, _ in bare.named_children()))
+    numbers = [shape.numel() for shape in shapes]
+    if max(numbers) > _LARGEST_RESULT:
+        large = [*shapes[numbers.index(max(numbers))]]
+        raise ValueError(f"it makes a result of the shape {large}, more than {_LARGEST_RESULT} numbers")
+    return sum(numbers)
+
+
+def _shapes(output: Any) -> list[torch.Size]:
+    return [leaf.shape for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
 
 
 def _module(graph: Any, order: list[str], kinds: Mapping[type, Callable[[Any], nn.Module]]) -> NIRModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hw_export.nir import export, load
 from snnconv.errors import StorageError
@@ -153,3 +155,26 @@ def test_a_graph_that_cannot_run_is_refused_when_it_is_read(axis: int, size: int
     graph = nir.NIRGraph(nodes, [("input", "flat"), ("flat", "output")], type_check=False)
     with pytest.raises(StorageError, match=r"cannot be made a module"):
         load(graph)
+
+
+@pytest.mark.parametrize(("padding", "loads"), [(20_000, False), (10_000, True)])  # what is large is not run
+def test_a_graph_takes_no_memory_when_it_is_read(padding: int, loads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    side, kernel = 4 + 2 * padding, np.ones((1, 1, 1, 1), np.float32)
+    nodes = {
+        "input": nir.Input({"input": np.array([1, 4, 4])}),
+        "wide": nir.Conv2d((4, 4), kernel, (1, 1), (padding, padding), (1, 1), 1, np.zeros(1, np.float32)),
+        "output": nir.Output({"output": np.array([1, side, side])}),
+    }
+    graph = nir.NIRGraph(nodes, [("input", "wide"), ("wide", "output")])
+    devices, forward = set[str](), nn.Conv2d.forward
+
+    def noted(module: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        devices.add(x.device.type)
+        assert x.is_meta, "values would take gigabytes"
+        return forward(module, x)
+
+    monkeypatch.setattr(nn.Conv2d, "forward", noted)
+    refused = pytest.raises(StorageError, match=r"makes a result of the shape \[1, 1, 40004, 40004\], more than")
+    with contextlib.nullcontext() if loads else refused:
+        load(graph)
+    assert devices == {"meta"}
