@@ -23,7 +23,7 @@ def quiet_exporter() -> Iterator[None]:
         logging.getLogger(name)
         for name in ("torch.fx.experimental.symbolic_shapes", "torch.export", "torch._subclasses")
     ]
-    with one_at_a_time(), warnings.catch_warnings(), redirect_stderr(cast("IO[str]", _OthersOutput(sys.stderr))):
+    with one_at_a_time(), warnings.catch_warnings(), _OthersOutput(sys.stderr).redirected():
         levels = [logger.level for logger in loggers]
         warnings.simplefilter("ignore")
         try:
@@ -36,10 +36,19 @@ def quiet_exporter() -> Iterator[None]:
 
 
 class _OthersOutput:
-    """A stream without what the thread writes that made this."""
+    """A stream without what the thread writes that made this, as long as standard error is redirected here."""
 
     def __init__(self, stream: Any) -> None:
         self._stream, self._silent = stream, threading.get_ident()
+
+    @contextmanager
+    def redirected(self) -> Iterator[None]:
+        """Standard error goes here; another thread that redirects it, too, may leave it here for longer."""
+        try:
+            with redirect_stderr(cast("IO[str]", self)):
+                yield
+        finally:
+            self._silent = 0
 
     def write(self, text: str) -> int:
         silent = self._stream is None or threading.get_ident() == self._silent

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ import snnconv
 from coding import Concurrent, FewSpike, OneSpike, Rate
 from neurons import DoubleExponential
 from snnconv import SpikingNetwork, learning
+from snnconv.capture.exporter_noise import quiet_exporter
 from snnconv.detection import Detector, Preprocessing, RegionHead
 from snnconv.tuning import ShiftAndFlip
 from tests.support.watched import Watched, watched
@@ -172,3 +175,14 @@ def test_other_threads_are_heard_during_an_export(capsys: pytest.CaptureFixture[
 
     snnconv.preflight(Speaking(), X)
     assert capsys.readouterr().err.count("heard") > 2  # in every run, those inside the exporter included
+
+
+def test_whoever_redirects_during_an_export_silences_nobody_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    before = sys.stderr
+    elsewhere = contextlib.redirect_stderr(io.StringIO())  # another thread's, which ends later
+    with quiet_exporter():
+        elsewhere.__enter__()
+    elsewhere.__exit__(None, None, None)
+    print("heard", file=sys.stderr)
+    sys.stderr = before
+    assert capsys.readouterr().err == "heard\n"
