@@ -87,7 +87,7 @@ def count_synapses(
     spiking = graph.behind(populations) | analysis.readout
     input_macs = sum(cost for name, cost in macs.items() if name not in spiking)
     analog_macs = sum(cost for name, cost in macs.items() if name in analysis.readout)
-    product_macs = sum(cost for name, cost in macs.items() if name in regions.products & spiking)
+    product_macs = sum(cost for name, cost in macs.items() if name in regions.products)
     return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs, analog_macs, product_macs)
 
 

@@ -116,7 +116,7 @@ _REMEDIES = (
     Remedy(
         "prod cumprod",
         "it multiplies signals",
-        "products of signals have no spiking form; sum instead (of logarithms, made outside the model)",
+        "products of two signals are converted: write it as one, x[:, 0] * x[:, 1] * x[:, 2], with a few factors",
     ),
     Remedy(
         "glu",

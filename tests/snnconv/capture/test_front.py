@@ -153,6 +153,10 @@ def test_exports_say_that_no_target_has_tables() -> None:
 REFUSED: dict[str, tuple[Callable[..., Tensor], str]] = {
     "mask behind weights": (
         lambda m, ids: (torch.relu(m.first(m.words(ids)))[..., :WIDTH] * (ids != 0).unsqueeze(-1)).sum(1),
+        "mask and count in front of all weights",
+    ),
+    "choice behind weights": (
+        lambda m, ids: torch.where((ids != 0).unsqueeze(-1), m.first(m.words(ids))[..., :WIDTH], 0.0).sum(1),
         "mask what the embedding gives",
     ),
     "batch on axis 1": (lambda m, ids: m.words(ids.t()).mean(0), "leave axis 0 alone"),
