@@ -43,7 +43,7 @@ def heads(m: Layers, x: Tensor) -> Tensor:
 
 def with_itself(m: Layers, x: Tensor) -> Tensor:
     hidden = torch.relu(m.a(x))
-    return m.head(torch.relu(hidden * hidden - hidden * (0.5 * hidden.flip(1) + 0.3)))
+    return m.head(torch.relu(hidden @ hidden - hidden * (0.5 * hidden.flip(1) + 0.3)))
 
 
 def of_products(m: Layers, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def silent(m: Layers, x: Tensor) -> Tensor:
 
 
 def of_the_input(m: Layers, x: Tensor) -> Tensor:
-    return m.head(x * torch.relu(m.a(x)) + x * x)
+    return m.head(x * torch.relu(m.a(x)) + x * x.flip(1))
 
 
 def shifted(m: Layers, x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ NETWORKS: dict[str, tuple[Forward, tuple[int, ...]]] = {
     "squeeze and excite": (squeeze_and_excite, (2, 5, 5)),
     "attention": (attention, (3, 4)),
     "heads": (heads, (3, 4)),
-    "with itself": (with_itself, (4,)),
+    "with itself": (with_itself, (4, 4)),
     "of products": (of_products, (4,)),
     "pooled": (pooled, (2, 4, 4)),
     "joined": (joined, (2, 4, 4)),
