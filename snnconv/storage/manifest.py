@@ -162,7 +162,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     check_densities(densities, {*graph.inputs, *populations})
     check_tensors(tensors, graph, populations)
     step_shapes = [plan.input.step_shape(shape) for shape in shapes]
-    if check_front(graph) & check_shapes(graph, populations, step_shapes):
+    if check_front(graph, populations) & check_shapes(graph, populations, step_shapes):
         check_run(graph, populations, step_shapes)
     return {
         "graph": graph,

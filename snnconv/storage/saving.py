@@ -18,6 +18,12 @@ from snnconv.storage.manifest import manifest_of, parsed, tensors_of
 from snnconv.storage.manifest_versions import OLDEST, VERSION, upgraded
 from snnconv.storage.signed import AlteredError, read_signed, signed
 
+#: What makes a network of a manifest that is none: errors of Python, of torch (assertions among them), and ours.
+_DAMAGE = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RuntimeError),
+    SnnconvError,
+)
+
 
 def save(network: NetworkBase, path: str | os.PathLike[str]) -> None:
     """Write ``network`` to ``path``, whole or not at all.
@@ -55,7 +61,7 @@ def read(path: str | os.PathLike[str], network: Callable[..., N]) -> N:
         raise StorageError(f"{source} cannot be used: {error}") from error
     try:
         return network(**parsed(upgraded(json.loads(manifest), version), tensors))
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, SnnconvError) as error:
+    except _DAMAGE as error:
         raise StorageError(f"{source} holds no valid network: {error}") from error
 
 

@@ -62,7 +62,7 @@ def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str
             raise StorageError(f"{name} is of type {tensor.dtype}, other numbers of the network are {dtype}")
 
 
-def check_front(graph: Graph) -> bool:
+def check_front(graph: Graph, populations: Mapping[str, Population]) -> bool:
     """Raise ``StorageError`` unless what stands in front of ``graph`` gives inputs of the shapes and types it takes.
 
     It runs on shapes alone; what does not fit raises what torch raises. Returns whether ``check_run`` takes about a
@@ -81,9 +81,17 @@ def check_front(graph: Graph) -> bool:
     batch = {BATCH: 2}
     made, _, cheap = _run_on_shapes(bare, _front_inputs(front, 2, "meta"))
     found, wanted = [tuple(t.shape) for t in made], [concrete(shape, batch) for shape in graph.inputs.values()]
-    if found != wanted or not all(tensor.is_floating_point() for tensor in made):
-        raise StorageError(f"the front makes inputs of the shapes {found}, the network takes {wanted}")
+    types = {tensor.dtype for tensor in made}
+    if found != wanted or types != {_precision(populations)}:
+        raise StorageError(
+            f"the front makes inputs of the shapes {found} and types {types}, the network takes {wanted} of "
+            f"{_precision(populations)}"
+        )
     return cheap
+
+
+def _precision(populations: Mapping[str, Population]) -> torch.dtype:
+    return next(iter(populations.values())).scale.dtype if populations else torch.float32
 
 
 def _run_on_shapes(
@@ -146,7 +154,7 @@ def check_run(graph: Graph, populations: Mapping[str, Population], input_shapes:
 
     Of tensors without values torch lets pass what it refuses of others, such as strides of too many axes.
     """
-    dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
+    dtype = _precision(populations)
     with torch.no_grad():
         if graph.front is not None:
             evaluate_graph(graph.front, _front_inputs(graph.front, 1, "cpu"))
@@ -186,7 +194,7 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
         return torch.empty(shape, dtype=dtype, device="meta")
 
     constants = {name: empty(tensor.shape, tensor.dtype) for name, tensor in graph.constants.items()}
-    dtype = next(iter(populations.values())).scale.dtype if populations else torch.float32
+    dtype = _precision(populations)
     bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
     handlers = {node: checked(population) for node, population in populations.items()}
     inputs = [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes]

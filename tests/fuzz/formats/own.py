@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import snnconv
 from coding import FewSpike, Rate
@@ -19,6 +19,7 @@ from snnconv.data.file_kinds import CHECKPOINT, NETWORK, SWEEP
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.detection import load_darknet, train_detector
 from snnconv.detection.shapes import draw_shapes
+from snnconv.graph.graph import WHOLE_TYPES
 from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.signed import signature
 from tests.fuzz.formats.format import FileFormat, safetensors_parts
@@ -35,8 +36,13 @@ _STEPS = 3
 
 def _read_network(path: Path) -> Any:
     network = snnconv.load(path)
-    shapes = [concrete(shape, {BATCH: 2, **{f"axis {axis}": 2 for axis in range(9)}}) for shape in network.input_shapes]
-    inputs = [torch.rand(shape).to(network.like) for shape in shapes]
+    front, sizes = network.graph.front, {BATCH: 2, **{f"axis {axis}": 2 for axis in range(9)}}
+    if front is None:
+        inputs = [torch.rand(concrete(shape, sizes)).to(network.like) for shape in network.input_shapes]
+    else:
+        types = dict.fromkeys(front.inputs, network.like.dtype)
+        types |= {name: WHOLE_TYPES[kind] for name, kind in front.whole.items()}
+        inputs = [torch.zeros(concrete(shape, sizes), dtype=types[name]) for name, shape in front.inputs.items()]
     network.run(inputs, steps=None if network.timing is not None else _STEPS)
     str(network)
     return manifest_of(network), tensors_of(network)
@@ -57,6 +63,14 @@ def _altered_signed(content: bytes, random: Random) -> bytes:
     if random.random() < 0.05:
         metadata["version"] = random.choice(("3", "5", "04", "-4", "4.0", "4" * 30, ""))
     return safetensors.torch.save(tensors, metadata | {"sha256": signature(metadata["manifest"], tensors)})
+
+
+def _tokens() -> Any:
+    torch.manual_seed(0)
+    layers = [nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 6), nn.ReLU(), nn.Linear(6, 3)]
+    return snnconv.convert(
+        nn.Sequential(*layers).eval(), torch.arange(200).view(40, 5) % 9, coding=FewSpike(5, base=1.9)
+    )
 
 
 def _learnt(path: Path) -> Any:
@@ -133,6 +147,7 @@ def _network(of: str, make: Any) -> FileFormat:
 
 FORMATS = (
     _network("rate code", lambda: network_of("residual", 6)),
+    _network("whole numbers in front", _tokens),
     _network("windows", lambda: zoo("residual", coding=FewSpike(5))),
     _checkpoint("learning", _learnt),
     _checkpoint("tuning", _tuned),

@@ -175,13 +175,22 @@ def test_what_cannot_stand_in_front_is_refused_with_its_line(kind: str) -> None:
         snnconv.convert(model, IDS)
 
 
-def test_a_stored_front_is_checked(tmp_path: Path) -> None:
+TABLES = {
+    "wider": (torch.zeros(ROWS, WIDTH + 1), "the front makes inputs of the shapes"),
+    "finer": (torch.zeros(ROWS, WIDTH, dtype=torch.float64), r"types \{torch\.float64\}, the network takes"),
+    "no table": (torch.zeros(ROWS), "'weight' must be 2-D"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_stored_front_is_checked(kind: str, tmp_path: Path) -> None:
+    table, reason = TABLES[kind]
     _, _, network = converted("mean")
     graph = network.complete_graph()
     assert graph.front is not None
-    wider = replace(graph.front, constants={"words.weight": torch.zeros(ROWS, WIDTH + 1)})
-    network.with_(graph=replace(graph, front=wider)).save(tmp_path / "wrong.snn")
-    with pytest.raises(StorageError, match="the front makes inputs of the shapes"):
+    other = replace(graph.front, constants={"words.weight": table})
+    network.with_(graph=replace(graph, front=other)).save(tmp_path / "wrong.snn")
+    with pytest.raises(StorageError, match=reason):
         snnconv.load(tmp_path / "wrong.snn")
 
 
