@@ -6,6 +6,8 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS, Role
 from snnconv.graph.operators.choice import Comparison
@@ -58,9 +60,9 @@ class _Chains:
         return isinstance(value, Ref) and value.name in self.signals
 
     def _number(self, value: Ref) -> float | None:
-        """The number that a constant holds; ``None`` where it holds several."""
+        """The number that a constant holds; ``None`` where it holds several, or a condition."""
         tensor = self.graph.constants.get(value.name)
-        return float(tensor) if tensor is not None and tensor.dim() == 0 else None
+        return None if tensor is None or tensor.dim() > 0 or tensor.dtype is torch.bool else float(tensor)
 
     def rewritten(self, real_valued: Set[str]) -> Graph:
         tables: set[str] = set()

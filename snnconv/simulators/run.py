@@ -18,7 +18,7 @@ class Run:
         samples: Number of samples in the batch.
         spikes: Spikes by population, in the whole batch.
         input_spikes: Spikes of the input, in the whole batch.
-        synops: Synaptic operations by population, gate or spiking input, in the whole batch.
+        synops: Synaptic operations by population, gate, product or spiking input, in the whole batch.
         synops_by_layer: Synaptic operations, every weighted operator between two populations counted by itself.
         neurons: Number of neurons, for one sample.
         outputs: The decoded output of every step ``[T, N, ...]``, if recorded.

@@ -40,6 +40,11 @@ def also_put_out(m: Layers, x: Tensor) -> tuple[Tensor, Tensor]:
     return m.head(product), product
 
 
+def chosen(m: Layers, x: Tensor) -> Tensor:
+    hidden = torch.relu(m.a(x))
+    return m.head(hidden * torch.where(m.a.weight[0, 0] > 0, hidden.flip(1), -0.7 * hidden.flip(1)))
+
+
 def relayed(graph: Graph) -> list[str]:
     return [node.arguments["self"].name for node in graph.nodes.values() if node.op == "relay_population"]
 
@@ -55,6 +60,10 @@ def graph_of(forward: Forward) -> Graph:
     graph = captured(Layers(forward).eval(), (x,)).graph
     assert len(analysis_of(graph).products) > 0
     return graph
+
+
+def test_a_constant_choice_between_functions_of_one_signal_is_an_operand() -> None:
+    assert relayed(graph_of(chosen)) == ["mul_1"]
 
 
 def test_products_of_one_current_share_its_relay() -> None:
