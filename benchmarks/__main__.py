@@ -23,6 +23,7 @@ from benchmarks import (
     max_pooling,
     papers,
     rate,
+    smooth,
     tuning,
     two_digits,
     window_cost,
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "learning_cost": learning_cost.run,
     "imagenet": imagenet.run,
     "zoo": zoo.run,
+    "smooth": smooth.run,
 }
 
 

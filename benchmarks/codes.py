@@ -122,8 +122,8 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
         for setting in chosen:
             network = convert(task, setting)
             result, differences = compare(network, task)
-            table.append(_row(setting, task, result, differences))
-            costs.append(_cost_row(setting, task, result))
+            table.append(cells_of(setting, task, result, differences))
+            costs.append(cost_cells_of(setting, task, result))
             note(f"{task.name}, {setting.name}: {result.accuracy:.2f} % of {result.reference_accuracy:.2f} %")
             keep("codes", titles[0], HEAD, table)
             keep("codes_cost", titles[1], COST_HEAD, costs)
@@ -167,7 +167,7 @@ def first(split: LabelledImages, count: int) -> LabelledImages:
     return LabelledImages(split.images[:count], split.labels[:count])
 
 
-def _row(
+def cells_of(
     setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation, differences: tuple[float, float] | None
 ) -> list[Any]:
     assert result.reference_accuracy is not None and result.accuracy is not None
@@ -187,7 +187,7 @@ def _row(
     ]
 
 
-def _cost_row(setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation) -> list[Any]:
+def cost_cells_of(setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation) -> list[Any]:
     e = result.energy
     joules = (e.e2, e.e2_reference, e.e3, e.e3_reference)
     return [setting.name, task.name, round(result.input_spikes, 1), result.synops, *joules]
