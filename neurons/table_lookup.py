@@ -1,9 +1,10 @@
-"""A neuron that computes any function of what it integrated: one spike, by a table of its channel."""
+"""A neuron that computes any function of what it integrated: one spike or two, by a table of its channel."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,18 +12,40 @@ from torch import Tensor
 from coding.neural_code import Code, Quantized
 from coding.threshold import at_least, tie_tolerance
 from neurons.integrate_fire import MembraneState
-from neurons.neuron import UpdateCost, integrate
+from neurons.neuron import State, UpdateCost, integrate
 
-#: Most of the way from a threshold down to the next that its slack takes (see ``coding.threshold``).
-_SHARE_OF_GAP = 0.25
+
+class Tables(NamedTuple):
+    """Tables of a population's channels, each ``[channels, cells]``, in units of its scale; cells fall with time.
+
+    A neuron whose potential reaches ``thresholds`` fires at the step of that cell, a spike worth ``payloads``. Where
+    a second spike may follow, (potential - ``origins``) * ``rates`` is its level in the cell, and it is worth the level
+    times ``slopes``.
+    """
+
+    thresholds: Tensor
+    payloads: Tensor
+    origins: Tensor
+    rates: Tensor
+    slopes: Tensor
+
+
+class TableState(NamedTuple):
+    """Potential, whether a neuron is still silent, and the level in its cell and the slope there of one that fired."""
+
+    potential: Tensor
+    silent: Tensor
+    level: Tensor
+    slope: Tensor
 
 
 @dataclass(frozen=True)
 class TableLookup:
-    """Integrate-and-fire neuron that fires once in a window, a spike whose worth a table tells by its step.
+    """Integrate-and-fire neuron whose first spike names the cell that its potential lies in, and a second the place.
 
-    Potentials below every threshold are silent, worth 0. Tables belong to the population, one for each channel
-    (``with_tables``); without any, it is the integrate-and-fire neuron of its code.
+    What spikes are worth a table tells, one for each channel, which belongs to the population (``with_tables``).
+    Potentials below every threshold are silent, worth 0. Without tables it is the integrate-and-fire neuron of its
+    code.
 
     Args:
         code: The code of its spikes.
@@ -43,25 +66,23 @@ class TableLookup:
         return True
 
     def with_tables(self, tables: Tensor, axis: int | None) -> TableLookup:
-        """The same neuron with ``tables`` ``[2, channels, steps]``: thresholds, falling with time, and payloads.
+        """The same neuron with ``tables``, a stack ``[5, channels, cells]`` of ``Tables``.
 
         Channels lie along ``axis`` of potentials; ``None`` where one table serves all of them.
         """
-        return _WithTables(self.code, tables, axis)
+        return _WithTables(self.code, Tables(*tables), axis)
 
-    def initial(self, like: Tensor) -> MembraneState:
+    def initial(self, like: Tensor) -> State:
         return MembraneState(torch.full_like(like, self.code.initial_potential, requires_grad=False), None)
 
-    def listen(self, current: Tensor, state: MembraneState, inverse_scale: Tensor | float = 1.0) -> MembraneState:
+    def listen(self, current: Tensor, state: State, inverse_scale: Tensor | float = 1.0) -> State:
         return state._replace(potential=integrate(state.potential, current, inverse_scale))
 
-    def fire(self, state: MembraneState, t: int, out: Tensor | None = None) -> tuple[Tensor, MembraneState]:
+    def fire(self, state: State, t: int, out: Tensor | None = None) -> tuple[Tensor, State]:
         emitted, removed, memory = self.code.fire(state.potential, t, state.memory, out=out)
         return emitted, MembraneState(state.potential.sub_(removed), memory)
 
-    def step(
-        self, current: Tensor, state: MembraneState, t: int, inverse_scale: Tensor | float = 1.0
-    ) -> tuple[Tensor, MembraneState]:
+    def step(self, current: Tensor, state: State, t: int, inverse_scale: Tensor | float = 1.0) -> tuple[Tensor, State]:
         return self.fire(self.listen(current, state, inverse_scale), t, out=current)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
@@ -72,7 +93,7 @@ class TableLookup:
 class _WithTables(TableLookup):
     """The neuron of one population, with its tables."""
 
-    tables: Tensor
+    tables: Tables
     axis: int | None
 
     @property
@@ -80,56 +101,82 @@ class _WithTables(TableLookup):
         return False
 
     @cached_property
-    def bounds(self) -> Tensor:
-        """The potentials from which on each threshold is reached, ``[channels, steps]``.
+    def _cells(self) -> int:
+        return self.tables.thresholds.shape[1]
 
-        The slack is relative to the largest threshold of a channel: potentials are sums and differences of numbers of
-        that size, however near to 0 a threshold is.
+    @cached_property
+    def _levels(self) -> int:
+        """The highest level of a second spike, which has as many steps; 0 where there is none."""
+        return self.code.steps - self._cells
+
+    @cached_property
+    def _slack(self) -> Tensor:
+        """What potentials are raised by before they are compared, ``[channels]``, far less than a cell.
+
+        It is relative to the largest threshold of a channel: potentials are sums and differences of numbers of that
+        size, however near to 0 a threshold is.
         """
-        thresholds = self.tables[0]
-        finite = torch.where(thresholds.isfinite(), thresholds, 0.0)
-        slack = tie_tolerance(thresholds.dtype) * finite.abs().amax(1, keepdim=True)
-        gaps = torch.cat([thresholds[:, :-1] - thresholds[:, 1:], torch.full_like(slack, torch.inf)], 1)
-        return thresholds - torch.minimum(slack, _SHARE_OF_GAP * gaps)
+        largest = torch.maximum(self.tables.origins.abs().amax(1), self.tables.thresholds[:, 0].abs())
+        return tie_tolerance(largest.dtype) * largest
 
-    def fire(self, state: MembraneState, t: int, out: Tensor | None = None) -> tuple[Tensor, MembraneState]:
-        potential, silent = state
-        spikes = at_least(potential, self._by_channel(self.bounds[:, t], potential.dim()), out)
-        if silent is not None:
-            spikes.mul_(silent)  # 1 while the only spike has not been fired
-        still = (1.0 - spikes) if silent is None else (1.0 - spikes).mul_(silent)
-        spikes.mul_(self._by_channel(self.tables[1][:, t], potential.dim()))
-        return spikes, MembraneState(potential, still)
+    def initial(self, like: Tensor) -> State:
+        zero = torch.zeros_like(like, requires_grad=False)
+        return TableState(zero, torch.ones_like(zero), zero.clone(), zero.clone())
+
+    def fire(self, state: State, t: int, out: Tensor | None = None) -> tuple[Tensor, State]:
+        potential, silent, level, slope = state
+        if t < self._cells:
+            threshold, payload, origin, rate, own = (self._of_channel(row[:, t], potential) for row in self.tables)
+            raised = potential + self._of_channel(self._slack, potential)
+            spikes = at_least(raised, threshold, out).mul_(silent)
+            if self._levels:
+                level.add_(spikes * ((raised - origin) * rate))
+                slope.add_(spikes * own)
+            silent.sub_(spikes)
+            return spikes.mul_(payload), state
+        number = self.code.steps - t
+        spikes = at_least(level, float(number), out)
+        level.mul_(1.0 - spikes)  # the last one
+        return spikes.mul_(number * slope), state
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         by_channel = values.reshape(1, -1) if self.axis is None else values.movedim(self.axis, 0)
-        rows = by_channel.reshape(len(self.bounds), -1).contiguous()
+        rows = (by_channel.reshape(len(self._slack), -1) + self._slack[:, None]).contiguous()
         reached = torch.searchsorted(self._rising, rows, right=True)
-        found = self._from_silence.gather(1, reached).view(by_channel.shape)
-        decoded = found.view(values.shape) if self.axis is None else found.movedim(0, self.axis)
+        found = self._from_silence.payloads.gather(1, reached)
+        spikes = (reached > 0).to(values.dtype) if counted else rows
+        updates = (self._cells + 1 - reached).to(values.dtype) if counted else rows
+        if self._levels:
+            _, _, origins, rates, slopes = self._from_silence
+            level = rows.sub_(origins.gather(1, reached)).mul_(rates.gather(1, reached)).floor_()
+            level.clamp_(0.0, float(self._levels))
+            slope = slopes.gather(1, reached)
+            found.add_(level * slope)
+            if counted:
+                second = (level > 0) & (slope != 0)
+                updates = torch.where(second, self.code.steps + 1 - level, float(self.code.steps))
+                spikes = spikes + second.to(values.dtype)
         if not counted:
-            return Quantized(decoded, None, None)
-        steps = self.tables.shape[2]
-        updates = (steps + 1 - reached).clamp_(max=steps)  # a spike at step t ends them, behind t + 1 updates
-        counts = [each.to(values.dtype).view(by_channel.shape) for each in ((reached > 0), updates)]
-        spikes, updated = (
-            each.view(values.shape) if self.axis is None else each.movedim(0, self.axis) for each in counts
-        )
-        return Quantized(decoded, spikes, updated)
+            return Quantized(self._laid_out(found, by_channel, values), None, None)
+        updates.clamp_(max=float(self.code.steps))
+        return Quantized(*(self._laid_out(each, by_channel, values) for each in (found, spikes, updates)))
+
+    def _laid_out(self, rows: Tensor, by_channel: Tensor, values: Tensor) -> Tensor:
+        shaped = rows.view(by_channel.shape)
+        return shaped.view(values.shape) if self.axis is None else shaped.movedim(0, self.axis)
 
     @cached_property
     def _rising(self) -> Tensor:
-        return self.bounds.flip(1).contiguous()
+        return self.tables.thresholds.flip(1).contiguous()
 
     @cached_property
-    def _from_silence(self) -> Tensor:
-        """Worth of each number of bounds that a potential reaches, from none."""
-        payloads = self.tables[1]
-        return torch.cat([torch.zeros_like(payloads[:, :1]), payloads.flip(1)], 1)
+    def _from_silence(self) -> Tables:
+        """Tables by the number of thresholds that a potential reaches, from none."""
+        return Tables(*(torch.cat([torch.zeros_like(row[:, :1]), row.flip(1)], 1) for row in self.tables))
 
-    def _by_channel(self, row: Tensor, dims: int) -> Tensor:
+    def _of_channel(self, row: Tensor, like: Tensor) -> Tensor:
         if self.axis is None:
             return row.reshape(())
-        shape = [1] * dims
+        shape = [1] * like.dim()
         shape[self.axis] = -1
         return row.view(shape)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from coding import Code
 from coding.table_fitting import fit_tables
+from coding.table_lines import fit_lines
+from coding.window.function_table import FunctionTable, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.scales import Scaling, fitted_code, scale_of
@@ -20,7 +22,7 @@ Statistics = ActivationStatistics | CurrentStatistics
 class Fitted(NamedTuple):
     """The fitted code of a population, its scale ``[channels]``, channels that were silent throughout, and its tables.
 
-    Tables are ``[2, channels, steps]`` in units of the scale (see ``TableLookup.with_tables``), or ``None``.
+    Tables are a stack of ``neurons.table_lookup.Tables``, or ``None``.
     """
 
     code: Code
@@ -31,21 +33,29 @@ class Fitted(NamedTuple):
 
 def fitted(observed: Statistics, asked: Code, scaling: Scaling) -> Fitted:
     """What ``observed`` makes of the code that was ``asked`` for; raises ``ConfigurationError`` where none fits."""
-    code = observed.activation.code(asked)
     if isinstance(observed, CurrentStatistics):
-        return _tabulated(observed, code)
-    code = fitted_code(code, observed, scaling)
+        return _tabulated(observed, table_for(asked))
+    code = fitted_code(asked, observed, scaling)
     return Fitted(code, *scale_of(observed, scaling, code), None)
 
 
-def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
+def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
     values, weights = _within_domain(values, weights)
+    thresholds, payloads = fit_tables(values, weights, edges, code.cells)
+    lines = fit_lines(values, weights, edges, thresholds, payloads, code.steps - code.cells + 1)
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
-    scale = torch.maximum(observed.unit, largest.to(observed.unit))
-    tables = torch.stack(fit_tables(values, weights, edges, code.steps)) / scale.double()[:, None]
-    return Fitted(code, scale, (), tables.to(scale.dtype))
+    unit = torch.maximum(observed.unit, largest.to(observed.unit))
+    scale = unit.double()[:, None]
+    parts = (
+        thresholds / scale,
+        lines.payloads / scale,
+        lines.origins / scale,
+        lines.rates * scale,
+        lines.slopes / scale,
+    )
+    return Fitted(code, unit, (), torch.stack(parts).to(unit.dtype))
 
 
 def _within_domain(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

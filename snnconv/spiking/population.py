@@ -23,7 +23,7 @@ class Population:
     ``channel_axis``, or ``[1]``: the value that the code's 1.0 stands for, in the network's own units. ``shift``, of
     the same size, is a current added to every presentation of the value (bias correction). ``shape`` is that of one
     sample, ``silent_channels`` are those that no calibration sample activated. ``tables`` are those of neurons that
-    look their spike up, in units of the scale (see ``TableLookup.with_tables``).
+    look their spike up, in units of the scale (see ``neurons.TableLookup``).
     """
 
     name: str

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from coding import Code
+from coding import Code, FunctionTable
 from neurons import TableLookup
+from neurons.table_lookup import Tables
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
 from snnconv.graph.graph import WHOLE_TYPES, Graph, refs_in
@@ -128,10 +129,11 @@ def check_tables(population: Population) -> None:
         return
     if not isinstance(population.neuron, TableLookup):
         raise StorageError(f"population {name!r} has tables, and {type(population.neuron).__name__} neurons")
-    if tables.shape != (2, len(population.scale), population.code.steps) or tables.dtype != population.scale.dtype:
+    cells = population.code.cells if isinstance(population.code, FunctionTable) else 0
+    if tables.shape != (len(Tables._fields), len(population.scale), cells) or tables.dtype != population.scale.dtype:
         raise StorageError(f"population {name!r} has tables of shape {list(tables.shape)} and type {tables.dtype}")
-    thresholds, payloads = tables
-    finite = torch.isfinite(thresholds)
+    thresholds, payloads, *others = tables
+    finite = torch.isfinite(torch.stack([thresholds, payloads, *others])).all(0)
     finite[:, -1] |= thresholds[:, -1] == -math.inf
     if not bool(finite.all()) or not bool((thresholds[:, 1:] < thresholds[:, :-1]).all()):
         raise StorageError(f"population {name!r} has thresholds that do not fall with time")

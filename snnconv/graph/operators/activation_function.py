@@ -51,10 +51,6 @@ class ActivationFunction(ABC):
         Graded spikes encode the size of the current, which a slope has made small; imbalanced thresholds the value.
         """
 
-    def code(self, asked: Code) -> Code:
-        """The code that this function needs where a user asked for ``asked``: the same, unless it is no code for it."""
-        return asked
-
     @abstractmethod
     def neuron(self, code: Code, windowed: bool, negative: Negative) -> Neuron | None:
         """The neuron that this function needs, in a window or under a stream; ``None`` where any neuron serves."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from coding import Code, ConfigurationError
-from coding.window.function_table import table_for
 from neurons import Negative, Neuron, TableLookup
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.activation_function import ActivationFunction, register_activation_function
@@ -58,9 +57,6 @@ class Tabulated(ActivationFunction):
 
     def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
         return values.abs()
-
-    def code(self, asked: Code) -> Code:
-        return table_for(asked)
 
     def neuron(self, code: Code, windowed: bool, negative: Negative) -> Neuron | None:
         if not windowed:
