@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
@@ -27,7 +29,7 @@ _LEAST_DIVISOR = 1e-100
 
 
 def fit_tables(
-    values: Tensor, weights: Tensor, edges: Tensor, levels: int, relative: bool = False
+    values: Tensor, weights: Tensor, edges: Tensor, levels: int, relative: bool = False, places: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Thresholds and payloads of the one-spike tables that are nearest to a function of the current, by channel.
 
@@ -41,9 +43,11 @@ def fit_tables(
         weights: ``[channels, bins]``, how often currents fall into each bin, in any unit; a channel without any gets
             the table for currents that are spread evenly.
         edges: ``[channels, bins + 1]``, rising currents between the bins, whose widths may differ.
-        levels: Steps of the window.
+        levels: Steps of the window, or of the part of it in which the first spike is fired.
         relative: Minimise the error relative to the function, for values that divide or scale others. Such a table
             is never silent: 0 is wrong by the whole of a value.
+        places: How many even places in a cell a second spike tells apart, by a straight line through the function
+            (see ``fit_lines``); 1 where there is none.
 
     Returns:
         ``thresholds`` and ``payloads`` by step, both ``[channels, levels]`` in double precision. Thresholds fall, and
@@ -67,7 +71,8 @@ def fit_tables(
         scale = torch.where(scale > 0, scale, 1.0)
         some = some / scale
         share = _shares(some, weights[part].detach().double(), currents, relative)
-        first_bins, always = _best_cells(some, share, groups, levels, silence=not relative)
+        binned = _Binned(some, share, currents, places)
+        first_bins, always = _best_cells(binned, groups, levels, silence=not relative)
         thresholds[part] = _thresholds(currents, first_bins, always)
         payloads[part] = _payloads(some, share, first_bins) * scale
     return thresholds, payloads
@@ -109,13 +114,22 @@ def _shares(values: Tensor, weights: Tensor, edges: Tensor, relative: bool) -> T
     return weights / weights.sum(1, keepdim=True)
 
 
-def _best_cells(values: Tensor, share: Tensor, groups: int, levels: int, silence: bool) -> tuple[Tensor, Tensor]:
+class _Binned(NamedTuple):
+    """A function by bins, what errors in them count, the currents between them, and the places of a cell."""
+
+    values: Tensor
+    share: Tensor
+    edges: Tensor
+    places: int
+
+
+def _best_cells(binned: _Binned, groups: int, levels: int, silence: bool) -> tuple[Tensor, Tensor]:
     """The first bin of the cell of every step, ``[channels, levels]``, and where the last step fires for all below.
 
     The first bin of a step that is not used is the one behind the last.
     """
-    cuts = _cuts(values, share, groups)
-    silent, cost = _costs(values, share, cuts)
+    cuts = _cuts(binned.values, binned.share, groups)
+    silent, cost = _costs(binned, cuts)
     # best[k][:, i]: the least cost of the groups from i on in at most k + 1 cells.
     best = [cost[:, :, -1]]
     sums = torch.empty_like(cost)
@@ -125,7 +139,7 @@ def _best_cells(values: Tensor, share: Tensor, groups: int, levels: int, silence
     least, place = (silent + best[-1]).min(1)
     always = (least > best[-1][:, 0] * _SILENCE_BONUS) | (not silence)
     places = [place.masked_fill(always, 0)]
-    channel = torch.arange(len(values), device=values.device)
+    channel = torch.arange(len(cuts), device=cuts.device)
     for rest in reversed(best[:-1]):
         places.append((cost[channel, places[-1]] + rest).argmin(1))
     return cuts.gather(1, torch.stack(places[::-1], 1)), always
@@ -151,12 +165,13 @@ def _cuts(values: Tensor, share: Tensor, groups: int) -> Tensor:
     return torch.minimum((cuts - number).cummax(1).values + number, bins - groups + number)
 
 
-def _costs(values: Tensor, share: Tensor, cuts: Tensor) -> tuple[Tensor, Tensor]:
+def _costs(binned: _Binned, cuts: Tensor) -> tuple[Tensor, Tensor]:
     """The squared error of silence below each cut, ``[channels, cuts]``, and that of a cell from cut to cut.
 
     Single precision holds them, though not the sums of which they are differences. Silence that no current meets is
     none.
     """
+    values, share, edges, places = binned
     unmet = pad(share.cumsum(1), (1, 0)).gather(1, cuts) == 0
     square = values.square()
     usual = (share * square).sum(1, keepdim=True).clamp(min=1e-300)
@@ -171,7 +186,20 @@ def _costs(values: Tensor, share: Tensor, cuts: Tensor) -> tuple[Tensor, Tensor]
     def between(below: Tensor) -> Tensor:
         return below.unsqueeze(1) - below.unsqueeze(2)
 
-    explained = between(moment).square_().div_(between(mass).clamp_(min=1e-300))
+    masses = between(mass).clamp_(min=1e-300)
+    explained = between(moment).square_().div_(masses)
+    if places > 1:
+        middles = (edges[:, 1:] + edges[:, :-1]) / (2 * edges.abs().amax(1, keepdim=True))
+        along, current, spread = (
+            pad(part.cumsum(1), (1, 0)).gather(1, cuts)
+            for part in (share * middles * centred, share * middles, share * middles.square())
+        )
+        variance = between(spread).sub_(between(current).square_().div_(masses)).clamp_(min=1e-300)
+        covariance = between(along).sub_(between(current).mul_(between(moment)).div_(masses))
+        width = between(edges.gather(1, cuts)).div_(edges.abs().amax(1)[:, None, None])
+        # What a line explains, less what even places leave of it: a twelfth of the square of a step, everywhere.
+        left = masses.mul_(width.square_()).div_(12.0 * places**2).div_(variance)
+        explained += covariance.square_().div_(variance).mul_(1.0 - left.clamp_(max=1.0))
     # At least 1e-30: numbers with few digits are slow, and of equally good tables that with fewer cells is taken.
     cost = between(second).sub_(explained).float().clamp_(min=1e-30)
     cost += torch.full_like(cost[0], torch.inf).tril_()

@@ -43,8 +43,9 @@ def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
     values, weights = _within_domain(values, weights)
-    thresholds, payloads = fit_tables(values, weights, edges, code.cells)
-    lines = fit_lines(values, weights, edges, thresholds, payloads, code.steps - code.cells + 1)
+    places = code.steps - code.cells + 1
+    thresholds, payloads = fit_tables(values, weights, edges, code.cells, places=places)
+    lines = fit_lines(values, weights, edges, thresholds, payloads, places)
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
     unit = torch.maximum(observed.unit, largest.to(observed.unit))
     scale = unit.double()[:, None]
