@@ -91,8 +91,9 @@ def normalise(population: Population, current: Tensor) -> Tensor:
 
 
 def _dense(current: Tensor) -> Tensor:
-    """``current`` with memory of its own for every element."""
-    return current.contiguous() if 0 in current.stride() else current
+    """``current`` in an order of its axes that memory made for it has, too: no two of them take the same steps."""
+    steps = [step for size, step in zip(current.shape, current.stride(), strict=True) if size > 1]
+    return current.contiguous() if 0 in steps or len({*steps}) < len(steps) else current
 
 
 def _broadcast(population: Population, dims: int) -> _Constants:
