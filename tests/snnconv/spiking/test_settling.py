@@ -51,7 +51,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "with gaps": lambda x: torch.stack([x, x], 4)[..., 0],
     "one sample": lambda x: x[:1].contiguous(memory_format=torch.channels_last),
     "one value a channel": lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1], 1, 1),
-    "overlapping": lambda x: x.contiguous(memory_format=torch.channels_last).unfold(-1, 2, 1),
+    "overlapping": lambda x: x.contiguous(memory_format=torch.channels_last).unfold(3, 5, 1),
     "repeated": lambda x: x[:, :, :1].expand(-1, -1, 3, -1),
 }
 
