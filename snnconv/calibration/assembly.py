@@ -221,17 +221,18 @@ def population(
 ) -> Population:
     """The population of ``node`` where ``code`` is asked for, fitted to what was observed."""
     at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
-    code, scale, silent, tables = fitted(observed, code, scaling)
+    try:
+        code, scale, silent, tables = fitted(observed, code, scaling)
+        neuron = activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{calibrated.names[node]} ({at.source}): {error}") from error
     assert at.shape is not None
     return Population(
         name=calibrated.names[node],
         node=node,
         activation=activation,
         code=code,
-        neuron=_started(
-            activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code),
-            options.initial_potential,
-        ),
+        neuron=_started(neuron, options.initial_potential),
         scale=scale,
         shift=torch.zeros_like(scale),
         channel_axis=observed.channel_axis,

@@ -7,13 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from coding import Code
+from coding import Code, ConfigurationError
 from coding.table_fitting import fit_tables
 from coding.table_lines import fit_lines
 from coding.window.function_table import FunctionTable, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
-from snnconv.calibration.current_statistics import CurrentStatistics
+from snnconv.calibration.current_statistics import BEYOND, BINS, CurrentStatistics
 from snnconv.calibration.scales import Scaling, fitted_code, scale_of
+
+#: Parts of a bin in which a pole is looked for, and how far above all other values its sides must rise.
+_PARTS, _PEAK = 16, 4.0
 
 #: What is observed of a population: values as their code sees them, or currents that are looked up.
 Statistics = ActivationStatistics | CurrentStatistics
@@ -42,7 +45,8 @@ def fitted(observed: Statistics, asked: Code, scaling: Scaling) -> Fitted:
 def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
-    values, weights = _within_domain(values, weights)
+    _refuse_poles(observed, edges[:, BEYOND : BEYOND + BINS + 1])
+    values, weights = _as_far_as_known(values, weights)
     places = code.steps - code.cells + 1
     thresholds, payloads = fit_tables(values, weights, edges, code.cells, places=places)
     lines = fit_lines(values, weights, edges, thresholds, payloads, places)
@@ -59,16 +63,38 @@ def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
     return Fitted(code, unit, (), torch.stack(parts).to(unit.dtype))
 
 
-def _within_domain(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """``values`` of which those that are infinite or NaN are that of the nearest bin that counts, and weigh nothing.
+def _refuse_poles(observed: CurrentStatistics, edges: Tensor) -> None:
+    """Raise ``ConfigurationError`` where the function has a pole inside a bin: far larger values than on both edges."""
+    parts = torch.linspace(0.0, 1.0, _PARTS + 1, dtype=edges.dtype, device=edges.device)
+    inside = edges[:, :-1, None] + edges.diff()[:, :, None] * parts
+    sizes = observed.activation(inside).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+    peaks, ends = sizes[:, :, 1:-1].amax(2), torch.maximum(sizes[:, :, 0], sizes[:, :, -1])
+    usual = ends.where(ends.isfinite(), ends.new_zeros(())).amax(1, keepdim=True)
+    found = (peaks > _PEAK * torch.maximum(ends, usual)) | ~peaks.isfinite()
+    if bool(found.any()):
+        channel, place = found.nonzero()[0].tolist()
+        pole, low, high = (float(edges[channel, at]) for at in (place, 0, -1))
+        raise ConfigurationError(
+            f"{observed.activation} has a pole near {pole:.3g}, within the range of its currents on calibration data "
+            f"({low:.3g} to {high:.3g}), so that no table holds its values; keep its argument away from the pole, for "
+            "instance by clamp or by an epsilon"
+        )
 
-    Calibration data have none there, or the network itself would have been refused: such bins are beyond the range.
+
+def _as_far_as_known(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """``values`` without what lies beyond a pole or the function's domain, where calibration data never came.
+
+    Beyond the range a function may leave the span of its observed values by that span. Farther bins, and those where it
+    is infinite or NaN, have the value of the nearest bin that counts, and weigh nothing.
     """
-    finite = values.isfinite()
-    if bool(finite.all()):
+    known = values[:, BEYOND : BEYOND + BINS]
+    low, high = known.amin(1, keepdim=True), known.amax(1, keepdim=True)
+    span = (high - low).clamp(min=1e-12)
+    kept = values.isfinite() & (values >= low - span) & (values <= high + span)
+    if bool(kept.all()):
         return values, weights
     bins = torch.arange(values.shape[1], device=values.device).expand(values.shape)
-    before = torch.where(finite, bins, -1).cummax(1).values
-    after = torch.where(finite, bins, values.shape[1]).flip(1).cummin(1).values.flip(1)
+    before = torch.where(kept, bins, -1).cummax(1).values
+    after = torch.where(kept, bins, values.shape[1]).flip(1).cummin(1).values.flip(1)
     nearest = torch.where((before >= 0) & ((bins - before <= after - bins) | (after == values.shape[1])), before, after)
-    return values.gather(1, nearest.clamp(0, values.shape[1] - 1)), torch.where(finite, weights, 0.0)
+    return values.gather(1, nearest.clamp(0, values.shape[1] - 1)), torch.where(kept, weights, 0.0)
