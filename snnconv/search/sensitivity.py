@@ -12,7 +12,7 @@ from torch import Tensor
 from snnconv.calibration.assembly import Calibrated
 from snnconv.graph.graph import refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
-from snnconv.metrics.energy_models import SYNOP, update_energy
+from snnconv.metrics.energy_models import PAIR, SYNOP, update_energy
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -58,7 +58,7 @@ def sensitivities(
             behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
             targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
             listeners = sum(network.populations[target].neurons for target in targets)
-            fan_out = float(network.synapses.fan_out[node].mean())
+            fan_out, met = (float(each[node].mean()) for each in (network.synapses.fan_out, network.synapses.meetings))
             row = []
             for choice in populations:
                 spent = _Spent()
@@ -67,7 +67,8 @@ def sensitivities(
                 deviation = judge.deviation(exact, resolve(graph.output, environment))
                 spikes, updates = spent.spikes / samples, spent.updates / samples
                 updates += listeners * choice.code.steps
-                energy = spikes * fan_out * SYNOP + updates * update_energy(*choice.neuron.update_cost)
+                # Where it is multiplied, neurons of the other operand are taken to fire once.
+                energy = spikes * (fan_out * SYNOP + met * PAIR) + updates * update_energy(*choice.neuron.update_cost)
                 error = float(deviation.double().square().mean())
                 row.append(Sensitivity(error, energy, spikes, float(choice.code.steps)))
             found.append(row)

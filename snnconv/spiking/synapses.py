@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from snnconv.graph.affine_regions import Regions, resolved
 from snnconv.graph.analysis import analysis_of
-from snnconv.graph.graph import Graph, Ref
+from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.multiplications import multiplications
 from snnconv.graph.operators import OPERATORS, Spread, carried
+from snnconv.graph.operators.bilinear import operands
 from snnconv.graph.reach import NotAProductError, Reach
 
 #: Elements and multiply-accumulates that counting by single spikes may evaluate in one network; seconds on one core.
@@ -30,16 +31,18 @@ class Synapses:
     """Fan-out of every source of events by node: inputs, populations, gates and products; tensors of one sample.
 
     ``fan_out`` counts the structural non-zeros of the map to the next populations, gates, operands of products and
-    outputs, and for what a pair of spikes adds to a product the elements that take it. ``bounds`` names
-    the sources whose count is an upper bound, because several paths join the same pair of neurons, its targets are no
-    products of sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted
-    operator on the way by itself. ``macs`` are the multiply-accumulates of the original network for one sample,
-    ``input_macs`` those between the inputs and the first populations, ``analog_macs`` those that stay real-valued
-    behind functions that are not affine, ``product_macs`` those of two signals. All others have become synapses.
+    outputs, and for what a pair of spikes adds to a product the elements that take it. ``bounds`` names the sources
+    whose count is an upper bound, because several paths join the same pair of neurons, its targets are no products of
+    sets (see ``reach``), and the map is too large to be probed. ``fan_out_by_layer`` counts each weighted operator on
+    the way by itself. ``meetings`` counts, at products, the neurons of the other operand that a spike meets. ``macs``
+    are the multiply-accumulates of the original network for one sample, ``input_macs`` those between the inputs and the
+    first populations, ``analog_macs`` those that stay real-valued behind functions that are not affine,
+    ``product_macs`` those of two signals. All others have become synapses.
     """
 
     fan_out: dict[str, Tensor]
     fan_out_by_layer: dict[str, Tensor]
+    meetings: dict[str, Tensor]
     bounds: tuple[str, ...]
     macs: int
     input_macs: int
@@ -57,11 +60,10 @@ def count_synapses(
         leaves = {
             name: torch.ones(shape, dtype=torch.float64, requires_grad=True) for name, shape in regions.sources.items()
         }
-        arrivals, layers = _path_counts(regions, leaves)
+        arrivals, layers, meetings = _path_counts(regions, leaves)
         batched = graph.batch_axis == 0
-        fan_out = _gradients(sum((a.sum() for a in arrivals), torch.zeros((), dtype=torch.float64)), leaves, batched)
-        by_layer = _gradients(
-            sum((layer.sum() for layer in layers), torch.zeros((), dtype=torch.float64)), leaves, batched
+        fan_out, by_layer, met = (
+            _gradients(_total(counts), leaves, batched) for counts in (arrivals, layers, meetings)
         )
     bounds: list[str] = []
     with torch.no_grad():
@@ -88,7 +90,11 @@ def count_synapses(
     input_macs = sum(cost for name, cost in macs.items() if name not in spiking)
     analog_macs = sum(cost for name, cost in macs.items() if name in analysis.readout)
     product_macs = sum(cost for name, cost in macs.items() if name in regions.products)
-    return Synapses(fan_out, by_layer, in_order, sum(macs.values()), input_macs, analog_macs, product_macs)
+    return Synapses(fan_out, by_layer, met, in_order, sum(macs.values()), input_macs, analog_macs, product_macs)
+
+
+def _total(counts: Sequence[Tensor]) -> Tensor:
+    return sum((count.sum() for count in counts), torch.zeros((), dtype=torch.float64))
 
 
 def _gradients(total: Tensor, leaves: dict[str, Tensor], batched: bool) -> dict[str, Tensor]:
@@ -113,8 +119,8 @@ def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bo
 
 def _path_counts(
     regions: Regions, leaves: Mapping[str, Tensor], only: set[str] | None = None
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Path counts that arrive at populations, gates and outputs, and those at weighted operators.
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Path counts that arrive at stations and outputs, those at weighted operators, and pairs with one of each partner.
 
     ``only`` restricts the walk to these nodes.
     """
@@ -122,6 +128,7 @@ def _path_counts(
     values: dict[str, Any] = {**regions.constants(width), **leaves}
     arrivals: list[Tensor] = []
     layers: list[Tensor] = []
+    meetings: list[Tensor] = []
     walked = regions.signals if only is None else only
 
     def value_of(ref: Ref) -> Any:
@@ -133,6 +140,8 @@ def _path_counts(
         arguments = resolved(node, value_of)
         if node.name in regions.stations:
             arrivals.extend(arguments[key] for key in regions.ends(node))
+            if node.name in regions.products:
+                meetings += _with_partners(node, arguments)
             continue
         operator = OPERATORS[node.op]
         values[node.name] = operator.paths(arguments, carried(node, regions.signals))
@@ -140,7 +149,14 @@ def _path_counts(
             layers.append(values[node.name])
         if node.name in regions.outputs:
             arrivals.append(values[node.name])
-    return arrivals, layers
+    return arrivals, layers, meetings
+
+
+def _with_partners(node: Node, arguments: Mapping[str, Any]) -> list[Tensor]:
+    """Pairs at a product if all neurons of one operand fire as counted, and those of the other once; either way."""
+    slots = operands(node)
+    ones = {key: torch.ones_like(arguments[key]) for key in slots}
+    return [OPERATORS[node.op].evaluate({**ones, key: arguments[key]}) for key in slots]
 
 
 def may_join(regions: Regions, source: str) -> bool:
@@ -224,7 +240,7 @@ def probe(regions: Regions, source: str) -> Tensor:
         spikes = torch.zeros(width, count, dtype=torch.float64)
         spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
         alone = spikes.view(width, *shape[1:]) if batched else spikes.view(shape)
-        arrivals, _ = _path_counts(regions, {source: alone}, only=region)
+        arrivals, *_ = _path_counts(regions, {source: alone}, only=region)
         for arrived in arrivals:
             found[start : start + width] += arrived.ne(0).reshape(width, -1).sum(1)
     return found.view(shape[1:] if batched else shape)

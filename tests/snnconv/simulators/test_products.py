@@ -120,6 +120,8 @@ def test_a_matrix_product_counts_pairs_by_element_and_its_macs_stay_those_of_the
     assert run.synops[weighed] == (scored @ v).sum()
     assert run.synops[scores] == (q @ k).sum()  # the relay of the keys stands behind their transposition
     assert network.synapses.product_macs == 2 * 3 * 3 * 4
+    met = [met.unique().tolist() for name, met in network.synapses.meetings.items() if name in network.populations]
+    assert met == [[3], [3], [4], [3], [0]]  # queries meet keys, keys queries, scores channels of values, values scores
     assert network.synapses.macs == 3 * 3 * 16 + 2 * 3 * 3 * 4 + 3 * 12
 
 
