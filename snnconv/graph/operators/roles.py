@@ -20,6 +20,11 @@ _OF_NO_SPIKES = Classification(
     "it multiplies two signals, one of which is no spikes",
     "make what stands in front of it convertible: then spikes of both are multiplied",
 )
+_BESIDE_NO_SPIKES = Classification(
+    Role.READOUT,
+    "it multiplies two signals, and the weights behind it take what is no spikes",
+    "make what else leads to these weights convertible: then spikes of both are multiplied",
+)
 _OF_THE_OUTPUT = Classification(
     Role.READOUT,
     "it multiplies two signals behind the last weights",
@@ -74,7 +79,9 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
         name for name, each in found.items() if each.role is Role.LINEAR and OPERATORS[graph.nodes[name].op].weighted
     }
     converted = products & _in_front_of(weights - real, graph, real)
-    found |= {name: _OF_NO_SPIKES if name in real else _OF_THE_OUTPUT for name in products - converted}
+    beside = _in_front_of(weights & real, graph, set())
+    for name in products - converted:
+        found[name] = _OF_NO_SPIKES if name in real else _BESIDE_NO_SPIKES if name in beside else _OF_THE_OUTPUT
     needs = _needs_of(graph, signals, found)
     if needs.spiking or converted:
         found |= {name: Classification(Role.READOUT, "it is the output's own function") for name in needs.own}

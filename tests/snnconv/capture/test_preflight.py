@@ -22,7 +22,7 @@ X = torch.rand(4, 6, generator=torch.Generator().manual_seed(0))
 
 
 class Network(nn.Module):
-    """linear, then a function; at the end a relu where the function comes before it."""
+    """linear, then a function; behind it a relu and weights where it comes before the relu."""
 
     def __init__(self, function: Callable[[Tensor], Any], relu: str) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Network(nn.Module):
         y = self.linear(x)
         if self.order == "relu first":
             return self.function(torch.relu(y))
-        return torch.relu(self.function(y))
+        return self.linear(torch.relu(self.function(y))[:, :6])
 
 
 class Bad(nn.Module):
@@ -117,6 +117,7 @@ def test_before_an_activation_those_of_several_elements_are_refused() -> None:
     functions = READOUTS.values()
     report = snnconv.preflight(Network(lambda x: torch.cat([f(x) for f in functions], 1), "relu last"), X)
     assert [problem.op for problem in report.problems] == ["softmax", "log_softmax", "mul", "div"]
+    assert "the weights behind it take what is no spikes" in report.problems[2].reason
 
 
 def softmax_of_neg(x: Tensor) -> Tensor:
