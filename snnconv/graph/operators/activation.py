@@ -11,7 +11,7 @@ from torch import Tensor
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.activation_function import ActivationFunction, PiecewiseLinear
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
-from snnconv.graph.operators.remedies import remedy_for
+from snnconv.graph.operators.remedies import COMPARED
 
 
 class ActivationOperator(Operator):
@@ -115,8 +115,7 @@ class Clamp(ActivationOperator):
         if _are_numbers(lower, upper) and lower is not None and upper is not None and lower >= upper:
             return Classification(Role.REFUSED, "its lower bound is not below its upper bound", "swap the bounds")
         if self.op == "threshold" and node.arguments["threshold"] != node.arguments["value"]:
-            known = remedy_for(self.op)
-            return Classification(Role.REFUSED, known.reason, known.remedy)
+            return Classification(Role.READOUT, COMPARED.reason, COMPARED.remedy)
         return super().classify(node, carries)
 
     def bounds(self, arguments: Arguments) -> tuple[Any, Any]:
@@ -134,6 +133,8 @@ class Clamp(ActivationOperator):
         return None if open_below else lower, None if open_above else upper
 
     def evaluate(self, arguments: Arguments) -> Tensor:
+        if self.op == "threshold":
+            return torch.threshold(arguments["self"], arguments["threshold"], arguments["value"])
         lower, upper = self.bounds(arguments)
         return torch.clamp(arguments["self"], lower, upper)
 

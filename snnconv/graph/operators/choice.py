@@ -19,7 +19,7 @@ from snnconv.graph.operators.base import (
     Spread,
     register,
 )
-from snnconv.graph.operators.remedies import remedy_for
+from snnconv.graph.operators.remedies import COMPARED, remedy_for
 
 
 def _jumping(op: str) -> Classification:
@@ -73,7 +73,7 @@ class Step(Operator):
     pointwise = True
 
     def classify(self, node: Node, carries: Carries) -> Classification:
-        return _jumping(self.op)
+        return Classification(Role.READOUT, COMPARED.reason, COMPARED.remedy)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         if self.op == "sign":

@@ -1,10 +1,8 @@
-"""Remedies: why operators outside the vocabulary, and smooth ones inside it, are refused, and what to do about each."""
+"""Remedies: why operators outside the vocabulary, and some inside it, are refused, and what to do about each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-_SMOOTH = "it is not piecewise linear"
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,9 @@ class Remedy:
 _UNKNOWN = Remedy(
     "", "the operator is not in the vocabulary", "write it with supported operators, or move it out of the model"
 )
+
+#: Of a function of one signal whose values nothing else takes: all others become tables, or are the output's own.
+COMPARED = Remedy("", "a comparison takes what it gives, and jumps", "do what helps the comparison behind it")
 
 _REMEDIES = (
     # Norms over the signal itself.
@@ -50,19 +51,20 @@ _REMEDIES = (
     Remedy(
         "linalg_vector_norm norm std var var_mean std_mean",
         "it is a statistic of the signal that is not linear",
-        "normalise outside the model, or divide by a constant, for instance one measured on training data",
+        "write it with functions of one signal, (x * x).sum(1).sqrt(), normalise outside the model, or divide by a "
+        "constant, for instance one measured on training data",
     ),
     # Recurrence.
     Remedy(
         "lstm lstm_cell quantized_lstm gru gru_cell _thnn_fused_lstm_cell _thnn_fused_gru_cell",
-        "its gates multiply signals and are smooth",
-        'train nn.RNNCell(..., nonlinearity="relu") in a loop over a fixed number of steps, or convert what follows: '
-        "give the hidden states as input",
+        "its gates are hidden in one operator",
+        "write the cell out with linear layers, sigmoid, tanh and products, once for each of a fixed number of steps, "
+        "or convert what follows: give the hidden states as input",
     ),
     Remedy(
         "rnn_tanh rnn_tanh_cell",
-        "its tanh is not piecewise linear",
-        'train it with nonlinearity="relu", as nn.RNNCell in a loop over a fixed number of steps',
+        "its tanh is hidden in one operator",
+        "write the cell out, tanh of the sum of two linear layers, once for each of a fixed number of steps",
     ),
     Remedy(
         "rnn_relu",
@@ -121,37 +123,30 @@ _REMEDIES = (
     Remedy(
         "glu",
         "it multiplies one half of the signal by a sigmoid of the other",
-        "F.glu is a gate: keep its first half and put relu in its place, and fine-tune",
+        "write the product out: one, other = x.chunk(2, 1), and then one * other.sigmoid()",
     ),
     Remedy(
         "cdist _cdist_forward pdist pairwise_distance cosine_similarity",
         "a distance is not linear in the signal",
         "measure distances outside the model, on its output",
     ),
-    # Smooth functions of one element.
+    # Functions of one element, or of two.
     Remedy(
-        "sigmoid",
-        _SMOOTH,
-        "as a gate, take it out and fine-tune; as an activation, clamp(x, 0, 1) or relu is piecewise linear; at the "
-        "end of the network it may stay",
-    ),
-    Remedy("tanh", _SMOOTH, "replace it by hardtanh and fine-tune, or move it to the end of the network"),
-    Remedy(
-        "gelu silu mish elu selu celu softplus log_sigmoid hardswish",
-        _SMOOTH,
-        "replace it by relu, leaky_relu, relu6 or hardtanh and fine-tune, or move it to the end of the network",
+        "pow float_power",
+        "its base and its exponent are not one signal and one number",
+        "give one number as exponent; with a base above 0 a ** b is exp(b * log(a)), made of functions of one signal",
     ),
     Remedy(
-        "square pow sqrt rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p",
-        _SMOOTH,
-        "powers, roots, exp and log have no spiking form: leave it out and fine-tune, make it on samples before they "
-        "come in, or move it to the end of the network",
+        "atan2 hypot",
+        "it is a function of two signals, and no product",
+        "write it with products and functions of one signal, hypot(x, y) as (x * x + y * y).sqrt(), or make it outside "
+        "the model",
     ),
     Remedy(
-        "sin cos tan asin acos atan atan2 sinh cosh asinh acosh atanh sinc erf erfc erfinv logit lgamma digamma hypot "
-        "float_power special_*",
-        _SMOOTH,
-        "train with a piecewise linear function in its place, or make it outside the model, on samples or outputs",
+        "asin acos acosh atanh sinc erfinv logit lgamma digamma special_*",
+        "it is none of the functions of one signal in the vocabulary",
+        "write it with those that are, asin(x) as atan(x / sqrt(1 - x * x)), or make it outside the model, on samples "
+        "or outputs",
     ),
     # Order, steps and choice.
     Remedy(
@@ -171,16 +166,11 @@ _REMEDIES = (
         "name the axes, and take the values alone: amax(dim), amin(dim)",
     ),
     Remedy(
-        "gt lt ge le eq ne greater less sign sgn signbit heaviside bucketize searchsorted logical_* bitwise_* __and__ "
+        "gt lt ge le eq ne greater less sgn signbit heaviside bucketize searchsorted logical_* bitwise_* __and__ "
         "__or__ __xor__ isnan isinf isfinite isclose",
         "it compares values, and so jumps",
-        "say it with relu, clamp, maximum or minimum: where(x > 0, x, a * x) is leaky_relu(x, a), and x * (x > 0) is "
-        "relu(x)",
-    ),
-    Remedy(
-        "hardshrink threshold",
-        "it jumps at its threshold",
-        "train with a function that does not jump: softshrink(x, a) for hardshrink(x, a), threshold(x, a, a) or relu",
+        "choose between functions of the signal that is compared, where(x > 0, x, a * x), or between signals by a "
+        "gate, g * x + (1 - g) * y with g from relu, clamp or sigmoid",
     ),
     Remedy(
         "fmod remainder floor_divide",

@@ -182,21 +182,35 @@ def test_both_simulators_agree_on_pieces() -> None:
 JUMPS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "hard shrinkage": (lambda x: F.hardshrink(x, 0.3), "hardshrink"),
     "sign": (lambda x: x.sign(), "sign"),
-    "comparison": (lambda x: (x > 0.5).to(x.dtype), "gt"),
-    "where that jumps": (lambda x: torch.where(x > 0.5, x, 0.1 * x), "gt"),
-    "mask that jumps": (lambda x: x * (x > 0.5), "gt"),
+    "where that jumps": (lambda x: torch.where(x > 0.5, x, 0.1 * x), "gt+mul+where"),
+    "mask that jumps": (lambda x: x * (x > 0.5), "gt+mul"),
     "threshold that jumps": (lambda x: F.threshold(x, 0.5, 0.0), "threshold"),
+}
+COMPARISONS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "alone": (lambda x: (x > 0.5).to(x.dtype), ["gt", "to"]),
+    "of a function": (lambda x: torch.where(x.sigmoid() > 0.5, x.flip(1), x), ["sigmoid", "gt", "where"]),
+    "of one that jumps": (lambda x: F.threshold(x, 0.5, 0.0).gt(0) * x.flip(1), ["threshold", "gt", "mul"]),
 }
 
 
-@pytest.mark.parametrize("name", JUMPS)
-def test_what_jumps_is_refused_by_that_reason(name: str) -> None:
-    function, op = JUMPS[name]
+def before_weights(function: Callable[[Tensor], Tensor]) -> snnconv.Preflight:
     model = nn.Sequential(nn.Linear(WIDTH, WIDTH), Apply(function), nn.Linear(WIDTH, WIDTH), nn.ReLU())
-    report = snnconv.preflight(model, inputs(4).float())
-    (problem,) = [problem for problem in report.problems if problem.op == op]
-    assert "jumps" in problem.reason
-    assert any(word in problem.remedy for word in ("relu", "softshrink"))
+    return snnconv.preflight(model, inputs(4).float())
+
+
+@pytest.mark.parametrize("name", JUMPS)
+def test_what_jumps_and_is_of_one_signal_is_looked_up(name: str) -> None:
+    function, op = JUMPS[name]
+    assert [line.op for line in before_weights(function).lines] == ["linear", op, "linear", "relu"]
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_that_chooses_between_other_signals_is_refused_by_that_reason(name: str) -> None:
+    function, ops = COMPARISONS[name]
+    problems = before_weights(function).problems
+    assert [problem.op for problem in problems] == ops
+    (comparison,) = [problem for problem in problems if problem.op == "gt"]
+    assert "jumps" in comparison.reason and "gate" in comparison.remedy
 
 
 OUTPUTS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {

@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "layer norm": (lambda: Around(lambda m, x: m.layer(x), nn.LayerNorm(8)), X, "LayerNorm"),
     "group norm": (lambda: Around(lambda m, x: m.layer(x), nn.GroupNorm(2, 8)), X, "BatchNorm2d"),
     "instance norm": (lambda: Around(lambda m, x: m.layer(x), nn.InstanceNorm1d(5)), SEQUENCES, "track_running_stats"),
-    "lstm": (lambda: Around(lambda m, x: m.layer(x)[0], nn.LSTM(8, 8)), SEQUENCES, "RNNCell"),
+    "lstm": (lambda: Around(lambda m, x: m.layer(x)[0], nn.LSTM(8, 8)), SEQUENCES, "write the cell out"),
     "rounding": (lambda: Around(lambda m, x: torch.round(x * 8) / 8), X, "spikes round by themselves"),
     "autocast": (lambda: Around(autocast), X, "leave torch.autocast"),
     "attention": (
@@ -65,7 +65,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "softmax": (lambda: Around(lambda m, x: x.softmax(1)), X, "softmax converts at the end"),
     "order": (lambda: Around(lambda m, x: torch.sort(x).values), X, "sort or pick"),
     "index": (lambda: Around(lambda m, x: x + x.argmax(1, keepdim=True)), X, "pass the scores on"),
-    "steps": (lambda: Around(lambda m, x: (x > 0).float()), X, "leaky_relu(x, a)"),
+    "steps": (lambda: Around(lambda m, x: (x > 0).float()), X, "or between signals by a gate"),
     "random": (lambda: Around(lambda m, x: x + torch.rand_like(x)), X, "draw once"),
     "Fourier transform": (lambda: Around(lambda m, x: torch.fft.fft(x).real), X, "Fourier"),
     "sparse": (lambda: Around(lambda m, x: x.to_sparse().to_dense()), X, "keep signals dense"),

@@ -25,7 +25,7 @@ NOT_AFFINE: dict[str, tuple[Callable[[Tensor], Tensor], str, Role]] = {
     "sum over all": (lambda x: x.sum(), "sum", Role.REFUSED),
     "mean over all": (lambda x: x.mean(), "mean", Role.REFUSED),
     "maximum over the batch": (lambda x: torch.amax(x, 0), "amax", Role.REFUSED),
-    "threshold with a jump": (lambda x: F.threshold(x, 0.5, 0.0), "threshold", Role.REFUSED),
+    "threshold with a jump": (lambda x: F.threshold(x, 0.5, 0.0), "threshold", Role.READOUT),
     "clamp the wrong way": (lambda x: x.clamp(2.0, 1.0), "clamp", Role.REFUSED),
 }
 OVER_THE_BATCH: dict[str, Callable[[Tensor], Tensor]] = {
