@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 
-from coding import CodingPlan
+from coding import Code, CodingPlan
 from coding.candidates import CANDIDATES
+from coding.window.function_table import table_for
 from snnconv.calibration.assembly import Calibrated, network_of, population
+from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.options import Options
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.errors import ConfigurationError
@@ -72,12 +75,17 @@ class _Search:
         samples = self.calibrated.samples
         self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
         nodes = told(self.progress, "fitting codes", self.nodes, len(self.nodes))
-        self.choices = [self._population_choices(node) for node in nodes]
+        self.choices = [[*self._population_choices(node)] for node in nodes]
         with torch.no_grad():
             self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
 
-    def _population_choices(self, node: str) -> list[Population]:
-        return [population(self.calibrated, node, code, self.scaling, True, self.options) for code in CANDIDATES]
+    def _population_choices(self, node: str) -> Iterator[Population]:
+        found: dict[Code, Population] = {}  # functions that are looked up have one table for several candidates
+        for code in CANDIDATES:
+            asked = table_for(code) if isinstance(self.calibrated.observed[node], CurrentStatistics) else code
+            if asked not in found:
+                found[asked] = population(self.calibrated, node, asked, self.scaling, True, self.options)
+            yield found[asked]
 
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()

@@ -42,7 +42,7 @@ def sensitivities(
 ) -> list[list[Sensitivity]]:
     """The sensitivity of every population to each of its ``choices``; ``network`` is any network of the same graph.
 
-    For every choice only what lies behind the population is computed again.
+    For every choice only what lies behind the population is computed again, and for one that is given twice once.
     """
     graph, inputs = calibrated.graph, calibrated.samples.fitted[0]
     samples = 1
@@ -59,8 +59,10 @@ def sensitivities(
             targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
             listeners = sum(network.populations[target].neurons for target in targets)
             fan_out, met = (float(each[node].mean()) for each in (network.synapses.fan_out, network.synapses.meetings))
-            row = []
+            row: dict[int, Sensitivity] = {}
             for choice in populations:
+                if id(choice) in row:
+                    continue
                 spent = _Spent()
                 environment: Environment = dict(values)
                 behind.run(environment, {node: _alone(choice, spent)})
@@ -70,8 +72,8 @@ def sensitivities(
                 # Where it is multiplied, neurons of the other operand are taken to fire once.
                 energy = spikes * (fan_out * SYNOP + met * PAIR) + updates * update_energy(*choice.neuron.update_cost)
                 error = float(deviation.double().square().mean())
-                row.append(Sensitivity(error, energy, spikes, float(choice.code.steps)))
-            found.append(row)
+                row[id(choice)] = Sensitivity(error, energy, spikes, float(choice.code.steps))
+            found.append([row[id(choice)] for choice in populations])
     return found
 
 
