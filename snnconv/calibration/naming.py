@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 
 from snnconv.graph.graph import Graph, Node
+from snnconv.graph.operators.expression import expression
 
 
 def population_names(graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
@@ -30,4 +31,6 @@ def _plain_op(node: Node) -> str:
         "relay_population": "relay",
         "output_population": "output",
     }
+    if node.op == "tabulated":
+        return expression(node.arguments["function"]).main
     return plain.get(node.op, node.op)

@@ -166,3 +166,10 @@ def test_a_report_names_the_function() -> None:
     report = snnconv.preflight(Between(FUNCTIONS["swish by hand"]), X.float())
     assert [line.op for line in report.lines] == ["linear", "mul+sigmoid", "linear"]
     assert "silu, looked up" in converted("silu", "one spike").report()
+
+
+def test_a_population_is_called_like_its_function_and_takes_another_code_by_this_name() -> None:
+    names = {name: [p.name for p in converted(name, "one spike").populations.values()] for name in FUNCTIONS}
+    assert names["silu"] == ["silu"] and names["swish by hand"] == ["sigmoid"] and names["squared relu"] == ["pow"]
+    network = snnconv.convert(Between(F.silu), X.float(), coding={"silu": OneSpike(40), "*": FewSpike(6, spikes=2)})
+    assert [population.code for population in network.populations.values()] == [FunctionTable(40)]

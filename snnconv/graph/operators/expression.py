@@ -16,6 +16,8 @@ from snnconv.graph.operators.base import OPERATORS
 #: Most operators of one function: text in a file is bounded.
 _LONGEST = 256
 
+#: Operators that do not name a function of several.
+_ARITHMETIC = frozenset({"add", "sub", "rsub", "mul", "div", "neg"})
 #: What stands for an earlier result in an argument: 0 for the variable, then the results in their order.
 _RESULT = "result"
 
@@ -67,6 +69,12 @@ class Expression:
     def name(self) -> str:
         """The operator, or all of them, in the order in which they first occur."""
         return "+".join(dict.fromkeys(op for op, _ in self.steps))
+
+    @property
+    def main(self) -> str:
+        """The last operator that is no arithmetic, or else the last: "sigmoid" of ``x * sigmoid(x)``."""
+        operators = [op for op, _ in self.steps]
+        return next((op for op in reversed(operators) if op not in _ARITHMETIC), operators[-1])
 
 
 @lru_cache(maxsize=256)
