@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch.optim import Adam
 from torch.optim.lr_scheduler import StepLR
 
-from coding import TTFS, Burst, Concurrent, OneSpike, Phase, Pipeline, PoissonInput, Rate
+from coding import TTFS, Burst, Concurrent, FewSpikeNeuron, OneSpike, Phase, Pipeline, PoissonInput, Rate
 from neurons import DoubleExponential
 from snnconv.learning import LatencyEncoder, LatencyLoss
 
@@ -71,7 +71,7 @@ def _text(value: Any) -> str:
     if not is_dataclass(value):
         return repr(value)
     given = {each.name: getattr(value, each.name) for each in fields(value)}
-    filled = ", ".join(f"{name}={each!r}" for name, each in given.items() if each is not None)
+    filled = ", ".join(f"{name}={each!r}" for name, each in given.items() if each not in (None, ()))
     return f"{type(value).__name__}({filled})"
 
 
@@ -125,6 +125,12 @@ SETTINGS = (
     _one_spike("base 2, threshold shift", coding=OneSpike(16, base=2.0, rounding="arithmetic")),
     _one_spike("base manipulation", coding=OneSpike(16, base="fit", rounding="arithmetic")),
     _one_spike("base manipulation, twice the phases", coding=OneSpike(32, base="fit", rounding="arithmetic")),
+    PaperSetting(
+        "Stöckl and Maass 2021 (FS-neurons)",
+        "ReLU",
+        {"coding": FewSpikeNeuron(10), "normalization": "layer", "percentile": 100.0, "bias_correction": False},
+        differs="the same largest value, 25, for all layers",
+    ),
 )
 
 ANTLR = LearningSetting(

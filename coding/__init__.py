@@ -9,6 +9,7 @@ from coding.rate import Rate
 from coding.registry import CODES, register_code
 from coding.schedule import Concurrent, Pipeline, Schedule, Timing
 from coding.window.few_spike import FewSpike
+from coding.window.few_spike_neuron import FewSpikeNeuron
 from coding.window.function_table import FunctionTable
 from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "EventInput",
     "FewSpike",
+    "FewSpikeNeuron",
     "Fired",
     "FunctionTable",
     "InputCode",

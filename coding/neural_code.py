@@ -105,6 +105,14 @@ class Code(ABC):
         return 0.0
 
     @property
+    def computes(self) -> str | None:
+        """The function of its value that a window computes, by its name in ATen's operator library.
+
+        ``None`` for codes whose windows stand for the value itself. Others serve populations of that function alone.
+        """
+        return None
+
+    @property
     def free_parameter(self) -> str | None:
         """How the parameter that is no number yet is to be found: "fit", for instance; ``None`` if all are numbers."""
         return None

@@ -73,6 +73,11 @@ class CodingPlan:
 def check_codes(codes: Iterable[Code], input: InputCode, schedule: Schedule) -> None:
     """Raise ``ConfigurationError`` unless all codes can run under ``schedule``."""
     codes = list(codes)
+    if input.code is not None and input.code.computes is not None:
+        raise ConfigurationError(
+            f"{input.code.name} code with the coefficients of {input.code.computes} would present that function of the "
+            "input, not the input; use real input, or a code without a function of its own"
+        )
     placed = [(code, "") for code in codes] + ([(input.code, " as input")] if input.code else [])
     if isinstance(schedule, Pipeline):
         for code, end in placed:

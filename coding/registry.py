@@ -8,6 +8,7 @@ from coding.input_codes import BernoulliInput, EventInput, InputCode, LatencyInp
 from coding.neural_code import Code
 from coding.rate import Rate
 from coding.window.few_spike import FewSpike
+from coding.window.few_spike_neuron import FewSpikeNeuron
 from coding.window.function_table import FunctionTable
 from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
@@ -17,7 +18,11 @@ from coding.window.ttfs import TTFS
 
 #: Codes by name; a new code adds its line here.
 CODES: dict[str, type[Code]] = {
-    code.name: code for code in (Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike, FunctionTable, IntegerTable)
+    code.name: code
+    for code in (
+        *(Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike),
+        *(FunctionTable, FewSpikeNeuron, IntegerTable),
+    )
 }
 
 

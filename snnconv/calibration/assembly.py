@@ -15,6 +15,7 @@ from coding import Code, CodingPlan, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
+from snnconv.calibration.computing_codes import check_computing
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.fitting import Statistics, fitted
 from snnconv.calibration.naming import population_names
@@ -222,6 +223,7 @@ def population(
     """The population of ``node`` where ``code`` is asked for, fitted to what was observed."""
     at, activation, observed = calibrated.graph.nodes[node], calibrated.activations[node], calibrated.observed[node]
     try:
+        check_computing(calibrated.names[node], activation, observed, code, options.initial_potential)
         code, scale, silent, tables = fitted(observed, code, scaling)
         neuron = activation.neuron(code, windowed, calibrated.negative) or _neuron(options.neuron, code)
     except ConfigurationError as error:

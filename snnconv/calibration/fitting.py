@@ -37,6 +37,8 @@ class Fitted(NamedTuple):
 def fitted(observed: Statistics, asked: Code, scaling: Scaling) -> Fitted:
     """What ``observed`` makes of the code that was ``asked`` for; raises ``ConfigurationError`` where none fits."""
     if isinstance(observed, CurrentStatistics):
+        if asked.computes is not None:  # of currents as they are
+            return Fitted(asked, torch.ones_like(observed.unit), (), None)
         return _tabulated(observed, table_for(asked))
     code = fitted_code(asked, observed, scaling)
     return Fitted(code, *scale_of(observed, scaling, code), None)

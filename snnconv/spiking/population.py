@@ -45,6 +45,11 @@ class Population:
         """Number of neurons for one sample."""
         return int(torch.Size(self.shape).numel())
 
+    @property
+    def computes_function(self) -> bool:
+        """Whether a window computes a function that was fitted to currents, by tables or by the code's coefficients."""
+        return self.tables is not None or self.code.computes is not None
+
     def window_neuron(self, axis: int | None) -> WindowNeuron:
         """The neuron of a pipeline with all that it needs, for potentials whose channels lie along ``axis``."""
         if self.tables is None:

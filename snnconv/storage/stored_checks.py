@@ -121,9 +121,15 @@ def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
 
 
 def check_tables(population: Population) -> None:
-    """Raise ``StorageError`` unless ``population`` has tables where its activation is looked up, of the right form."""
+    """Raise ``StorageError`` unless ``population`` has tables where its activation is looked up, of the right form.
+
+    A code that computes the activation itself does so in the units of the network, without tables.
+    """
     tables, name = population.tables, population.name
-    if isinstance(population.activation, Tabulated) is not (tables is not None):
+    computed, function = population.code.computes is not None, isinstance(population.activation, Tabulated)
+    if computed and not (function and bool((population.scale == 1).all())):
+        raise StorageError(f"population {name!r} has a code that computes no function of its currents")
+    if (function and not computed) is not (tables is not None):
         raise StorageError(f"population {name!r} has tables, or its activation is looked up, but not both")
     if tables is None:
         return

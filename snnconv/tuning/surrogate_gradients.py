@@ -29,7 +29,7 @@ def tuned_window(population: Population, current: Tensor, rule: Rule, payloads: 
     * "timing": dq/dv = q / v, as far as a train can carry the value. Payloads fall exponentially with time, so a
       potential that grows by a factor moves its spikes earlier by the logarithm of the factor, and what they carry
       grows by the factor; where levels are a free table this holds as far as they fall exponentially. Silent neurons
-      have no spike to move, and no gradient. Neurons that look their spikes up have the slope of their function in all.
+      have no spike to move, and no gradient. Neurons that compute a function have the slope of their function in all.
     * "antlr": both, each where it says more: "timing" for neurons that fire, "activation" for silent ones.
 
     A value beyond the largest train has no gradient by v in any. The output is scale q(v), hence its derivative by
@@ -79,7 +79,7 @@ def _slope(population: Population, potential: Tensor, decoded: Tensor, rule: Rul
     """dq/dv by ``rule``, for potentials and decoded values in units of the scale."""
     slope = population.slope(potential)
     inside = population.coded_size(population.unbounded(potential)) <= population.code.maximum
-    if rule != "activation" and population.tables is None:
+    if rule != "activation" and not population.computes_function:
         fired = decoded != 0
         silent = torch.zeros_like(slope) if rule == "timing" else slope
         slope = torch.where(fired, decoded / torch.where(fired, potential, 1.0), silent)

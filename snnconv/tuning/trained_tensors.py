@@ -30,8 +30,8 @@ class TrainedTensors(nn.Module):
         self.payloads = {node: _parameters(code) for node, code in self._codes.items() if _is_free(network, node)}
         self._given = {node: parameters.clone() for node, parameters in self.payloads.items()}
         populations = network.populations
-        # Tables are fitted to their scale: another would make another function of them.
-        scaled = {node: population.scale for node, population in populations.items() if population.tables is None}
+        # Tables and coefficients are fitted to their scale: another would make another function of them.
+        scaled = {node: each.scale for node, each in populations.items() if not each.computes_function}
         self._scales = [*scaled.values()]
         self._least = [scale * _LEAST_SCALE for scale in self._scales]
         named = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from coding import Code, ConfigurationError
-from neurons import Negative, Neuron, TableLookup
+from neurons import IntegrateFire, Negative, Neuron, TableLookup
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.activation_function import ActivationFunction, register_activation_function
 from snnconv.graph.operators.base import Arguments, register
@@ -64,7 +64,7 @@ class Tabulated(ActivationFunction):
                 f"{self} is looked up in a table once all of a current has arrived, which only windows wait for; use "
                 "schedule=Pipeline() with a window code, such as coding=FewSpike(8, spikes=3) or OneSpike(24)"
             )
-        return TableLookup(code)
+        return TableLookup(code) if code.computes is None else IntegrateFire(code)
 
 
 @register

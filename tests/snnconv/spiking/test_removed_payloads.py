@@ -11,46 +11,27 @@ import torch
 from torch import Tensor
 
 import snnconv
-from coding import Code, Concurrent, Fired, Phase, Pipeline, Rate, SpikeInput
+from coding import Code, Concurrent, FewSpikeNeuron, Fired, Phase, Pipeline, Rate, SpikeInput
 from coding.neural_code import Memory
 from coding.threshold import reaches
 from neurons import CorrectiveIntegrateFire, IntegrateFire, Neuron, SignedIntegrateFire, SignedWindow
 from tests.support.networks import Deep, draw, prepared
 
-
-@dataclass(frozen=True)
-class FewSpikeNeuron(Code):
-    """Few-spike neurons of Stoeckl and Maass 2021 (Nature Machine Intelligence 3), eq. 1 to 3, with any T, h and d."""
-
-    steps: int = 5
-    thresholds: tuple[float, ...] = (0.9, 0.55, 0.25, 0.15, 0.05)
-    removes: tuple[float, ...] = (0.8, 0.5, 0.3, 0.1, 0.05)
-    emits: tuple[float, ...] = (0.75, 0.5, 0.25, 0.125, 0.0625)
-
-    name: ClassVar[str] = "stoeckl-maass"
-    streams: ClassVar[bool] = True
-
-    @property
-    def maximum(self) -> float:
-        return sum(self.emits)
-
-    def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
-        t %= self.steps
-        spikes = reaches(potential, self.thresholds[t], out)
-        removed = spikes * self.removes[t]
-        return Fired(spikes.mul_(self.emits[t]), removed, None)
-
-
-CODE = FewSpikeNeuron()
+CODE = FewSpikeNeuron(
+    5,
+    thresholds=(0.9, 0.55, 0.25, 0.15, 0.05),
+    removed=(0.8, 0.5, 0.3, 0.1, 0.05),
+    emitted=(0.75, 0.5, 0.25, 0.1, 0.06),
+)
 
 
 def published(value: float) -> list[float]:
-    """d(t) z(t) of every step: v(1) = x, z(t) = 1 where v(t) >= T(t), v(t + 1) = v(t) - h(t) z(t)."""
+    """d(t) z(t) by step (Stoeckl, Maass 2021): v(1) = x, z(t) = 1 where v(t) >= T(t), v(t + 1) = v(t) - h(t) z(t)."""
     v, payloads = value, []
     for t in range(CODE.steps):
         z = 1.0 if v >= CODE.thresholds[t] else 0.0
-        payloads.append(CODE.emits[t] * z)
-        v -= CODE.removes[t] * z
+        payloads.append(CODE.emitted[t] * z)
+        v -= CODE.removed[t] * z
     return payloads
 
 

@@ -17,6 +17,7 @@ from coding import (
     Code,
     Concurrent,
     FewSpike,
+    FewSpikeNeuron,
     FunctionTable,
     OneSpike,
     Phase,
@@ -52,6 +53,7 @@ CODE_RULES: dict[str, st.SearchStrategy[Code]] = {
     ),
     "one-spike": st.builds(OneSpike, st.integers(3, 12), _BASES, _ROUNDINGS),
     "table-spike": st.builds(TableSpike, st.integers(2, 12)),
+    "few-spike-neuron": st.builds(FewSpikeNeuron, st.integers(3, 12)),
     "function-table": st.builds(FunctionTable, st.integers(1, 24)),
 }
 
