@@ -16,10 +16,11 @@ from neurons import TableLookup
 from neurons.table_lookup import Tables
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
-from snnconv.graph.graph import WHOLE_TYPES, Graph, refs_in
+from snnconv.graph.graph import WHOLE_TYPES, Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.expression import expression
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.spiking.population import Population
 
@@ -105,8 +106,13 @@ def _run_on_shapes(
     for name, shape in shapes.items():
         if math.prod(shape) > _LARGEST_RESULT:
             raise StorageError(f"node {name!r} has the shape {shape}, more than {_LARGEST_RESULT} numbers")
-    numbers = sum(map(math.prod, shapes.values()))
+    numbers = sum(math.prod(shape) * _steps(graph.nodes[name]) for name, shape in shapes.items())
     return output, results, bool(counter.get_total_flops() <= _MOST_OPERATIONS and numbers <= _MOST_NUMBERS)
+
+
+def _steps(node: Node) -> int:
+    """How many results of the node's shape are computed for its own."""
+    return len(expression(node.arguments["function"]).steps) if node.op == "tabulated" else 1
 
 
 def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
@@ -139,11 +145,12 @@ def check_tables(population: Population) -> None:
     if tables.shape != (len(Tables._fields), len(population.scale), cells) or tables.dtype != population.scale.dtype:
         raise StorageError(f"population {name!r} has tables of shape {list(tables.shape)} and type {tables.dtype}")
     thresholds, payloads, *others = tables
-    finite = torch.isfinite(torch.stack([thresholds, payloads, *others])).all(0)
+    finite = torch.isfinite(thresholds)
     finite[:, -1] |= thresholds[:, -1] == -math.inf
-    if not bool(finite.all()) or not bool((thresholds[:, 1:] < thresholds[:, :-1]).all()):
-        raise StorageError(f"population {name!r} has thresholds that do not fall with time")
-    if not bool(torch.isfinite(payloads).all()) or not bool((payloads != 0).all()):
+    # Cells narrower than the precision of their network share a threshold: the first of them fires for all.
+    if not bool(finite.all()) or not bool((thresholds[:, 1:] <= thresholds[:, :-1]).all()):
+        raise StorageError(f"population {name!r} has thresholds that rise with time, or are no numbers")
+    if not bool(torch.isfinite(torch.stack([payloads, *others])).all()) or not bool((payloads != 0).all()):
         raise StorageError(f"population {name!r} has spikes that are worth nothing, or no number")
 
 

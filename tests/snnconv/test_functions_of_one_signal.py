@@ -110,6 +110,21 @@ def test_a_table_comes_back_from_its_file(code: str, tmp_path: Path) -> None:
     assert torch.equal(other(X), network(X))
 
 
+@pytest.mark.parametrize("steps", [24, 99])
+def test_cells_narrower_than_single_precision_come_back_from_their_file(steps: int, tmp_path: Path) -> None:
+    model = Between(F.silu).eval()
+    with torch.no_grad():
+        model.first.weight[2] = 0.0
+        model.first.bias[2] = 3.3
+    network = snnconv.convert(model, X.float(), coding=OneSpike(steps))
+    network.save(tmp_path / "network.snn")
+    loaded = snnconv.load(tmp_path / "network.snn")
+    assert torch.equal(loaded(X.float()), network(X.float()))
+    assert_simulators_agree(loaded.double(), X[:10])
+    (population,) = network.populations.values()
+    assert population.tables is not None and bool((population.tables[0, 2].diff() == 0).any())
+
+
 def test_streams_are_refused_with_the_place_and_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"test_functions.*silu is looked up.*Pipeline\(\)"):
         snnconv.convert(Between(F.silu), X.float(), coding=Rate(16))

@@ -21,6 +21,9 @@ _ARITHMETIC = frozenset({"add", "sub", "rsub", "mul", "div", "neg"})
 #: What stands for an earlier result in an argument: 0 for the variable, then the results in their order.
 _RESULT = "result"
 
+#: Arguments that are words.
+_WORDS = ("approximate", "rounding_mode")
+
 
 class Expression:
     """A function of one variable, element by element: a list of operators with their arguments.
@@ -34,19 +37,22 @@ class Expression:
         try:
             steps = json.loads(text)
             self.steps: tuple[tuple[str, Mapping[str, Any]], ...] = tuple((str(op), dict(given)) for op, given in steps)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"a function of one variable cannot be read from {text[:80]!r}") from error
         if not 0 < len(self.steps) <= _LONGEST:
             raise ConfigurationError(f"a function of one variable has 1 to {_LONGEST} operators, not {len(self.steps)}")
-        for op, _ in self.steps:
+        for number, (op, given) in enumerate(self.steps):
             if op not in OPERATORS or not OPERATORS[op].pointwise:
                 raise ConfigurationError(f"{op!r} is no function of one variable")
+            for key, value in given.items():
+                if not _may_be(key, value, number):
+                    raise ConfigurationError(f"{key} of {op} is neither a number nor what an operator before it made")
         try:
-            shape = self(torch.ones(2, dtype=torch.float64)).shape
+            result = self(torch.ones(2, dtype=torch.float64))
         except Exception as error:
             raise ConfigurationError(f"a function of one variable cannot be computed: {error}") from error
-        if shape != (2,):
-            raise ConfigurationError("a function of one variable keeps the shape of what it is given")
+        if result.dtype is not torch.float64:
+            raise ConfigurationError(f"a function of one variable gives numbers, not {result.dtype}")
 
     @staticmethod
     def text_of(steps: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -62,7 +68,10 @@ class Expression:
         """The function of ``values`` of any shape."""
         results = [values]
         for op, given in self.steps:
-            results.append(OPERATORS[op].evaluate({key: _filled(value, results) for key, value in given.items()}))
+            result = OPERATORS[op].evaluate({key: _filled(value, results) for key, value in given.items()})
+            if not isinstance(result, Tensor) or result.shape != values.shape:
+                raise ConfigurationError(f"{op} does not keep the shape of what it is given")
+            results.append(result)
         return results[-1]
 
     @property
@@ -81,6 +90,13 @@ class Expression:
 def expression(text: str) -> Expression:
     """The function that ``text`` says, read once."""
     return Expression(text)
+
+
+def _may_be(key: str, value: Any, number: int) -> bool:
+    """Whether ``value`` can be an argument of the operator of this ``number``, from 0."""
+    if isinstance(value, dict):
+        return value.keys() == {_RESULT} and type(value[_RESULT]) is int and 0 <= value[_RESULT] <= number
+    return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and key in _WORDS)
 
 
 def _filled(value: Any, results: Sequence[Tensor]) -> Any:
