@@ -66,13 +66,18 @@ def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
 
 
 def _refuse_poles(observed: CurrentStatistics, edges: Tensor) -> None:
-    """Raise ``ConfigurationError`` where the function has a pole inside a bin: far larger values than on both edges."""
-    parts = torch.linspace(0.0, 1.0, _PARTS + 1, dtype=edges.dtype, device=edges.device)
-    inside = edges[:, :-1, None] + edges.diff()[:, :, None] * parts
-    sizes = observed.activation(inside).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
-    peaks, ends = sizes[:, :, 1:-1].amax(2), torch.maximum(sizes[:, :, 0], sizes[:, :, -1])
+    """Raise ``ConfigurationError`` where the function has a pole in a bin: far larger values than at the edges of all."""
+
+    def sizes(currents: Tensor) -> Tensor:
+        return observed.activation(currents).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+    ends, widths = sizes(edges), edges.diff()
     usual = ends.where(ends.isfinite(), ends.new_zeros(())).amax(1, keepdim=True)
-    found = (peaks > _PEAK * torch.maximum(ends, usual)) | ~peaks.isfinite()
+    peaks = ends[:, :-1].clone()
+    peaks[:, 0] = 0.0  # a current that was seen, with a finite value
+    for part in range(1, _PARTS):  # one after the other: of wide populations all at once are gigabytes
+        peaks = torch.maximum(peaks, sizes(edges[:, :-1] + widths * (part / _PARTS)))
+    found = (peaks > _PEAK * usual) | ~peaks.isfinite()
     if bool(found.any()):
         channel, place = found.nonzero()[0].tolist()
         pole, low, high = (float(edges[channel, at]) for at in (place, 0, -1))

@@ -139,6 +139,15 @@ def test_a_pole_within_the_range_is_refused_with_its_place() -> None:
     assert snnconv.verify(away, X).sums.output.relative < 0.05
 
 
+def test_a_pole_in_the_middle_of_the_range_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), Between(torch.reciprocal)).double()
+    with torch.no_grad():
+        model[0].weight.fill_(1.0)
+    model[1].first, model[1].last = nn.Identity(), nn.Linear(1, 2).double()
+    with pytest.raises(ConfigurationError, match=r"reciprocal has a pole near -?0(\.00\d+)?,"):
+        snnconv.convert(model, torch.linspace(-1, 1, 64, dtype=torch.float64)[:, None], coding=OneSpike(16))
+
+
 def test_beyond_the_calibrated_range_values_are_those_of_the_last_cell() -> None:
     network = converted("tanh", "one spike")
     far = network(1e3 * X[:5])
