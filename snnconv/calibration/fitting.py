@@ -66,7 +66,7 @@ def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
 
 
 def _refuse_poles(observed: CurrentStatistics, edges: Tensor) -> None:
-    """Raise ``ConfigurationError`` where the function has a pole in a bin: far larger values than at the edges of all."""
+    """Raise ``ConfigurationError`` where the function has a pole in a bin: far larger values than at all edges."""
 
     def sizes(currents: Tensor) -> Tensor:
         return observed.activation(currents).abs().nan_to_num(nan=torch.inf, posinf=torch.inf)

@@ -195,9 +195,13 @@ def _own_sums(
     def heard(node: str, population: Population) -> Handler:
         def compare(arguments: Mapping[str, Any]) -> Tensor:
             current, said = arguments["self"], decoded[node]
-            wanted = population.activation(current + population.broadcast(population.shift, current.dim()))
+            received = current + population.broadcast(population.shift, current.dim())
+            wanted = population.activation(received)
+            sizes = population.coded_size(wanted)
+            if population.tables is not None:  # they end where the currents did that they were fitted to
+                sizes = torch.maximum(sizes, received.abs())
             largest = population.broadcast_scale(current.dim()) * (population.code.maximum * (1 + 1e-6))
-            squared, cut = (said - wanted).double().square(), population.coded_size(wanted) > largest
+            squared, cut = (said - wanted).double().square(), sizes > largest
             above = (said.abs() > wanted.abs()) & ~cut
             found[population.name] = ErrorSums(
                 own2=float(squared.sum()),

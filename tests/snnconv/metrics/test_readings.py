@@ -39,6 +39,17 @@ def test_the_cause_is_what_was_done_to_the_network(code: Code, options: Any, cau
     assert json.loads(json.dumps(found.to_dict()))["reading"] == vars(found.reading)
 
 
+def test_currents_beyond_those_that_tables_were_fitted_to_are_saturation_whatever_the_value() -> None:
+    class Sine(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.sin(x)
+
+    model = nn.Sequential(nn.Linear(6, 32), Sine(), nn.Linear(32, 4)).eval()
+    network = snnconv.convert(model, values(), coding=FewSpike(8, spikes=3))
+    assert snnconv.verify(network, values()).reading.cause == "too few spikes"
+    assert snnconv.verify(network, 5 * values()).reading.cause == "saturation"
+
+
 @pytest.mark.parametrize("hurt", [0, 1])
 def test_the_population_named_is_the_one_that_was_hurt(hurt: int) -> None:
     network = snnconv.convert(deep(), values(), coding=FewSpike(12, spikes=4))
