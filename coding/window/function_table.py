@@ -80,3 +80,8 @@ def table_for(asked: Code) -> FunctionTable:
     trains = sum(math.comb(asked.steps, fired) for fired in range(most + 1)) if asked.steps < 64 else _MOST_VALUES
     values = min(_MOST_VALUES, asked.steps if asked.unit_payload else trains)
     return FunctionTable(max(2, 2 * math.ceil(math.sqrt(values)) - 1), spikes=2)
+
+
+def cells_of(code: Code) -> int:
+    """Steps of a window that name a cell of a table; 0 for a code that is no table."""
+    return code.cells if isinstance(code, FunctionTable) else 0

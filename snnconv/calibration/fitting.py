@@ -10,7 +10,7 @@ from torch import Tensor
 from coding import Code, ConfigurationError
 from coding.table_fitting import fit_tables
 from coding.table_lines import fit_lines
-from coding.window.function_table import FunctionTable, table_for
+from coding.window.function_table import cells_of, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import BEYOND, BINS, CurrentStatistics
 from snnconv.calibration.scales import Scaling, fitted_code, scale_of
@@ -44,13 +44,14 @@ def fitted(observed: Statistics, asked: Code, scaling: Scaling) -> Fitted:
     return Fitted(code, *scale_of(observed, scaling, code), None)
 
 
-def _tabulated(observed: CurrentStatistics, code: FunctionTable) -> Fitted:
+def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
     _refuse_poles(observed, edges[:, BEYOND : BEYOND + BINS + 1])
     values, weights = _as_far_as_known(values, weights)
-    places = code.steps - code.cells + 1
-    thresholds, payloads = fit_tables(values, weights, edges, code.cells, places=places)
+    cells = cells_of(code)
+    places = code.steps - cells + 1
+    thresholds, payloads = fit_tables(values, weights, edges, cells, places=places)
     lines = fit_lines(values, weights, edges, thresholds, payloads, places)
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
     unit = torch.maximum(observed.unit, largest.to(observed.unit))

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from coding import Code, FunctionTable
+from coding import Code
+from coding.window.function_table import cells_of
 from neurons import TableLookup
 from neurons.table_lookup import Tables
 from snnconv.data.shapes import BATCH, Shape, concrete
@@ -141,7 +142,7 @@ def check_tables(population: Population) -> None:
         return
     if not isinstance(population.neuron, TableLookup):
         raise StorageError(f"population {name!r} has tables, and {type(population.neuron).__name__} neurons")
-    cells = population.code.cells if isinstance(population.code, FunctionTable) else 0
+    cells = cells_of(population.code)
     if tables.shape != (len(Tables._fields), len(population.scale), cells) or tables.dtype != population.scale.dtype:
         raise StorageError(f"population {name!r} has tables of shape {list(tables.shape)} and type {tables.dtype}")
     thresholds, payloads, *others = tables

@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 CODES: dict[str, Code] = {"one spike": OneSpike(24), "two spikes": FewSpike(8, spikes=3)}
 
 
-class Between(nn.Module):
+class FunctionBetween(nn.Module):
     """A function between two linear layers."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -73,7 +73,7 @@ X = draw(300, 5)
 
 @cache
 def converted(function: str, code: str) -> SpikingNetwork:
-    return snnconv.convert(Between(FUNCTIONS[function]).double().eval(), X, coding=CODES[code])
+    return snnconv.convert(FunctionBetween(FUNCTIONS[function]).double().eval(), X, coding=CODES[code])
 
 
 def error(network: SpikingNetwork, x: Tensor) -> float:
@@ -88,7 +88,9 @@ def test_a_function_is_one_population_and_fires_alike_in_both_simulators(functio
     network = converted(function, code)
     (population,) = network.populations.values()
     assert isinstance(population.activation, Tabulated)
-    torch.testing.assert_close(network.reference(X), Between(FUNCTIONS[function]).double()(X), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        network.reference(X), FunctionBetween(FUNCTIONS[function]).double()(X), rtol=1e-12, atol=1e-12
+    )
     assert_simulators_agree(network, draw(20, 5, seed=3))
 
 
@@ -112,7 +114,7 @@ def test_a_table_comes_back_from_its_file(code: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [24, 99])
 def test_cells_narrower_than_single_precision_come_back_from_their_file(steps: int, tmp_path: Path) -> None:
-    model = Between(F.silu).eval()
+    model = FunctionBetween(F.silu).eval()
     with torch.no_grad():
         model.first.weight[2] = 0.0
         model.first.bias[2] = 3.3
@@ -127,20 +129,20 @@ def test_cells_narrower_than_single_precision_come_back_from_their_file(steps: i
 
 def test_streams_are_refused_with_the_place_and_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match=r"test_functions.*silu is looked up.*Pipeline\(\)"):
-        snnconv.convert(Between(F.silu), X.float(), coding=Rate(16))
-    network = snnconv.convert(Between(F.silu), X.float(), coding=Rate(16), schedule=Pipeline())
+        snnconv.convert(FunctionBetween(F.silu), X.float(), coding=Rate(16))
+    network = snnconv.convert(FunctionBetween(F.silu), X.float(), coding=Rate(16), schedule=Pipeline())
     assert isinstance(next(iter(network.populations.values())).code, FunctionTable)
 
 
 def test_a_pole_within_the_range_is_refused_with_its_place() -> None:
     with pytest.raises(ConfigurationError, match=r"reciprocal has a pole near .* by clamp or by an epsilon"):
-        snnconv.convert(Between(torch.reciprocal), X.float(), coding=OneSpike(16))
-    away = snnconv.convert(Between(lambda x: torch.reciprocal(x.abs() + 0.5)).double(), X, coding=OneSpike(32))
+        snnconv.convert(FunctionBetween(torch.reciprocal), X.float(), coding=OneSpike(16))
+    away = snnconv.convert(FunctionBetween(lambda x: torch.reciprocal(x.abs() + 0.5)).double(), X, coding=OneSpike(32))
     assert snnconv.verify(away, X).sums.output.relative < 0.05
 
 
 def test_a_pole_in_the_middle_of_the_range_is_refused() -> None:
-    model = nn.Sequential(nn.Linear(1, 1, bias=False), Between(torch.reciprocal)).double()
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), FunctionBetween(torch.reciprocal)).double()
     with torch.no_grad():
         model[0].weight.fill_(1.0)
     model[1].first, model[1].last = nn.Identity(), nn.Linear(1, 2).double()
@@ -157,14 +159,14 @@ def test_beyond_the_calibrated_range_values_are_those_of_the_last_cell() -> None
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_tables_of_few_cells_work(steps: int) -> None:
-    network = snnconv.convert(Between(torch.sigmoid).double(), X, coding=FunctionTable(steps))
+    network = snnconv.convert(FunctionBetween(torch.sigmoid).double(), X, coding=FunctionTable(steps))
     assert_simulators_agree(network, X[:10])
     assert error(network, X) < 0.5
 
 
 @pytest.mark.parametrize("code", [OneSpike(8), Phase(6)])
 def test_constant_currents_are_exact(code: Code) -> None:
-    model = Between(F.silu).double()
+    model = FunctionBetween(F.silu).double()
     with torch.no_grad():
         model.first.weight.zero_()
     network = snnconv.convert(model, X, coding=code)
@@ -187,7 +189,7 @@ def test_a_function_of_the_output_stays_what_it_is() -> None:
 
 
 def test_a_report_names_the_function() -> None:
-    report = snnconv.preflight(Between(FUNCTIONS["swish by hand"]), X.float())
+    report = snnconv.preflight(FunctionBetween(FUNCTIONS["swish by hand"]), X.float())
     assert [line.op for line in report.lines] == ["linear", "mul+sigmoid", "linear"]
     assert "silu, looked up" in converted("silu", "one spike").report()
 
@@ -195,5 +197,7 @@ def test_a_report_names_the_function() -> None:
 def test_a_population_is_called_like_its_function_and_takes_another_code_by_this_name() -> None:
     names = {name: [p.name for p in converted(name, "one spike").populations.values()] for name in FUNCTIONS}
     assert names["silu"] == ["silu"] and names["swish by hand"] == ["sigmoid"] and names["squared relu"] == ["pow"]
-    network = snnconv.convert(Between(F.silu), X.float(), coding={"silu": OneSpike(40), "*": FewSpike(6, spikes=2)})
+    network = snnconv.convert(
+        FunctionBetween(F.silu), X.float(), coding={"silu": OneSpike(40), "*": FewSpike(6, spikes=2)}
+    )
     assert [population.code for population in network.populations.values()] == [FunctionTable(40)]
