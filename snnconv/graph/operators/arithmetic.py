@@ -13,6 +13,9 @@ from snnconv.graph.operators.base import Arguments, Carries, Classification, Ope
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.reach import Reach, unit_vectors
 
+#: What Python repeats where it is multiplied.
+_SEQUENCES = (str, list, tuple)
+
 
 def _zero(value: Any) -> Any:
     return torch.zeros_like(value) if isinstance(value, Tensor) else 0
@@ -45,6 +48,11 @@ class Sum(_Elementwise):
         left, right, alpha = arguments["self"], arguments["other"], arguments["alpha"]
         if self.op == "rsub":
             left, right = right, left
+        # Python adds and repeats text too, and whole numbers without end, which a file could ask for.
+        if not any(isinstance(each, Tensor) for each in (left, right)) or isinstance(right, _SEQUENCES):
+            raise TypeError(f"{self.op} adds a tensor, and a tensor or a number, not {type(right).__name__}")
+        if isinstance(alpha, _SEQUENCES):
+            raise TypeError(f"alpha of {self.op} is {type(alpha).__name__}, and no number")
         scaled = right if alpha == 1 else right * alpha
         return left + scaled if self.op == "add" else left - scaled
 

@@ -154,6 +154,26 @@ def test_a_manifest_with_something_unknown_is_refused(saved: Path, change: Calla
         snnconv.load(saved)
 
 
+#: What adds up to numbers without end, or to text of any length, without a tensor.
+ENDLESS: dict[str, list[dict[str, Any]]] = {
+    "a tower": [{"self": 0, "other": 3, "alpha": 3}, *[{"self": 0, "other": {"ref": "0"}, "alpha": {"ref": "0"}}] * 40],
+    "text": [{"self": "", "other": "a", "alpha": 10**10}],
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_sums_of_what_is_no_tensor_are_refused_before_they_grow(name: str, saved: Path) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        for number, given in enumerate(ENDLESS[name]):
+            before = {"ref": str(number - 1)}
+            arguments = {key: before if isinstance(value, dict) else value for key, value in given.items()}
+            manifest["nodes"].insert(number, [str(number), "add", arguments, None, ["", 0, "", "", ""]])
+
+    rewritten(saved, change)
+    with pytest.raises(snnconv.StorageError, match="add adds a tensor"):
+        snnconv.load(saved)
+
+
 def test_a_stride_that_torch_takes_without_values_alone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "network.snn"
     network_of("residual", 6).save(path)
