@@ -15,16 +15,17 @@ from coding.plan import check_codes, period_of
 from neurons import ScoringNeuron, WindowNeuron
 from snnconv.data.batches import Inputs, as_inputs, check_like
 from snnconv.data.shapes import BATCH, Shape, concrete
-from snnconv.errors import ConfigurationError, ModelError
+from snnconv.errors import ConfigurationError
 from snnconv.graph.front import check_given, entered
 from snnconv.graph.graph import Graph, Ref
-from snnconv.graph.interpreter import evaluate_graph, laid_out
+from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.output_types import typed
 from snnconv.spiking.decisions import decisions, spike_decisions
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange
 from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.spiking.max_pooling import check_max_pooling
+from snnconv.spiking.named_tensors import NamedTensors, check_precision, copied
 from snnconv.spiking.population import Population, check_neurons_wait
 from snnconv.spiking.products import check_products
 from snnconv.spiking.structure import from_state, structure_of, to_state
@@ -32,9 +33,6 @@ from snnconv.spiking.synapses import Synapses, count_synapses
 from snnconv.surroundings import own_surroundings
 
 N = TypeVar("N", bound="NetworkBase")
-
-#: Precisions in which a network runs: in others thresholds are no longer told from potentials beside them.
-_PRECISIONS = (torch.float32, torch.float64)
 
 
 class NetworkBase(nn.Module):
@@ -71,14 +69,15 @@ class NetworkBase(nn.Module):
         #: Calibration samples that no fitted number saw; kept in memory for ``verify``, never saved.
         self.held_out = tuple(held_out)
         for population in populations.values():
-            _check_precision(population.scale.dtype)
-        self._constants = _Tensors(graph.constants)
-        self._tables = _Tensors({} if front is None else front.constants)
-        self._scales = _Tensors({name: population.scale for name, population in populations.items()})
+            check_precision(population.scale.dtype)
+        self._constants = NamedTensors(graph.constants)
+        self._tables = NamedTensors({} if front is None else front.constants)
+        self._scales = NamedTensors({name: population.scale for name, population in populations.items()})
         #: Tables of populations whose neurons look their spikes up.
-        self._lookups = _Tensors({name: p.tables for name, p in populations.items() if p.tables is not None})
-        self._shifts = _Tensors({name: population.shift for name, population in populations.items()})
-        self._ranges = _Tensors({f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)})
+        self._lookups = NamedTensors({name: p.tables for name, p in populations.items() if p.tables is not None})
+        self._shifts = NamedTensors({name: population.shift for name, population in populations.items()})
+        ends = {f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)}
+        self._ranges = NamedTensors(ends)
         self._populations = dict(populations)
         self.execution_plan = ExecutionPlan(graph, set(populations), constant_input=not plan.input.spiking)
         codes = [population.code for population in populations.values()]
@@ -116,26 +115,26 @@ class NetworkBase(nn.Module):
         constants = graph.constants if constants is None else constants
         populations = self.populations if populations is None else populations
         input_ranges = self.input_ranges if input_ranges is None else input_ranges
-        copied = type(self)(
-            replace(graph, constants={name: _copy(tensor) for name, tensor in constants.items()}),
+        made = type(self)(
+            replace(graph, constants={name: copied(tensor) for name, tensor in constants.items()}),
             {
                 node: replace(
                     population,
-                    scale=_copy(population.scale),
-                    shift=_copy(population.shift),
-                    tables=None if population.tables is None else _copy(population.tables),
+                    scale=copied(population.scale),
+                    shift=copied(population.shift),
+                    tables=None if population.tables is None else copied(population.tables),
                 )
                 for node, population in populations.items()
             },
             self.plan if plan is None else plan,
             self.input_shapes if input_shapes is None else input_shapes,
-            [InputRange(_copy(seen.low), _copy(seen.high)) for seen in input_ranges],
+            [InputRange(copied(seen.low), copied(seen.high)) for seen in input_ranges],
             self.densities if densities is None else densities,
             self.held_out if held_out is None else held_out,
             self.tuned if tuned is None else tuned,
         )
-        copied.search_log, copied.tuning_log = self.search_log, self.tuning_log
-        return copied
+        made.search_log, made.tuning_log = self.search_log, self.tuning_log
+        return made
 
     def get_extra_state(self) -> Tensor:
         """What goes with the tensors of a state dict: the structure that they fit, and what was measured of them."""
@@ -155,7 +154,7 @@ class NetworkBase(nn.Module):
         return structure_of(self.graph, self.plan, self._populations, self.input_shapes)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        _check_precision(fn(self.like.new_empty(0)).dtype)
+        check_precision(fn(self.like.new_empty(0)).dtype)
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def _timing(self, schedule: Pipeline) -> Timing:
@@ -305,30 +304,3 @@ class NetworkBase(nn.Module):
                 f"{purpose}: the network learned through its own spikes, so there is no original network to compare it "
                 "with; evaluate measures it against targets"
             )
-
-
-def _check_precision(dtype: torch.dtype) -> None:
-    if dtype not in _PRECISIONS:
-        raise ModelError(
-            f"a spiking network in {dtype}: its spikes would not be those of the network that was measured; run it in "
-            "single or double precision, network.float() or network.double()"
-        )
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
-
-
-class _Tensors(nn.Module):
-    """Tensors by any name (module buffers cannot hold dots), moved with the network."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        # By rank of the name, so that a state dict means the same whatever order the tensors came in, as from a file.
-        ranks = {name: str(rank) for rank, name in enumerate(sorted(tensors))}
-        self._ranks = {name: ranks[name] for name in tensors}
-        for name, tensor in tensors.items():
-            self.register_buffer(ranks[name], laid_out(tensor))
-
-    def by_name(self) -> dict[str, Tensor]:
-        return {name: getattr(self, rank) for name, rank in self._ranks.items()}
