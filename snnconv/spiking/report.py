@@ -51,9 +51,8 @@ def network_report(network: NetworkBase) -> str:
             what = f"{code.name} code has no largest value in a period of {network.period} steps"
             notes.append(f"{population.name}: the bound of {bound:g} is not kept: {what}")
         if population.tables is not None:
-            notes.append(
-                f"{population.name}: {population.activation}, looked up, at most {code.limit} spikes for a value"
-            )
+            most = "one spike" if code.limit == 1 else f"at most {code.limit} spikes"
+            notes.append(f"{population.name}: {population.activation}, looked up, {most} for a value")
         if code.computes is not None:
             notes.append(f"{population.name}: {population.activation}, by the coefficients of its code")
         if population.inserted:
