@@ -40,8 +40,11 @@ def register_neuron(name: str, neuron: type) -> None:
 
 
 def named_neurons() -> list[str]:
-    """Names of the neurons that a code alone makes, which a user may ask for by name."""
-    return [name for name, neuron in NEURONS.items() if _made_of_a_code(neuron)]
+    """Names of the neurons that a code alone makes, which a user may ask for by name.
+
+    Neurons that look their spikes up are none: a function needs them, and conversion makes their tables.
+    """
+    return [name for name, neuron in NEURONS.items() if _made_of_a_code(neuron) and neuron is not TableLookup]
 
 
 def _made_of_a_code(neuron: type) -> bool:

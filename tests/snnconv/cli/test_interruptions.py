@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,8 +105,9 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def made(files: Path) -> Path:
-    """The files of the other tests, a network and a bundle, a detector with labelled pictures, and a slow Python."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network and a bundle, a detector with labelled pictures, and a slow Python."""
+    files = tmp_path_factory.mktemp("made")
     network = snnconv.convert(
         prepared(Perceptron, torch.float32),
         draw(40, 6, dtype=torch.float32),
@@ -131,6 +133,7 @@ def made(files: Path) -> Path:
 
 @pytest.fixture
 def folder(made: Path, folder: Path) -> Iterator[Path]:
+    shutil.copytree(made, folder, dirs_exist_ok=True)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield folder
     for number, handler in before.items():
@@ -159,7 +162,7 @@ def interrupt(patch: pytest.MonkeyPatch, case: Case, number: signal.Signals) -> 
         left[0] -= 1
         if left[0] == 0:
             if case.function == "_ended":
-                while not Path("pid").exists():
+                while not (Path("pid").exists() and Path("pid").read_text()):
                     time.sleep(0.01)
             signal.raise_signal(number)
         return original(*arguments, **options)

@@ -44,8 +44,8 @@ def test_every_question_has_its_answer() -> None:
     assert found.signals == {"x", "current", "active", "pooled", "product", "scores"}
     assert list(found.populations) == ["active"]
     assert list(found.gates) == ["pooled"]
-    assert found.stations == ("active", "pooled")
-    assert found.readout == {"product", "scores"}
+    assert found.stations == ("active", "pooled", "product")
+    assert found.readout == set()
     assert found.consumers["active"] == ("pooled", "product")
     assert found.consumers["weight"] == ("doubled", "flat")
     assert found.consumers["scores"] == ("output",)
