@@ -61,6 +61,11 @@ def quantize(
                 f"output {name.removesuffix(' decoded')} is the spikes of a population and cannot be exported; let the "
                 "network end in a layer without an activation"
             )
+    for node, population in found.populations.items():
+        if not found.currents[node].shape:
+            raise ConfigurationError(
+                f"{population.name} has no axis beside that of the batch: keep it where the model sums, keepdim=True"
+            )
     for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
         integers = _quantized(found, per, largest_input, resolution, {})
         if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(integers)):

@@ -7,6 +7,7 @@ from torch.utils._pytree import tree_leaves
 
 from hw_export.integers.reference import run_reference
 from hw_export.integers.simulation import integer_simulation
+from snnconv.graph.graph import refs_in
 from tests.properties.registry import holds
 from tests.support.random_networks.specimen import Specimen
 
@@ -33,8 +34,10 @@ def integers_are_simulated_exactly(specimen: Specimen) -> None:
             assert torch.equal(payloads.round().to(inside.dtype), inside), f"{simulator}: payloads of {node}"
             assert int(inside.count_nonzero()) == int(expected.count_nonzero()) == found.spikes[node]
         presentations = 1 if simulation.timing is not None else integers.steps
-        outputs = tree_leaves(run.output)
-        for (node, output), decoded in zip(integers.outputs.items(), outputs, strict=True):
+        for name, decoded in zip(refs_in(specimen.network.graph.output), tree_leaves(run.output), strict=True):
+            output = integers.outputs.get(name)
+            if output is None:  # a function of one, which the host computes
+                continue
             step = output.step.reshape(-1, *[1] * (output.offset.ndim - 1))
-            read = torch.from_numpy(found.sums[node] * step / presentations + output.offset)
+            read = torch.from_numpy(found.sums[name] * step / presentations + output.offset)
             torch.testing.assert_close(decoded, read, rtol=1e-9, atol=1e-9)

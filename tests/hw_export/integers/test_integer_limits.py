@@ -91,7 +91,25 @@ REFUSED = {
         "initial potential of 0.3",
     ),
     "an odd slope": (lambda: sloped(0.3), "a slope of 0.3 below zero"),
+    "one number a sample": (lambda: summed(), "relu has no axis beside that of the batch: .*keepdim=True"),
 }
+
+
+class Summed(torch.nn.Module):
+    """A population of one number a sample, between two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(4, 5), torch.nn.Linear(1, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.last(torch.relu(self.first(x).sum(1)).unsqueeze(1))
+        return result
+
+
+def summed() -> SpikingNetwork:
+    x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return snnconv.convert(Summed().double(), x, coding=FewSpike(6))
 
 
 def converted_with(code: Any) -> SpikingNetwork:
