@@ -114,21 +114,47 @@ def tasks(images: int | None) -> list[TrainedTask]:
 
 def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
     """Publish the tables ``codes`` and ``codes_cost``: every setting whose name matches one of ``rows``."""
-    table: list[list[Any]] = []
-    costs: list[list[Any]] = []
-    chosen = [setting for setting in SETTINGS if any(fnmatchcase(setting.name, pattern) for pattern in rows)]
-    titles = ("Window codes, channel-wise normalisation", "Cost of one image")
+    tables = CodeTables("codes", ("Window codes, channel-wise normalisation", "Cost of one image"))
+    chosen = chosen_of(SETTINGS, rows)
     for task in tasks(images):
         for setting in chosen:
             network = convert(task, setting)
             result, differences = compare(network, task)
-            table.append(cells_of(setting, task, result, differences))
-            costs.append(cost_cells_of(setting, task, result))
-            note(f"{task.name}, {setting.name}: {result.accuracy:.2f} % of {result.reference_accuracy:.2f} %")
-            keep("codes", titles[0], HEAD, table)
-            keep("codes_cost", titles[1], COST_HEAD, costs)
-    publish("codes", titles[0], HEAD, table)
-    publish("codes_cost", titles[1], COST_HEAD, costs)
+            tables.add(setting, task, result, differences)
+    tables.publish()
+
+
+class CodeTables:
+    """The tables ``name`` and ``name``_cost of settings, kept row by row."""
+
+    def __init__(self, name: str, titles: tuple[str, str]) -> None:
+        self._table: list[list[Any]] = []
+        self._costs: list[list[Any]] = []
+        self._parts = ((name, titles[0], HEAD, self._table), (f"{name}_cost", titles[1], COST_HEAD, self._costs))
+
+    def add(
+        self,
+        setting: CodeSetting,
+        task: TrainedTask,
+        result: snnconv.Evaluation,
+        differences: tuple[float, float] | None = None,
+    ) -> None:
+        """One more row of each; ``differences`` are those that the clock gives (see ``compare``)."""
+        self._table.append(_row(setting, task, result, differences))
+        self._costs.append(_cost_row(setting, task, result))
+        note(f"{task.name}, {setting.name}: {result.accuracy:.2f} % of {result.reference_accuracy:.2f} %")
+        for part in self._parts:
+            keep(*part)
+
+    def publish(self) -> None:
+        """Print and write both."""
+        for part in self._parts:
+            publish(*part)
+
+
+def chosen_of(settings: Sequence[CodeSetting], rows: Sequence[str]) -> list[CodeSetting]:
+    """Those of ``settings`` whose names match one of the patterns ``rows``."""
+    return [setting for setting in settings if any(fnmatchcase(setting.name, pattern) for pattern in rows)]
 
 
 def convert(task: TrainedTask, setting: CodeSetting) -> snnconv.SpikingNetwork:
@@ -167,7 +193,7 @@ def first(split: LabelledImages, count: int) -> LabelledImages:
     return LabelledImages(split.images[:count], split.labels[:count])
 
 
-def cells_of(
+def _row(
     setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation, differences: tuple[float, float] | None
 ) -> list[Any]:
     assert result.reference_accuracy is not None and result.accuracy is not None
@@ -187,7 +213,7 @@ def cells_of(
     ]
 
 
-def cost_cells_of(setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation) -> list[Any]:
+def _cost_row(setting: CodeSetting, task: TrainedTask, result: snnconv.Evaluation) -> list[Any]:
     e = result.energy
     joules = (e.e2, e.e2_reference, e.e3, e.e3_reference)
     return [setting.name, task.name, round(result.input_spikes, 1), result.synops, *joules]

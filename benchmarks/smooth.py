@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 
 import snnconv
-from benchmarks.codes import COST_HEAD, HEAD, CodeSetting, TrainedTask, cells_of, cost_cells_of
+from benchmarks.codes import CodeSetting, CodeTables, TrainedTask, chosen_of
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.rate import CALIBRATION_IMAGES, measure
-from benchmarks.results import keep, note, publish
+from benchmarks.results import publish
 from benchmarks.small_efficientnet import PIXELS, WEIGHTS_FILE, small_efficientnet
 from coding import FewSpike, OneSpike, Phase, Rate, TableSpike
 from coding.schedule import Pipeline
@@ -42,20 +40,11 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
     model = small_efficientnet(data_file(WEIGHTS_FILE))
     calibration = cifar10_train(CALIBRATION_IMAGES, PIXELS).images
     task = TrainedTask("SmallEfficientNet", model, cifar10_test(images, PIXELS), calibration)
-    table: list[list[Any]] = []
-    costs: list[list[Any]] = []
-    for setting in SETTINGS:
-        if not any(fnmatchcase(setting.name, pattern) for pattern in rows):
-            continue
+    tables = CodeTables("smooth", _TITLES)
+    for setting in chosen_of(SETTINGS, rows):
         network = snnconv.convert(model, calibration, coding=setting.code, schedule=setting.schedule)
-        result = measure(network, model, task.test, task.name, "window")
-        table.append(cells_of(setting, task, result, None))
-        costs.append(cost_cells_of(setting, task, result))
-        note(f"{task.name}, {setting.name}: {result.accuracy:.2f} % of {result.reference_accuracy:.2f} %")
-        keep("smooth", _TITLES[0], HEAD, table)
-        keep("smooth_cost", _TITLES[1], COST_HEAD, costs)
-    publish("smooth", _TITLES[0], HEAD, table)
-    publish("smooth_cost", _TITLES[1], COST_HEAD, costs)
+        tables.add(setting, task, measure(network, model, task.test, task.name, "window"))
+    tables.publish()
     _seconds(calibration)
 
 

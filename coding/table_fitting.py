@@ -22,8 +22,8 @@ _SILENCE_BONUS = 1.01**2
 _LEAST_GAP = 2.0**-20
 #: How far below 0 a threshold lies that would be 0, in widths of the bin below.
 _GAP_AROUND_ZERO = 1 / 16
-#: Least size of a payload beside the channel's largest.
-_LEAST_PAYLOAD = 2.0**-60
+#: Least size of a payload beside the channel's largest: a spike that is worth 0 would not be seen.
+LEAST_PAYLOAD = 2.0**-60
 #: A function with a relative error is nowhere smaller than this beside its largest value.
 _LEAST_DIVISOR = 1e-100
 
@@ -219,7 +219,7 @@ def _payloads(values: Tensor, share: Tensor, first_bins: Tensor) -> Tensor:
     middle = (rising + pad(rising[:, 1:], (0, 1), value=bins) - 1) // 2
     mean = torch.where(mass > 0, moment / torch.where(mass > 0, mass, 1.0), values.gather(1, middle)).flip(1)
     largest = mean.abs().amax(1, keepdim=True)
-    least = torch.where(largest > 0, largest, 1.0) * _LEAST_PAYLOAD
+    least = torch.where(largest > 0, largest, 1.0) * LEAST_PAYLOAD
     return torch.where(mean < 0, mean.clamp(max=-least), mean.clamp(min=least))
 
 

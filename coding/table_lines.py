@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-#: Least size of a payload beside the channel's largest: a spike that is worth 0 would not be seen.
-_LEAST_PAYLOAD = 2.0**-60
+from coding.table_fitting import LEAST_PAYLOAD
 
 
 class Lines(NamedTuple):
@@ -57,6 +56,6 @@ def fit_lines(
     slopes = torch.where(spread > 1e-9 * mass, along / spread.clamp(min=1e-300), 0.0)
     seen = total((reached > 0).to(weights)) > 0
     found = torch.where(seen, value_mean - slopes * level_mean, payloads)
-    smallest = _LEAST_PAYLOAD * payloads.abs().amax(1, keepdim=True).clamp(min=1e-300)
+    smallest = LEAST_PAYLOAD * payloads.abs().amax(1, keepdim=True).clamp(min=1e-300)
     found = torch.where(found.abs() < smallest, smallest, found)
     return Lines(found, lowest, rates, torch.where(seen, slopes, 0.0))

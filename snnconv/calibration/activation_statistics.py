@@ -24,6 +24,14 @@ HIGHEST = 3
 BINS = 2048
 
 
+def rows_of_channels(values: Tensor, axis: int | None) -> Tensor:
+    """``values``, whose channels lie along ``axis``, as ``[channels, values per channel]``; one row without an axis."""
+    if axis is None:
+        return values.reshape(1, -1)
+    by_channel = values.movedim(axis, 0)
+    return by_channel.reshape(len(by_channel), -1)
+
+
 @dataclass
 class ActivationStatistics:
     """Statistics of one population's activation, channel by channel; sums are exact, so order does not matter.
@@ -47,11 +55,7 @@ class ActivationStatistics:
 
     def by_channel(self, values: Tensor) -> Tensor:
         """What the code sees of the values, as ``[channels, values per channel]``."""
-        sizes = self.activation.coded_size(values, self.negative)
-        if self.channel_axis is None:
-            return sizes.reshape(1, -1)
-        by_channel = sizes.movedim(self.channel_axis, 0)
-        return by_channel.reshape(len(by_channel), -1)
+        return rows_of_channels(self.activation.coded_size(values, self.negative), self.channel_axis)
 
     def observe_maximum(self, values: Tensor) -> None:
         sizes = self.by_channel(values)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from snnconv.calibration.activation_statistics import rows_of_channels
 from snnconv.graph.operators import ActivationFunction
 
 #: Bins of a channel's histogram from its smallest to its largest current, and on either side for samples to come.
@@ -42,10 +43,7 @@ class CurrentStatistics:
 
     def by_channel(self, currents: Tensor) -> Tensor:
         """Currents as ``[channels, values per channel]``."""
-        if self.channel_axis is None:
-            return currents.reshape(1, -1)
-        by_channel = currents.movedim(self.channel_axis, 0)
-        return by_channel.reshape(len(by_channel), -1)
+        return rows_of_channels(currents, self.channel_axis)
 
     def observe_maximum(self, currents: Tensor) -> None:
         """Take the range of a batch in."""
