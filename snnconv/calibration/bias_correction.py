@@ -12,6 +12,8 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.operators.activation import activation_at
+from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode
 
@@ -33,15 +35,22 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     found: dict[str, Population] = {}
 
     def listen(node: str, population: Population) -> Handler:
+        operator = activation_at(graph.nodes[node])
+
         def keep(arguments: Mapping[str, Any]) -> Tensor:
-            wanted[node] = arguments["self"]
-            return population.activation(arguments["self"])
+            wanted[node] = operator.current(arguments)
+            return population.activation(wanted[node])
 
         return keep
 
     def fire(node: str, population: Population) -> Handler:
+        operator = activation_at(graph.nodes[node])
+
         def correct(arguments: Mapping[str, Any]) -> Tensor:
-            current = arguments["self"]
+            current = operator.current(arguments)
+            if isinstance(operator, RatioPopulation):
+                found[node] = population  # a shift would make neurons fire whose divisor says that they are silent
+                return decode(population, current)
             difference = wanted.pop(node) - current
             weight_of = population.activation.error_weight
             weights = torch.maximum(weight_of(current + difference), weight_of(current))

@@ -29,6 +29,7 @@ def _plain_op(node: Node) -> str:
         "bounded_relu": "clamp",
         "identity_population": "pool_input",
         "relay_population": "relay",
+        "ratio_population": "ratio",
         "output_population": "output",
     }
     if node.op == "tabulated":

@@ -16,8 +16,7 @@ from snnconv.data.batches import as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph
-from snnconv.graph.operators import OPERATORS
-from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.sparse import is_sparse
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
@@ -107,13 +106,12 @@ def _alike(own: Tensor, other: Tensor) -> bool:
 
 
 def _resized(population: Population, graph: Graph) -> Population:
-    shape = graph.nodes[population.node].shape
+    node = graph.nodes[population.node]
+    shape = node.shape
     assert shape is not None
     own = shape[1:] if graph.batch_axis == 0 else shape
     axis = population.channel_axis
-    operator = OPERATORS[graph.nodes[population.node].op]
-    assert isinstance(operator, ActivationOperator)
-    if operator.activation(graph.nodes[population.node].arguments) != population.activation:
+    if activation_at(node).activation(node.arguments) != population.activation:
         raise ConfigurationError(f"the model has another activation than the network at {population.name}")
     if axis is not None and shape[axis] != len(population.scale):
         raise ConfigurationError(

@@ -171,9 +171,7 @@ class _Regions:
         affine = [node for node in graph.nodes.values() if node.name not in analysis.readout]
         self.stations = [graph.nodes[name] for name in analysis.stations]
         #: The arguments at which regions end, by station.
-        self.ends = {
-            node.name: operands(node) if node.name in analysis.products else ("self",) for node in self.stations
-        }
+        self.ends = {node.name: OPERATORS[node.op].ends(node) for node in self.stations}
         self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
         self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
         if graph.batch_axis == 0:

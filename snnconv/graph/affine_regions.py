@@ -11,7 +11,6 @@ from torch import Tensor
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS
-from snnconv.graph.operators.bilinear import operands
 
 
 class Regions:
@@ -63,10 +62,9 @@ class Regions:
         return torch.zeros((), dtype=torch.float64).expand(self.shape(name, width))
 
     def ends(self, node: Node) -> list[str]:
-        """The arguments of a station at which regions end: both operands of a product, one where they are the same."""
-        if node.name not in self.products:
-            return ["self"]
-        return [*{node.arguments[key].name: key for key in operands(node)}.values()]
+        """The arguments of a station at which signals arrive: of a product of one signal with itself only one."""
+        keys = [key for key in OPERATORS[node.op].ends(node) if node.arguments[key].name in self.signals]
+        return [*{node.arguments[key].name: key for key in keys}.values()] if node.name in self.products else keys
 
     def behind(self, source: str) -> set[str]:
         """Nodes that the events of ``source`` reach, up to and with the next populations, gates and outputs."""

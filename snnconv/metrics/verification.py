@@ -14,6 +14,7 @@ from snnconv.data.batches import Inputs, batches, number_of_batches
 from snnconv.errors import InputError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.operators.activation import activation_at
 from snnconv.metrics.error_sums import ErrorSums, PopulationError, VerificationSums
 from snnconv.metrics.reading import Reading, read
 from snnconv.metrics.totals import check_alike
@@ -193,8 +194,10 @@ def _own_sums(
     found: dict[str, ErrorSums] = {}
 
     def heard(node: str, population: Population) -> Handler:
+        operator = activation_at(graph.nodes[node])
+
         def compare(arguments: Mapping[str, Any]) -> Tensor:
-            current, said = arguments["self"], decoded[node]
+            current, said = operator.current(arguments), decoded[node]
             received = current + population.broadcast(population.shift, current.dim())
             wanted = population.activation(received)
             sizes = population.coded_size(wanted)

@@ -12,6 +12,7 @@ from torch import Tensor
 from snnconv.calibration.assembly import Calibrated
 from snnconv.graph.graph import refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
+from snnconv.graph.operators.activation import ActivationOperator, activation_at
 from snnconv.metrics.energy_models import PAIR, SYNOP, update_energy
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
@@ -65,7 +66,7 @@ def sensitivities(
                     continue
                 spent = _Spent()
                 environment: Environment = dict(values)
-                behind.run(environment, {node: _alone(choice, spent)})
+                behind.run(environment, {node: _alone(choice, activation_at(graph.nodes[node]), spent)})
                 deviation = judge.deviation(exact, resolve(graph.output, environment))
                 spikes, updates = spent.spikes / samples, spent.updates / samples
                 updates += listeners * choice.code.steps
@@ -83,11 +84,11 @@ class _Spent:
     updates: float = 0.0
 
 
-def _alone(choice: Population, spent: _Spent) -> Handler:
+def _alone(choice: Population, operator: ActivationOperator, spent: _Spent) -> Handler:
     """The closed form of one population, which adds what it spends to ``spent``."""
 
     def fire(arguments: Mapping[str, Any]) -> Tensor:
-        windows = settle(choice, arguments["self"], counted=True)
+        windows = settle(choice, operator.current(arguments), counted=True)
         found = windows.found
         assert found.spikes is not None and found.updates is not None
         spent.spikes += float(found.spikes.sum(dtype=torch.float64))

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from snnconv.data.batches import Inputs
 from snnconv.graph.interpreter import Environment, Handler
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
@@ -37,7 +39,7 @@ class PipelineChunk(Chunk):
         self.total: dict[str, Tensor] = {}
         self.fired: dict[str, Tensor] = {}
         self.ranks: dict[str, _Ranks] = {}
-        #: By product: what each of its operands has sent so far, by argument.
+        #: By product and by ratio: what each of its operands has sent so far, by argument.
         self.traces: dict[str, dict[str, Tensor]] = {}
         #: Spikes so far of what products multiply, if they are counted.
         self.spikes: dict[str, Tensor] = {}
@@ -86,14 +88,13 @@ class PipelineChunk(Chunk):
         environment = dict(self.setup)
 
         def loaded(node: str, population: Population) -> Handler:
-            neuron = population.window_neuron(population.channel_axis)
+            operator = activation_at(network.graph.nodes[node])
 
             def load(arguments: Mapping[str, Any]) -> Tensor:
-                current = arguments["self"]
-                current = current + population.broadcast(population.shift, current.dim())
-                self.states[node] = neuron.listen(
-                    current, neuron.initial(current), self._inverse_scale(population, current)
-                )
+                if node in self.execution_plan.ratios:
+                    self.traces[node] = dict(arguments)
+                current = operator.current(arguments)
+                self._charge(node, population, current)
                 self.fired[node] = torch.zeros_like(current)
                 return _silence(current)
 
@@ -113,6 +114,13 @@ class PipelineChunk(Chunk):
             if isinstance(environment[node.name], Tensor):
                 self.silence[node.name] = _silence(environment[node.name])
         self.total = {name: environment[name] for name in self.execution_plan.decoded_nodes}
+
+    def _charge(self, node: str, population: Population, current: Tensor) -> None:
+        """Give neurons that have integrated nothing yet this current, and what their population adds to it."""
+        neuron = population.window_neuron(population.channel_axis)
+        current = current + population.broadcast(population.shift, current.dim())
+        inverse_scale = self._inverse_scale(population, current)
+        self.states[node] = neuron.listen(current, neuron.initial(current), inverse_scale)
 
     def _inverse_scale(self, population: Population, current: Tensor) -> Tensor:
         return 1.0 / population.window_scale(current.dim())
@@ -151,7 +159,12 @@ class PipelineChunk(Chunk):
             able = self.fired[node].numel() if limit is None else int((self.fired[node] < limit).sum())
             for observer in self.observers:
                 observer.updated(node, able)
-            if node in self.live.listening:
+            if node in self.execution_plan.ratios:
+                self._gather(node, arguments)
+                if self.t == start:
+                    # In units of scale x divisor, in which thresholds x divisor are the code's own.
+                    self._charge(node, population, self.execution_plan.ratios[node].current(self.traces[node]))
+            elif node in self.live.listening:
                 current = arguments["self"]
                 self.states[node] = neuron.listen(current, self.states[node], self._inverse_scale(population, current))
             if self.t < start:
@@ -193,18 +206,27 @@ class PipelineChunk(Chunk):
 
         The sum over all steps is the product of both sums, for a signal with itself too.
         """
-        slots = {key: self.network.graph.nodes[node].arguments[key].name for key in self.traces[node]}
 
         def meet(arguments: Mapping[str, Any]) -> Tensor:
             traces, added = self.traces[node], []
-            for key, source in slots.items():
-                if source not in self.live.silent:
-                    added.append(operator.evaluate({**traces, key: arguments[key]}))
-                    traces[key] = traces[key] + arguments[key]
+            for key in self._arriving(node):
+                added.append(operator.evaluate({**traces, key: arguments[key]}))
+                traces[key] = traces[key] + arguments[key]
             result: Tensor = added[0] if len(added) == 1 else added[0] + added[1]
             return result
 
         return meet
+
+    def _gather(self, node: str, arguments: Mapping[str, Any]) -> None:
+        """Add to both sides of a ratio what arrives there; its window starts when both are complete."""
+        for key in self._arriving(node):
+            self.traces[node][key] = self.traces[node][key] + arguments[key]
+
+    def _arriving(self, node: str) -> list[str]:
+        """The arguments of a product or a ratio at which spikes may arrive in this step."""
+        at = self.network.graph.nodes[node]
+        sources = {key: at.arguments[key].name for key in OPERATORS[at.op].ends(at)}
+        return [key for key, name in sources.items() if name in self.silence and name not in self.live.silent]
 
 
 class _Ranks:

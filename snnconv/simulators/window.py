@@ -11,6 +11,7 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Handler, Program
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
@@ -82,12 +83,13 @@ class WindowChunk(Chunk):
         return encoded
 
     def population(self, node: str, population: Population) -> Handler:
-        pooled = node in self.execution_plan.pooled
+        pooled, operator = node in self.execution_plan.pooled, activation_at(self.network.graph.nodes[node])
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
+            current = operator.current(arguments)
             if not (self.observers or pooled):
-                return decode(population, arguments["self"])
-            windows = settle(population, arguments["self"], self.counted or pooled)
+                return decode(population, current)
+            windows = settle(population, current, self.counted or pooled)
             for observer in self.observers:
                 observer.window(node, PopulationWindow(population, windows.values, windows.found), self.positions)
             if pooled or node in self.multiplied:

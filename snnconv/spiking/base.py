@@ -28,6 +28,7 @@ from snnconv.spiking.max_pooling import check_max_pooling
 from snnconv.spiking.named_tensors import NamedTensors, check_precision, copied
 from snnconv.spiking.population import Population, check_neurons_wait
 from snnconv.spiking.products import check_products
+from snnconv.spiking.ratios import check_ratios
 from snnconv.spiking.structure import from_state, structure_of, to_state
 from snnconv.spiking.synapses import Synapses, count_synapses
 from snnconv.surroundings import own_surroundings
@@ -90,6 +91,7 @@ class NetworkBase(nn.Module):
             check_neurons_wait(populations.values())
             spiking = zip(graph.inputs, input_ranges, strict=True) if plan.input.spiking else ()
             check_max_pooling(graph, self.execution_plan, populations, dict(spiking))
+        check_ratios(graph, self.execution_plan, self.timing)
         self.requires_grad_(False)
         self.eval()
 

@@ -12,6 +12,7 @@ from snnconv.graph.interpreter import Program, resolve
 from snnconv.graph.operators import Role
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.graph.operators.ratio import RatioPopulation
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ class Route:
 class ExecutionPlan:
     """The nodes of a graph by when they run: once a batch, once a time step, once on the decoded output.
 
-    ``gates`` are the max-pooling nodes over spikes, ``products`` those that multiply two signals. ``decoded_nodes`` are
-    the results that are decoded: what the output and the readout operators use. Results that no spike reaches are
-    computed once, so a constant input costs the first affine region once; ``analog`` names those that depend on it.
-    ``sources`` says which spiking inputs and populations feed a population, ``output_sources`` which feed the output.
+    ``gates`` are the max-pooling nodes over spikes, ``products`` those that multiply two signals, ``ratios`` the
+    populations that divide one by another. ``decoded_nodes`` are the results that are decoded: what the output and the
+    readout operators use. Results that no spike reaches are computed once, so a constant input costs the first affine
+    region once; ``analog`` names those that depend on it. ``sources`` says which spiking inputs and populations feed a
+    population, ``output_sources`` which feed the output.
     """
 
     def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
@@ -67,6 +69,7 @@ class ExecutionPlan:
         lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
         self.gates: dict[str, MaximumOperator] = {}
         self.products: dict[str, BilinearOperator] = {}
+        self.ratios: dict[str, RatioPopulation] = {}
         for node in graph.nodes.values():
             names = set(node.refs())
             if node.name in analysis.readout:
@@ -76,6 +79,8 @@ class ExecutionPlan:
                 lists["step"].append(node)
                 if node.name in analysis.gates:
                     self.gates[node.name] = analysis.gates[node.name]
+                if isinstance(operator := analysis.populations.get(node.name), RatioPopulation):
+                    self.ratios[node.name] = operator
                 if node.name in analysis.products:
                     self.products[node.name] = analysis.products[node.name]
             else:

@@ -19,8 +19,7 @@ from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
 from snnconv.graph.graph import WHOLE_TYPES, Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
-from snnconv.graph.operators import OPERATORS
-from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.expression import expression
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.spiking.population import Population
@@ -189,11 +188,10 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
     batch = 1 if graph.batch_axis is None else 2
 
     def checked(population: Population) -> Handler:
-        operator = OPERATORS[graph.nodes[population.node].op]
-        assert isinstance(operator, ActivationOperator)
+        operator = activation_at(graph.nodes[population.node])
 
         def check(arguments: Mapping[str, Any]) -> Tensor:
-            current: Tensor = arguments["self"]
+            current = operator.current(arguments)
             shape = current.shape if graph.batch_axis is None else current.shape[1:]
             if shape != population.shape or current.dtype != population.scale.dtype:
                 raise StorageError(

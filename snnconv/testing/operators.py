@@ -111,7 +111,8 @@ class _Example:
             activation = self.operator.activation(self.arguments)
         except TypeError:  # rewritten before populations are made
             return
-        require_close(activation(self.signal), self.result, f"{self.what}: activation must be the same function")
+        current = self.operator.current(self.arguments)
+        require_close(activation(current), self.result, f"{self.what}: activation must be the same function")
 
     def _check_product(self) -> None:
         """f(a + c, b) = f(a, b) + f(c, b) in each operand, and so f(0, b) = 0."""

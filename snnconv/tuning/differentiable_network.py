@@ -13,6 +13,7 @@ from snnconv.data.batches import Inputs
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.operators.activation import activation_at
 from snnconv.network import SpikingNetwork
 from snnconv.simulators.window import Window, WindowChunk
 from snnconv.spiking.decisions import class_scores
@@ -115,14 +116,14 @@ class _TunedChunk(WindowChunk):
         self.decoded: dict[str, Tensor] = {}
 
     def population(self, node: str, population: Population) -> Handler:
-        pooled = node in self.execution_plan.pooled
+        pooled, operator = node in self.execution_plan.pooled, activation_at(self.network.graph.nodes[node])
         observed = super().population(node, population)
 
         def settle(arguments: Mapping[str, Any]) -> Tensor:
-            current: Tensor = arguments["self"]
+            current = operator.current(arguments)
             if pooled:  # a max pooling behind it chooses by potentials and spikes
                 with torch.no_grad():
-                    observed({**arguments, "self": current})
+                    observed(arguments)
             self.decoded[node] = tuned_window(population, current, self.rule, self.payloads.get(node))
             return self.decoded[node].detach() if self.apart else self.decoded[node]
 

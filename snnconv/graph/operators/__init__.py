@@ -13,6 +13,7 @@ from snnconv.graph.operators import pieces as pieces
 from snnconv.graph.operators import piecewise_linear as piecewise_linear
 from snnconv.graph.operators import pooling as pooling
 from snnconv.graph.operators import quantize_input as quantize_input
+from snnconv.graph.operators import ratio as ratio
 from snnconv.graph.operators import readout as readout
 from snnconv.graph.operators import scattering as scattering
 from snnconv.graph.operators import shape as shape

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.activation_function import ActivationFunction, PiecewiseLinear
-from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, register
+from snnconv.graph.operators.base import OPERATORS, Arguments, Carries, Classification, Operator, Role, register
 from snnconv.graph.operators.remedies import COMPARED
 
 
@@ -24,9 +24,21 @@ class ActivationOperator(Operator):
         """The population's activation function; defined for operators in normal form (see ``rewrite``)."""
         raise TypeError(f"{self.op} is rewritten before populations are made")
 
+    def current(self, arguments: Arguments) -> Tensor:
+        """What the population takes its function of once everything has arrived: the sum of what it listens to."""
+        current: Tensor = arguments["self"]
+        return current
+
     def monotone(self, arguments: Arguments) -> bool:
         """Whether it is one function for all elements that never falls, so that maxima may be taken behind it."""
         return False
+
+
+def activation_at(node: Node) -> ActivationOperator:
+    """The operator of ``node``, that of a population."""
+    operator = OPERATORS[node.op]
+    assert isinstance(operator, ActivationOperator)
+    return operator
 
 
 @register

@@ -60,7 +60,8 @@ class Operator(ABC):
     more is to be said: ``reach`` is the union of what each operand reaches, where one that the source does not feed is
     an empty ``Reach``; ``mixed_axis`` is asked for the operand that the source feeds. A product of two signals is
     linear in each of them by itself (``BilinearOperator``), and a station, as a population is: an affine region ends at
-    each operand, and another begins at the result, so that only ``evaluate`` and ``macs`` are asked of it.
+    each operand, and another begins at the result, so that only ``evaluate`` and ``macs`` are asked of it. ``ends``
+    names the arguments of a station at which regions end.
     """
 
     #: Names in ATen's operator library (or our own, for what a rewrite makes) that this class serves.
@@ -83,6 +84,10 @@ class Operator(ABC):
     @abstractmethod
     def evaluate(self, arguments: Arguments) -> Any:
         """The result for concrete arguments; they are not changed."""
+
+    def ends(self, node: Node) -> tuple[str, ...]:
+        """Names of the arguments of ``node``, a station, at which affine regions end."""
+        return ("self",)
 
     def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
         """Arguments of the map without its offset: constants that are added become zero."""

@@ -17,6 +17,9 @@ class BilinearOperator(Operator):
         signals = [key for key in operands(node) if carries[key]]
         return Classification(Role.PRODUCT if len(signals) > 1 else Role.LINEAR)
 
+    def ends(self, node: Node) -> tuple[str, ...]:
+        return operands(node)
+
 
 def operands(node: Node) -> tuple[str, ...]:
     """Names of the arguments of a product of two signals that are multiplied."""

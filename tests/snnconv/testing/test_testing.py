@@ -63,6 +63,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "add", "sub", "rsub", other=POSITIVE, alpha=2)
     yield from on(VECTOR, "mul", "div", other=POSITIVE)
     yield from on(VECTOR, "neg", "relu", "identity_population", "relay_population", "output_population")
+    yield from on(VECTOR, "ratio_population", divisor=torch.tensor([[0.5], [0.0]]))
     yield from on(IMAGE, "sum", "mean", "amax", dim=[1, 3], keepdim=False)
     yield from on(VECTOR, "bounded_relu", maximum=2.0)
     yield from on(VECTOR, "leaky_relu", negative_slope=0.25)

@@ -50,6 +50,7 @@ MADE_BY_THE_PROJECT = {
     "_prelu_kernel": "prelu, where operators are torch's plainest",
     "identity_population": "a maximum over currents in normal form",
     "relay_population": "products of two signals in normal form",
+    "ratio_population": "ratios of two signals in normal form",
     "output_population": "an output that is decoded from spike counts",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",

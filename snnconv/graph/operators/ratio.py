@@ -1,0 +1,36 @@
+"""A ratio of two signals: a population whose thresholds and reset are multiplied by what another signal is worth."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnconv.graph.graph import Node
+from snnconv.graph.operators.activation import ActivationOperator
+from snnconv.graph.operators.activation_function import ActivationFunction, PiecewiseLinear
+from snnconv.graph.operators.base import Arguments, register
+
+
+@register
+class RatioPopulation(ActivationOperator):
+    """``self / divisor`` where the divisor is above 0, and 0 elsewhere, as a population of signed neurons.
+
+    An affine region ends at each of both. The divisor broadcasts over ``self``.
+    """
+
+    names = ("ratio_population",)
+
+    def ends(self, node: Node) -> tuple[str, ...]:
+        return ("self", "divisor")
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        return self.current(arguments)
+
+    def current(self, arguments: Arguments) -> Tensor:
+        divisor = arguments["divisor"]
+        above = divisor > 0
+        # Divided by 1 where nothing is to come out, so that gradients stay finite.
+        return torch.where(above, arguments["self"] / torch.where(above, divisor, 1.0), 0.0)
+
+    def activation(self, arguments: Arguments) -> ActivationFunction:
+        return PiecewiseLinear(negative_slope=1.0)
