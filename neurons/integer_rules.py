@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from coding.burst import Burst
 from coding.errors import ConfigurationError
 from coding.rate import Rate
 from coding.window.integer_table import IntegerTable
 from coding.window.window_code import WindowCode
+from neurons.integer_lookup import LookupRule
 from neurons.integrate_fire import IntegrateFire
 from neurons.neuron import Neuron
 from neurons.signed_stream import SignedIntegrateFire
 from neurons.signed_window import SignedWindow
+from neurons.table_lookup import TableLookup
 
 #: Most by which a slope below zero may miss the reciprocal of an integer.
 _SLOPE_TOLERANCE = 1e-6
@@ -73,18 +77,30 @@ class TableRule:
         return 1.0 / self.resolution
 
 
-Rule = StreamRule | TableRule
+#: Rules of windows of a pipeline; every other rule fires at all steps of a stream.
+WindowRule = TableRule | LookupRule
+Rule = StreamRule | WindowRule
 
 
-def integer_rule(neuron: Neuron, windowed: bool, resolution: int) -> Rule:
+def integer_rule(neuron: Neuron, windowed: bool, resolution: int, tables: Tensor | None = None) -> Rule:
     """The rule of ``neuron``, in a stream or in a window of its own, whose payloads count 1 / ``resolution``.
 
-    Raises ``ConfigurationError`` for neurons and codes that integers cannot represent.
+    ``tables`` are those of a population that looks its spikes up, a stack ``[5, channels, cells]``, whose payloads
+    count so that about ``resolution`` is the largest. Raises ``ConfigurationError`` for neurons and codes that integers
+    cannot represent.
     """
+    if tables is not None and isinstance(neuron, TableLookup):
+        return LookupRule.of(tables, neuron.code.steps, resolution)
     if windowed and isinstance(neuron, (IntegrateFire, SignedWindow)) and isinstance(neuron.code, WindowCode):
         return _table(neuron, neuron.code, resolution)
     if not windowed and isinstance(neuron, (IntegrateFire, SignedIntegrateFire)):
         return _stream(neuron)
+    computed = getattr(getattr(neuron, "code", None), "computes", None)
+    if computed is not None:
+        raise ConfigurationError(
+            f"few-spike neurons that compute {computed} cannot be exported: a spike takes off another amount than it "
+            "is worth; give the population a window code instead, and it is looked up in a table"
+        )
     schedule = "in a pipeline" if windowed else "under a concurrent schedule"
     raise ConfigurationError(
         f"{type(neuron).__name__} neurons with {getattr(neuron, 'code', None)!r} {schedule} cannot be exported; export "

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from hw_export.explicit.maps import Array, integer_units
 from hw_export.explicit.network import Connection, ExplicitNetwork
+from neurons.integer_lookup import IntegerTables, LookupRule
 from neurons.integer_rules import Rule, TableRule
 from snnconv.network import SpikingNetwork
 
 Per = Literal["channel", "population"]
 
 
+def over_channels(values: Array, dims: int) -> Array:
+    """``values [channels]`` in a shape that broadcasts over samples with ``dims`` axes."""
+    return values.reshape(-1, *[1] * (dims - 1))
+
+
 @dataclass(frozen=True)
 class IntegerPopulation:
     """Thresholds, initial potentials and biases of a population in integers, broadcastable to its shape.
 
-    ``threshold`` is multiplied by the rule's thresholds. ``saturated`` counts weights that were clipped at 127.
+    ``threshold`` is multiplied by the rule's thresholds; for neurons that look their spikes up it stands for the scale.
+    ``saturated`` counts weights that were clipped at 127.
     """
 
     rule: Rule
@@ -31,9 +39,18 @@ class IntegerPopulation:
     def scale(self) -> Array:
         """The integer that stands for the population's scale in its membrane, by channel."""
         rule = self.rule
+        if isinstance(rule, LookupRule):
+            found: Array = self.threshold.reshape(-1)
+            return found
         units = rule.resolution if isinstance(rule, TableRule) else 1.0 / rule.fraction
-        found: Array = self.threshold.reshape(-1) * units
+        found = self.threshold.reshape(-1) * units
         return found
+
+    @cached_property
+    def tables(self) -> IntegerTables:
+        """What neurons that look their spikes up compare with and send, ``[channels, cells]``."""
+        assert isinstance(self.rule, LookupRule)
+        return self.rule.integers(self.scale)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import numpy as np
 
 from hw_export.explicit.maps import Array
 from hw_export.explicit.network import Connection, ExplicitNetwork, explicit
-from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPopulation, Per
-from hw_export.integers.ranges import MEMBRANE_LIMIT, arriving, check_ranges, payloads_of, reaches
+from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPopulation, Per, over_channels
+from hw_export.integers.ranges import arriving, check_ranges, payloads_of, reaches
+from neurons.integer_lookup import MEMBRANE_LIMIT, LookupRule
 from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -21,6 +22,8 @@ from snnconv.surroundings import own_surroundings
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
+#: What stands for the scale of a population with tables at most, whose thresholds have the bits of a membrane.
+_LARGEST_SCALE = 2**21
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 #: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
@@ -118,11 +121,11 @@ def _quantized(
         if target not in rules:
             outputs[target] = IntegerOutput(step, found.currents[target])
             continue
-        bias = np.rint(found.currents[target] / _broadcast(step, found.currents[target].ndim)).astype(np.int64)
+        bias = np.rint(found.currents[target] / over_channels(step, found.currents[target].ndim)).astype(np.int64)
         populations[target] = IntegerPopulation(
             rules[target],
-            _broadcast(threshold, bias.ndim),
-            _broadcast(_initial(rules[target], threshold), bias.ndim),
+            over_channels(threshold, bias.ndim),
+            over_channels(_initial(rules[target], threshold), bias.ndim),
             _by_channel(bias),
             saturated,
         )
@@ -139,6 +142,8 @@ def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
     payloads, populations = payloads_of(integers), dict(integers.populations)
     for node, population in integers.populations.items():
         rule = population.rule
+        if isinstance(rule, LookupRule):  # silence is no end of what it sends
+            continue
         signed = rule.reciprocal_slope if isinstance(rule, TableRule) else rule.negative
         if not signed:
             _, excited = arriving(integers, node, payloads)
@@ -148,8 +153,13 @@ def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
 
 
 def _rule(population: Population, windowed: bool, resolution: int) -> Rule:
+    if population.tables is not None and population.channel_axis not in (None, 1):
+        raise ConfigurationError(
+            f"{population.name}: it has a table for each place along axis {population.channel_axis}, exports have one "
+            "for each place along axis 1: permute the axes in front of it, and back behind it"
+        )
     try:
-        return integer_rule(population.neuron, windowed, resolution)
+        return integer_rule(population.neuron, windowed, resolution, population.tables)
     except ConfigurationError as error:
         raise ConfigurationError(f"{population.name}: {error}") from error
 
@@ -164,6 +174,9 @@ def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]
 
     ``share`` is what is used of the largest threshold and weight that there are.
     """
+    if isinstance(rule, LookupRule):
+        scale = np.floor(share * np.minimum(LARGEST_WEIGHT / np.maximum(largest, 1e-300), _LARGEST_SCALE)).clip(min=1)
+        return scale.astype(np.int64), 1.0 / scale
     unrounded = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
     if isinstance(rule, TableRule):
         threshold = np.clip(np.floor(unrounded / rule.resolution), 1, share * _LARGEST_THRESHOLD // 1)
@@ -184,10 +197,6 @@ def _largest(rows: Array) -> Array:
 
 def _as_int8(weights: Array) -> Array:
     return np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
-
-
-def _broadcast(values: Array, dims: int) -> Array:
-    return values.reshape(-1, *[1] * (dims - 1))
 
 
 def _by_channel(bias: Array) -> Array:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_export.explicit.maps import Array
-from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.network import IntegerNetwork, over_channels
+from neurons.integer_lookup import MEMBRANE_LIMIT, LookupRule
 from neurons.integer_rules import Rule, TableRule
 from snnconv.errors import ConfigurationError
-
-#: Membranes and currents have 24 bits, one of them for the sign.
-MEMBRANE_LIMIT = 2**23 - 1
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,9 @@ def payloads_of(integers: IntegerNetwork) -> dict[str, Payloads]:
 
 
 def _of_rule(rule: Rule, steps: int) -> Payloads | None:
+    if isinstance(rule, LookupRule):
+        second = rule.levels * rule.slopes  # the largest of a cell
+        return Payloads(*_ends(rule.payloads, second), *_ends(rule.payloads, rule.payloads + second))
     if isinstance(rule, TableRule):
         total = sum(sorted(rule.payloads, reverse=True)[: rule.limit])
         signed = rule.reciprocal_slope is not None
@@ -110,6 +111,12 @@ def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: 
     population = integers.populations[target]
     rule, bias = population.rule, population.bias
     start = population.initial.astype(np.float64)
+    if isinstance(rule, LookupRule):
+        # After the first spike there is what the potential exceeds the origin of its cell by.
+        origins = population.tables.origins
+        above, below = -origins.min(1).clip(max=0), -origins.max(1).clip(min=0)
+        lowest, highest = lowest + over_channels(below, bias.ndim), highest + over_channels(above, bias.ndim)
+        return start + bias + lowest, start + bias + highest
     if isinstance(rule, TableRule):
         factor = (rule.reciprocal_slope or 1) * population.threshold
         # The largest threshold is compared with whatever arrives; a payload above its threshold leaves the other sign.
@@ -123,6 +130,11 @@ def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: 
     if rule.negative == "imbalanced":
         top = top * rule.reciprocal_slope
     return start + steps * np.minimum(0, bias + lowest), np.maximum(start + steps * np.maximum(0, bias + highest), top)
+
+
+def _ends(*numbers: Array) -> tuple[int, int]:
+    """The smallest and the largest of ``numbers`` and of silence."""
+    return min(0, *(int(each.min()) for each in numbers)), max(0, *(int(each.max()) for each in numbers))
 
 
 def _positive(weights: Array) -> Array:

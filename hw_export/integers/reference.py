@@ -9,7 +9,8 @@ import numpy as np
 
 from hw_export.explicit.maps import Array, Shape
 from hw_export.explicit.network import Gate
-from hw_export.integers.network import IntegerNetwork, IntegerPopulation
+from hw_export.integers.network import IntegerNetwork, IntegerPopulation, over_channels
+from neurons.integer_lookup import PLACE_BITS, LookupRule
 from neurons.integer_rules import StreamRule, TableRule
 
 
@@ -31,7 +32,7 @@ def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record:
     """Simulate integer ``inputs [N, ...]`` (see ``quantized_input``) and record the nodes named in ``record``."""
     explicit, windowed = integers.explicit, integers.network.timing is not None
     count = len(next(iter(inputs.values())))
-    stations: dict[str, _Stream | _Table | _Accumulated | _Ranked] = {}
+    stations: dict[str, _Stream | _Table | _Lookup | _Accumulated | _Ranked] = {}
     for node, shape in explicit.shapes.items():
         if node in explicit.gates:
             stations[node] = (_Ranked if windowed else _Accumulated)(explicit.gates[node])
@@ -39,6 +40,8 @@ def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record:
         population = integers.populations[node]
         if isinstance(population.rule, TableRule):
             stations[node] = _Table(population, population.rule, (count, *shape), integers.starts()[node])
+        elif isinstance(population.rule, LookupRule):
+            stations[node] = _Lookup(population, population.rule, (count, *shape), integers.starts()[node])
         else:
             stations[node] = _Stream(population, population.rule, (count, *shape))
     sums = {node: np.zeros((count, *explicit.currents[node].shape), np.int64) for node in integers.outputs}
@@ -152,6 +155,37 @@ class _Table(_Membrane):
         payload: Array = fires * rule.payloads[step] * direction
         self.potential -= factor * payload
         return payload
+
+
+class _Lookup(_Membrane):
+    """The first spike says in which cell of its channel's table the potential lies, the second how far in it."""
+
+    def __init__(self, population: IntegerPopulation, rule: LookupRule, shape: Shape, start: int) -> None:
+        super().__init__(population.bias + population.initial, shape)
+        self.rule, self.tables, self.start = rule, population.tables, start
+        self.silent = np.ones(shape, bool)
+        self.rest, self.width, self.slope = (np.zeros(shape, np.int64) for _ in range(3))
+
+    def advance(self, current: Array, step: int) -> Array:
+        rule, step = self.rule, step - self.start
+        self.integrate(current)
+        if not 0 <= step < rule.steps:
+            return np.zeros_like(self.potential)
+        if step < rule.cells:
+            cell = (over_channels(row[:, step], self.potential.ndim - 1) for row in self.tables)
+            threshold, payload, origin, width, slope = cell
+            fires = self.silent & (self.potential >= threshold)
+            kept = np.where(fires, self.potential - origin, 0)
+            self.lowest, self.highest = min(self.lowest, int(kept.min())), max(self.highest, int(kept.max()))
+            self.rest, self.width, self.slope = self.rest + kept, self.width + fires * width, self.slope + fires * slope
+            self.silent &= ~fires
+            first: Array = fires * payload
+            return first
+        place = rule.steps - step
+        fires = (self.rest << PLACE_BITS) >= place * self.width
+        second: Array = fires * place * self.slope
+        self.slope = np.where(fires, 0, self.slope)  # it was the last
+        return second
 
 
 class _Accumulated:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from hw_export.explicit.maps import Array, ConvolutionMap, LinearMap, SparseMap
-from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.network import IntegerNetwork, IntegerPopulation, over_channels
+from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph, Node, Ref
@@ -28,9 +29,10 @@ _DENSE_LIMIT = 2**27
 def integer_simulation(integers: IntegerNetwork) -> SpikingNetwork:
     """A ``SpikingNetwork`` in double precision whose populations fire spike for spike as those of ``integers``.
 
-    Its scales are the integers that stand for them, so that currents are integers too. Half a unit is added
-    where a potential could meet a threshold exactly, which no integer notices. Raises ``ConfigurationError`` for
-    a sparse map that is too large to be written out.
+    Its scales are the integers that stand for them, so that currents are integers too, but for functions that are
+    looked up, whose currents keep the units of the original. Half a unit is added where a potential could meet a
+    threshold exactly, which no integer notices. Raises ``ConfigurationError`` for a sparse map that is too large to be
+    written out.
     """
     network, graph = integers.network, _GraphWriter(integers).graph()
     populations = {node: _population(integers, node) for node in integers.populations}
@@ -45,14 +47,25 @@ def integer_simulation(integers: IntegerNetwork) -> SpikingNetwork:
 
 def _population(integers: IntegerNetwork, node: str) -> Population:
     population, quantized = integers.network.populations[node], integers.populations[node]
-    scale = torch.from_numpy(quantized.scale.astype(np.float64))
+    scale = torch.from_numpy(_scale(population, quantized))
     shift = torch.zeros_like(scale)
     changed = replace(population, scale=scale, shift=shift, channel_axis=1)
     rule = quantized.rule
+    if isinstance(rule, LookupRule):
+        half = scale / (2 * torch.from_numpy(quantized.scale))
+        return replace(changed, shift=half, tables=torch.from_numpy(rule.with_fractions(quantized.scale)))
     if not isinstance(rule, TableRule):
         return changed
     neuron = replace(population.neuron, code=rule.code)  # type: ignore[type-var]
     return replace(changed, code=rule.code, neuron=neuron, shift=shift + 0.5)
+
+
+def _scale(population: Population, quantized: IntegerPopulation) -> Array:
+    """The scale of ``population`` in the simulation, by channel: its own where a function is looked up."""
+    whole = quantized.scale.astype(np.float64)
+    if not isinstance(quantized.rule, LookupRule):
+        return whole
+    return np.broadcast_to(population.scale.detach().cpu().double().numpy(), whole.shape).copy()
 
 
 class _GraphWriter:
@@ -97,24 +110,29 @@ class _GraphWriter:
         """What ``source`` sends as integers: the network multiplies payloads by the scale of ``population``."""
         quantized = self._integers.populations[population]
         shape = self._integers.explicit.shapes[source]
-        worth = quantized.scale.reshape(1, -1, *[1] * (len(shape) - 1)) * quantized.rule.unit
+        scale = _scale(self._integers.network.populations[population], quantized)
+        worth = over_channels(scale, len(shape))[None] * quantized.rule.unit
         other = self._constant(f"{source}.scale", torch.from_numpy(worth))
         return self._add("div", {"self": Ref(source), "other": other}, (2, *shape))
 
     def _sum(self, target: str, integer_payloads: dict[str, Ref]) -> Ref:
         terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(target)]
-        bias = self._integers.populations[target].bias
+        quantized = self._integers.populations[target]
+        bias = torch.from_numpy(quantized.bias[None].astype(np.float64))
         shape = (2, *self._integers.explicit.shapes[target])
-        return self._total(
-            terms, self._constant(f"{target}.bias", torch.from_numpy(bias[None].astype(np.float64))), shape
-        )
+        total = self._total(terms, self._constant(f"{target}.bias", bias), shape)
+        if not isinstance(quantized.rule, LookupRule):
+            return total
+        steps = _scale(self._integers.network.populations[target], quantized) / quantized.scale
+        step = self._constant(f"{target}.step", torch.from_numpy(over_channels(steps, len(shape) - 1)[None]))
+        return self._add("mul", {"self": total, "other": step}, shape)
 
     def _output(self, node: Node, integer_payloads: dict[str, Ref]) -> None:
         output = self._integers.outputs[node.name]
         shape = (2, *output.offset.shape)
         terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(node.name)]
         total = self._total(terms, None, shape)
-        step = torch.from_numpy(output.step.reshape(1, -1, *[1] * (output.offset.ndim - 1)))
+        step = torch.from_numpy(over_channels(output.step, output.offset.ndim)[None])
         product = self._add("mul", {"self": total, "other": self._constant(f"{node.name}.step", step)}, shape)
         offset = self._constant(f"{node.name}.offset", torch.from_numpy(output.offset[None]))
         arguments = {"self": product, "other": offset, "alpha": 1}

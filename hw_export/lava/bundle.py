@@ -18,7 +18,8 @@ from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import reaches
 from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.report import runs_built_in
-from neurons.integer_rules import TableRule
+from neurons.integer_lookup import LookupRule
+from neurons.integer_rules import TableRule, WindowRule
 from snnconv.data.arrays import array_archive
 from snnconv.data.file_kinds import BUNDLE, unreadable
 from snnconv.errors import ConfigurationError, StorageError
@@ -26,7 +27,8 @@ from snnconv.network import SpikingNetwork, load
 from snnconv.storage.atomic import temporary_file, write_whole
 from snnconv.storage.saving import content_of
 
-VERSION = 1
+#: Since 2 there are populations that look their spikes up.
+VERSION = 2
 #: The array that holds the network itself; the runtime does not look at it.
 NETWORK = "network"
 
@@ -61,9 +63,9 @@ def read_network(path: str | os.PathLike[str]) -> tuple[SpikingNetwork, dict[str
             manifest = json.loads(str(file["manifest"]))
             if manifest.get("format") != BUNDLE.format:
                 raise StorageError(f"{path} is no Lava bundle of snnconv")
-            if manifest.get("version") != VERSION:
+            if manifest.get("version") not in range(1, VERSION + 1):
                 raise StorageError(
-                    f"{path} has bundle version {manifest.get('version')}, this snnconv reads {VERSION}: "
+                    f"{path} has bundle version {manifest.get('version')}, this snnconv reads up to {VERSION}: "
                     "export the network again, or update snnconv"
                 )
             arrays = {name: file[name] for name in file if name not in ("manifest", "digest")}
@@ -146,14 +148,22 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
 
 def _population(integers: IntegerNetwork, node: str, population: IntegerPopulation, keep: Any) -> Mapping[str, Any]:
     rule = population.rule
-    windowed = isinstance(rule, TableRule)
+    windowed = isinstance(rule, WindowRule)
     entry: dict[str, Any] = {
-        "unit": not isinstance(rule, TableRule) and rule.gain == 1 and rule.negative is None,
+        "unit": not isinstance(rule, WindowRule) and rule.gain == 1 and rule.negative is None,
         "threshold": keep(f"{node}.threshold", population.threshold, np.int32),
         "initial": keep(f"{node}.initial", population.initial, np.int32),
         "bias": keep(f"{node}.bias", population.bias, np.int32),
         "bias_every_step": not windowed,
     }
+    if isinstance(rule, LookupRule):
+        tables = population.tables._asdict()
+        return entry | {
+            "rule": "lookup",
+            "fire_from": integers.starts()[node],
+            "window": rule.steps,
+            **{name: keep(f"{node}.{name}", rows, np.int32) for name, rows in tables.items()},
+        }
     if isinstance(rule, TableRule):
         return entry | {
             "rule": "table",

@@ -12,11 +12,11 @@ from torch import Tensor
 from hw_export.integers.fidelity import fidelity
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
-from hw_export.integers.ranges import MEMBRANE_LIMIT
 from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
 from neurons import IntegrateFire
+from neurons.integer_lookup import MEMBRANE_LIMIT
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork

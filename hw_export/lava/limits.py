@@ -16,6 +16,8 @@ SYNAPSE_BYTES_A_CORE = 128 * 1024
 BYTES_A_CORE = 192 * 1024
 #: Membrane potential, threshold and what the neuron's program remembers.
 STATE_BYTES = 8
+#: Of each number in the tables of a population that looks its spikes up.
+TABLE_BYTES = 4
 
 Fit = Literal["fits", "may fit", "does not fit"]
 
@@ -35,15 +37,15 @@ class Cores:
         return "fits" if self.most <= CORES else "may fit"
 
 
-def memory_of(neurons: int, weights: int) -> int:
-    """Bytes of ``neurons`` and ``weights``, each stored once."""
-    return neurons * STATE_BYTES + weights
+def memory_of(neurons: int, weights: int, table: int = 0) -> int:
+    """Bytes of ``neurons``, ``weights`` and the numbers of a ``table``, each stored once."""
+    return neurons * STATE_BYTES + weights + table * TABLE_BYTES
 
 
-def cores_of(neurons: int, weights: int, synapses: int) -> Cores:
-    """Cores of a population of ``neurons`` with ``weights`` stored numbers that make ``synapses`` connections."""
+def cores_of(neurons: int, weights: int, synapses: int, table: int = 0) -> Cores:
+    """Cores of ``neurons`` with ``weights`` stored numbers that make ``synapses`` connections, and a ``table``."""
     by_neurons = -(-neurons // NEURONS_A_CORE)
-    by_bytes = -(-memory_of(neurons, weights) // BYTES_A_CORE)
+    by_bytes = -(-memory_of(neurons, weights, table) // BYTES_A_CORE)
     # A kernel that every core needs whole leaves no room for more cores; a matrix is split among them.
     fewest = max(by_neurons, by_bytes, -(-min(weights, synapses) // SYNAPSE_BYTES_A_CORE))
     most = max(fewest, by_neurons + -(-synapses // SYNAPSE_BYTES_A_CORE))

@@ -12,6 +12,7 @@ from hw_export.integers.fidelity import Fidelity
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import MembraneReach, reaches
 from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
+from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import StreamRule
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.real_valued import analog_text, readout_text, share_text
@@ -104,10 +105,11 @@ def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
         largest = _largest_weight(integers, node)
         neurons = int(np.prod(shape))
         built_in, reason = _where(integers, node, bounds.get(node))
-        cores = Cores(0, 0) if node in integers.explicit.gates else cores_of(neurons, weights, synapses)
+        table = _table_numbers(integers.populations.get(node))
+        cores = Cores(0, 0) if node in integers.explicit.gates else cores_of(neurons, weights, synapses, table)
         bits = largest.bit_length() + 1 if largest else 0
         name = integers.explicit.name(node)
-        memory = 0 if node in integers.explicit.gates else memory_of(neurons, weights)
+        memory = 0 if node in integers.explicit.gates else memory_of(neurons, weights, table)
         found.append(Placement(name, neurons, weights, synapses, bits, memory, cores, built_in, reason))
     for source, count in relays(integers).items():
         shape = integers.explicit.shapes.get(source) or integers.explicit.inputs[source]
@@ -116,6 +118,14 @@ def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
         memory = memory_of(neurons, weights)
         found.append(Placement(name, neurons, weights, neurons, 2, memory, cores, True, "identity synapses"))
     return tuple(found)
+
+
+def _table_numbers(population: IntegerPopulation | None) -> int:
+    """Numbers in tables of a population's channels; a single spike needs thresholds and payloads only."""
+    if population is None or not isinstance(population.rule, LookupRule):
+        return 0
+    rows = population.tables if population.rule.levels else population.tables[:2]
+    return sum(row.size for row in rows)
 
 
 def _largest_weight(integers: IntegerNetwork, target: str) -> int:
@@ -140,6 +150,8 @@ def runs_built_in(population: IntegerPopulation, bound: MembraneReach) -> bool:
 def _obstacle(population: IntegerPopulation, bound: MembraneReach) -> str | None:
     """What keeps a population from Lava's own neurons; ``None`` if nothing does."""
     rule = population.rule
+    if isinstance(rule, LookupRule):
+        return "a table for each channel"
     if not isinstance(rule, StreamRule):
         return "window code"
     if rule.negative is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
+from coding import Burst, Code, Concurrent, FewSpike, FunctionTable, OneSpike, Phase, Pipeline, Rate, TableSpike
 from snnconv import SpikingNetwork
 from tests.support import conversion
 
@@ -68,6 +68,26 @@ class PooledNet(nn.Module):
         return torch.log_softmax(self.last(torch.relu(self.hidden(second.flatten(1)))), 1)
 
 
+class SmoothNet(nn.Module):
+    """Functions that are looked up, with a table for each channel or one for all, among ReLUs and a skip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 6, 3, stride=2, padding=1)
+        self.third = nn.Conv2d(6, 6, 3, padding=1, groups=2)
+        self.hidden = nn.Linear(96, 8)
+        self.more = nn.Linear(8, 8)
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = functional.silu(self.first(x))
+        second = functional.gelu(self.second(first))
+        third = torch.relu(self.third(second) + second)
+        hidden = torch.sigmoid(self.hidden(third.flatten(1)))
+        return self.last(torch.tanh(self.more(hidden) + hidden))  # type: ignore[no-any-return]
+
+
 class Joint(nn.Module):
     """Two inputs, of which one reaches the output directly, a module used twice, and a channel that never fires."""
 
@@ -87,7 +107,9 @@ class Joint(nn.Module):
         return self.last(hidden) + self.direct(y)  # type: ignore[no-any-return]
 
 
+#: What streams and windows can do.
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"residual": ResidualNet, "leaky": Leaky, "pooled": PooledNet}
+_MODELS = NETWORKS | {"smooth": SmoothNet}
 CODES: dict[str, Code] = {
     "rate": Rate(24),
     "burst": Burst(24, largest_gain=8),
@@ -105,7 +127,7 @@ def images(count: int, seed: int = 1) -> Tensor:
 def model(name: str) -> nn.Module:
     """The network ``name`` in double precision, its batch norms having seen data."""
     torch.manual_seed(0)
-    made = NETWORKS[name]().double()
+    made = _MODELS[name]().double()
     with torch.no_grad():
         made.train()(images(64, seed=2))
     return made.eval()
@@ -122,3 +144,23 @@ def converted(name: str, code: str, **options: Any) -> SpikingNetwork:
     chosen = CODES[code]
     schedule = Concurrent(chosen.steps) if code in ("rate", "burst") else Pipeline()
     return assembled(name, coding=chosen, schedule=schedule, **options)
+
+
+#: Codes by population of the network "smooth": tables of one spike and of two beside codes of other populations.
+LOOKUPS: dict[str, Code | dict[str, Code]] = {
+    "one spike": OneSpike(16),
+    "two spikes": FunctionTable(15, spikes=2),
+    "both": {
+        "silu": FunctionTable(9, spikes=2),
+        "gelu": FunctionTable(8),
+        "relu": FewSpike(6),
+        "sigmoid": FunctionTable(6, spikes=2),
+        "tanh": FunctionTable(12),
+    },
+}
+
+
+@functools.cache
+def looked_up(codes: str, **options: Any) -> SpikingNetwork:
+    """The network "smooth" with ``LOOKUPS[codes]``; made once for all tests, which only read it."""
+    return assembled("smooth", coding=LOOKUPS[codes], **options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,10 +15,13 @@ from unittest import mock
 import h5py
 import numpy as np
 import torch
+from torch import nn
 
 import hw_export.lava.execution as execution
+from coding import FunctionTable
 from hw_export import lava, nir
 from hw_export.lava.launch import MAIN, LavaError, LavaResult
+from snnconv import convert
 from snnconv.data.file_kinds import BUNDLE, NIR
 from tests.fuzz.formats.format import FileFormat
 from tests.fuzz.mutation.archives import altered_archive, arrays_of, bomb, npz_of
@@ -39,6 +44,13 @@ _SAMPLES = 2
 
 def _make_bundle(folder: Path) -> None:
     lava.export(network_of("residual", 6), folder / "network.npz", samples=torch.rand(_SAMPLES, 2, 6, 6).double())
+
+
+def _make_bundle_with_tables(folder: Path) -> None:
+    layers = (nn.Conv2d(2, 3, 3), nn.SiLU(), nn.Conv2d(3, 2, 3), nn.Sigmoid(), nn.Flatten(), nn.Linear(8, 3))
+    codes = {"silu": FunctionTable(5, spikes=2), "sigmoid": FunctionTable(4)}
+    samples = torch.rand(20, 2, 6, 6).double()
+    lava.export(convert(nn.Sequential(*layers).double(), samples, coding=codes), folder / "network.npz")
 
 
 def _launched(path: Path, inputs: Any, **_: Any) -> LavaResult:
@@ -129,11 +141,12 @@ def _other(value: Any, random: Random) -> Any:
     return altered_array(array, random)
 
 
-FORMATS = (
-    FileFormat(
-        name="Lava bundle",
+def _bundles(kind: str, make: Callable[[Path], object]) -> tuple[FileFormat, FileFormat]:
+    """A bundle of that kind, as the library and as the runtime reads it."""
+    read_here = FileFormat(
+        name=f"Lava bundle{kind}",
         file="network.npz",
-        make=_make_bundle,
+        make=make,
         read=_run_bundle,
         opens=("snnconv/data/arrays.py",),
         alterations=(_altered_bundle,),
@@ -141,20 +154,20 @@ FORMATS = (
         kind=BUNDLE,
         signed=True,
         bomb=bomb,
-    ),
-    FileFormat(
-        name="Lava bundle, in the runtime",
-        file="network.npz",
-        make=_make_bundle,
+    )
+    read_there = replace(
+        read_here,
+        name=f"Lava bundle{kind}, in the runtime",
         read=lambda path: read_bundle(str(path)),
         opens=("hw_export/lava/runtime/lava_runtime/archive.py",),
-        alterations=(_altered_bundle,),
-        unsigned=(altered_bytes, altered_archive),
-        kind=BUNDLE,
-        signed=True,
-        bomb=bomb,
         refusals=(BundleError,),
-    ),
+    )
+    return read_here, read_there
+
+
+FORMATS = (
+    *_bundles("", _make_bundle),
+    *_bundles(" with tables", _make_bundle_with_tables),
     FileFormat(
         name="NIR graph",
         file="network.nir",

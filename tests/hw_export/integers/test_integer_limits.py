@@ -12,10 +12,11 @@ import torch
 import snnconv
 from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
 from hw_export.integers.quantization import quantize
-from hw_export.integers.ranges import MEMBRANE_LIMIT, payloads_of, reaches
+from hw_export.integers.ranges import payloads_of, reaches
 from hw_export.integers.reference import run_reference
 from hw_export.integers.simulation import integer_simulation
 from neurons import IntegrateFire
+from neurons.integer_lookup import MEMBRANE_LIMIT
 from snnconv import ConfigurationError, SpikingNetwork
 from tests.hw_export.integers.test_integers import integer
 from tests.support.exported import CODES, NETWORKS, assembled, converted, images

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from tests.hw_export.lava.lava_bundles import Builder, negative, stream
 
@@ -71,6 +74,44 @@ def tables() -> Builder:
         net.dense("vector", name)
         net.dense(name, "last")
     net.convolution("last", "sum", kernel=(1, 1), padding=(0, 0))
+    return net
+
+
+def lookup(net: Builder, fire_from: int, cells: int, window: int, channels: int, size: int = 200) -> dict[str, Any]:
+    """Random tables; payloads and slopes of either sign, some lines level, and channels that are never silent."""
+    shape = (channels, cells)
+    thresholds = -np.sort(-net.random.integers(-size, size, shape), axis=1)
+    thresholds[::2, -1] = -(1 << 23) + 1
+    payloads = net.random.integers(-9, 9, shape)
+    return {
+        "rule": "lookup",
+        "fire_from": fire_from,
+        "window": window,
+        "thresholds": net.array(thresholds, "int32"),
+        "payloads": net.array(np.where(payloads == 0, 9, payloads), "int32"),
+        "origins": net.array(thresholds.clip(-size) - net.random.integers(-3, 9, shape), "int32"),
+        "widths": net.array(net.random.integers(1, 16 * size // 4, shape), "int32"),
+        "slopes": net.array(net.random.integers(-3, 4, shape), "int32"),
+    }
+
+
+def lookups() -> Builder:
+    """Tables of one spike and of two, a table for each channel or one for all, in windows that currents run into."""
+    net = Builder(steps=14, seed=6)
+    net.input("image", (2, 3, 3))
+    rules = {
+        "one": lookup(net, 1, cells=5, window=5, channels=3),
+        "two": lookup(net, 2, cells=4, window=7, channels=3),
+        "shared": lookup(net, 0, cells=3, window=6, channels=1),
+        "late": lookup(net, 12, cells=4, window=8, channels=3),
+    }
+    net.population("last", (6,), 2, lookup(net, 7, cells=3, window=6, channels=6, size=900))
+    net.output("sum", (2, 2, 2), 3)
+    for name, rule in rules.items():
+        net.population(name, (3, 3, 3), 1, rule)
+        net.convolution("image", name, largest=30)
+        net.dense(name, "last")
+    net.dense("last", "sum")
     return net
 
 
@@ -151,6 +192,7 @@ def parts() -> Builder:
 NETWORKS: dict[str, Callable[[], Builder]] = {
     "streams": streams,
     "tables": tables,
+    "lookups": lookups,
     "geometries": geometries,
     "gates": gates,
     "parts": parts,

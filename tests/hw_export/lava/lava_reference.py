@@ -108,15 +108,33 @@ class _Cell:
         if population["rule"] == "table":
             self.payloads = [int(p) for p in arrays[population["payloads"]]]
             self.thresholds = [[int(t) for t in row] for row in arrays[population["thresholds"]]]
+        if population["rule"] == "lookup":
+            self.tables = {}
+            for key in ("thresholds", "payloads", "origins", "widths", "slopes"):
+                rows = arrays[population[key]]
+                self.tables[key] = [int(number) for number in rows[place[0] if len(rows) > 1 else 0]]
 
     def step(self, arriving: int, step: int) -> int:
         self.v += arriving
         if step == 0 or self.rule["bias_every_step"]:
             self.v += self.bias
         assert abs(self.v) < 1 << 23
-        return self._stream() if self.rule["rule"] == "stream" else self._table(step)
+        rules = {"stream": self._stream, "table": self._table, "lookup": self._lookup}
+        return rules[self.rule["rule"]](step)
 
-    def _stream(self) -> int:
+    def _lookup(self, step: int) -> int:
+        """The first spike fixes what the second, if any, will be: its number counts back from the window's end."""
+        j, cells, window = step - self.rule["fire_from"], len(self.tables["payloads"]), self.rule["window"]
+        if 0 <= j < cells and not self.spikes and self.v >= self.tables["thresholds"][j]:
+            self.spikes = 1
+            places = 16 * (self.v - self.tables["origins"][j]) // self.tables["widths"][j]
+            self.number, self.slope = min(places, window - cells), self.tables["slopes"][j]
+            return self.tables["payloads"][j]
+        if cells <= j < window and self.spikes and window - j == self.number:
+            return self.number * self.slope
+        return 0
+
+    def _stream(self, step: int) -> int:
         rule, side, v = self.rule, self.rule["negative"], self.v
         limit = rule["largest_gain"] or 1 << 60
         positive = negative = 0

@@ -16,7 +16,7 @@ import pytest
 
 from hw_export.lava.launch import MAIN, LavaError, launch
 from tests.hw_export.lava.lava_bundles import Builder, negative, stream
-from tests.hw_export.lava.lava_networks import NETWORKS, table
+from tests.hw_export.lava.lava_networks import NETWORKS, lookup, table
 
 sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package
 
@@ -73,7 +73,7 @@ def change(place: str, value: Any) -> Callable[[Manifest], None]:
 HUGE = 10**12
 CHANGES: list[tuple[str, Any, str]] = [
     ("format", "snnconv", "manifest.format"),
-    ("version", 2, "update snnconv"),
+    ("version", 3, "update snnconv"),
     ("version", 0, "manifest.version"),
     ("version", True, "manifest.version"),
     ("version", None, "no field 'version'"),
@@ -96,7 +96,7 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("outputs.0.depth", 0, "outputs[0].depth"),
     ("outputs.0.depth", 10**6, "connections[2].delay"),
     ("populations.0.depth", -1, "populations[0].depth"),
-    ("populations.0.rule", "leaky", "one of stream, table"),
+    ("populations.0.rule", "leaky", "one of lookup, stream, table"),
     ("populations.0.unit", "no", "populations[0].unit"),
     ("populations.0.threshold", "array99", "name of an array"),
     ("populations.0.threshold", ["array0"], "name of an array"),
@@ -178,6 +178,39 @@ def test_wrong_arrays_are_named(array: str, values: np.ndarray, words: str | Non
         read_bundle(str(path))
     else:
         assert words in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "words"),
+    [
+        ("thresholds", np.array([[3, 4]], np.int32), "thresholds rise with time"),
+        ("thresholds", np.array([[1 << 23, 4]], np.int32), "thresholds holds numbers outside"),
+        ("thresholds", np.ones((2, 2), np.int32), "thresholds has shape [2, 2], not 1 or 3 rows"),
+        ("thresholds", np.ones((1, 0), np.int32), "thresholds has shape [1, 0]"),
+        ("thresholds", np.array(4, np.int32), "thresholds has shape []"),
+        ("payloads", np.ones((1, 3), np.int32), "payloads has shape [1, 3]"),
+        ("payloads", np.ones((1, 2), np.int64), "is int64, not int32"),
+        ("origins", np.full((3, 2), -(1 << 23), np.int32), "origins holds numbers outside"),
+        ("widths", np.zeros((1, 2), np.int32), "widths holds numbers outside 1"),
+        ("widths", np.full((1, 2), (1 << 28) + 1, np.int32), "widths holds numbers outside 1"),
+        ("slopes", np.full((1, 2), 1 << 22, np.int32), "too large payloads"),
+        ("window", 1, "no room for its cells"),
+        ("window", 1 << 31, "window is"),
+        ("fire_from", -1, "fire_from"),
+    ],
+)
+def test_wrong_tables_are_named(field: str, values: Any, words: str, tmp_path: Path) -> None:
+    net = Builder(steps=6, seed=8)
+    net.input("image", (2, 4, 4))
+    net.population("lookup", (3, 4, 4), 1, lookup(net, 1, cells=2, window=5, channels=1))
+    net.output("sum", (3, 4, 4), 2)
+    net.convolution("image", "lookup")
+    net.convolution("lookup", "sum")
+    read_bundle(str(net.save(tmp_path / "net.npz")))
+    if isinstance(values, np.ndarray):
+        net.arrays["other"], values = values, "other"
+    net.manifest["populations"][0][field] = values
+    assert words in refused(net.save(tmp_path / "net.npz"))
 
 
 def test_sources_of_sparse_rows_must_exist(tmp_path: Path) -> None:

@@ -21,13 +21,17 @@ from coding import Concurrent, Rate
 from hw_export import lava
 from hw_export.commands import add_commands
 from hw_export.integers.quantization import quantize
-from hw_export.lava.bundle import read_network
+from hw_export.lava.bundle import NETWORK, read_network
 from hw_export.lava.decoding import Decoding
-from hw_export.lava.launch import LavaError, launch
+from hw_export.lava.launch import MAIN, LavaError, launch
 from hw_export.lava.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
-from tests.support.exported import converted, images, model
+from tests.support.exported import converted, images, looked_up, model
+
+sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package
+
+from lava_runtime.digest import digest
 
 COUNT = 3
 app = typer.Typer()
@@ -63,6 +67,17 @@ def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str,
 
 
 @pytest.mark.usefixtures("loaded_lava")
+@pytest.mark.parametrize("arithmetic", ["fixed", "float"])
+def test_tables_fire_spike_for_spike_as_the_clock_simulator(arithmetic: str, tmp_path: Path) -> None:
+    report = lava.export(looked_up("both"), tmp_path / "network.npz")
+    assert_alike(tmp_path / "network.npz", arithmetic=arithmetic)
+    silu, _, relu, *_ = report.placements
+    assert "a table for each channel" in silu.reason and "window code" in relu.reason
+    assert silu.memory == 8 * silu.neurons + silu.weights + 4 * (5 * 4 * 5)  # of 5 numbers, 4 channels, 5 cells
+    assert report.fidelity["as integers"].error < report.fidelity["as converted"].error + 0.02
+
+
+@pytest.mark.usefixtures("loaded_lava")
 @pytest.mark.parametrize("code", ["rate", "few-spike"])
 def test_floating_point_on_lava_gives_the_same_spikes(code: str, tmp_path: Path) -> None:
     lava.export(converted("residual", code), tmp_path / "network.npz")
@@ -79,6 +94,17 @@ def test_neurons_of_lava_itself_take_over_where_they_compute_the_same(tmp_path: 
     assert {"as converted", "reset to zero", "as integers"} == set(report.fidelity)
     assert report.fidelity["reset to zero"].error > report.fidelity["as converted"].error
     assert_alike(tmp_path / "network.npz")
+
+
+@pytest.mark.usefixtures("loaded_lava")
+def test_bundles_of_the_version_before_run(tmp_path: Path) -> None:
+    lava.export(converted("residual", "few-spike"), tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as file:
+        arrays = {name: file[name] for name in file.files if name != "digest"}
+    text = json.dumps(json.loads(str(arrays.pop("manifest"))) | {"version": 1})
+    signed = {name: array for name, array in arrays.items() if name != NETWORK}
+    np.savez(tmp_path / "old.npz", manifest=np.array(text), digest=np.array(digest(text, signed)), **arrays)
+    assert_alike(tmp_path / "old.npz")
 
 
 def test_a_reset_to_zero_is_for_rate_code_only(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from lava_runtime.network import (
     BundleConnection,
     BundleConvolution,
     BundleGate,
+    BundleLookupRule,
     BundleNetwork,
     BundlePopulation,
     BundleStreamRule,
@@ -35,7 +36,7 @@ from lava_runtime.network import (
 )
 from lava_runtime.processes.ends import Journal, SampleSink, SampleSource, Tie
 from lava_runtime.processes.gate import MaximumGate
-from lava_runtime.processes.neurons import SignedStreamNeurons, StreamNeurons, TableNeurons
+from lava_runtime.processes.neurons import LookupNeurons, SignedStreamNeurons, StreamNeurons, TableNeurons
 
 #: Bits of a payload; 0 stands for a spike without one.
 _PAYLOAD_BITS = 24
@@ -56,6 +57,7 @@ _OWN_MODELS: dict[type, tuple[type, type]] = {
     StreamNeurons: (neuron_models.StreamFixed, neuron_models.StreamFloat),
     SignedStreamNeurons: (neuron_models.SignedStreamFixed, neuron_models.SignedStreamFloat),
     TableNeurons: (neuron_models.TableFixed, neuron_models.TableFloat),
+    LookupNeurons: (neuron_models.LookupFixed, neuron_models.LookupFloat),
     MaximumGate: (gate_models.MaximumGateFixed, gate_models.MaximumGateFloat),
 }
 _FAST_MODELS: dict[type, tuple[type, type]] = {
@@ -167,7 +169,7 @@ class Assembly:
             self._add_built_in(population)
             return
         rule, rank = population.rule, len(population.shape)
-        kind: type[Any] = TableNeurons
+        kind: type[Any] = LookupNeurons if isinstance(rule, BundleLookupRule) else TableNeurons
         if isinstance(rule, BundleStreamRule):
             kind = StreamNeurons if rule.negative is None else SignedStreamNeurons
         neurons = kind(

@@ -16,7 +16,7 @@ from lava_runtime.network import BundleGate, BundleNetwork, BundlePopulation, In
 from lava_runtime.rules import read_gate, read_population
 from lava_runtime.synapses import read_connection
 
-FORMAT, VERSION = "snnconv-lava", 1
+FORMAT, VERSION = "snnconv-lava", 2
 #: The array for who reads the results; it has a checksum of its own.
 _NOT_RUN = "network"
 #: A process of the operating system each.

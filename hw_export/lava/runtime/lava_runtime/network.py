@@ -55,6 +55,22 @@ class BundleTableRule:
 
 
 @dataclass(frozen=True)
+class BundleLookupRule:
+    """Neurons that fire in a window of ``window`` steps: the first spike names a cell, the second a place in it.
+
+    Tables are [channels, cells], or one row for all channels.
+    """
+
+    fire_from: int
+    window: int
+    thresholds: np.ndarray
+    payloads: np.ndarray
+    origins: np.ndarray
+    widths: np.ndarray
+    slopes: np.ndarray
+
+
+@dataclass(frozen=True)
 class BundlePopulation:
     """Neurons of one rule; thresholds, initial potentials and biases broadcast to ``shape``."""
 
@@ -62,7 +78,7 @@ class BundlePopulation:
     shape: Shape
     depth: int
     unit: bool
-    rule: BundleStreamRule | BundleTableRule
+    rule: BundleStreamRule | BundleTableRule | BundleLookupRule
     threshold: np.ndarray
     initial: np.ndarray
     bias: np.ndarray

@@ -9,12 +9,21 @@ import numpy as np
 from lava_runtime.errors import BundleError
 from lava_runtime.fields import Fields
 from lava_runtime.layout import Shape
-from lava_runtime.network import BundleGate, BundlePopulation, BundleStreamRule, BundleTableRule, NegativeSide
+from lava_runtime.network import (
+    BundleGate,
+    BundleLookupRule,
+    BundlePopulation,
+    BundleStreamRule,
+    BundleTableRule,
+    NegativeSide,
+)
 
 #: Elements of a pooling window, or of its padding, along one axis.
 _WIDEST = 1 << 12
 #: Of Lava's own neurons, in units of weights.
 _LARGEST_THRESHOLD, _LARGEST_BIAS = (1 << 17) - 1, (1 << 15) - 1
+#: Of tables: payloads and potentials have 24 bits with sign, the widths of places parts of a potential's unit as well.
+_LARGEST_ENTRY, _LARGEST_WIDTH = (1 << 23) - 1, 1 << 28
 
 
 def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePopulation:
@@ -23,13 +32,18 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePo
     threshold = _values(entry, "threshold", arrays, shape)
     if threshold.min() < 1:
         raise BundleError(f"{entry.where}.threshold holds {threshold.min()}, thresholds are at least 1")
-    rule = entry.choice("rule", ("stream", "table"))
+    kind = entry.choice("rule", ("stream", "table", "lookup"))
+    rule: BundleStreamRule | BundleTableRule | BundleLookupRule
+    if kind == "lookup":
+        rule = _lookup(entry, arrays, shape[0])
+    else:
+        rule = _stream(entry) if kind == "stream" else _table(entry, arrays, int(threshold.max()))
     population = BundlePopulation(
         name=entry.name("name"),
         shape=shape,
         depth=entry.integer("depth", 1),
         unit=entry.boolean("unit"),
-        rule=_stream(entry) if rule == "stream" else _table(entry, arrays, int(threshold.max())),
+        rule=rule,
         threshold=threshold,
         initial=_values(entry, "initial", arrays, shape),
         bias=_values(entry, "bias", arrays, shape),
@@ -88,6 +102,25 @@ def _table(entry: Fields, arrays: Mapping[str, np.ndarray], threshold: int) -> B
     if largest * threshold * (slope or 1) >= 1 << 62:
         raise BundleError(f"{entry.where}: thresholds times the table exceed 62 bits")
     return BundleTableRule(entry.integer("fire_from"), payloads, thresholds, entry.optional_integer("limit"), slope)
+
+
+def _lookup(entry: Fields, arrays: Mapping[str, np.ndarray], channels: int) -> BundleLookupRule:
+    tables = {}
+    for key in ("thresholds", "payloads", "origins", "widths", "slopes"):
+        rows = tables[key] = entry.array(key, arrays, "int32").astype(np.int64)
+        cells = tables["thresholds"].shape[-1:]
+        if rows.shape not in ((1, *cells), (channels, *cells)) or rows.size == 0:
+            raise BundleError(f"{entry.where}.{key} has shape {list(rows.shape)}, not 1 or {channels} rows of cells")
+        least, most = (1, _LARGEST_WIDTH) if key == "widths" else (-_LARGEST_ENTRY, _LARGEST_ENTRY)
+        if rows.min() < least or rows.max() > most:
+            raise BundleError(f"{entry.where}.{key} holds numbers outside {least} to {most}")
+    if (np.diff(tables["thresholds"]) > 0).any():
+        raise BundleError(f"{entry.where}.thresholds rise with time")
+    rule = BundleLookupRule(entry.integer("fire_from"), entry.integer("window"), **tables)
+    places = rule.window - rule.thresholds.shape[1]
+    if not 0 <= places <= _LARGEST_ENTRY // max(1, int(np.abs(rule.slopes).max())):
+        raise BundleError(f"{entry.where}.window is {rule.window}: it has no room for its cells, or too large payloads")
+    return rule
 
 
 def read_gate(entry: Fields) -> BundleGate:

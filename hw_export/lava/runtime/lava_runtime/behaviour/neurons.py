@@ -11,8 +11,11 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_runtime.behaviour.base import LARGEST_POTENTIAL, Arriving, Sending, SendingModel
-from lava_runtime.network import BundleStreamRule, BundleTableRule
-from lava_runtime.processes.neurons import SignedStreamNeurons, StreamNeurons, TableNeurons
+from lava_runtime.network import BundleLookupRule, BundleStreamRule, BundleTableRule
+from lava_runtime.processes.neurons import LookupNeurons, SignedStreamNeurons, StreamNeurons, TableNeurons
+
+#: Widths of places are counted in parts of a membrane's unit.
+_PARTS_OF_A_UNIT = 16
 
 
 class _FixedNeurons(Arriving.Fixed, Sending.Fixed):
@@ -168,6 +171,35 @@ class _TableModel(_NeuronModel):
         return payload
 
 
+class _LookupModel(_NeuronModel):
+    rule: BundleLookupRule
+
+    def reset(self) -> None:
+        self.silent = np.ones(self.potential.shape, bool)
+        self.rest, self.width, self.slope = (np.zeros(self.potential.shape, self.exact) for _ in range(3))
+
+    def fire(self, step: int) -> np.ndarray | None:
+        column, cells = step - self.rule.fire_from, self.rule.payloads.shape[1]
+        if not 0 <= column < self.rule.window:
+            return None
+        return self._cell(column) if column < cells else self._place(self.rule.window - column)
+
+    def _cell(self, column: int) -> np.ndarray:
+        rule = self.rule  # channels are the last axis in Lava's order
+        fired = self.silent & (self.potential >= rule.thresholds[:, column])
+        self.silent &= ~fired
+        self.rest += np.where(fired, self.potential - rule.origins[:, column], 0)
+        self.width += np.where(fired, rule.widths[:, column], 0)
+        self.slope += np.where(fired, rule.slopes[:, column], 0)
+        return np.where(fired, self.exact(1) * rule.payloads[:, column], 0)
+
+    def _place(self, number: int) -> np.ndarray:
+        fired = self.rest * _PARTS_OF_A_UNIT >= number * self.width
+        payload = np.where(fired, number * self.slope, 0)
+        self.slope[fired] = 0  # it was the last
+        return payload
+
+
 @implements(proc=StreamNeurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
@@ -208,3 +240,17 @@ class TableFixed(_FixedNeurons, _TableModel):
 @tag("floating_pt")
 class TableFloat(_FloatNeurons, _TableModel):
     """Table neurons in floating point."""
+
+
+@implements(proc=LookupNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class LookupFixed(_FixedNeurons, _LookupModel):
+    """Lookup neurons in fixed point."""
+
+
+@implements(proc=LookupNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class LookupFloat(_FloatNeurons, _LookupModel):
+    """Lookup neurons in floating point."""

@@ -37,3 +37,7 @@ class SignedStreamNeurons(Neurons):
 
 class TableNeurons(Neurons):
     """Neurons that fire in a window, by a table."""
+
+
+class LookupNeurons(Neurons):
+    """Neurons that fire once or twice in a window, by tables of what their potential means."""
