@@ -1,13 +1,16 @@
 """A long run: what a thousand conversions and evaluations in one process leave behind, and commands that are killed.
 
-Memory is that of the process after Python's collector ran. torch.export itself keeps some of what every call makes, so
-conversions are compared with as many bare calls of it on the same models, in another process. A run goes on where its
-file of results says, in new processes: growth is that of rounds of one process, its first ones left out.
+Memory is that of the process after Python's collector ran and the C library gave back what nobody holds. torch.export
+itself keeps some of what every call makes, so conversions are compared with as many bare calls of it on the same
+models, in another process. A run goes on where its file of results says, in new processes. Growth is that of rounds of
+one process, its first ones left out: while caches that are bounded fill it counts as it was seen, and is not taken to
+go on.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import importlib
 import json
@@ -28,8 +31,10 @@ from coding import FewSpike, Phase, Rate
 from snnconv.storage.atomic import write_whole
 from tests.support.networks import make
 
-#: Rounds of each kind of process, those at its beginning that fill caches, and rounds between two measurements.
-ROUNDS, WARM, EVERY = 1000, 50, 10
+#: Rounds of each kind, and rounds between two measurements.
+ROUNDS, EVERY = 1000, 10
+#: Rounds of a process that load what it needs and are left out, and those behind which its growth is even.
+WARM, SETTLED = 50, 200
 #: MiB by which conversions may grow more than bare exports, over all rounds.
 MOST = 10.0
 #: The share of the time that is for conversions and exports; the rest is for commands that are killed.
@@ -69,6 +74,8 @@ def points(work: Callable[[int], None], first: int, last: int) -> Iterator[Point
 def measured() -> Point:
     """Resident memory in MiB, open file descriptors and threads of this process."""
     gc.collect()
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:  # the GNU C library has it
+        trim(0)
     resident = int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") / _MIB
     return {
         "resident": round(resident, 3),
@@ -78,13 +85,19 @@ def measured() -> Point:
 
 
 def growth(found: list[Point]) -> float | None:
-    """MiB a round, by least squares, behind the first rounds; ``None`` for too few."""
-    late = [(point["round"], point["resident"]) for point in found if point["round"] >= WARM]
+    """MiB in ``ROUNDS`` rounds of one process behind its first ones; ``None`` where it did too few.
+
+    Up to ``SETTLED`` they are those measured, from there on those of a line through all that follows, by least squares.
+    """
+    late = [(point["round"], point["resident"]) for point in found if point["round"] >= SETTLED]
     if len(late) < 3:
         return None
     rounds, resident = (torch.tensor(values, dtype=torch.float64) for values in zip(*late, strict=True))
-    rounds = rounds - rounds.mean()
-    return float((rounds * resident).sum() / rounds.square().sum())
+    apart = rounds - rounds.mean()
+    rate = float((apart * resident).sum() / apart.square().sum())
+    settled = float(resident.mean()) + rate * (SETTLED - float(rounds.mean()))
+    first = next(point for point in found if point["round"] >= WARM)
+    return settled - first["resident"] + rate * (ROUNDS + first["round"] - SETTLED)
 
 
 def faults_of(kind: str, found: list[Point]) -> list[str]:
@@ -100,14 +113,13 @@ def faults_of(kind: str, found: list[Point]) -> list[str]:
 def verdict(segments: dict[str, list[list[Point]]]) -> tuple[list[str], str]:
     """What broke a promise, and one line that says how much memory grew."""
     faults = [fault for kind, parts in segments.items() for part in parts for fault in faults_of(kind, part)]
-    rates: dict[str, float] = {}
+    grown: dict[str, float] = {}
     for kind, parts in segments.items():
-        known = [(rate, len(part)) for part in parts if (rate := growth(part)) is not None]
+        known = [(each, len(part)) for part in parts if (each := growth(part)) is not None]
         if known:
-            rates[kind] = sum(rate * count for rate, count in known) / sum(count for _, count in known)
-    if len(rates) < len(WORK):
+            grown[kind] = sum(each * count for each, count in known) / sum(count for _, count in known)
+    if len(grown) < len(WORK):
         return faults, "too few rounds to say how memory grows"
-    grown = {kind: ROUNDS * rate for kind, rate in rates.items()}
     told = f"MiB in {ROUNDS} rounds: " + ", ".join(f"{kind} {each:+.1f}" for kind, each in grown.items())
     if grown["convert"] - grown["export"] > MOST:
         faults.append(f"conversions keep more memory than exports: {told}")

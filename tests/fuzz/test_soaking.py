@@ -10,23 +10,33 @@ from typing import Any
 import pytest
 
 from tests.fuzz import soak
-from tests.fuzz.soak import MOST, ROUNDS, SoakResults, growth, points, verdict
+from tests.fuzz.soak import MOST, ROUNDS, SETTLED, WARM, SoakResults, growth, points, verdict
 
 Points = list[dict[str, float]]
 
 
-def part(rate: float, rounds: int = 200, **others: Any) -> Points:
-    """Points of rounds that each keep so many MiB, behind a beginning that keeps more."""
+def part(rate: float, rounds: int = 400, filling: float = 0.0, **others: Any) -> Points:
+    """Points of rounds that each keep so many MiB; those of the beginning, and those in which caches fill, keep more."""
     return [
-        {"round": number, "resident": 300.0 + min(number, 50) + rate * number, "descriptors": 6, "threads": 1, **others}
+        {
+            "round": number,
+            "resident": 300.0 + min(number, WARM) + filling * min(number, SETTLED) / SETTLED + rate * number,
+            "descriptors": 6,
+            "threads": 1,
+            **others,
+        }
         for number in range(10, rounds + 1, 10)
     ]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_growth_is_that_behind_the_first_rounds(rate: float) -> None:
-    assert growth(part(rate)) == pytest.approx(rate, abs=1e-9)
-    assert growth(part(rate, rounds=60)) is None
+    assert growth(part(rate)) == pytest.approx(ROUNDS * rate, abs=1e-6)
+    assert growth(part(rate, rounds=SETTLED + 10)) is None
+
+
+def test_what_fills_caches_counts_once() -> None:
+    assert growth(part(0.1, filling=8.0)) == pytest.approx(0.1 * ROUNDS + 8.0 * (SETTLED - WARM) / SETTLED, abs=1e-6)
 
 
 def test_conversions_may_grow_as_exports_do_and_little_more() -> None:
@@ -58,7 +68,7 @@ def test_what_rounds_leave_behind_is_measured() -> None:
     finally:
         for _, file in left:
             os.close(file)
-    assert growth(found) == pytest.approx(1.0, abs=0.2)
+    assert found[-1]["resident"] - found[0]["resident"] == pytest.approx(90.0, abs=10.0)
     assert found[-1]["descriptors"] - found[0]["descriptors"] == 90
 
 
@@ -68,7 +78,7 @@ def test_a_soak_goes_on_where_its_file_says(tmp_path: Path, monkeypatch: pytest.
     first.segments["convert"].append(part(0.0))
     first.write()
     again = SoakResults(path, 0)
-    assert again.done("convert") == 200 and again.done("export") == 0 and again.segments == first.segments
+    assert again.done("convert") == 400 and again.done("export") == 0 and again.segments == first.segments
     with pytest.raises(SystemExit, match="seed"):
         SoakResults(path, 1)
 
