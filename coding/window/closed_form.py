@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from coding.kept import Kept
 from coding.neural_code import Quantized
 from coding.threshold import bounds, tie_tolerance
 
 #: Trains that a table may hold; codes with more are encoded step by step.
 MOST_TRAINS = 2**16
 _MOST_CELLS = 2**15
-#: Tables that are kept: more than a search fits to one population, which it does anew for the next.
-_KEPT = 1024
+#: Levels that are kept, more than a search tries on one population and anew on the next, and bytes of their tensors.
+_KEPT, _KEPT_BYTES = 512, 2**26
 #: Values that are looked up together on a CPU, so that what is computed on the way stays in its caches.
 _PIECE = 2**16
 _BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
@@ -107,6 +108,11 @@ class Levels:
     spikes: Tensor
     updates: Tensor
 
+    @property
+    def bytes(self) -> int:
+        """What their tensors take in memory."""
+        return sum(each.nbytes for each in (self.carry, self.following, self.values, self.spikes, self.updates))
+
     def __call__(self, values: Tensor, counted: bool) -> Quantized:
         """Decoded values for ``values`` of any shape; spikes and updates too if ``counted``."""
         order = memory_order(values)
@@ -152,7 +158,7 @@ def memory_order(values: Tensor) -> list[int]:
     return sorted(range(values.dim()), key=lambda axis: (-strides[axis], axis))
 
 
-@lru_cache(maxsize=_KEPT)
+@partial(Kept, most=_KEPT, limit=_KEPT_BYTES, size=lambda levels: 0 if levels is None else levels.bytes)
 def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> Levels | None:
     """The levels of ``table``, or ``None`` where there are too many trains or no bits to go by."""
     if dtype not in _BITS:

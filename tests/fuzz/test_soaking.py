@@ -16,7 +16,7 @@ Points = list[dict[str, float]]
 
 
 def part(rate: float, rounds: int = 400, filling: float = 0.0, **others: Any) -> Points:
-    """Points of rounds that each keep so many MiB; those of the beginning, and those in which caches fill, keep more."""
+    """Points of rounds that each keep so many MiB; those of the beginning, in which caches fill, keep more."""
     return [
         {
             "round": number,

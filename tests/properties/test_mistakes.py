@@ -73,7 +73,7 @@ def specimen() -> Iterator[Specimen]:
 
 def forget() -> None:
     """Tables that a mistake has shaped must not outlive it."""
-    levels_of.cache_clear()
+    levels_of.clear()
     bounds_of.cache_clear()
 
 
