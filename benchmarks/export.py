@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchmarks.mnist_network import train_mnist_cnn
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES
 from benchmarks.results import keep, note, publish
+from benchmarks.smooth_digits import train_smooth_digits
 from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate
 from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import integer_simulation
@@ -29,6 +30,8 @@ from snnconv.detection import draw_shapes, load_shapes_detector
 
 STEPS = 32
 CODES: dict[str, Code] = {"rate": Rate(STEPS), "burst": Burst(STEPS, largest_gain=4), "few-spike": FewSpike(6)}
+#: Codes of networks with functions that are looked up, in tables of one spike and of two.
+WINDOW_CODES: dict[str, Code] = {"one-spike": OneSpike(16), "few-spike": FewSpike(6)}
 #: Samples whose rasters are compared; of all others spikes in sum and outputs are.
 COMPARED = 2
 INTEGER_HEAD = ("code", "images", "ANN %", "SNN %", "8 bits by channel %", "8 bits by population %", "bits of payloads")
@@ -81,11 +84,11 @@ def run_lava(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
     """Publish the table ``lava``: every network in every code, up to ``images`` samples (100)."""
     table: list[list[Any]] = []
     title = "Runs on Lava beside the clock simulator of the same integer network"
-    for name, make in TASKS.items():
-        if not any(fnmatchcase(f"{name}, {code}", pattern) for pattern in rows for code in CODES):
+    for name, (make, codes) in TASKS.items():
+        if not any(fnmatchcase(f"{name}, {code}", pattern) for pattern in rows for code in codes):
             continue
         task = make(images or 100)
-        for label, code in CODES.items():
+        for label, code in codes.items():
             if any(fnmatchcase(f"{name}, {label}", pattern) for pattern in rows):
                 table.append([name, label, *_lava_row(task, code)])
                 note(f"{name}, {label}: {table[-1][2:]}")
@@ -144,6 +147,12 @@ def _digits(samples: int) -> Task:
     return Task(model, digits.train[0][:300], digits.test[0][:samples], digits.test[1][:samples])
 
 
+def _smooth(samples: int) -> Task:
+    digits = load_digits()
+    model = train_smooth_digits(*digits.train)
+    return Task(model, digits.train[0][:300], digits.test[0][:samples], digits.test[1][:samples])
+
+
 def _mnist(samples: int) -> Task:
     train, test = mnist_train(), mnist_test(samples)
     return Task(train_mnist_cnn(*train), train.images[:CALIBRATION_IMAGES], test.images, test.labels)
@@ -159,4 +168,10 @@ def _shapes(samples: int) -> Task:
     return Task(load_shapes_detector().network, pictures[:100], pictures[100:], None)
 
 
-TASKS = {"digits CNN": _digits, "MNIST CNN": _mnist, "ResNet-20": _cifar, "shapes detector": _shapes}
+TASKS: dict[str, tuple[Callable[[int], Task], Mapping[str, Code]]] = {
+    "digits CNN": (_digits, CODES),
+    "digits CNN, SiLU": (_smooth, WINDOW_CODES),
+    "MNIST CNN": (_mnist, CODES),
+    "ResNet-20": (_cifar, CODES),
+    "shapes detector": (_shapes, CODES),
+}

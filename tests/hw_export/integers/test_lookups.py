@@ -40,7 +40,7 @@ def differences(integers: IntegerNetwork, simulation: SpikingNetwork, simulator:
         start, raster = integers.starts()[node], found.rasters[node]
         expected = raster.swapaxes(0, 1)[start : start + len(payloads)]
         different += int((np.abs(payloads - expected) > 1e-9).sum())
-        spikes += np.count_nonzero(raster)
+        spikes += int(np.count_nonzero(raster))
         assert sent[node].smallest <= raster.min() and raster.max() <= sent[node].largest
         assert sent[node].smallest_sum <= raster.sum(1).min() and raster.sum(1).max() <= sent[node].largest_sum
         assert bounds[node].lowest <= found.potentials[node][0] and found.potentials[node][1] <= bounds[node].highest
