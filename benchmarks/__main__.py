@@ -24,6 +24,7 @@ from benchmarks import (
     papers,
     rate,
     smooth,
+    transformers,
     tuning,
     two_digits,
     window_cost,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "imagenet": imagenet.run,
     "zoo": zoo.run,
     "smooth": smooth.run,
+    "transformers": transformers.run,
 }
 
 
