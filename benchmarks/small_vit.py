@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 #: Name of its weights, trained on CIFAR-10, in the folder of data.
 WEIGHTS_FILE = "small_vit_cifar10.safetensors"
-_WIDTH, _DEPTH, _HEADS, _STEM = 96, 4, 3, 48
-_TOKENS = 64
+WIDTH, DEPTH, HEADS, HIDDEN, TOKENS = 96, 4, 3, 288, 64
+_STEM = 48
 
 
 class TransformerBlock(nn.Module):
@@ -18,9 +18,9 @@ class TransformerBlock(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(_WIDTH), nn.LayerNorm(_WIDTH)
-        self.attention = nn.MultiheadAttention(_WIDTH, _HEADS, batch_first=True)
-        self.mlp = nn.Sequential(nn.Linear(_WIDTH, 3 * _WIDTH), nn.GELU(), nn.Linear(3 * _WIDTH, _WIDTH))
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.attention = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+        self.mlp = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, WIDTH))
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``[N, T, width]``."""
@@ -40,11 +40,11 @@ class SmallViT(nn.Module):
             nn.Conv2d(3, _STEM, 3, 2, 1, bias=False),
             nn.BatchNorm2d(_STEM),
             nn.ReLU(),
-            nn.Conv2d(_STEM, _WIDTH, 3, 2, 1),
+            nn.Conv2d(_STEM, WIDTH, 3, 2, 1),
         )
-        self.position = nn.Parameter(torch.zeros(1, _TOKENS, _WIDTH))
-        self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(_DEPTH)))
-        self.norm, self.head = nn.LayerNorm(_WIDTH), nn.Linear(_WIDTH, 10)
+        self.position = nn.Parameter(torch.zeros(1, TOKENS, WIDTH))
+        self.blocks = nn.Sequential(*(TransformerBlock() for _ in range(DEPTH)))
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores."""

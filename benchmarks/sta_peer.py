@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.datasets import batches
 from benchmarks.peer_imports import import_peer
-from benchmarks.small_vit import SmallViT
+from benchmarks.small_vit import DEPTH, HEADS, HIDDEN, TOKENS, WIDTH, SmallViT
 
 #: Images that are simulated at once, and those of a batch that scales are read from.
 BATCH = 50
@@ -101,8 +101,7 @@ class SpatioTemporalApproximation:
     @contextlib.contextmanager
     def _counting(self) -> Iterator[list[float]]:
         """Spikes of all encoders, and accumulates behind them: a spike reaches every weight of its layer."""
-        width = self._network.head.in_features
-        fan_outs = {"norm1": 3 * width, "norm2": 3 * width, "mlp": width, "attention": 1, "norm": 1}
+        fan_outs = {"norm1": 3 * WIDTH, "norm2": HIDDEN, "mlp": WIDTH, "attention": 1, "norm": 1}
         counted, hooks = [0.0, 0.0], []
 
         def hook(fan_out: int) -> Any:
@@ -130,16 +129,13 @@ class SpatioTemporalApproximation:
         Both convolutions see real numbers once. In every step of a block, queries meet keys, weights meet values, and
         the projection behind them sees real numbers. The head takes means of spikes.
         """
-        first, embed = self._network.stem[0], self._network.stem[-1]
-        tokens, width = self._network.position.shape[1:]
-        pixels = 4 * tokens
-        convolutions = pixels * first.weight.numel() + tokens * embed.weight.numel()
-        depth, heads = len(self._network.blocks), self._network.blocks[0].attention.num_heads
-        hidden = self._network.blocks[0].mlp[0].out_features
-        block = 2 * tokens * tokens * width + tokens * width * width
-        functions = tokens * (2 * width + hidden) + heads * tokens * tokens
+        first, embed = (layer for layer in self._network.stem if isinstance(layer, nn.Conv2d))
+        pixels = 4 * TOKENS
+        convolutions = pixels * first.weight.numel() + TOKENS * embed.weight.numel()
+        block = 2 * TOKENS * TOKENS * WIDTH + TOKENS * WIDTH * WIDTH
+        functions = TOKENS * (2 * WIDTH + HIDDEN) + HEADS * TOKENS * TOKENS
         head = self._network.head.weight.numel()
         return (
-            convolutions + self._steps * (depth * block + head),
-            self._steps * (depth * functions + tokens * width),
+            float(convolutions + self._steps * (DEPTH * block + head)),
+            float(self._steps * (DEPTH * functions + TOKENS * WIDTH)),
         )

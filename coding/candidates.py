@@ -1,10 +1,11 @@
-"""The codes that a search under a budget chooses from."""
+"""The codes that are chosen from where none is asked for, or the cheapest."""
 
 from __future__ import annotations
 
 from coding.neural_code import Code
 from coding.rate import Rate
 from coding.window.few_spike import FewSpike
+from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
 from coding.window.table_spike import TableSpike
 
@@ -19,3 +20,6 @@ CANDIDATES: tuple[Code, ...] = (
     *(Phase(steps) for steps in (6, 8, 10, 12, 14)),
     *(Rate(steps) for steps in (8, 32, 128)),
 )
+
+#: What a network without wishes chooses from for every population, by how much its errors move the output.
+DEFAULTS: tuple[Code, ...] = (OneSpike(24), FewSpike(8, spikes=3), FewSpike(12, spikes=4))

@@ -18,6 +18,7 @@ from snnconv.metrics.held_out_error import warn_of_error
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
+from snnconv.search.error_budget import default_network
 from snnconv.search.objective import Goal
 from snnconv.search.searching import search
 from snnconv.spiking.logs import Cost
@@ -29,7 +30,7 @@ def convert(
     model: nn.Module | ExportedProgram,
     calibration: Any,
     *,
-    coding: str | Code | Mapping[str, str | Code] | CodingPlan = "few-spike",
+    coding: str | Code | Mapping[str, str | Code] | CodingPlan | None = None,
     input: str | Code | InputCode | None = None,
     schedule: Schedule | None = None,
     normalization: Literal["channel", "layer"] = "channel",
@@ -54,7 +55,10 @@ def convert(
             held out for ``verify``.
         coding: A code's name, a code such as ``coding.FewSpike(6, spikes=2)``, a mapping of patterns of population
             names to codes ("*" is the rest), or a plan. "auto" searches for the codes with the least ``minimize`` that
-            are expected to lose at most ``max_loss`` points; the network's ``search_log`` says what was tried.
+            are expected to lose at most ``max_loss`` points; the network's ``search_log`` says what was tried. Without
+            one it is few-spike code; in a network with functions that are looked up, or signals that are multiplied or
+            divided, every population has a code of its own, with as few spikes as keep the expected error of the output
+            within 1.5 %.
         input: "real" (constant current), "poisson", or a code of spikes.
         schedule: ``coding.Pipeline()`` or ``coding.Concurrent(steps)`` where a code supports both.
         normalization: One scale per "channel", or one per "layer".
@@ -107,13 +111,14 @@ def convert(
             'codes, such as coding="rate", or leave decoding at "potential"'
         )
     goal = Goal(**aims)
-    plan = as_plan("few-spike" if coding == "auto" else coding, input, schedule)
+    plan = as_plan("few-spike" if coding in (None, "auto") else coding, input, schedule)
     calibrator = Calibrator(model, calibration, constants, progress, analog)
     if coding == "auto":
         goal.check_output(calibrator.captured.output)
     calibrated = calibrator.calibrated(plan, options, progress)
     if coding == "auto":
         return search(calibrated, options, plan, goal, progress)
-    network = assemble(calibrated, plan, options, progress)
+    make = default_network if coding is None else assemble
+    network = make(calibrated, options=options, plan=plan, progress=progress)
     warn_of_error(network, calibrated.samples.fitted)
     return network

@@ -84,7 +84,15 @@ class CodeOptions:
 class CodingOptions:
     """The code of all populations, or a search for one of each."""
 
-    coding: Annotated[str, typer.Option(help="Neural code: auto, " + ", ".join(named_codes()))] = "few-spike"
+    coding: Annotated[
+        str | None,
+        typer.Option(
+            help="Neural code: auto, "
+            + ", ".join(named_codes())
+            + ". Without one few-spike, and in networks with smooth functions or products of one spike or more by "
+            "population."
+        ),
+    ] = None
     steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None
     max_loss: Annotated[float | None, typer.Option(help="Percentage points that --coding auto may lose.")] = None
     minimize: Annotated[
@@ -104,7 +112,14 @@ class CodingOptions:
             return {"coding": "auto", **aims, **asked}
         for name, value in asked.items():
             raise ConfigurationError(f"--{name.replace('_', '-')} {value} is for --coding auto: leave it out")
-        return {"coding": parameters.code(self.coding, self.steps)}
+        if self.coding is None and self.steps is None and not parameters.given():
+            return {}
+        return {"coding": parameters.code(self.name, self.steps)}
+
+    @property
+    def name(self) -> str:
+        """What was asked for, or the name of the default."""
+        return "few-spike" if self.coding is None else self.coding
 
 
 @dataclass(frozen=True)

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 
-from coding import Code, CodingPlan
+from coding import CodingPlan
 from coding.candidates import CANDIDATES
-from coding.window.function_table import table_for
-from snnconv.calibration.assembly import Calibrated, network_of, population
-from snnconv.calibration.current_statistics import CurrentStatistics
+from snnconv.calibration.assembly import Calibrated
 from snnconv.calibration.options import Options
-from snnconv.calibration.silence import warn_of_silence
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, tell, told
+from snnconv.progress import ProgressCallback, tell
+from snnconv.search.choices import Choices
 from snnconv.search.objective import Goal
 from snnconv.search.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.logs import SearchLog, Trial
-from snnconv.spiking.population import Population
 from snnconv.text import code_text
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
@@ -70,32 +66,21 @@ class _Search:
     tried: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scaling = self.options.scaling(windowed=True)
-        self.nodes = list(self.calibrated.activations)
         samples = self.calibrated.samples
         self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
-        nodes = told(self.progress, "fitting codes", self.nodes, len(self.nodes))
-        self.choices = [[*self._population_choices(node)] for node in nodes]
+        self.choices = Choices(self.calibrated, CANDIDATES, self.options, self.plan, self.progress)
         with torch.no_grad():
             self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
-
-    def _population_choices(self, node: str) -> Iterator[Population]:
-        found: dict[Code, Population] = {}  # functions that are looked up have one table for several candidates
-        for code in CANDIDATES:
-            asked = table_for(code) if isinstance(self.calibrated.observed[node], CurrentStatistics) else code
-            if asked not in found:
-                found[asked] = population(self.calibrated, node, asked, self.scaling, True, self.options)
-            yield found[asked]
 
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()
         self._tell()
         for number, code in enumerate(CANDIDATES):
-            self._try([number] * len(self.nodes), code_text(code))
+            self._try([number] * len(self.choices.populations), code_text(code))
         found = sensitivities(
             self.calibrated,
-            self._network(self.tried[0]),
-            dict(zip(self.nodes, self.choices, strict=True)),
+            self.choices.network(self.tried[0]),
+            self.choices.populations,
             self.goal.judge,
             self.progress,
         )
@@ -118,10 +103,9 @@ class _Search:
                 f"best ({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
             )
         best_number = min(kept, key=lambda number: self.trials[number].cost(self.goal.minimize))
-        network = self._network(self.tried[best_number])  # assembled again: all at once would fill the memory
+        network = self.choices.network(self.tried[best_number])  # assembled again: all at once would fill the memory
         network.search_log = SearchLog(tuple(self.trials), best_number)
-        for node, chosen in network.populations.items():
-            warn_of_silence(chosen.name, self.calibrated.observed[node], self.scaling, chosen.code)
+        self.choices.warn_of_silence(network)
         return network
 
     def _warn_of_few_decisions(self) -> None:
@@ -143,21 +127,8 @@ class _Search:
             math.ceil(FEW_DECISIONS / decisions),
         )
 
-    def _network(self, chosen: list[int]) -> SpikingNetwork:
-        populations = {
-            node: choices[number] for node, choices, number in zip(self.nodes, self.choices, chosen, strict=True)
-        }
-        names = self.calibrated.names
-        plan = CodingPlan(
-            self.plan.hidden,
-            self.plan.input,
-            {names[node]: CANDIDATES[number] for node, number in zip(self.nodes, chosen, strict=True)},
-            self.plan.schedule,
-        )
-        return network_of(self.calibrated, plan, populations, self.options)
-
     def _try(self, chosen: list[int], label: str) -> Trial:
-        network = self._network(chosen)
+        network = self.choices.network(chosen)
         counter, found = SpikeCounter(network), []
         for chunk in self.measured_on:
             output, _ = simulator_for(network).run(chunk, [counter])

@@ -67,7 +67,7 @@ def detect(
     inputs = original.inputs(chosen)
     network = detectors.converted(original, inputs, code, options, save)
     spiking = original.with_network(network)
-    table = Table(title=f"{coding.coding} code, {len(network.populations)} populations")
+    table = Table(title=f"{coding.name} code, {len(network.populations)} populations")
     for column in ("picture", "original", "spiking", f"matched (overlap above {_SAME})", "spikes per neuron", "steps"):
         table.add_column(column, justify="left" if column == "picture" else "right")
     figures: list[dict[str, Any]] = []
@@ -81,7 +81,7 @@ def detect(
             alike, taken = len(match(wanted, got, _SAME)), int(run.steps[0])
             drawn = output / f"{label}.png"
             sheet = side_by_side(
-                image, wanted, got, original.names, ("original", f"spiking, {coding.coding}, {taken} steps")
+                image, wanted, got, original.names, ("original", f"spiking, {coding.name}, {taken} steps")
             )
             _save(sheet, drawn)
             table.add_row(
