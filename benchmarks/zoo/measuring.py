@@ -24,11 +24,12 @@ from snnconv import SnnconvError, UnsupportedModelError
 from snnconv.calibration.assembly import Calibrator, assemble
 from snnconv.calibration.options import Options
 from snnconv.metrics.held_out_error import warn_of_error
+from snnconv.search.error_budget import default_network
 
-#: The codes of the table. The first one is what the zoo is judged by.
-CODES: dict[str, Code] = {
+#: The codes of the table, the first of which the zoo is judged by; ``None`` is what ``convert`` gives unasked.
+CODES: dict[str, Code | None] = {
     "FewSpike(12, spikes=4)": FewSpike(12, spikes=4),
-    "FewSpike(8, spikes=3)": FewSpike(8, spikes=3),
+    "default": None,
     "OneSpike(16)": OneSpike(16),
 }
 #: Seconds after which a model is given up.
@@ -117,8 +118,9 @@ def _row(subject: Subject) -> Row:
         with torch.no_grad():
             wanted = torch.cat([_flat(built.model(*batch)) for batch in _batches(built)])
         for name, code in CODES.items():
-            plan, options = CodingPlan(code), Options()
-            network = assemble(calibrator.calibrated(plan, options), plan, options)
+            plan, options = CodingPlan() if code is None else CodingPlan(code), Options()
+            make = default_network if code is None else assemble
+            network = make(calibrator.calibrated(plan, options), plan=plan, options=options)
             if not populations:  # as convert does, for the code that the zoo is judged by
                 warn_of_error(network, calibrator.samples.fitted)
             populations = len(network.populations)
