@@ -11,10 +11,11 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.affine_regions import Regions, resolved
 from snnconv.graph.graph import Node, Ref
 from snnconv.graph.operators import OPERATORS, carried
+from snnconv.graph.operators.ratio import RatioPopulation
 
 
 def check_sums(regions: Regions) -> None:
-    """Raise ``ConfigurationError`` for a product of two signals, and for a node whose several signals do not add up.
+    """Raise ``ConfigurationError`` for products and ratios of two signals, and where several signals do not add up.
 
     The map from one source is found while all others are silent, which would make a product zero.
     """
@@ -25,6 +26,12 @@ def check_sums(regions: Regions) -> None:
                 f"{node.name} ({node.source}) multiplies two signals, which is simulation only: no hardware "
                 "target has neurons that multiply what two sources send; keep one factor constant, or move the product "
                 "behind the last weights"
+            )
+        if isinstance(OPERATORS[node.op], RatioPopulation):
+            raise ConfigurationError(
+                f"{node.name} ({node.source}) divides one signal by another, which is simulation only: no hardware "
+                "target has neurons whose thresholds are multiplied by what another source sends; divide by a "
+                "constant, or move the division behind the last weights"
             )
         signals = [name for name in node.refs() if name in regions.signals]
         if node.name not in regions.stations and len(signals) > 1 and not _adds_up(node, signals, regions, constants):

@@ -110,6 +110,12 @@ def _check(network: SpikingNetwork, format: str) -> None:
             f"{format} cannot represent {product} ({node.source}), which multiplies two signals: it is "
             "simulation only; keep one factor constant, or move the product behind the last weights"
         )
+    for ratio in network.execution_plan.ratios:
+        node = network.graph.nodes[ratio]
+        raise ConfigurationError(
+            f"{format} cannot represent {ratio} ({node.source}), which divides one signal by another: it is simulation "
+            "only; divide by a constant, or move the division behind the last weights"
+        )
     for population in network.populations.values():
         if network.timing is not None:
             raise ConfigurationError(

@@ -51,6 +51,8 @@ class Costs:
         activity = self.activity
         if activity.pairs:
             lines.insert(1, f"pairs of spikes at products of two signals, among them: {activity.pairs:.4g}")
+        if activity.ratio_multiplications:
+            lines.append(f"multiplications by the divisors of ratios, in E3: {activity.ratio_multiplications:.4g}")
         if activity.analog_macs:
             share = share_text(self.totals.analog_macs, activity.reference_macs)
             often = activity.analog_macs / self.totals.analog_macs
@@ -100,6 +102,7 @@ def _activity(totals: Totals) -> Activity:
     words, additions, multiplications = (
         sum(updates[name] * cost[part] for name, cost in totals.update_costs.items()) for part in range(3)
     )
+    payloads = sum(totals.spikes[name] for name in totals.ratios) / totals.samples
     return Activity(
         spikes=sum(_means(totals.spikes, totals.samples).values()),
         latency=latency,
@@ -110,7 +113,8 @@ def _activity(totals: Totals) -> Activity:
         updates=sum(updates.values()),
         update_words=words,
         update_additions=additions,
-        update_multiplications=multiplications,
+        update_multiplications=multiplications + payloads,
+        ratio_multiplications=sum(updates[name] for name in totals.ratios) + payloads,
         neurons=sum(totals.neurons.values()),
         reference_macs=totals.reference_macs,
         reference_active_macs=totals.reference_active_macs,

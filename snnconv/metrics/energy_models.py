@@ -28,8 +28,8 @@ class Activity:
     accumulates of an analog input over all time steps, ``analog_macs`` those that stay real-valued behind the last
     population: once, and at every step that decides whether to stop. ``updates`` are the state updates of neurons;
     ``update_words``, ``update_additions`` and ``update_multiplications`` the memory words and the arithmetic of all of
-    them; ``neurons`` the neurons. ``reference_macs`` are the original network's multiply-accumulates, all of them,
-    ``reference_active_macs`` those with a non-zero input.
+    them, ``ratio_multiplications`` among them by the divisors of ratios; ``neurons`` the neurons. ``reference_macs``
+    are the original network's multiply-accumulates, all of them, ``reference_active_macs`` those with a non-zero input.
     """
 
     spikes: float
@@ -42,6 +42,7 @@ class Activity:
     update_words: float
     update_additions: float
     update_multiplications: float
+    ratio_multiplications: float
     neurons: int
     reference_macs: float
     reference_active_macs: float

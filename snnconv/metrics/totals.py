@@ -10,6 +10,7 @@ from typing import Any
 from snnconv.errors import InputError
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.ratios import cost_of_update
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,11 @@ class Totals:
     """Sums over all samples, and what is the same for every sample of a network under one setting.
 
     ``steps_taken`` sums the time steps of all samples, ``updates`` the state updates of neurons, by population, whose
-    costs are ``update_costs``. ``pairs`` are the synaptic operations at products of two signals. ``readouts`` counts
-    how often outputs were decoded for a decision, which costs ``analog_macs``: once a sample, and at every step that
-    decides whether to stop. ``setting`` names schedule, codes and neurons. ``spikes_by_step`` holds the spikes of each
-    step, ``None`` for a pipeline. ``rate_reference`` is (spikes, latency) of a rate-coded run.
+    costs are ``update_costs``; those of ``ratios`` multiply what their spikes take off, too. ``pairs`` are the synaptic
+    operations at products of two signals. ``readouts`` counts how often outputs were decoded for a decision, which
+    costs ``analog_macs``: once a sample, and at every step that decides whether to stop. ``setting`` names schedule,
+    codes and neurons. ``spikes_by_step`` holds the spikes of each step, ``None`` for a pipeline. ``rate_reference`` is
+    (spikes, latency) of a rate-coded run.
     """
 
     samples: int
@@ -37,6 +39,7 @@ class Totals:
     setting: str
     neurons: dict[str, int]
     update_costs: dict[str, tuple[float, float, float]]
+    ratios: tuple[str, ...]
     input_macs_per_presentation: int
     analog_macs: int
     reference_macs: int
@@ -47,7 +50,7 @@ class Totals:
     def merge(self, other: Totals) -> Totals:
         """Both together. Raises ``InputError`` for totals of another network or setting."""
         check_alike(self, other, ("setting", "steps", "neurons", "update_costs", "synops_are_bound", "rate_reference"))
-        check_alike(self, other, ("input_macs_per_presentation", "analog_macs"))
+        check_alike(self, other, ("input_macs_per_presentation", "analog_macs", "ratios"))
         check_alike(self, other, ("reference_macs", "reference_active_macs"))
         by_step = None
         if self.spikes_by_step is not None and other.spikes_by_step is not None:
@@ -79,7 +82,7 @@ def totals_of(
 
     ``stopping`` says that every step decided whether to stop.
     """
-    synapses, populations = network.synapses, network.populations
+    synapses, populations, ratios = network.synapses, network.populations, network.execution_plan.ratios
     streams = network.timing is None
     active = sum(float(synapses.fan_out_by_layer[name].sum()) * share for name, share in network.densities.items())
     whole = synapses.analog_macs + synapses.product_macs
@@ -104,7 +107,8 @@ def totals_of(
         steps=steps,
         setting=_setting(network),
         neurons={population.name: population.neurons for population in populations.values()},
-        update_costs={population.name: population.neuron.update_cost for population in populations.values()},
+        update_costs={each.name: cost_of_update(each.neuron, node in ratios) for node, each in populations.items()},
+        ratios=tuple(populations[node].name for node in ratios),
         input_macs_per_presentation=0 if network.plan.input.spiking else synapses.input_macs,
         analog_macs=synapses.analog_macs,
         reference_macs=synapses.macs,

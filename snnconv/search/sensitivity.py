@@ -13,11 +13,12 @@ from snnconv.calibration.assembly import Calibrated
 from snnconv.graph.graph import refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
 from snnconv.graph.operators.activation import ActivationOperator, activation_at
-from snnconv.metrics.energy_models import PAIR, SYNOP, update_energy
+from snnconv.metrics.energy_models import MULTIPLY, PAIR, SYNOP, update_energy
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.population import Population
+from snnconv.spiking.ratios import cost_of_update
 from snnconv.spiking.settling import settle
 
 #: Activations of the original network that are held at once.
@@ -71,7 +72,9 @@ def sensitivities(
                 spikes, updates = spent.spikes / samples, spent.updates / samples
                 updates += listeners * choice.code.steps
                 # Where it is multiplied, neurons of the other operand are taken to fire once.
-                energy = spikes * (fan_out * SYNOP + met * PAIR) + updates * update_energy(*choice.neuron.update_cost)
+                ratio = node in network.execution_plan.ratios
+                energy = spikes * (fan_out * SYNOP + met * PAIR + ratio * MULTIPLY)
+                energy += updates * update_energy(*cost_of_update(choice.neuron, ratio))
                 error = float(deviation.double().square().mean())
                 row[id(choice)] = Sensitivity(error, energy, spikes, float(choice.code.steps))
             found.append([row[id(choice)] for choice in populations])

@@ -1,8 +1,9 @@
-"""Ratios of two signals: where they can be."""
+"""Ratios of two signals: where they can be, and what their neurons cost."""
 
 from __future__ import annotations
 
 from coding import Timing
+from neurons import Neuron, UpdateCost
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph
 from snnconv.spiking.execution_plan import ExecutionPlan
@@ -25,3 +26,9 @@ def check_ratios(graph: Graph, execution_plan: ExecutionPlan, timing: Timing | N
                 f"{name} ({node.source}) divides one signal by another, and would start to fire before both are there; "
                 "use schedule=Pipeline() without a stride, so that populations wait for their sources to end"
             )
+
+
+def cost_of_update(neuron: Neuron, ratio: bool) -> UpdateCost:
+    """What one update of ``neuron`` costs; at a ratio the divisor is fetched and the threshold multiplied by it."""
+    words, additions, multiplications = neuron.update_cost
+    return UpdateCost(words + ratio, additions, multiplications + ratio)

@@ -57,6 +57,9 @@ def network_report(network: NetworkBase) -> str:
             notes.append(f"{population.name}: {population.activation}, by the coefficients of its code")
         if population.inserted:
             notes.append(f"{population.name}: inserted, so that {_INSERTED[network.graph.nodes[node].op]}")
+        if node in network.execution_plan.ratios:
+            how = "thresholds and what spikes take off are multiplied by the divisor; where it is not above 0, silent"
+            notes.append(f"{population.name}: {how}")
         if population.silent_channels:
             notes.append(f"{population.name}: silent channels on calibration data: {len(population.silent_channels)}")
     for node in network.execution_plan.gates:

@@ -21,6 +21,7 @@ from snnconv.graph.graph import WHOLE_TYPES, Graph, Node, refs_in
 from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.expression import expression
+from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.spiking.population import Population
 
@@ -200,6 +201,8 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
                 )
             if operator.activation(arguments) != population.activation:
                 raise StorageError(f"population {population.name!r} has another activation than its node")
+            if isinstance(operator, RatioPopulation) and bool(population.shift.any()):
+                raise StorageError(f"population {population.name!r} is a ratio with a shift")
             return operator.evaluate(arguments)  # type: ignore[no-any-return]
 
         return check

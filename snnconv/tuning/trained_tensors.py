@@ -29,7 +29,7 @@ class TrainedTensors(nn.Module):
         self._codes = {node: population.code for node, population in network.populations.items()}
         self.payloads = {node: _parameters(code) for node, code in self._codes.items() if _is_free(network, node)}
         self._given = {node: parameters.clone() for node, parameters in self.payloads.items()}
-        populations = network.populations
+        populations, ratios = network.populations, network.execution_plan.ratios
         # Tables and coefficients are fitted to their scale: another would make another function of them.
         scaled = {node: each.scale for node, each in populations.items() if not each.computes_function}
         self._scales = [*scaled.values()]
@@ -37,7 +37,7 @@ class TrainedTensors(nn.Module):
         named = {
             **{f"weight {name}": tensor for name, tensor in weights_of(network).items()},
             **{f"scale {node}": scale for node, scale in scaled.items()},
-            **{f"shift {node}": population.shift for node, population in populations.items()},
+            **{f"shift {node}": each.shift for node, each in populations.items() if node not in ratios},
             **{f"payloads {node}": parameters for node, parameters in self.payloads.items()},
         }
         for name, tensor in named.items():

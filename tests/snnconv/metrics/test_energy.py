@@ -59,6 +59,7 @@ def test_e2_and_e3_are_the_sums_of_their_terms() -> None:
         latency=4.0,
         synops=100.0,
         pairs=30.0,
+        ratio_multiplications=0.0,
         input_macs=20.0,
         analog_macs=7,
         updates=40.0,
