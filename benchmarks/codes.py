@@ -27,14 +27,14 @@ CLOCK_ONLY_IMAGES = 1000
 
 @dataclass(frozen=True)
 class CodeSetting:
-    """A row: the code of all hidden populations (or "auto"), under channel-wise normalisation, and how they run.
+    """A row: the code of hidden populations ("auto", or ``None`` for none), channel-wise, and how they run.
 
     ``input`` is the code of the input, whose free parameter is fitted to calibration pixels; a constant current if
     ``None``.
     """
 
     name: str
-    code: Code | str
+    code: Code | str | None
     input: Code | None = None
     schedule: Schedule = field(default_factory=Pipeline)
 

@@ -18,6 +18,7 @@ from coding import FewSpike, OneSpike, Phase, Rate, TableSpike
 from coding.schedule import Pipeline
 
 SETTINGS = (
+    CodeSetting("default", None),
     CodeSetting("OneSpike T=16", OneSpike(16)),
     CodeSetting("OneSpike T=24", OneSpike(24)),
     CodeSetting("OneSpike T=32", OneSpike(32)),

@@ -21,6 +21,7 @@ from benchmarks.sta_peer import SpatioTemporalApproximation
 from coding import FewSpike, OneSpike, Phase, TableSpike
 
 SETTINGS = (
+    CodeSetting("default", None),
     CodeSetting("FewSpike T=8 k=3", FewSpike(8, spikes=3)),
     CodeSetting("FewSpike T=12 k=4", FewSpike(12, spikes=4)),
     CodeSetting("OneSpike T=24", OneSpike(24)),
