@@ -34,6 +34,7 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
 from snnconv.graph.operators import OPERATORS, ActivationFunction
 from snnconv.graph.operators.activation import IdentityPopulation
+from snnconv.graph.operators.choice import present_at
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
@@ -143,7 +144,7 @@ def _calibrate(
     for name, activation in activations.items():
         axis = None if name in meeting else channels[name]
         observed[name] = (
-            CurrentStatistics(axis, activation, batched)
+            CurrentStatistics(axis, activation, batched, present_at(graph, graph.nodes[name]))
             if isinstance(activation, Tabulated)
             else ActivationStatistics(axis, activation, negative, batched)
         )

@@ -26,12 +26,14 @@ class CurrentStatistics:
     """Statistics of the currents of one population, channel by channel; sums are exact, so order does not matter.
 
     Of every sample's largest and smallest current ``peaks`` and ``troughs`` are the sums, ``[channels]``: they say how
-    far samples to come will leave the range.
+    far samples to come will leave the range. Where ``present``, which broadcasts over currents, is false, no neuron is
+    needed, and what is there does not count.
     """
 
     channel_axis: int | None
     activation: ActivationFunction
     batched: bool = True
+    present: Tensor | None = None
     lowest: Tensor = field(default_factory=_none)
     highest: Tensor = field(default_factory=_none)
     peaks: Tensor = field(default_factory=_none)
@@ -47,13 +49,12 @@ class CurrentStatistics:
 
     def observe_maximum(self, currents: Tensor) -> None:
         """Take the range of a batch in."""
-        rows = self.by_channel(currents)
         samples = len(currents) if self.batched and self.channel_axis != 0 else 1
-        of_samples = rows.reshape(len(rows), samples, -1)
-        largest, smallest = of_samples.amax(2), of_samples.amin(2)
+        largest = self._reaching(currents, samples, 1.0)
+        smallest = -self._reaching(currents, samples, -1.0)
         if self.total == 0:
             self.highest, self.lowest = largest.amax(1), smallest.amin(1)
-            self.peaks = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+            self.peaks = torch.zeros(len(largest), dtype=torch.float64, device=largest.device)
             self.troughs = torch.zeros_like(self.peaks)
         self.highest = torch.maximum(self.highest, largest.amax(1))
         self.lowest = torch.minimum(self.lowest, smallest.amin(1))
@@ -62,6 +63,15 @@ class CurrentStatistics:
         self.samples += samples
         self.active += int(torch.count_nonzero(self.activation(currents)))
         self.total += currents.numel()
+
+    def _reaching(self, currents: Tensor, samples: int, sign: float) -> Tensor:
+        """How far the currents of every sample reach, ``[channels, samples]``, in the direction of ``sign``."""
+        currents = currents * sign
+        if self.present is not None:
+            currents = torch.where(self.present, currents, -torch.inf)
+        rows = self.by_channel(currents)
+        found = rows.reshape(len(rows), samples, -1).amax(2)
+        return found if self.present is None else torch.where(found > -torch.inf, found, 0.0)  # a channel without any
 
     def observe_histogram(self, currents: Tensor) -> None:
         """Count a batch whose range was taken in."""
@@ -72,6 +82,8 @@ class CurrentStatistics:
         lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
         bins = ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
         bins += torch.arange(channels, device=rows.device)[:, None] * BINS
+        if self.present is not None:
+            bins = bins[self.by_channel(self.present.expand_as(currents))]
         self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
 
     @property

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from coding import Code, ConfigurationError
 from coding.table_fitting import fit_tables
-from coding.table_lines import fit_lines
+from coding.table_lines import Lines, fit_lines
 from coding.window.function_table import cells_of, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import BEYOND, BINS, CurrentStatistics
 from snnconv.calibration.scales import Scaling, fitted_code, scale_of
+from snnconv.graph.operators.tabulated import Tabulated
 
 #: Parts of a bin in which a pole is looked for, and how far above all other values its sides must rise.
 _PARTS, _PEAK = 16, 4.0
@@ -48,11 +49,16 @@ def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
     _refuse_poles(observed, edges[:, BEYOND : BEYOND + BINS + 1])
-    values, weights = _as_far_as_known(values, weights)
+    divides = isinstance(observed.activation, Tabulated) and observed.activation.divides
+    values, weights = _as_far_as_known(values, weights, positive=divides)
     cells = cells_of(code)
     places = code.steps - cells + 1
-    thresholds, payloads = fit_tables(values, weights, edges, cells, places=places)
+    thresholds, payloads = fit_tables(values, weights, edges, cells, relative=divides, places=places)
+    if divides:
+        weights = weights / values.square()
     lines = fit_lines(values, weights, edges, thresholds, payloads, places)
+    if divides:
+        lines = _above(values.amin(1, keepdim=True), lines, places)
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
     unit = torch.maximum(observed.unit, largest.to(observed.unit))
     scale = unit.double()[:, None]
@@ -89,16 +95,26 @@ def _refuse_poles(observed: CurrentStatistics, edges: Tensor) -> None:
         )
 
 
-def _as_far_as_known(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _above(least: Tensor, lines: Lines, places: int) -> Lines:
+    """``lines`` no end of which lies below ``least``, the smallest value of their function."""
+    payloads = torch.maximum(lines.payloads, least)
+    slopes = torch.maximum(lines.slopes, (least - payloads) / max(places - 1, 1))
+    return lines._replace(payloads=payloads, slopes=slopes)
+
+
+def _as_far_as_known(values: Tensor, weights: Tensor, positive: bool) -> tuple[Tensor, Tensor]:
     """``values`` without what lies beyond a pole or the function's domain, where calibration data never came.
 
     Beyond the range a function may leave the span of its observed values by that span. Farther bins, and those where it
-    is infinite or NaN, have the value of the nearest bin that counts, and weigh nothing.
+    is infinite or NaN, have the value of the nearest bin that counts, and weigh nothing. So have those where a
+    ``positive`` function is not above 0.
     """
     known = values[:, BEYOND : BEYOND + BINS]
     low, high = known.amin(1, keepdim=True), known.amax(1, keepdim=True)
     span = (high - low).clamp(min=1e-12)
     kept = values.isfinite() & (values >= low - span) & (values <= high + span)
+    if positive:
+        kept &= values > 0
     if bool(kept.all()):
         return values, weights
     bins = torch.arange(values.shape[1], device=values.device).expand(values.shape)

@@ -15,10 +15,10 @@ from snnconv.capture.checks import check_affine, check_capture, check_samples_ap
 from snnconv.capture.front_of import front_shaped
 from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.normal_form import normal_form
-from snnconv.capture.one_variable import functions_as_tables
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
+from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.tracing import first_line, runnable
 from snnconv.capture.translation import capture
 from snnconv.data.batches import Inputs
@@ -95,7 +95,7 @@ def _captured(
     targets: Tensor | None,
 ) -> Captured:
     graph = capture(model, example, what, constants, targets)
-    graph = functions_as_tables(graph, may_stay_real_valued(graph, analog))
+    graph = functions_as_stations(graph, may_stay_real_valued(graph, analog))
     report = inspect(graph, analog)
     if not report.ok:
         raise UnsupportedModelError(report)

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 
+from snnconv.capture.attention import ATTENTION
+from snnconv.capture.norms import NORMS
 from snnconv.capture.tracing import functional
 from snnconv.graph.graph import Graph
 from snnconv.graph.operators import OPERATORS
@@ -109,6 +111,8 @@ def _rnn_relu(
 
 #: Our own decompositions, where torch's lead out of the vocabulary.
 _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
+    **ATTENTION,
+    **NORMS,
     torch.ops.aten.lerp.Scalar: _lerp,
     torch.ops.aten.lerp.Tensor: _lerp,
     torch.ops.aten.expand_as.default: _expand_as,

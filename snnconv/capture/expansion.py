@@ -18,6 +18,25 @@ def expanded(graph: Graph, expand: Callable[[Node], Iterable[Node]]) -> Graph:
     return replace(graph, nodes={node.name: node for node in nodes})
 
 
+class Parts:
+    """Nodes that together compute what one node does; the last of them takes its name."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._made: list[Node] = []
+
+    def add(self, op: str, /, **arguments: Argument) -> Ref:
+        """One more operation, and what stands for its result."""
+        name = f"{self._node.name}_part{len(self._made)}"
+        self._made.append(Node(name, op, arguments, source=self._node.source))
+        return Ref(name)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All of them, in order."""
+        return [*self._made[:-1], replace(self._made[-1], name=self._node.name, shape=self._node.shape)]
+
+
 def sums_currents(graph: Graph, names: Iterable[str]) -> bool:
     """Whether, from ``names`` back through selections, some signal is a sum of currents, not spikes or an input."""
     role = analysis_of(graph).role

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,11 @@ def functions_as_tables(graph: Graph, real_valued: Set[str] = frozenset()) -> Gr
     What is linear behind the last bend stays what it is. Functions that only the output depends on stay too.
     """
     return _Chains(graph).rewritten(real_valued)
+
+
+def variables_of(graph: Graph) -> Mapping[str, str]:
+    """Which signal every node is a function of, element by element, if it is one of a single signal."""
+    return _Chains(graph).variable
 
 
 class _Chains:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from snnconv.capture.expansion import expanded
-from snnconv.graph.graph import Graph, Node, Ref
+from snnconv.graph.graph import Argument, Graph, Node, Ref
 
 
 def synonyms_replaced(graph: Graph) -> Graph:
@@ -22,6 +22,8 @@ def _plainer(node: Node, signals: Set[str]) -> Iterable[Node]:
     arguments = node.arguments
     if node.op == "linear" and arguments["weight"].name in signals:
         return _product(node, arguments["weight"], arguments["bias"])
+    if node.op in ("_softmax", "_log_softmax") and not arguments["half_to_float"]:
+        return [replace(node, op=node.op[1:], arguments={**_without(arguments, "half_to_float"), "dtype": None})]
     if node.op in ("max", "min") and "other" in arguments:
         return [replace(node, op=f"{node.op}imum")]
     if node.op == "amin":
@@ -32,9 +34,13 @@ def _plainer(node: Node, signals: Set[str]) -> Iterable[Node]:
             replace(node, op="neg", arguments={"self": Ref(largest)}),
         ]
     if node.op == "instance_norm" and not arguments["use_input_stats"]:
-        others = {key: value for key, value in arguments.items() if key != "use_input_stats"}
+        others = _without(arguments, "use_input_stats")
         return [replace(node, op="batch_norm", arguments={**others, "training": False})]
     return [node]
+
+
+def _without(arguments: Mapping[str, Argument], name: str) -> dict[str, Argument]:
+    return {key: value for key, value in arguments.items() if key != name}
 
 
 def _product(node: Node, weight: Ref, bias: Ref | None) -> list[Node]:

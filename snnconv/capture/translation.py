@@ -16,6 +16,7 @@ from snnconv.capture.model_kinds import plain_model
 from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.roles_report import inspect
+from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.tracing import (
     export,
     functional,
@@ -24,6 +25,9 @@ from snnconv.capture.tracing import (
 )
 from snnconv.capture.translator import Translator
 from snnconv.graph.graph import Graph
+
+#: Layers that torch's decompositions unroll with the batch off the first axis: they stay what the user wrote.
+_RECURRENT = frozenset({"lstm", "gru", "rnn_tanh"})
 
 
 def capture(
@@ -72,7 +76,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
         return Translator(program, batch_axis, bound).translate()
 
     graph = translate(program)
-    unknown = foreign(graph)
+    unknown = foreign(graph) - _RECURRENT
     if not unknown:
         return graph
     try:
@@ -80,7 +84,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
     except UnsupportedModelError:
         return graph
     # What is refused even so stays what the user wrote.
-    places = {problem.source for problem in inspect(written).problems}
+    places = {problem.source for problem in inspect(functions_as_stations(written)).problems}
     kept = {node.op for node in graph.nodes.values() if node.op in unknown and node.source in places}
     if not kept:
         return written

@@ -46,6 +46,7 @@ _FIRST_RESULT = {
     "max_pool2d_with_indices": "max_pool2d",
     "max_pool3d_with_indices": "max_pool3d",
     "_native_batch_norm_legit_no_training": "batch_norm",
+    "native_layer_norm": "layer_norm",
 }
 _ONCE = (
     "a converted network keeps nothing between calls: do it in training only (if self.training), or outside the model"
@@ -247,7 +248,7 @@ class Translator:
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
 
     def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
-        self.nodes[node.name] = Node(node.name, op, arguments, source=place_of(at or node))
+        self.nodes[node.name] = Node(node.name, op, arguments, _shape_of(node), place_of(at or node))
         if op not in SHAPE_ONLY and self._is_signal(arguments):
             self.signals.add(node.name)
             if self.in_front.issuperset(self.signals.intersection(refs_in(arguments))):
@@ -262,3 +263,12 @@ class Translator:
         if isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
             return str(value)
         return value
+
+
+def _shape_of(node: FxNode) -> tuple[int, ...] | None:
+    """The shape of a node's result for the example that was traced; ``None`` for what is no tensor."""
+    value = node.meta.get("val")
+    if not isinstance(value, Tensor):
+        return None
+    sizes = [size if isinstance(size, int) else size.node.hint for size in value.shape]
+    return None if None in sizes else tuple(sizes)

@@ -117,7 +117,7 @@ class ExecutionPlan:
 
     def _route(self, gate: str) -> Route:
         nodes = {node.name: node for node in self.step.nodes}
-        pending, path, candidates = list(nodes[gate].refs()), set(), set()
+        pending, path, candidates = [ref for ref in nodes[gate].refs() if ref in self._signals], set(), set()
         while pending:
             name = pending.pop()
             if name in self._populations or name in self.gates or name in self.products or name not in nodes:
@@ -126,7 +126,7 @@ class ExecutionPlan:
                 path.add(name)
                 pending.extend(ref for ref in nodes[name].refs() if ref in self._signals)
         ordered = tuple(node for node in self.step.nodes if node.name in path)
-        argument = [*nodes[gate].refs()]
+        argument = [ref for ref in nodes[gate].refs() if ref in self._signals]
         whole, homogeneous = Program(ordered, argument), Program(ordered, argument, self._signals)
         return Route(nodes[gate], ordered, frozenset(candidates), whole, homogeneous)
 

@@ -155,7 +155,7 @@ def _pooled(route: Route, program: Program, environment: Environment, sign: int 
 def _surroundings(graph: Graph, execution_plan: ExecutionPlan) -> Environment:
     """What the routes to all gates refer to, for inputs that are zero; in double precision."""
     wanted = {
-        name for route in execution_plan.routes.values() for node in route.nodes for name in node.refs()
+        name for route in execution_plan.routes.values() for node in (*route.nodes, route.gate) for name in node.refs()
     } | execution_plan.pooled
     nodes = []
     for node in reversed(execution_plan.setup.nodes):

@@ -11,6 +11,7 @@ from torch import Tensor
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, register
 from snnconv.graph.operators.bilinear import BilinearOperator
+from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.reach import Reach, unit_vectors
 
 #: What Python repeats where it is multiplied.
@@ -87,9 +88,8 @@ class Quotient(_Elementwise):
 
     def classify(self, node: Node, carries: Carries) -> Classification:
         if carries["other"]:
-            return Classification(
-                Role.READOUT, "it divides by a signal", "divide by a constant, for instance a calibrated mean"
-            )
+            known = remedy_for(self.op)
+            return Classification(Role.READOUT, known.reason, known.remedy)
         if node.arguments.get("rounding_mode") is not None:
             return Classification(Role.READOUT, "it rounds", "divide without rounding_mode before an activation")
         return Classification(Role.LINEAR)

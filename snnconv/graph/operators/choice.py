@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.graph.graph import Node
+from snnconv.graph.graph import Graph, Node
 from snnconv.graph.operators.base import (
     Arguments,
     Carries,
@@ -48,6 +48,33 @@ class Choice(SelectionOperator):
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY
+
+
+@register
+class MaskedScores(SelectionOperator):
+    """``self`` where ``allowed``, a constant, holds; elsewhere ``value``, below all scores, where no neuron is needed.
+
+    A table of scores is fitted to those that are allowed.
+    """
+
+    names = ("masked_scores",)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        return torch.where(arguments["allowed"], arguments["self"], arguments["value"])
+
+    def homogeneous(self, arguments: Arguments, carries: Carries) -> Arguments:
+        return {**arguments, "value": 0.0}
+
+    def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
+        return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY
+
+
+def present_at(graph: Graph, population: Node) -> Tensor | None:
+    """Where the neurons of ``population`` are needed, which broadcasts over its currents; ``None``: everywhere."""
+    source = graph.nodes.get(population.arguments["self"].name)
+    if source is None or source.op not in MaskedScores.names:
+        return None
+    return graph.constants[source.arguments["allowed"].name]
 
 
 @register

@@ -104,6 +104,24 @@ class Maximum(MaximumOperator):
 
 
 @register
+class MaskedMaximum(Maximum):
+    """Maximum along named axes over the candidates that ``allowed``, a constant, names; 0 where it names none."""
+
+    names = ("masked_amax",)
+
+    def evaluate(self, arguments: Arguments) -> Tensor:
+        found = super().evaluate({**arguments, "self": self._candidates(arguments)})
+        return torch.where(found > -torch.inf, found, 0.0)
+
+    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
+        keys = {**arguments, "self": self._candidates(arguments)}
+        return torch.where(super().evaluate(keys) > -torch.inf, super().select(keys, values), 0.0)
+
+    def _candidates(self, arguments: Arguments) -> Tensor:
+        return torch.where(arguments["allowed"], arguments["self"], -torch.inf)
+
+
+@register
 class AveragePool(Operator):
     """Average over sliding windows."""
 

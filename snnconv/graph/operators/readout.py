@@ -18,6 +18,7 @@ class Readout(Operator):
 
     _functions: ClassVar[dict[str, Callable[..., Any]]] = {
         "softmax": lambda self, dim, dtype: torch.softmax(self, dim),
+        "_safe_softmax": lambda self, dim, dtype: torch.ops.aten._safe_softmax(self, dim),
         "log_softmax": lambda self, dim, dtype: torch.log_softmax(self, dim),
         "argmax": torch.argmax,
         "argmin": torch.argmin,
@@ -26,7 +27,7 @@ class Readout(Operator):
     names = (*_functions,)
 
     def classify(self, node: Node, carries: Carries) -> Classification:
-        if node.arguments.get("dtype") is not None:
+        if node.arguments.get("dtype") not in (None, "torch.float32"):  # which torch takes for safety
             return Classification(Role.REFUSED, "it changes the precision", "leave dtype at its default")
         known = remedy_for(self.op)
         return Classification(Role.READOUT, known.reason, known.remedy)

@@ -27,32 +27,20 @@ COMPARED = Remedy("", "a comparison takes what it gives, and jumps", "do what he
 _REMEDIES = (
     # Norms over the signal itself.
     Remedy(
-        "layer_norm native_layer_norm",
+        "layer_norm native_layer_norm group_norm native_group_norm instance_norm rms_norm _fused_rms_norm",
         "it normalises by statistics of the sample itself",
-        "LayerNorm divides by a signal: train with batch norm in its place, whose statistics are constants, or "
-        "without; at the end of the network it may stay",
-    ),
-    Remedy(
-        "group_norm native_group_norm",
-        "it normalises by statistics of the sample's own groups",
-        "replace nn.GroupNorm by nn.BatchNorm2d, which folds into the weights, and fine-tune",
-    ),
-    Remedy(
-        "instance_norm",
-        "it normalises by statistics of the sample's own channels",
-        "train nn.InstanceNorm with track_running_stats=True, so that its statistics are constants in eval mode, or "
-        "use batch norm",
-    ),
-    Remedy(
-        "rms_norm _fused_rms_norm",
-        "it divides by the root mean square of the sample itself",
-        "train without RMSNorm, or with batch norm in its place",
+        "norms over axes of a sample convert: leave axis 0 alone, and let eps be above 0",
     ),
     Remedy(
         "linalg_vector_norm norm std var var_mean std_mean",
         "it is a statistic of the signal that is not linear",
-        "write it with functions of one signal, (x * x).sum(1).sqrt(), normalise outside the model, or divide by a "
-        "constant, for instance one measured on training data",
+        "statistics along axes of a sample convert: name the axes, without axis 0",
+    ),
+    Remedy(
+        "div",
+        "it divides by a signal that is not known to be above 0",
+        "add a small number to a divisor that is never below 0, as a root, a square, exp or relu is: "
+        "x / (s.abs() + 0.001); or divide by a constant",
     ),
     # Recurrence.
     Remedy(
@@ -105,15 +93,19 @@ _REMEDIES = (
     # Products of signals, attention.
     Remedy(
         "scaled_dot_product_attention _scaled_dot_product* _native_multi_head_attention _transformer_encoder_layer_fwd",
-        "attention multiplies signals, and weighs them by softmax",
-        "attention is not converted: convert the layers in front of it or behind it by themselves, or train with "
-        "convolutions or an MLP in its place",
+        "its products and its softmax are hidden in one operator",
+        "export the model as it was written, with scaled_dot_product_attention: "
+        "torch.backends.mha.set_fastpath_enabled(False)",
     ),
     Remedy(
-        "softmax log_softmax logsumexp _softmax _log_softmax",
+        "log_softmax logsumexp _log_softmax",
+        "it is the logarithm of a sum over signals",
+        "log_softmax converts at the end of a network only: inside, take scores or their softmax",
+    ),
+    Remedy(
+        "softmax _softmax _safe_softmax",
         "it divides by a sum over signals, and is smooth",
-        "softmax converts at the end of a network only; inside attention it has no spiking form: convert the layers "
-        "around it by themselves",
+        "softmax converts along an axis of a sample: leave axis 0 alone",
     ),
     Remedy(
         "prod cumprod",

@@ -21,10 +21,13 @@ from snnconv.graph.operators.expression import expression
 class Tabulated(ActivationFunction):
     """The function of one variable that ``function`` says (see ``Expression``): SiLU, GELU, sigmoid, exp and others.
 
+    Of one that ``divides`` others, such as the root of a variance, the relative error counts, and it is never silent.
+
     Raises ``ConfigurationError`` for text that says no function.
     """
 
     function: str
+    divides: bool = False
     name: ClassVar[str] = "tabulated"
 
     def __post_init__(self) -> None:
@@ -78,4 +81,4 @@ class TabulatedFunction(ActivationOperator):
         return expression(arguments["function"])(arguments["self"])
 
     def activation(self, arguments: Arguments) -> ActivationFunction:
-        return Tabulated(str(arguments["function"]))
+        return Tabulated(str(arguments["function"]), bool(arguments.get("divides", False)))

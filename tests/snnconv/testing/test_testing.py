@@ -22,6 +22,7 @@ from tests.support.neuron_examples import example
 
 IMAGE, SEQUENCE, VECTOR, VOLUME = (2, 2, 4, 4), (2, 2, 5), (2, 4), (2, 1, 4, 4, 3)
 POSITIVE = torch.arange(1.0, 5.0)
+ALLOWED = torch.tensor([[True], [False], [True], [True]])
 POOLED = {"kernel_size": [2], "stride": [], "padding": [1], "ceil_mode": False}
 AVERAGED = {**POOLED, "count_include_pad": True, "divisor_override": None}
 CONVOLVED: dict[str, Any] = {"stride": [2], "padding": [1], "dilation": [1], "groups": 1}
@@ -65,6 +66,8 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "neg", "relu", "identity_population", "relay_population", "output_population")
     yield from on(VECTOR, "ratio_population", divisor=torch.tensor([[0.5], [0.0]]))
     yield from on(IMAGE, "sum", "mean", "amax", dim=[1, 3], keepdim=False)
+    yield from on(IMAGE, "masked_amax", allowed=ALLOWED, dim=[1, 3], keepdim=False)
+    yield from on(IMAGE, "masked_scores", allowed=ALLOWED, value=-100.0)
     yield from on(VECTOR, "bounded_relu", maximum=2.0)
     yield from on(VECTOR, "leaky_relu", negative_slope=0.25)
     yield from on(VECTOR, "prelu", weight=POSITIVE)
@@ -131,7 +134,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on((2, 4, 2, 2), "pixel_shuffle", upscale_factor=2)
     yield from on(IMAGE, "pixel_unshuffle", downscale_factor=2)
     yield from on((2, 4, 2, 2), "channel_shuffle", groups=2)
-    yield from on(VECTOR, "softmax", "log_softmax", dim=1, dtype=None)
+    yield from on(VECTOR, "softmax", "_safe_softmax", "log_softmax", dim=1, dtype=None)
     yield from on(VECTOR, "pow", exponent=2)
     yield from on(VECTOR, "argmax", "argmin", dim=1, keepdim=False)
     yield from on(VECTOR, "celu", alpha=0.7)

@@ -1,0 +1,99 @@
+"""Masks of a softmax: constants that forbid pairs, by minus infinity or a number as low, apart from finite biases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableMapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from snnconv.capture.expansion import Parts, uniform_number
+from snnconv.graph.graph import Argument, Graph, Node, Ref
+
+#: What is added to a score, or put in its place, to forbid a pair: this, or anything below.
+FORBIDDING = -1e4
+
+
+class Mask(NamedTuple):
+    """Which pairs are ``allowed``; where it is ``infinite``, all others are forbidden by minus infinity."""
+
+    allowed: Tensor
+    infinite: bool
+
+
+def unmasked(
+    graph: Graph, scores: Ref, parts: Parts, constants: MutableMapping[str, Tensor]
+) -> tuple[Ref, Mask | None]:
+    """``scores`` without the masks that were added to them or filled into them, and these masks, if there are any.
+
+    What takes the place of a sum with a mask is added to ``parts`` and ``constants``.
+    """
+    node = graph.nodes.get(scores.name)
+    if node is None or node.name not in graph.signals():
+        return scores, None
+    if node.op == "add" and node.arguments["alpha"] == 1:
+        return _of_sum(graph, node, parts, constants)
+    found = _filled(graph, node)
+    if found is None:
+        return scores, None
+    inner, others = unmasked(graph, found[0], parts, constants)
+    return inner, _both(found[1], others)
+
+
+def _of_sum(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[str, Tensor]) -> tuple[Ref, Mask | None]:
+    signals = graph.signals()
+    one, other = node.arguments["self"], node.arguments["other"]
+    if one.name not in signals:
+        one, other = other, one
+    if not isinstance(one, Ref) or (isinstance(other, Ref) and other.name in signals):
+        return Ref(node.name), None
+    inner, others = unmasked(graph, one, parts, constants)
+    added = constant_of(graph, other)
+    if added is not None and bool((forbidden := added <= FORBIDDING).any()):
+        mask = _both(Mask(~forbidden, bool(added[forbidden].isinf().all())), others)
+        finite = torch.where(forbidden, 0.0, added)
+        if not bool(finite.any()):
+            return inner, mask
+        name = f"{node.name}.bias"
+        constants[name] = finite
+        return parts.add("add", self=inner, other=Ref(name), alpha=1), mask
+    if others is None:
+        return Ref(node.name), None
+    return parts.add("add", self=inner, other=other, alpha=1), others
+
+
+def _filled(graph: Graph, node: Node) -> tuple[Ref, Mask] | None:
+    """The scores into which a node fills a mask, and this mask."""
+    given = node.arguments
+    if node.op == "masked_fill":
+        condition, kept, filled, keeps = given["mask"], given["self"], given["value"], False
+    elif node.op == "where":
+        keeps = uniform_number(graph, given["self"]) is None
+        condition = given["condition"]
+        kept, filled = (given["self"], given["other"]) if keeps else (given["other"], given["self"])
+    else:
+        return None
+    number, mask = uniform_number(graph, filled), constant_of(graph, condition)
+    if number is None or number > FORBIDDING or mask is None or not isinstance(kept, Ref):
+        return None
+    return kept, Mask(mask.bool() if keeps else ~mask.bool(), number == -math.inf)
+
+
+def constant_of(graph: Graph, value: Argument) -> Tensor | None:
+    """The constant that ``value`` is, if it is one, or that it repeats for every sample of a batch."""
+    if not isinstance(value, Ref):
+        return None
+    if value.name in graph.constants:
+        return graph.constants[value.name]
+    node = graph.nodes.get(value.name)
+    if node is None or value.name in graph.signals() or node.op != "expand":
+        return None
+    return constant_of(graph, node.arguments["self"])
+
+
+def _both(one: Mask, other: Mask | None) -> Mask:
+    if other is None:
+        return one
+    return Mask(one.allowed & other.allowed, one.infinite and other.infinite)

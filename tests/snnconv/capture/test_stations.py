@@ -1,0 +1,165 @@
+"""Rewrites of norms, softmax, masks and quotients: what they make, where they stay away, and that nothing changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import snnconv
+from snnconv.capture.stations import functions_as_stations
+from snnconv.capture.translation import capture
+from snnconv.graph.graph import Graph
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators.choice import present_at
+from tests.support.operators import Apply
+from tests.support.transformers import BODIES, transformer
+
+X = torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def operators(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes.values()]
+
+
+def rewritten(model: nn.Module, x: Tensor = X) -> Graph:
+    return functions_as_stations(capture(model.eval(), (x,)))
+
+
+def before_weights(function: Callable[[Tensor], Tensor]) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 8), Apply(function), nn.Linear(8, 3)).double()
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_rewrites_change_no_output(name: str) -> None:
+    model, x = transformer(name, samples=4)
+    graph = rewritten(model, x)
+    assert {"softmax", "_safe_softmax", "layer_norm"}.isdisjoint(operators(graph))
+    assert "ratio_population" in operators(graph)
+    torch.testing.assert_close(evaluate_graph(graph, (x,))[0], model(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x.softmax(-1), lambda x: F.layer_norm(x, (8,)), lambda x: F.rms_norm(x, (8,))]
+)
+def test_what_only_the_output_depends_on_stays_a_readout(function: Callable[[Tensor], Tensor]) -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), Apply(function)).double()
+    assert "ratio_population" not in operators(rewritten(model))
+    network = snnconv.convert(model, X)
+    assert [population.name for population in network.populations.values()] == ["1"]
+
+
+#: Quotients of two signals with a divisor that is above 0 whatever the signals are, or that is not.
+DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
+    "exp": (lambda x: x / x.flip(1).exp(), True),
+    "sum of exp": (lambda x: x / x.exp().sum(-1, keepdim=True), True),
+    "root and a number": (lambda x: x / (x.square().sum(-1, keepdim=True).sqrt() + 0.1), True),
+    "root of a square and a number": (lambda x: x * (x.pow(2).mean(-1, keepdim=True) + 0.1).rsqrt(), True),
+    "inverse power": (lambda x: x.flip(1) * (x * x + 1) ** -0.5, True),
+    "reciprocal": (lambda x: x * torch.reciprocal(x.abs().amax(-1, keepdim=True) + 1), True),
+    "inverse that is viewed": (lambda x: x * (x.square().mean(-1) + 1).rsqrt()[..., None], True),
+    "clamped from below": (lambda x: x / x.mean(-1, keepdim=True).clamp(min=0.1), True),
+    "relu and a number": (lambda x: x / (1 + torch.relu(x.flip(1))), True),
+    "products of what is above 0": (lambda x: x / (torch.relu(x) @ x.exp().transpose(1, 2) + 1)[..., :1], True),
+    "sum": (lambda x: x / x.sum(-1, keepdim=True), False),
+    "root": (lambda x: x / x.square().sum(-1, keepdim=True).sqrt(), False),
+    "difference": (lambda x: x / (x.flip(1).exp() - 1), False),
+}
+
+
+@pytest.mark.parametrize("name", DIVISORS)
+def test_a_divisor_has_to_be_above_zero_by_what_it_is_made_of(name: str) -> None:
+    function, positive = DIVISORS[name]
+    model = before_weights(function)
+    assert ("ratio_population" in operators(rewritten(model))) == positive
+    report = snnconv.preflight(model, X)
+    assert report.ok == positive
+    assert positive or "add a small number" in report.problems[0].remedy
+
+
+def test_a_quotient_of_one_signal_stays_one_function() -> None:
+    graph = rewritten(before_weights(lambda x: x / (1 + torch.exp(-x))))
+    assert operators(graph) == ["linear", "tabulated", "linear"]
+
+
+def test_the_division_of_a_softmax_stands_behind_the_product_that_it_weighs() -> None:
+    for name in ("attention", "attention by hand", "attention of einsum", "attention from the right", "masked"):
+        graph = rewritten(transformer(name, samples=2)[0])
+        (ratio,) = (node for node in graph.nodes.values() if node.op == "ratio_population")
+        assert graph.nodes[ratio.arguments["self"].name].op in ("matmul", "bmm")
+
+
+def test_tables_that_divide_are_never_silent() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 3)).double()
+    x = X * torch.logspace(-1, 1, 6, dtype=torch.float64)[:, None, None]
+    network = snnconv.convert(model, x, coding=snnconv.coding.OneSpike(24))
+    (root,) = (population for population in network.populations.values() if "sqrt" in str(population.activation))
+    assert root.activation.divides and root.tables is not None
+    assert bool(torch.isneginf(root.tables[0][:, -1]).all()) and bool((root.tables[1] > 0).all())
+
+
+def test_a_masked_pair_has_no_part_in_calibration() -> None:
+    model, x = transformer("causal", samples=8)
+    graph = rewritten(model, x)
+    (table,) = (node for node in graph.nodes.values() if node.op == "tabulated")
+    allowed = present_at(graph, table)
+    assert allowed is not None and torch.equal(allowed, torch.ones(5, 5).tril().bool())
+    network = snnconv.convert(model, x)
+    (scores,) = (population for population in network.populations.values() if "exp" in str(population.activation))
+    assert float(scores.scale.max()) < 100
+
+
+CAUSAL = ("causal", "masked", "chosen", "before the norm")
+
+
+@pytest.mark.parametrize("simulator", ["clock", "window"])
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_masked_key_changes_no_spike_of_the_tokens_before_it(name: str, simulator: str) -> None:
+    model, x = transformer(name, samples=8)
+    network = snnconv.convert(model, x)
+    later = x.clone()
+    later[:, 3:] = 3 * later[:, 3:].flip(0)
+    one, other = (network.run(each, simulator=simulator, record=["rasters"]) for each in (x, later))
+    assert torch.equal(one.output[:, :3], other.output[:, :3])
+    assert not torch.equal(one.output, other.output)
+    for population, raster in one.rasters.items():
+        axis = next(place for place, size in enumerate(raster.shape[2:], start=2) if size == 5)
+        changed = (raster != other.rasters[population]).transpose(2, axis)[:, :, :3]
+        assert not changed.any(), population
+
+
+def test_a_key_that_no_query_may_see_changes_no_spike_but_its_own() -> None:
+    model, x = transformer("padded", samples=8)
+    network = snnconv.convert(model, x)
+    other = x.clone()
+    other[:, 2] = 3 * other[:, 2].flip(0)
+    kept = [0, 1, 3, 4]
+    outputs = [network(each)[:, kept] for each in (x, other)]
+    assert torch.equal(*outputs)
+
+
+def test_a_mask_that_is_an_input_is_refused_and_may_be_bound() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            y = self.a(x)
+            result: Tensor = self.b((y @ y.transpose(1, 2)).masked_fill(mask, -math.inf).softmax(-1) @ y)
+            return result
+
+    model = Masked().double().eval()
+    mask = torch.zeros(5, 5, dtype=torch.bool)
+    mask[:, 4] = True
+    report = snnconv.preflight(model, ((X, mask.expand(6, 5, 5)), None))
+    assert not report.ok and 'constants={"mask": mask}' in str(report)
+    network = snnconv.convert(model, X, constants={"mask": mask})
+    changed = X.clone()
+    changed[:, 4] += 5.0
+    assert torch.equal(network(X)[:, :4], network(changed)[:, :4])
