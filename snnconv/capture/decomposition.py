@@ -12,6 +12,7 @@ from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 
 from snnconv.capture.attention import ATTENTION
+from snnconv.capture.einsum import einsum
 from snnconv.capture.norms import NORMS
 from snnconv.capture.tracing import functional
 from snnconv.graph.graph import Graph
@@ -119,6 +120,7 @@ _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     torch.ops.aten.copy.default: _copy,
     torch.ops.aten.rnn_relu.input: _rnn_relu,
     torch.ops.aten.bilinear.default: _bilinear,
+    torch.ops.aten.einsum.default: einsum,
 }
 
 
