@@ -43,7 +43,7 @@ class LookupRule:
     """A window of ``steps`` whose first spike names a cell and whose second the place in it, by ``tables``.
 
     ``tables`` are those of the population (``neurons.table_lookup.Tables``), in units of its scale, a channel each, or
-    one for all. ``resolution`` is the largest payload.
+    one for all. ``resolution`` payloads of 1 make the scale.
     """
 
     steps: int
@@ -65,12 +65,17 @@ class LookupRule:
         """The highest number of a place, which has as many steps; 0 where there is no second spike."""
         return self.steps - self.cells
 
-    @cached_property
+    @property
     def unit(self) -> float:
-        """What a payload of 1 stands for, in units of the population's scale: a power of two."""
-        first, ends = (self._row("payloads") + level * self._row("slopes") for level in (0, self.levels))
-        largest = max(np.abs(first).max(), np.abs(ends).max())
-        return float(2.0 ** np.ceil(np.log2(largest / self.resolution)))
+        """What a payload of 1 stands for, in units of the population's scale."""
+        return 1.0 / self.resolution
+
+    @property
+    def largest_threshold(self) -> Array:
+        """The largest size of a threshold, ``[channels]``; a channel that is never silent has one without an end."""
+        rows = self._row("thresholds")
+        found: Array = np.abs(np.where(np.isfinite(rows), rows, 0.0)).max(1).clip(min=1e-300)
+        return found
 
     @cached_property
     def slopes(self) -> Array:

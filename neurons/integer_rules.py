@@ -85,9 +85,8 @@ Rule = StreamRule | WindowRule
 def integer_rule(neuron: Neuron, windowed: bool, resolution: int, tables: Tensor | None = None) -> Rule:
     """The rule of ``neuron``, in a stream or in a window of its own, whose payloads count 1 / ``resolution``.
 
-    ``tables`` are those of a population that looks its spikes up, a stack ``[5, channels, cells]``, whose payloads
-    count so that about ``resolution`` is the largest. Raises ``ConfigurationError`` for neurons and codes that integers
-    cannot represent.
+    ``tables`` are those of a population that looks its spikes up, a stack ``[5, channels, cells]``. Raises
+    ``ConfigurationError`` for neurons and codes that integers cannot represent.
     """
     if tables is not None and isinstance(neuron, TableLookup):
         return LookupRule.of(tables, neuron.code.steps, resolution)

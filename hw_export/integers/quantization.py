@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 import numpy as np
+import torch
 
 from hw_export.explicit.maps import Array
 from hw_export.explicit.network import Connection, ExplicitNetwork, explicit
@@ -14,6 +15,7 @@ from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPop
 from hw_export.integers.ranges import arriving, check_ranges, payloads_of, reaches
 from neurons.integer_lookup import MEMBRANE_LIMIT, LookupRule
 from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
+from neurons.table_lookup import Tables
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
@@ -22,8 +24,10 @@ from snnconv.surroundings import own_surroundings
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
-#: What stands for the scale of a population with tables at most, whose thresholds have the bits of a membrane.
-_LARGEST_SCALE = 2**21
+#: Largest threshold of a table at first: the membrane needs room beyond. What stands for its scale is no larger either.
+_LARGEST_OF_TABLE, _LARGEST_SCALE = 2**21, 2**28
+#: The least share of its scale to which that of a population with tables is brought down: an integer stands for it.
+_LEAST_RESCALING = 2.0**-8
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
 #: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
@@ -55,7 +59,7 @@ def quantize(
         raise ConfigurationError(f"membrane_limit must be positive, got {membrane_limit}")
     if network.period != 1:
         raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
-    found, largest_input = explicit(network), 2 ** (input_bits - 1) - 1
+    found, largest_input = explicit(_with_full_payloads(network)), 2 ** (input_bits - 1) - 1
     for name in found.outputs:
         if not found.currents[name].shape:
             raise ConfigurationError(f"output {name} has no axis beside that of the batch: leave the squeeze out")
@@ -88,6 +92,26 @@ def quantize(
         integers = _quantized(found, per, largest_input, resolution, shares)
     check_ranges(integers)
     return integers
+
+
+def _with_full_payloads(network: SpikingNetwork) -> SpikingNetwork:
+    """``network`` where the largest value of each table is 1, so that all channels have the payloads there are.
+
+    The scale of a population with tables changes no spike. It is the larger of currents and values, and values may be
+    much the smaller, as those of a sigmoid are; a payload counts a part of the scale.
+    """
+    rescaled = {}
+    for node, population in network.populations.items():
+        if population.tables is None:
+            continue
+        tables = Tables(*population.tables)
+        levels = population.code.steps - tables.payloads.shape[1]
+        ends = torch.stack([tables.payloads, tables.payloads + levels * tables.slopes])
+        share = ends.abs().amax((0, 2)).clamp(min=_LEAST_RESCALING)
+        parts = share[:, None]
+        changed = Tables(*(row * parts if name == "rates" else row / parts for name, row in tables._asdict().items()))
+        rescaled[node] = replace(population, scale=population.scale * share, tables=torch.stack([*changed]))
+    return network.with_(populations={**network.populations, **rescaled}) if rescaled else network
 
 
 def _quantized(
@@ -175,7 +199,8 @@ def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]
     ``share`` is what is used of the largest threshold and weight that there are.
     """
     if isinstance(rule, LookupRule):
-        scale = np.floor(share * np.minimum(LARGEST_WEIGHT / np.maximum(largest, 1e-300), _LARGEST_SCALE)).clip(min=1)
+        most = np.minimum(_LARGEST_OF_TABLE / rule.largest_threshold, _LARGEST_SCALE)
+        scale = np.floor(share * np.minimum(LARGEST_WEIGHT / np.maximum(largest, 1e-300), most)).clip(min=1)
         return scale.astype(np.int64), 1.0 / scale
     unrounded = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
     if isinstance(rule, TableRule):

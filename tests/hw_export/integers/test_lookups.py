@@ -27,9 +27,11 @@ def integer(codes: str, per: Any = "channel", **options: Any) -> IntegerNetwork:
     return quantize(looked_up(codes, **options), per=per)
 
 
-def differences(integers: IntegerNetwork, simulation: SpikingNetwork, simulator: str) -> tuple[int, int]:
+def differences(
+    integers: IntegerNetwork, simulation: SpikingNetwork, simulator: str, inputs: torch.Tensor | None = None
+) -> tuple[int, int]:
     """Payloads of the reference that ``simulator`` does not fire, and spikes in all; membranes keep their bounds."""
-    x = images(3, seed=5)
+    x = images(3, seed=5) if inputs is None else inputs
     values = {name: integers.quantized_input(name, x.numpy()) for name in integers.input_steps}
     found = run_reference(integers, values, list(integers.populations))
     run = simulation.run(x, simulator=simulator, record=["rasters"])
@@ -148,7 +150,7 @@ def test_tables_have_the_bits_they_are_said_to_have(resolution: int) -> None:
     tables = rule.integers(np.array([2**21, 1]))
     assert (tables.payloads != 0).all() and np.abs(tables.payloads).max() <= resolution + rule.levels
     assert (np.diff(tables.thresholds) <= 0).all() and (tables.widths >= 1).all()
-    assert rule.unit == 2.0 ** round(np.log2(rule.unit)) and tables.payloads[0].tolist() == rule.payloads[0].tolist()
+    assert rule.unit == 1 / resolution and tables.payloads[0].tolist() == rule.payloads[0].tolist()
 
 
 class Gated(torch.nn.Module):
@@ -193,3 +195,18 @@ def test_what_cannot_be_looked_up_is_refused_with_a_way_out(case: str) -> None:
     make, message = REFUSED[case]
     with pytest.raises(ConfigurationError, match=message):
         quantize(make())
+
+
+def test_every_channel_has_the_payloads_there_are() -> None:
+    """However far its currents go beyond its values, as those of a sigmoid do."""
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Sigmoid(), torch.nn.Linear(5, 2))
+    with torch.no_grad():
+        layers[0].weight.mul_(torch.tensor([1.0, 3.0, 10.0, 30.0, 1000.0])[:, None])
+    integers = quantize(converted(layers, 4, coding=OneSpike(12)))
+    (population,) = integers.populations.values()
+    assert isinstance(population.rule, LookupRule)
+    largest = np.abs(population.tables.payloads).max(1) / population.rule.resolution
+    assert (largest[:4] == 1).all() and largest[4] > 1 / 16
+    x = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert differences(integers, integer_simulation(integers), "clock", x)[0] == 0
