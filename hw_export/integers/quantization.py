@@ -73,10 +73,7 @@ def quantize(
             raise ConfigurationError(
                 f"{population.name} has no axis beside that of the batch: keep it where the model sums, keepdim=True"
             )
-    for resolution in _RESOLUTIONS if network.timing is not None else _RESOLUTIONS[:1]:
-        integers = _quantized(found, per, largest_input, resolution, {})
-        if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(integers)):
-            break
+    resolution, integers = _with_fine_payloads(found, per, largest_input)
     # Membranes that could leave their limit get smaller thresholds, with weights of fewer bits.
     shares: dict[str, float] = {}
     limits = dict.fromkeys(found.populations, membrane_limit)
@@ -112,6 +109,22 @@ def _with_full_payloads(network: SpikingNetwork) -> SpikingNetwork:
         changed = Tables(*(row * parts if name == "rates" else row / parts for name, row in tables._asdict().items()))
         rescaled[node] = replace(population, scale=population.scale * share, tables=torch.stack([*changed]))
     return network.with_(populations={**network.populations, **rescaled}) if rescaled else network
+
+
+def _with_fine_payloads(found: ExplicitNetwork, per: Per, largest_input: int) -> tuple[int, IntegerNetwork]:
+    """The finest resolution with which membranes hold weights of nearly 8 bits, or the coarsest that all codes have."""
+    kept: tuple[int, IntegerNetwork] | None = None
+    for resolution in _RESOLUTIONS if found.network.timing is not None else _RESOLUTIONS[:1]:
+        try:
+            kept = resolution, _quantized(found, per, largest_input, resolution, {})
+        except ConfigurationError:  # the smallest payload of a code would be none
+            if kept is None:
+                raise
+            break
+        if all(_FINE_SHARE * reach.size <= MEMBRANE_LIMIT for reach in reaches(kept[1])):
+            break
+    assert kept is not None
+    return kept
 
 
 def _quantized(

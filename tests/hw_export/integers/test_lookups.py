@@ -210,3 +210,16 @@ def test_every_channel_has_the_payloads_there_are() -> None:
     assert (largest[:4] == 1).all() and largest[4] > 1 / 16
     x = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     assert differences(integers, integer_simulation(integers), "clock", x)[0] == 0
+
+
+def test_codes_with_small_payloads_cost_bits_of_weights() -> None:
+    """FunctionTable(63, spikes=2) has a payload of 1/1024 of the largest, for which a wide layer has no room."""
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        *(torch.nn.Linear(4, 600), torch.nn.SiLU(), torch.nn.Linear(600, 9), torch.nn.ReLU(), torch.nn.Linear(9, 2))
+    )
+    integers = quantize(converted(layers, 4, coding=FunctionTable(63, spikes=2)))
+    (largest,) = {int(np.abs(each.map.weights.astype(int)).max()) for each in integers.into("relu")}
+    assert 16 <= largest < 100 and next(iter(integers.populations.values())).rule.unit == 1 / 1024
+    x = torch.randn(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    assert differences(integers, integer_simulation(integers), "clock", x)[0] == 0
