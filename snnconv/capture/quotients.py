@@ -169,6 +169,8 @@ class _Signs:
 
     def _node_holds(self, node: Node, strictly: bool) -> bool:
         given, op = node.arguments, node.op
+        if op == "softplus" and given.get("beta", 1.0) < 0:  # which turns it upside down
+            return False
         if op in _ABOVE or (not strictly and (op in _AT_LEAST or _is_square(node))):
             return True
         bounded = op in ("clamp", "clip", "clamp_min") and given.get("min") is not None

@@ -69,6 +69,8 @@ DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "sum": (lambda x: x / x.sum(-1, keepdim=True), False),
     "root": (lambda x: x / x.square().sum(-1, keepdim=True).sqrt(), False),
     "difference": (lambda x: x / (x.flip(1).exp() - 1), False),
+    "softplus": (lambda x: x / F.softplus(x.flip(1)), True),
+    "softplus that is turned upside down": (lambda x: x / F.softplus(x.flip(1), beta=-1.0), False),
 }
 
 
