@@ -117,6 +117,11 @@ def _check(network: SpikingNetwork, format: str) -> None:
             "only; divide by a constant, or move the division behind the last weights"
         )
     for population in network.populations.values():
+        if population.computes_function:
+            raise ConfigurationError(
+                f"{population.name}: {format} cannot represent {population.activation}, since its neurons look nothing "
+                "up; use a piecewise linear function such as ReLU or hard sigmoid, or export to Lava, which gets tables"
+            )
         if network.timing is not None:
             raise ConfigurationError(
                 f"{population.name}: {format} cannot represent {population.code.name} code in a pipeline, since its "

@@ -24,8 +24,10 @@ from snnconv.surroundings import own_surroundings
 LARGEST_WEIGHT = 127
 #: Thresholds have 17 bits on Loihi 2; larger ones would add nothing to weights of 8 bits.
 _LARGEST_THRESHOLD = 2**16 - 1
-#: Largest threshold of a table at first: the membrane needs room beyond. What stands for its scale is no larger either.
-_LARGEST_OF_TABLE, _LARGEST_SCALE = 2**21, 2**28
+#: The largest threshold of a table at first, and the largest constant current: the membrane needs room beyond.
+_LARGEST_OF_TABLE = 2**21
+#: The most that stands for the scale of a population with tables, however small its thresholds are.
+_LARGEST_SCALE = 2**28
 #: The least share of its scale to which that of a population with tables is brought down: an integer stands for it.
 _LEAST_RESCALING = 2.0**-8
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
@@ -149,7 +151,8 @@ def _quantized(
         if per == "population":
             largest = np.full(channels, largest.max())
         if target in rules:
-            threshold, step = _thresholds(rules[target], largest, shares.get(target, 1.0))
+            constant = np.abs(found.currents[target]).reshape(channels, -1).max(1)
+            threshold, step = _thresholds(rules[target], largest, constant, shares.get(target, 1.0))
         else:
             step = np.where(largest > 0.0, largest, 1.0) / (LARGEST_WEIGHT * shares.get(target, 1.0))
         quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
@@ -206,13 +209,14 @@ def _per_payload(connection: Connection, unit: float) -> Connection:
     return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
 
 
-def _thresholds(rule: Rule, largest: Array, share: float) -> tuple[Array, Array]:
+def _thresholds(rule: Rule, largest: Array, constant: Array, share: float) -> tuple[Array, Array]:
     """Integer thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
 
-    ``share`` is what is used of the largest threshold and weight that there are.
+    ``constant`` is the size of the constant current, for which a table leaves room. ``share`` is what is used of the
+    largest threshold and weight that there are.
     """
     if isinstance(rule, LookupRule):
-        most = np.minimum(_LARGEST_OF_TABLE / rule.largest_threshold, _LARGEST_SCALE)
+        most = np.minimum(_LARGEST_OF_TABLE / np.maximum(rule.largest_threshold, constant), _LARGEST_SCALE)
         scale = np.floor(share * np.minimum(LARGEST_WEIGHT / np.maximum(largest, 1e-300), most)).clip(min=1)
         return scale.astype(np.int64), 1.0 / scale
     unrounded = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -153,14 +154,18 @@ def test_tables_have_the_bits_they_are_said_to_have(resolution: int) -> None:
     assert rule.unit == 1 / resolution and tables.payloads[0].tolist() == rule.payloads[0].tolist()
 
 
-class Gated(torch.nn.Module):
-    def __init__(self) -> None:
+class Joined(torch.nn.Module):
+    """Two signals, of which ``join`` makes one that weights take."""
+
+    def __init__(self, join: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
         self.first, self.second, self.last = (torch.nn.Linear(4, 4) for _ in range(3))
+        self.join = join
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        hidden: torch.Tensor = self.last(torch.relu(self.first(x)) * torch.sigmoid(self.second(x)))
-        return hidden
+        hidden = self.join(torch.relu(self.first(x)), 1 + torch.sigmoid(self.second(x)))
+        result: torch.Tensor = self.last(hidden)
+        return result
 
 
 class Tokens(torch.nn.Module):
@@ -186,12 +191,17 @@ REFUSED = {
         "silu: few-spike neurons that compute silu .* looked up in a table",
     ),
     "products": (lambda: converted(Gated(), 4, coding=OneSpike(8)), "multiplies two signals, which is simulation only"),
+    "ratios": (
+        lambda: converted(Divided(), 4, coding=OneSpike(8)),
+        "divides one signal by another, .* simulation only",
+    ),
     "tables along another axis": (lambda: converted(Tokens(), 3, 4, coding=OneSpike(8)), "gelu: .*permute the axes"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_looked_up_is_refused_with_a_way_out(case: str) -> None:
+    torch.manual_seed(0)
     make, message = REFUSED[case]
     with pytest.raises(ConfigurationError, match=message):
         quantize(make())

@@ -17,14 +17,14 @@ from torch import nn
 from torch.nn import functional as F
 
 import snnconv
-from coding import Burst, Concurrent, Pipeline, Rate
+from coding import Burst, Concurrent, OneSpike, Pipeline, Rate
 from hw_export.explicit.rate import strict_threshold
 from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import integer_simulation
 from hw_export.nir import export, load
 from snnconv.errors import ConfigurationError, InputError, StorageError
 from tests.hw_export.nir.nir_networks import MODELS, STEPS, assert_same_spikes, clock, converted
-from tests.support.networks import GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
+from tests.support.networks import Between, GraphConvolution, Named, TwoInputs, draw, make, network_of, prepared
 
 
 def kinds(graph: Any) -> list[str]:
@@ -120,6 +120,10 @@ def test_other_networks_are_refused() -> None:
             "relu: NIR cannot represent rate code in a pipeline",
         ),
         (snnconv.convert(model, x), "relu: NIR cannot represent few-spike code in a pipeline"),
+        (
+            snnconv.convert(prepared(lambda: Between(nn.SiLU())), x, coding=OneSpike(8)),
+            "activation: NIR cannot represent silu.* export to Lava",
+        ),
         (
             snnconv.convert(model, x, coding=Burst(8), schedule=Concurrent(8)),
             "relu: NIR cannot represent IntegrateFire .* burst code",
