@@ -190,11 +190,8 @@ REFUSED = {
         lambda: assembled("smooth", coding={"silu": FewSpikeNeuron.published("silu"), "*": FewSpike(6)}),
         "silu: few-spike neurons that compute silu .* looked up in a table",
     ),
-    "products": (lambda: converted(Gated(), 4, coding=OneSpike(8)), "multiplies two signals, which is simulation only"),
-    "ratios": (
-        lambda: converted(Divided(), 4, coding=OneSpike(8)),
-        "divides one signal by another, .* simulation only",
-    ),
+    "products": (lambda: converted(Joined(torch.mul), 4, coding=OneSpike(8)), "multiplies two .* simulation only"),
+    "ratios": (lambda: converted(Joined(torch.div), 4, coding=OneSpike(8)), "divides one signal by .* simulation only"),
     "tables along another axis": (lambda: converted(Tokens(), 3, 4, coding=OneSpike(8)), "gelu: .*permute the axes"),
 }
 
