@@ -84,7 +84,7 @@ def _mean_error(errors: Tensor, weights: Tensor, population: Population, batched
     if samples < 2:
         return mean
     # The variance of the mean follows from how far every sample's sum is from what the mean would make of it.
-    variance = (sums - mean * counts).square().sum(0) / count.square() * (samples / (samples - 1))
+    variance = ((sums - mean * counts) / count).square().sum(0) * (samples / (samples - 1))
     return mean * (1.0 - variance / mean.square().clamp(min=1e-30)).clamp(min=0.0)
 
 

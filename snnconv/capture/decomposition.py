@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from snnconv.capture.attention import ATTENTION
 from snnconv.capture.einsum import einsum
 from snnconv.capture.norms import NORMS
+from snnconv.capture.recurrent import RECURRENT
 from snnconv.capture.tracing import functional
 from snnconv.graph.graph import Graph
 from snnconv.graph.operators import OPERATORS
@@ -50,7 +51,9 @@ def foreign(graph: Graph) -> set[str]:
 def name_of(operator: torch._ops.OpOverload) -> str:
     """The name under which the vocabulary would have an operator: that of its schema, if it is torch's own."""
     space, name = operator._schema.name.split("::")
-    return name if space in ("aten", "prims") else operator._schema.name
+    # Arguments of prims.where have other names than those of the vocabulary.
+    own = space == "aten" or (space == "prims" and name != "where")
+    return name if own else operator._schema.name
 
 
 def _operators(program: ExportedProgram) -> set[torch._ops.OpOverload]:
@@ -80,47 +83,18 @@ def _bilinear(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor | None = 
     return products.sum(-1) if bias is None else products.sum(-1) + bias
 
 
-def _rnn_relu(
-    values: Tensor,
-    first: Tensor,
-    parameters: list[Tensor],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, Tensor]:
-    """``torch.nn.RNN`` with ReLU, cell by cell; torch's decomposition moves the batch off the first axis."""
-    axis = 1 if batch_first else 0
-    steps, last = list(values.unbind(axis)), []
-    directions, each = 1 + bidirectional, 4 if has_biases else 2
-    for layer in range(num_layers):
-        found = []
-        for direction in range(directions):
-            place = layer * directions + direction
-            weights = parameters[place * each : (place + 1) * each]
-            hidden, run = first[place], []
-            for step in reversed(steps) if direction else steps:
-                hidden = torch.rnn_relu_cell(step, hidden, *weights)
-                run.append(hidden)
-            last.append(hidden)
-            found.append(run[::-1] if direction else run)
-        steps = [torch.cat(both, -1) if bidirectional else both[0] for both in zip(*found, strict=True)]
-    return torch.stack(steps, axis), torch.stack(last)
-
-
 #: Our own decompositions, where torch's lead out of the vocabulary.
 _OWN: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
     **ATTENTION,
     **NORMS,
+    torch.ops.prims.where.default: torch.where,
     torch.ops.aten.lerp.Scalar: _lerp,
     torch.ops.aten.lerp.Tensor: _lerp,
     torch.ops.aten.expand_as.default: _expand_as,
     torch.ops.aten.copy.default: _copy,
-    torch.ops.aten.rnn_relu.input: _rnn_relu,
     torch.ops.aten.bilinear.default: _bilinear,
     torch.ops.aten.einsum.default: einsum,
+    **RECURRENT,
 }
 
 
@@ -131,6 +105,8 @@ def _decomposition(operator: torch._ops.OpOverload) -> dict[torch._ops.OperatorB
     found: dict[torch._ops.OperatorBase, Callable[..., Any]] = {**get_decompositions([operator])}
     if not found and operator in _composite():
         found[operator] = _composite()[operator]
+    if not found and operator._can_decompose():  # another name of an operator, as arcsin is
+        found[operator] = operator.decompose
     return found
 
 

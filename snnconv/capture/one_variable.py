@@ -8,12 +8,19 @@ from typing import Any
 
 import torch
 
+from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS, Role
 from snnconv.graph.operators.choice import Comparison
-from snnconv.graph.operators.expression import Expression
+from snnconv.graph.operators.expression import Expression, expression
+from snnconv.graph.operators.look_up import Logic
 from snnconv.graph.operators.roles import before_stations, classify
 
+_TOO_MUCH = (
+    "write the function in fewer operations, (1 + x) ** 3 and not its expansion, or put what stays a signal between: a "
+    "weighted layer takes one table's values to the next"
+)
 #: Roles of operations that are converted as they are.
 _PLAIN = frozenset({Role.LINEAR, Role.SELECTION, Role.ACTIVATION})
 
@@ -25,7 +32,8 @@ def functions_as_tables(graph: Graph, real_valued: Set[str] = frozenset()) -> Gr
 
     All that leads element by element from one signal to the function is part of it, in as few tables as there are
     values that something else uses: ``x * sigmoid(x)`` is one, and so is ``0.5 * x * (1 + tanh(c * (x + d * x**3)))``.
-    What is linear behind the last bend stays what it is. Functions that only the output depends on stay too.
+    What is linear behind the last bend stays what it is. Functions that only the output depends on stay too. Raises
+    ``UnsupportedModelError`` with the place of a function that is no table, such as one of too many operations.
     """
     return _Chains(graph).rewritten(real_valued)
 
@@ -81,7 +89,7 @@ class _Chains:
                 continue
             if self.roles[name] is Role.LINEAR:
                 pending.extend(self.graph.nodes[name].refs())
-            elif not isinstance(OPERATORS[self.graph.nodes[name].op], Comparison):  # whose result is no number
+            elif not isinstance(OPERATORS[self.graph.nodes[name].op], (Comparison, Logic)):  # whose result is no number
                 tables.add(name)
         if not tables:
             return self.graph
@@ -113,5 +121,10 @@ class _Chains:
             return Expression.result(numbers[value.name]) if value.name in numbers else self._number(value)
 
         visit(node.name)
-        signal = Ref(self.variable[node.name])
-        return replace(node, op="tabulated", arguments={"self": signal, "function": Expression.text_of(steps)})
+        signal, text = Ref(self.variable[node.name]), Expression.text_of(steps)
+        try:
+            expression(text)
+        except ConfigurationError as error:
+            problem = Problem(node.op, node.source, str(error), _TOO_MUCH)
+            raise UnsupportedModelError(Preflight((), (problem,))) from error
+        return replace(node, op="tabulated", arguments={"self": signal, "function": text})

@@ -79,7 +79,8 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     shapes_seen = [list(tensor.shape) for tensor in example]
     _logger.warning(
         "the model fixes its first axis (%s): one call is one sample of shape %s; if that axis is to count samples, "
-        "read its length from x.shape[0], not from len(x), and write no number in its place",
+        "read its length from x.shape[0], not from len(x), write no number in its place, and give recurrent layers "
+        "batch_first=True",
         reason,
         shapes_seen,
     )

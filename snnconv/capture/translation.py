@@ -26,9 +26,6 @@ from snnconv.capture.tracing import (
 from snnconv.capture.translator import Translator
 from snnconv.graph.graph import Graph
 
-#: Layers that torch's decompositions unroll with the batch off the first axis: they stay what the user wrote.
-_RECURRENT = frozenset({"lstm", "gru", "rnn_tanh"})
-
 
 def capture(
     model: nn.Module | ExportedProgram,
@@ -76,7 +73,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
         return Translator(program, batch_axis, bound).translate()
 
     graph = translate(program)
-    unknown = foreign(graph) - _RECURRENT
+    unknown = foreign(graph)
     if not unknown:
         return graph
     try:

@@ -71,7 +71,8 @@ class Expression:
             result = OPERATORS[op].evaluate({key: _filled(value, results) for key, value in given.items()})
             if not isinstance(result, Tensor) or result.shape != values.shape:
                 raise ConfigurationError(f"{op} does not keep the shape of what it is given")
-            results.append(result)
+            whole = not (result.is_floating_point() or result.dtype is torch.bool)  # as of where(condition, 0, 1)
+            results.append(result.to(values.dtype) if whole else result)
         return results[-1]
 
     @property

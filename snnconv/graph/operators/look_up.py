@@ -86,6 +86,7 @@ class Logic(_OfWholeNumbers):
         "__or__": torch.bitwise_or,
     }
     names = (*_functions,)
+    pointwise = True
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         return self._functions[self.op](*arguments.values())

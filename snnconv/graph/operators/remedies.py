@@ -44,21 +44,10 @@ _REMEDIES = (
     ),
     # Recurrence.
     Remedy(
-        "lstm lstm_cell quantized_lstm gru gru_cell _thnn_fused_lstm_cell _thnn_fused_gru_cell",
-        "its gates are hidden in one operator",
-        "write the cell out with linear layers, sigmoid, tanh and products, once for each of a fixed number of steps, "
-        "or convert what follows: give the hidden states as input",
-    ),
-    Remedy(
-        "rnn_tanh rnn_tanh_cell",
-        "its tanh is hidden in one operator",
-        "write the cell out, tanh of the sum of two linear layers, once for each of a fixed number of steps",
-    ),
-    Remedy(
-        "rnn_relu",
-        "its loop over the steps is hidden in one operator",
-        'write the loop out: nn.RNNCell(..., nonlinearity="relu") with the same weights, once for each of a fixed '
-        "number of steps",
+        "lstm gru rnn_tanh rnn_relu quantized_lstm _pack_padded_sequence _pad_packed_sequence",
+        "its sequences are packed, or its steps lie along the axis of samples",
+        "give sequences of one length as one tensor, [samples, steps, features] with batch_first=True: layers on them "
+        "are unrolled",
     ),
     # Tables.
     Remedy(
@@ -113,11 +102,6 @@ _REMEDIES = (
         "products of two signals are converted: write it as one, x[:, 0] * x[:, 1] * x[:, 2], with a few factors",
     ),
     Remedy(
-        "glu",
-        "it multiplies one half of the signal by a sigmoid of the other",
-        "write the product out: one, other = x.chunk(2, 1), and then one * other.sigmoid()",
-    ),
-    Remedy(
         "cdist _cdist_forward pdist pairwise_distance cosine_similarity",
         "a distance is not linear in the signal",
         "measure distances outside the model, on its output",
@@ -135,10 +119,9 @@ _REMEDIES = (
         "the model",
     ),
     Remedy(
-        "asin acos acosh atanh sinc erfinv logit lgamma digamma special_*",
-        "it is none of the functions of one signal in the vocabulary",
-        "write it with those that are, asin(x) as atan(x / sqrt(1 - x * x)), or make it outside the model, on samples "
-        "or outputs",
+        "special_*",
+        "torch knows no derivative of it, or it is a function of two signals",
+        "write it with functions of one signal and products, or make it outside the model, on samples or outputs",
     ),
     # Order, steps and choice.
     Remedy(

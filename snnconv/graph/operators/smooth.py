@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -49,6 +47,25 @@ class SmoothFunction(Operator):
         "sinh",
         "cosh",
         "asinh",
+        "asin",
+        "acos",
+        "acosh",
+        "atanh",
+        "sinc",
+        "logit",
+        "erfinv",
+        "lgamma",
+        "digamma",
+        "polygamma",
+        "mvlgamma",
+        "i0",
+        "special_i0e",
+        "special_i1",
+        "special_i1e",
+        "special_entr",
+        "special_erfcx",
+        "special_log_ndtr",
+        "special_ndtri",
     )
     pointwise = True
 
@@ -57,8 +74,7 @@ class SmoothFunction(Operator):
         return Classification(Role.READOUT, known.reason, known.remedy)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        others: dict[str, Any] = {key: value for key, value in arguments.items() if key != "self"}
-        result: Tensor = getattr(torch.ops.aten, self.op)(arguments["self"], **others)
+        result: Tensor = getattr(torch.ops.aten, self.op)(**arguments)
         return result
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconv.capture.one_variable import functions_as_tables
+from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
@@ -55,6 +56,11 @@ CHAINS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], list[str]]] = {
     "two signals": (lambda x, y: torch.tanh(x) + torch.sigmoid(y), ["tanh", "sigmoid"]),
     "a sum of two signals": (lambda x, y: torch.tanh(x + y), ["tanh"]),
     "a choice": (lambda x, y: torch.where(x > 0.5, x.square(), torch.tanh(x)), ["gt+square+tanh+where"]),
+    "a choice by two comparisons": (
+        lambda x, y: torch.where((x > 0) & ~(x >= 0.5), x.exp(), x),
+        ["gt+ge+bitwise_not+__and__+exp+where"],
+    ),
+    "whole numbers": (lambda x, y: torch.where(x > 0, 0, 1) * x.sin(), ["gt+where+sin+mul"]),
     "pieces alone": (lambda x, y: torch.relu(x - x.clamp(-1, 1)), []),
 }
 
@@ -93,3 +99,16 @@ def test_what_may_stay_real_valued_needs_no_table_in_front() -> None:
 def test_a_comparison_alone_is_no_number() -> None:
     graph = functions_as_tables(capture(Chain(lambda x, y: (x > 0).to(x.dtype)).double(), (X,)))
     assert functions(graph) == [] and graph.nodes["gt"].op == "gt"
+
+
+def test_a_chain_of_too_many_operations_is_refused_at_its_place() -> None:
+    def long(x: Tensor, y: Tensor) -> Tensor:
+        for _ in range(257):
+            x = torch.sin(x)
+        return x
+
+    graph = capture(Chain(long).double(), (X,))
+    with pytest.raises(UnsupportedModelError, match="1 to 256 operators, not 257") as caught:
+        functions_as_tables(graph)
+    (problem,) = caught.value.preflight.problems
+    assert problem.op == "sin" and "self.function(" in problem.source.text

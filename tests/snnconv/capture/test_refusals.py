@@ -53,7 +53,6 @@ def autocast(m: Any, x: Tensor) -> Tensor:
 KINDS: dict[str, tuple[Callable[[], nn.Module], Tensor, str]] = {
     "statistic of the batch": (lambda: Around(lambda m, x: x / (x.std() + 1)), X, "name the axes, without axis 0"),
     "divisor of any size": (lambda: Around(lambda m, x: x / x.sum(1, keepdim=True)), X, "add a small number"),
-    "lstm": (lambda: Around(lambda m, x: m.layer(x)[0], nn.LSTM(8, 8)), SEQUENCES, "write the cell out"),
     "rounding": (lambda: Around(lambda m, x: torch.round(x * 8) / 8), X, "spikes round by themselves"),
     "autocast": (lambda: Around(autocast), X, "leave torch.autocast"),
     "logarithm of softmax": (lambda: Around(lambda m, x: x.log_softmax(1)), X, "log_softmax converts at the end"),

@@ -1,0 +1,89 @@
+"""Recurrent layers of torch, step by step: what an exported program holds as one operator over a whole sequence.
+
+Torch has decompositions of its own, which move the batch off the first axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+#: The next states, the one that is said first, of a step's input, states and weights.
+_Cell = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
+
+
+def _lstm_cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    said, carried = states
+    of_input, of_state, *others = weights
+    biases = others[:2] if len(others) > 1 else (None, None)
+    gates = linear(step, of_input, biases[0]) + linear(said, of_state, biases[1])
+    let_in, kept, new, let_out = gates.chunk(4, -1)
+    carried = kept.sigmoid() * carried + let_in.sigmoid() * new.tanh()
+    said = let_out.sigmoid() * carried.tanh()
+    return linear(said, others[-1]) if len(others) % 2 else said, carried  # with proj_size weights are one more
+
+
+def _one_state(cell: Callable[..., Tensor]) -> _Cell:
+    return lambda step, states, weights: (cell(step, states[0], *weights),)
+
+
+def _unrolled(
+    cell: _Cell,
+    values: Tensor,
+    first: Sequence[Tensor],
+    parameters: Sequence[Tensor],
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Tensor, ...]:
+    """What a layer says at every step, and its last states; ``first`` are those to begin with, all places of a kind."""
+    axis = 1 if batch_first else 0
+    steps, directions = list(values.unbind(axis)), 1 + bidirectional
+    each = len(parameters) // (num_layers * directions)
+    last: list[tuple[Tensor, ...]] = []
+    for layer in range(num_layers):
+        found = []
+        for direction in range(directions):
+            place = layer * directions + direction
+            weights = parameters[place * each : (place + 1) * each]
+            states, run = tuple(state[place] for state in first), []
+            for step in reversed(steps) if direction else steps:
+                states = cell(step, states, weights)
+                run.append(states[0])
+            last.append(states)
+            found.append(run[::-1] if direction else run)
+        steps = [torch.cat(both, -1) if bidirectional else both[0] for both in zip(*found, strict=True)]
+    return torch.stack(steps, axis), *(torch.stack(kind) for kind in zip(*last, strict=True))
+
+
+def _layer(cell: _Cell) -> Callable[..., tuple[Tensor, ...]]:
+    """The operator of ATen whose layers are made of ``cell``, at inference."""
+
+    def layer(
+        values: Tensor,
+        first: Tensor | Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> tuple[Tensor, ...]:
+        states = (first,) if isinstance(first, Tensor) else first
+        return _unrolled(cell, values, states, parameters, num_layers, bidirectional, batch_first)
+
+    return layer
+
+
+#: Recurrent operators by what they are made of.
+RECURRENT: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
+    torch.ops.aten.lstm.input: _layer(_lstm_cell),
+    torch.ops.aten.gru.input: _layer(_one_state(torch.gru_cell)),
+    torch.ops.aten.rnn_tanh.input: _layer(_one_state(torch.rnn_tanh_cell)),
+    torch.ops.aten.rnn_relu.input: _layer(_one_state(torch.rnn_relu_cell)),
+}
