@@ -106,9 +106,9 @@ def test_a_window_is_that_of_the_ratio(code: Code) -> None:
 def test_values_on_thresholds_fire_alike_in_both_simulators(code: Code) -> None:
     """Both sides take all values of a grid, so that many ratios of what neurons said are levels themselves."""
     network = with_scale(divided(True).network(code), 1.0)
-    grid = torch.linspace(0.0, 1.0, 65, dtype=torch.float64)
+    grid = torch.linspace(0.0, 1.0, 33, dtype=torch.float64)
     values, divisor = torch.cartesian_prod(grid, grid).unbind(1)
-    for scale in (1.0, 1.0 / 3.0, 0.1):
+    for scale in (1.0, 1.0 / 3.0):
         network = with_scale(network, scale)
         assert_simulators_agree(
             network, (scale * torch.stack([values, 1.0 - values], 1), scale * divisor[:, None] * torch.ones(2))
