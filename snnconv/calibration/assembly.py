@@ -168,7 +168,10 @@ def assemble(
     picked_from = values_per_maximum(calibrated.graph)
     populations = {}
     for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
-        scaling = options.scaling_before(picked_from[node], windowed, names[node])
+        looked_up = isinstance(calibrated.observed[node], CurrentStatistics)  # tables end where currents did
+        scaling = (
+            options.scaling(windowed) if looked_up else options.scaling_before(picked_from[node], windowed, names[node])
+        )
         code = plan.code_for(names[node], node)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:

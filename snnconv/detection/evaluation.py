@@ -135,7 +135,9 @@ def evaluate(
         outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
         exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
         recorder.piece(sizes)
-        simulator_for(network, simulator, steps=steps, seed=seed).run(network.check(inputs), [counter, recorder])
+        simulator_for(network, simulator, steps=steps, seed=seed).run(
+            network.check(inputs), [counter, recorder, calibrated]
+        )
         seed += 1
     calibrated.warn()
     classes = len(detector.names)

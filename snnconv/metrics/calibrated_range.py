@@ -4,35 +4,65 @@ from __future__ import annotations
 
 import logging
 
+from torch import Tensor
+
 from snnconv.data.batches import Inputs
+from snnconv.simulators.observers import Observer
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import Leaving
 
 #: Share of values outside that is worth a warning, and widths of the range that one value may lie outside: the largest
 #: of more samples of the same kind leaves it now and then, and by little.
 _SHARE, _WIDTHS = 0.01, 1.0
+#: Widths by which currents may leave the range of those that tables were fitted to: tables go on for samples to come.
+_BEYOND = 0.05
 
 _logger = logging.getLogger(__name__)
 
 
-class CalibratedRange:
-    """Watches inputs of ``network`` as they come; where they are spikes, the simulator says itself that it clips."""
+class CalibratedRange(Observer):
+    """Watches inputs of ``network`` as they come, and currents of populations with tables, which clip them.
+
+    Where inputs are spikes, the simulator says itself that it clips.
+    """
 
     def __init__(self, network: NetworkBase) -> None:
+        self._network = network
         self._ranges = [] if network.plan.input.spiking else network.input_ranges
         self._found: list[Leaving] = []
+        self._looked_up: dict[str, Leaving] = {}
 
     def see(self, inputs: Inputs) -> None:
         """Take a batch in."""
         found = [seen.leaving(values) for seen, values in zip(self._ranges, inputs, strict=False)]
         self._found = [a.merge(b) for a, b in zip(self._found, found, strict=True)] if self._found else found
 
+    def looked_up(self, node: str, potentials: Tensor) -> None:
+        population = self._network.populations[node]
+        currents = potentials * population.broadcast_scale(potentials.dim())
+        sizes = population.sizes(currents, population.activation(currents))
+        excess = (sizes / population.broadcast_scale(potentials.dim()) - population.largest) / (2 * population.largest)
+        found = Leaving((int((excess > _BEYOND).sum()),), excess.numel(), max(0.0, float(excess.max())))
+        before = self._looked_up.get(node)
+        self._looked_up[node] = found if before is None else before.merge(found)
+
     def warn(self) -> None:
-        """Log a warning for every input that left its range."""
+        """Log a warning for every input, and for every population with tables, that left its range."""
         for position, leaving in enumerate(self._found):
-            if leaving.share > _SHARE or leaving.farthest > _WIDTHS:
+            if _far(leaving):
                 _logger.warning(
                     "%s; activations may then be larger than the codes carry, and all figures of the spiking network "
                     "suffer: prepare the data as the calibration samples were, or convert with samples like them",
-                    leaving.text(str(position)),
+                    leaving.text(f"input {position}"),
                 )
+        for node, leaving in self._looked_up.items():
+            if _far(leaving):
+                _logger.warning(
+                    "%s; its tables end there, and all figures of the spiking network suffer: convert with more "
+                    "calibration samples, or with samples like these",
+                    leaving.text(f"population {self._network.populations[node].name}"),
+                )
+
+
+def _far(leaving: Leaving) -> bool:
+    return leaving.share > _SHARE or leaving.farthest > _WIDTHS

@@ -91,7 +91,7 @@ def evaluate(
                 tally = chosen_judge.tally(network.decide, ignore_index)
             tally.batch(exact, targets)
             chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
-            _, taken = chosen.run(inputs, [counter, tally])
+            _, taken = chosen.run(inputs, [counter, tally, calibrated])
             seed += 1
             lengths += int(taken.sum())
     calibrated.warn()

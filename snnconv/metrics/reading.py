@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,13 @@ _WINDOW_CURES: dict[Cause, str] = {
     "saturation": "convert with more calibration samples, with samples like these, or with percentile=100",
     "too early": "",  # neurons wait for all that they receive
     "too few spikes": "a code of more steps or spikes for it, or for all populations",
+}
+#: Of a population that looks its spikes up; scales, and so percentiles, do not concern it.
+_TABLE_WHY = "{cut:.0%} of it from saturation: currents leave the range that its table was fitted to, and are cut"
+_TABLE_CURES: dict[Cause, str] = {
+    "saturation": "convert with more calibration samples, or with samples like these",
+    "too early": "",
+    "too few spikes": "a table of more levels for it, FunctionTable(steps, spikes=2) with more steps",
 }
 
 
@@ -59,8 +67,11 @@ class Reading:
         return self.text
 
 
-def read(sums: VerificationSums, waits: bool) -> Reading:
-    """The reading of ``sums``; ``waits`` says whether populations fire in windows, when all has arrived."""
+def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset()) -> Reading:
+    """The reading of ``sums``; ``waits`` says whether populations fire in windows, when all has arrived.
+
+    ``looked_up`` are the populations with tables.
+    """
     name, worst = max(sums.populations.items(), key=lambda item: item[1].own, default=("", ErrorSums()))
     output = sums.output.relative
     if worst.own2 <= 0.0:
@@ -72,8 +83,10 @@ def read(sums: VerificationSums, waits: bool) -> Reading:
         cause = "saturation"
     elif not waits and shares["above"] > shares["rest"]:
         cause = "too early"
-    cure = (_WINDOW_CURES if waits else _STREAM_CURES)[cause] if output > WORTH_A_CURE else ""
-    what = f"reading: {name} adds the largest error of its own, {worst.own:.2%}, {_WHY[cause].format(**shares)}"
+    cures = _TABLE_CURES if name in looked_up else _WINDOW_CURES if waits else _STREAM_CURES
+    cure = cures[cause] if output > WORTH_A_CURE else ""
+    why = _TABLE_WHY if name in looked_up and cause == "saturation" else _WHY[cause]
+    what = f"reading: {name} adds the largest error of its own, {worst.own:.2%}, {why.format(**shares)}"
     together = math.sqrt(sum(each.own**2 for each in sums.populations.values()))
     growth = output / together
     if cure and growth > _GROWS:

@@ -40,6 +40,7 @@ class Verification:
         output: The error of the output; decisions, as of argmax, count as vectors of zeros with a one each.
         sums: The sums behind all errors.
         waits: Whether populations fire in windows of their own, when all that they receive is there.
+        looked_up: The populations whose spikes are looked up in tables.
     """
 
     steps: int
@@ -48,19 +49,20 @@ class Verification:
     output: float
     sums: VerificationSums = field(repr=False)
     waits: bool = field(repr=False)
+    looked_up: frozenset[str] = field(repr=False)
 
     @property
     def reading(self) -> Reading:
         """What hurts most, why, and what helps."""
-        return read(self.sums, self.waits)
+        return read(self.sums, self.waits, self.looked_up)
 
     def merge(self, other: Verification) -> Verification:
         """The verification on the data of both; counts are exact, sums of squares to rounding.
 
         Both must be of one network under one setting. Raises ``InputError`` where they cannot be.
         """
-        check_alike(self, other, ("steps", "waits"))
-        return _verification(self.steps, self.sums.merge(other.sums), self.waits)
+        check_alike(self, other, ("steps", "waits", "looked_up"))
+        return _verification(self.steps, self.sums.merge(other.sums), self.waits, self.looked_up)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -144,12 +146,13 @@ def verified(
         found = one if found is None else found.merge(one)
         seed += 1
     assert found is not None  # data without batches was refused
-    return _verification(simulator.steps, found, network.timing is not None)
+    looked_up = frozenset(each.name for each in network.populations.values() if each.tables is not None)
+    return _verification(simulator.steps, found, network.timing is not None, looked_up)
 
 
-def _verification(steps: int, sums: VerificationSums, waits: bool) -> Verification:
+def _verification(steps: int, sums: VerificationSums, waits: bool, looked_up: frozenset[str]) -> Verification:
     errors = tuple(each.error(name) for name, each in sums.populations.items())
-    return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits)
+    return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits, looked_up)
 
 
 class _Decoder(Observer):
@@ -174,7 +177,7 @@ class _Decoder(Observer):
 
 def _sums(population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> ErrorSums:
     difference = (found - wanted).double()
-    largest = scale * (population.code.maximum * (1 + 1e-6))
+    largest = scale * (population.largest * (1 + 1e-6))
     return ErrorSums(
         error2=float((difference**2).sum()),
         norm2=float((wanted.double() ** 2).sum()),
@@ -200,10 +203,8 @@ def _own_sums(
             current, said = operator.current(arguments), decoded[node]
             received = current + population.broadcast(population.shift, current.dim())
             wanted = population.activation(received)
-            sizes = population.coded_size(wanted)
-            if population.tables is not None:  # they end where the currents did that they were fitted to
-                sizes = torch.maximum(sizes, received.abs())
-            largest = population.broadcast_scale(current.dim()) * (population.code.maximum * (1 + 1e-6))
+            sizes = population.sizes(received, wanted)
+            largest = population.broadcast_scale(current.dim()) * (population.largest * (1 + 1e-6))
             squared, cut = (said - wanted).double().square(), sizes > largest
             above = (said.abs() > wanted.abs()) & ~cut
             found[population.name] = ErrorSums(

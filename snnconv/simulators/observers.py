@@ -52,6 +52,9 @@ class Observer:
     def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
         """A population's whole window at once, instead of its payloads step by step."""
 
+    def looked_up(self, node: str, potentials: Tensor) -> None:
+        """In a pipeline: normalised potentials of a population with tables, when all that it receives has arrived."""
+
     def gated(self, node: str, spikes: Tensor) -> None:
         """Spikes that a max-pooling gate let through in a whole window."""
 

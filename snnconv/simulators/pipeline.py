@@ -174,6 +174,8 @@ class PipelineChunk(Chunk):
             self._count(node, payload)
             for observer in self.observers:
                 observer.payload(node, self.t - start, payload, self.positions)
+                if population.tables is not None and self.t == end - 1:
+                    observer.looked_up(node, self.states[node].potential)
             return payload * population.window_scale(payload.dim())
 
         return advance

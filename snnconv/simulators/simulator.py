@@ -141,5 +141,5 @@ class Chunk(ABC):
         seen, values = self.network.input_ranges[position], self.inputs[position]
         leaving = seen.leaving(values)
         if leaving.share:
-            _logger.warning("%s; its spikes carry it clipped to that range", leaving.text(str(position)))
+            _logger.warning("%s; its spikes carry it clipped to that range", leaving.text(f"input {position}"))
         return seen.normalize(values)

@@ -92,6 +92,8 @@ class WindowChunk(Chunk):
             windows = settle(population, current, self.counted or pooled)
             for observer in self.observers:
                 observer.window(node, PopulationWindow(population, windows.values, windows.found), self.positions)
+                if population.tables is not None:
+                    observer.looked_up(node, windows.values)
             if pooled or node in self.multiplied:
                 assert windows.found.spikes is not None
                 self.potentials[node], self.spikes[node] = windows.current, windows.found.spikes

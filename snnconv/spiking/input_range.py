@@ -57,10 +57,10 @@ class Leaving:
         return max(self.counts) * len(self.counts) / self.total
 
     def text(self, name: str) -> str:
-        """A clause on the input called ``name``."""
+        """A clause on the input, or the population, called ``name``."""
         where = "" if len(self.counts) == 1 else f" of channel {self.counts.index(max(self.counts))}"
         return (
-            f"input {name} leaves the range seen in calibration: {self.share:.2%} of the values{where} are outside, by "
+            f"{name} leaves the range seen in calibration: {self.share:.2%} of the values{where} are outside, by "
             f"up to {self.farthest:.2g} times its width"
         )
 

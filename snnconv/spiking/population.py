@@ -62,6 +62,19 @@ class Population:
         """What the code sees of each of the activation's values."""
         return self.activation.coded_size(values, getattr(self.neuron, "negative", "graded"))
 
+    @property
+    def largest(self) -> float:
+        """The size of a value that it carries at most, in units of its scale."""
+        return 1.0 if self.tables is not None else self.code.maximum
+
+    def sizes(self, currents: Tensor, values: Tensor) -> Tensor:
+        """Of ``values`` of the activation for ``currents`` that which ``largest`` bounds.
+
+        Tables end where the currents did that they were fitted to: there it is the larger of both.
+        """
+        sizes = self.coded_size(values)
+        return sizes if self.tables is None else torch.maximum(sizes, currents.abs())
+
     def slope(self, potential: Tensor) -> Tensor:
         """Slope of the activation at potentials in units of the scale."""
         return self.activation.slope(potential * self.broadcast_scale(potential.dim()))

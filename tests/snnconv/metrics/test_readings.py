@@ -47,7 +47,8 @@ def test_currents_beyond_those_that_tables_were_fitted_to_are_saturation_whateve
     model = nn.Sequential(nn.Linear(6, 32), Sine(), nn.Linear(32, 4)).eval()
     network = snnconv.convert(model, values(), coding=FewSpike(8, spikes=3))
     assert snnconv.verify(network, values()).reading.cause == "too few spikes"
-    assert snnconv.verify(network, 5 * values()).reading.cause == "saturation"
+    reading = snnconv.verify(network, 5 * values()).reading
+    assert reading.cause == "saturation" and "percentile" not in reading.cure and "more calibration" in reading.cure
 
 
 @pytest.mark.parametrize("hurt", [0, 1])
@@ -175,3 +176,39 @@ def test_one_channel_beyond_its_range_is_named(caplog: pytest.LogCaptureFixture)
     caplog.clear()
     snnconv.evaluate(network, [wild[:50], x[50:]])
     assert "50.00% of the values of channel 2 are outside, by up to 1 times its width" in told(caplog)
+
+
+@pytest.mark.parametrize("simulator", ["window", "clock"])
+def test_currents_beyond_those_that_tables_were_fitted_to_are_told(
+    simulator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 3)).eval()
+    network = snnconv.convert(model, values(), coding=FewSpike(8, spikes=3))
+    with torch.no_grad():
+        network.populations["silu"].scale.div_(2.0)
+    caplog.clear()
+    snnconv.evaluate(network, values(40), simulator=simulator)
+    assert "population 3 leaves the range seen in calibration" in told(caplog) and "tables end there" in told(caplog)
+    assert "input 0" not in told(caplog)
+
+
+@pytest.mark.parametrize("simulator", ["window", "clock"])
+def test_currents_like_those_that_tables_were_fitted_to_are_no_news(
+    simulator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.SiLU(), nn.Linear(8, 3)).eval()
+    network = snnconv.convert(model, values(), coding=FewSpike(8, spikes=3))
+    caplog.clear()
+    snnconv.evaluate(network, values(40), simulator=simulator)
+    assert not told(caplog)
+
+
+def test_a_percentile_is_no_matter_of_tables_in_front_of_a_maximum(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.SiLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(2, 3)).eval()
+    network = snnconv.convert(model, torch.rand(64, 1, 6, 6), coding=FewSpike(8, spikes=3), percentile=90)
+    (relay,) = [population.name for population in network.populations.values() if population.inserted]
+    cut = [record.getMessage() for record in caplog.records if "percentile=90 cuts" in record.getMessage()]
+    assert [message.partition(":")[0] for message in cut] == [relay]
