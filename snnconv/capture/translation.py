@@ -81,7 +81,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
     except UnsupportedModelError:
         return graph
     # What is refused even so stays what the user wrote.
-    places = {problem.source for problem in inspect(functions_as_stations(written)).problems}
+    places = {problem.source for problem in inspect(functions_as_stations(with_front(written))).problems}
     kept = {node.op for node in graph.nodes.values() if node.op in unknown and node.source in places}
     if not kept:
         return written

@@ -18,6 +18,7 @@ from snnconv.capture.constants import Constants
 from snnconv.capture.decomposition import name_of
 from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.repeated_constants import repeated_constants
 from snnconv.capture.synonyms import synonyms_replaced
 from snnconv.capture.tracing import (
     SIZE_ARITHMETIC,
@@ -102,7 +103,7 @@ class Translator:
         graph = graph.without_dead_nodes()
         kept = graph.constants.items()
         graph = replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
-        return conditions_as_leaky_relu(synonyms_replaced(graph))
+        return conditions_as_leaky_relu(repeated_constants(synonyms_replaced(graph)))
 
     def _updates(self, what: str, mutated: Mapping[str, str]) -> Iterator[Problem]:
         operations = {node.name: node for node in self.program.graph.nodes}
