@@ -78,7 +78,8 @@ def _of_length(graph: Graph, length: int) -> Environment:
     shapes = {name: [length if size == BATCH else size for size in shape] for name, shape in graph.inputs.items()}
     kinds = [tensor for tensor in graph.constants.values() if tensor.is_floating_point()]
     dtype = kinds[0].dtype if kinds else torch.get_default_dtype()
-    known = {name: shape for name, shape in shapes.items() if all(isinstance(size, int) for size in shape)}
+    sizes = {name: [size for size in shape if isinstance(size, int)] for name, shape in shapes.items()}
+    known = {name: shape for name, shape in sizes.items() if len(shape) == len(shapes[name])}
     return {**graph.constants, **{name: torch.zeros((), dtype=dtype).expand(shape) for name, shape in known.items()}}
 
 

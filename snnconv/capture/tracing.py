@@ -103,11 +103,15 @@ def functional(
     try:
         with torch.no_grad(), quiet_exporter():
             result: ExportedProgram = program.run_decompositions(dict(decompositions or {}))
-            return result
     except Exception as error:
         remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
         problem = Problem("export", place_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
         raise UnsupportedModelError(Preflight((), (problem,))) from error
+    # Views of what torch lays out otherwise than what takes its place: of attention's result, for one.
+    for node in result.graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    return result
 
 
 def is_functional(program: ExportedProgram) -> bool:

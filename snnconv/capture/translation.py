@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from snnconv.capture.autocast import check_autocast, without_disabled_autocast
 from snnconv.capture.decomposition import decomposed, foreign
 from snnconv.capture.front_of import with_front
 from snnconv.capture.inference_copy import inference_copy
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
-from snnconv.capture.places import place_of
-from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.roles_report import inspect
 from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.tracing import (
@@ -55,7 +55,7 @@ def capture(
     if isinstance(model, ExportedProgram):
         return with_front(_to_graph(model, _program_batch_axis(model, constants), constants))
     program, batch_axis = export(inference_copy(module), example)
-    return with_front(_to_graph(program, batch_axis, constants))
+    return with_front(_to_graph(without_disabled_autocast(program), batch_axis, constants))
 
 
 def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:
@@ -65,7 +65,7 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
 
 
 def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
-    _check_autocast(program)
+    check_autocast(program)
     if not is_functional(program):
         program = functional(program)
 
@@ -86,18 +86,3 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
     if not kept:
         return written
     return graph if kept == unknown else decomposed(program, unknown - kept, translate)
-
-
-def _check_autocast(program: ExportedProgram) -> None:
-    """Raise ``UnsupportedModelError`` where the program enters autocast: its own casts would lose their places."""
-    problems = []
-    for node in program.graph.nodes:
-        if getattr(node.target, "__name__", "") == "wrap_with_autocast":
-            inner = getattr(program.graph_module, node.args[4].target).graph.nodes
-            places = [place_of(operation) for operation in (node, *inner)]
-            source = next((place for place in places if place.file), places[0])
-            reason = "it computes in another precision than the weights have"
-            remedy = "leave torch.autocast out of forward, and put it around the call of the model instead"
-            problems.append(Problem("autocast", source, reason, remedy))
-    if problems:
-        raise UnsupportedModelError(Preflight((), tuple(problems)))

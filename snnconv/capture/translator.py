@@ -33,6 +33,8 @@ from snnconv.graph.sparse import canonical
 #: Operators that return their argument as it is.
 _ALIASES = {"clone", "contiguous", "alias", "detach", "lift_fresh_copy", "lift_fresh", "type_as", "dropout", "coalesce"}
 _DTYPE_CASTS = {"to", "_to_copy", "type_as"}
+#: Operators that may add up in another type.
+_ACCUMULATED = ("sum", "mean", "cumsum", "softmax", "log_softmax")
 #: In front of the names of bound arguments: no node's name has a dot, and a weight's may be the argument's.
 _BOUND = "argument."
 #: Tensors made from sizes alone, by operator: the registered one that makes them for every size of the batch.
@@ -179,16 +181,41 @@ class Translator:
             if before is not None and before.dtype == after.dtype and before.device == after.device:
                 return arguments.get("self", arguments.get("input"))
             whole = before is not None and str(before.dtype) in WHOLE_TYPES
-            constant = self.in_front.issuperset(self.signals.intersection(refs_in(arguments)))
-            if op in _DTYPE_CASTS and after.is_floating_point() and constant:
-                # A factor of this type makes it so, in whatever precision the network runs.
-                one = self.constants.add(f"{node.name}_one", torch.ones((), dtype=after.dtype, device=after.device))
-                return self._add(node, "mul", {"self": arguments["self"], "other": one})
-            if op in _DTYPE_CASTS and whole and str(after.dtype) in WHOLE_TYPES:
+            if op in _DTYPE_CASTS and after.is_floating_point() and self._is_in_front(arguments):
+                return self._add(node, "mul", {"self": arguments["self"], "other": self._one(node)})
+            if op in _DTYPE_CASTS and str(after.dtype) in WHOLE_TYPES and (whole or not self._is_signal(arguments)):
                 return self._add(node, "whole_cast", {"self": arguments["self"], "dtype": str(after.dtype)})
+        if op in _ACCUMULATED and arguments.get("dtype") is not None:
+            arguments = self._accumulated(node, arguments)
         if op == "sym_numel":
             return self._number(node, arguments["self"])
         return self._made(node, op, arguments) if op in _MADE else self._add(node, op, arguments)
+
+    def _one(self, node: FxNode) -> Ref:
+        """A factor that gives numbers the type of the result of ``node``, in whatever precision the network runs."""
+        value = node.meta["val"]
+        return self.constants.add(f"{node.name}_one", torch.ones((), dtype=value.dtype, device=value.device))
+
+    def _accumulated(self, node: FxNode, arguments: dict[str, Argument]) -> dict[str, Argument]:
+        """Arguments of a sum without the type in which it adds up: that of its signal, or made before it."""
+        values = node.args[0]
+        assert isinstance(values, FxNode)
+        before, after = values.meta["val"], node.meta["val"]
+        if before.dtype == after.dtype:
+            return {**arguments, "dtype": None}
+        if not after.is_floating_point() or not self._is_in_front(arguments):
+            return arguments
+        typed = f"{node.name}_typed"
+        factors = {"self": arguments["self"], "other": self._one(node)}
+        self.nodes[typed] = Node(typed, "mul", factors, _shape_of(values), place_of(node))
+        if self._is_signal(arguments):
+            self.signals.add(typed)
+            self.in_front.add(typed)
+        return {**arguments, "self": Ref(typed), "dtype": None}
+
+    def _is_in_front(self, arguments: Mapping[str, Argument]) -> bool:
+        """Whether whole numbers of the input, sizes and constants alone lead to them."""
+        return self.in_front.issuperset(self.signals.intersection(refs_in(arguments)))
 
     def _made(self, node: FxNode, op: str, arguments: dict[str, Argument]) -> Argument:
         made, value = _MADE[op], node.meta["val"]
@@ -252,7 +279,7 @@ class Translator:
         self.nodes[node.name] = Node(node.name, op, arguments, _shape_of(node), place_of(at or node))
         if op not in SHAPE_ONLY and self._is_signal(arguments):
             self.signals.add(node.name)
-            if self.in_front.issuperset(self.signals.intersection(refs_in(arguments))):
+            if self._is_in_front(arguments):
                 self.in_front.add(node.name)
         return Ref(node.name)
 
