@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from snnconv.data.batches import SEVERAL_INPUTS
 from snnconv.errors import ConfigurationError, InputError
@@ -28,7 +29,10 @@ class Bound(nn.Module):
 
     def arguments(self, inputs: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the model is called with, by position and by name, for ``inputs``."""
-        constants, left, placed = dict(self.constants), list(inputs), []
+        constants = dict(self.constants)
+        if not isinstance(self.model, GraphModule):  # a program takes what it was exported with
+            constants = {name: _for_every_sample(value, inputs) for name, value in constants.items()}
+        left, placed = list(inputs), list[Any]()
         for name, parameter in _parameters(self.model).items():
             if parameter.kind not in _POSITIONAL:
                 break
@@ -44,6 +48,16 @@ class Bound(nn.Module):
         """The model's output."""
         placed, named = self.arguments(inputs)
         return self.model(*placed, **named)
+
+
+def _for_every_sample(value: Tensor, inputs: Sequence[Any]) -> Tensor:
+    """``value``; repeated for all samples where it is a mask, or whole numbers, for one sample of an input."""
+    if value.is_floating_point() or value.layout is not torch.strided or value.dim() < 2 or value.shape[0] != 1:
+        return value
+    for given in inputs:
+        if isinstance(given, Tensor) and given.shape[1:] == value.shape[1:]:
+            return value.expand(given.shape)
+    return value
 
 
 def bound(model: nn.Module, constants: Mapping[str, Tensor] | None) -> nn.Module:

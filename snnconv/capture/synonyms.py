@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from snnconv.capture.expansion import expanded
 from snnconv.graph.graph import Argument, Graph, Node, Ref
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.base import per_axis
+from snnconv.graph.operators.pooling import MaxPool
 
 
 def synonyms_replaced(graph: Graph) -> Graph:
     """``max`` and ``min`` of two tensors, ``amin`` as -amax(-x), instance norm by running statistics as batch norm.
 
-    And a linear layer whose weights are a signal, as a product of two signals.
+    A linear layer whose weights are a signal is a product of two signals, and padding by minus infinity in front of a
+    max pooling that by the values of the border: where a window meets padding it holds the border next to it.
     """
-    signals = graph.signals()
-    return expanded(graph, lambda node: _plainer(node, signals))
+    signals, users = graph.signals(), graph.consumers()
+
+    def expand(node: Node) -> Iterable[Node]:
+        if _pads_below_all(node) and all(_covers(graph.nodes.get(user), node) for user in users[node.name]):
+            return [replace(node, op="pad", arguments={**node.arguments, "mode": "replicate", "value": None})]
+        return _plainer(node, signals)
+
+    return expanded(graph, expand)
+
+
+def _pads_below_all(node: Node) -> bool:
+    return node.op in ("pad", "constant_pad_nd") and node.arguments.get("value") == -math.inf
+
+
+def _covers(node: Node | None, padding: Node) -> bool:
+    """Whether ``node`` is a max pooling of which no window lies in the padding alone."""
+    if node is None or not isinstance(OPERATORS.get(node.op), MaxPool) or "kernel_size" not in node.arguments:
+        return False
+    given, lengths = node.arguments, padding.arguments["pad"]
+    number = len(lengths) // 2
+    return number == int(node.op[-2]) and all(
+        max(lengths[2 * place : 2 * place + 2]) < per_axis(given["kernel_size"], number - 1 - place)
+        and per_axis(given["dilation"], number - 1 - place) == 1
+        for place in range(number)
+    )
 
 
 def _plainer(node: Node, signals: Set[str]) -> Iterable[Node]:

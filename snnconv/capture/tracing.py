@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.fx import Node as FxNode
 
 from snnconv.capture.batch_loops import check_no_loop
-from snnconv.capture.binding import bound, call_arguments
+from snnconv.capture.binding import Bound, bound, call_arguments
 from snnconv.capture.exporter_noise import quiet_exporter
 from snnconv.capture.places import place_of_error
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
@@ -53,14 +53,10 @@ def first_line(error: BaseException | None) -> str:
 def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram, int | None]:
     """The exported program of a model in eval mode, and its batch axis: 0, or ``None`` where the model fixes it."""
     doubled = tuple(torch.cat([value[:1], value[:1]]) for value in example)
-    batch = Dim("batch")
-    shapes = ShapesCollection()  # type: ignore[no-untyped-call] # by tensor: constants may stand between inputs
-    for value in doubled:
-        shapes[value] = {0: batch}
     try:
         with torch.no_grad():
             model(*doubled)  # tracing would not notice that an index of nodes does not fit into the batch
-        return _run_export(model, doubled, shapes), 0
+        return _run_export(model, doubled, free=True), 0
     except Exception as error:
         if _depends_on_data(error):
             raise _refusal(error) from error
@@ -69,11 +65,11 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     if fixed:
         pair: ExportedProgram | None = None
         with suppress(Exception):  # what the exporter says on the example itself counts
-            pair = _run_export(model, doubled, None)
+            pair = _run_export(model, doubled, free=False)
         if pair is not None:
             check_no_loop(pair, model, doubled)
     try:
-        program = _run_export(model, tuple(example), None)
+        program = _run_export(model, tuple(example), free=False)
     except Exception as error:
         raise _refusal(error) from error
     shapes_seen = [list(tensor.shape) for tensor in example]
@@ -87,10 +83,22 @@ def export(model: nn.Module, example: Sequence[Tensor]) -> tuple[ExportedProgram
     return program, None
 
 
-def _run_export(model: nn.Module, example: tuple[Tensor, ...], shapes: Any) -> ExportedProgram:
+def _run_export(model: nn.Module, example: tuple[Tensor, ...], free: bool) -> ExportedProgram:
+    """The exported program; where the batch is ``free``, that of any length."""
     with torch.no_grad(), quiet_exporter():
         inner, placed, named = call_arguments(model, example)
+        shapes = _free_batch(model, [*placed, *named.values()]) if free else None
         return torch.export.export(inner, placed, named, dynamic_shapes=shapes, strict=False)
+
+
+def _free_batch(model: nn.Module, arguments: Sequence[Any]) -> Any:
+    """Inputs, and constants that are repeated for every sample, by tensor: they may stand in any order."""
+    shapes, batch = ShapesCollection(), Dim("batch")  # type: ignore[no-untyped-call]
+    constants = [*model.constants.values()] if isinstance(model, Bound) else []
+    for value in arguments:
+        if not any(value is each for each in constants):
+            shapes[value] = {0: batch}
+    return shapes
 
 
 def functional(
@@ -172,7 +180,11 @@ def _refusal(error: Exception) -> UnsupportedModelError:
         kind = str(error).partition("<class '")[2].partition("'")[0].rpartition(".")[2]
         reason = f"it returns a {kind}, in which torch.export cannot find the tensors"
         remedy = (
-            f"return a tuple or a dict of tensors; a dataclass is made known by torch.export.register_dataclass({kind})"
+            "call it without the cache of keys and values, which is for one token after the other: "
+            "model.config.use_cache = False"
+            if kind.endswith("Cache")
+            else "return a tuple or a dict of tensors; a dataclass is made known by "
+            f"torch.export.register_dataclass({kind})"
         )
     else:
         reason = f"torch.export cannot trace it: {first_line(error)}"

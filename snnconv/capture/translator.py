@@ -129,7 +129,8 @@ class Translator:
                 return
         if node.name in self.bound:
             name = f"{_BOUND}{node.name}"
-            self.values[node.name] = self.constants.add(name, self.bound[node.name].detach().clone())
+            constant = self.constants.add(name, self.bound[node.name].detach().clone())
+            self.values[node.name] = self._for_every_sample(node, constant)
             return
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
@@ -140,6 +141,17 @@ class Translator:
         if str(value.dtype) in WHOLE_TYPES:
             self.whole[node.name] = str(value.dtype)
             self.in_front.add(node.name)
+
+    def _for_every_sample(self, node: FxNode, constant: Ref) -> Ref:
+        """An argument that is ``constant``; repeated, where it was traced for any number of samples."""
+        shape = node.meta["val"].shape
+        if not shape or isinstance(shape[0], int):
+            return constant
+        inputs = [name for name in self.program.graph_signature.user_inputs if name not in self.bound]
+        length = f"{node.name}_samples"
+        self.nodes[length] = Node(length, "sym_size", {"self": Ref(str(inputs[0])), "dim": 0})
+        arguments = {"self": constant, "size": [Ref(length), *shape[1:]], "implicit": False}
+        return self._add(node, "expand", arguments)
 
     def _extent(self, size: int | torch.SymInt, axis: int) -> int | str:
         if isinstance(size, torch.SymInt):

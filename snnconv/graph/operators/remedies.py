@@ -82,9 +82,9 @@ _REMEDIES = (
     # Products of signals, attention.
     Remedy(
         "scaled_dot_product_attention _scaled_dot_product* _native_multi_head_attention _transformer_encoder_layer_fwd",
-        "its products and its softmax are hidden in one operator",
-        "export the model as it was written, with scaled_dot_product_attention: "
-        "torch.backends.mha.set_fastpath_enabled(False)",
+        "what it is made of, products, a softmax and a mask, does not convert as it stands here",
+        "leave a mask that comes with the samples out, or name one that is the same for all of them in constants=; of "
+        "operators for inference alone, export what was written: torch.backends.mha.set_fastpath_enabled(False)",
     ),
     Remedy(
         "log_softmax logsumexp _log_softmax",

@@ -107,6 +107,29 @@ def test_a_constant_leaves_the_batch_axis_free() -> None:
     assert network.batch_axis == 0 and network(draw(3, FEATURES)).shape == (3, HIDDEN)
 
 
+class Picked(nn.Module):
+    """A mask of the samples, from which every sample picks its own row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.linear = nn.Embedding(7, HIDDEN), nn.Linear(HIDDEN, 3)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        places = torch.arange(ids.shape[0])
+        kept = mask[places].bool()[:, :, None]
+        return self.linear(F.relu(torch.where(kept, self.table(ids), 0.5)))
+
+
+def test_a_mask_for_one_sample_is_that_of_every_sample() -> None:
+    torch.manual_seed(0)
+    model, ids = Picked().double(), torch.randint(7, (30, 4))
+    mask = torch.tensor([[1, 1, 0, 1]])
+    network = snnconv.convert(model, ids, coding=Rate(4), constants={"mask": mask})
+    for samples in (1, 5):
+        wanted = model(ids[:samples], mask.expand(samples, -1))
+        torch.testing.assert_close(network.reference(ids[:samples]), wanted)
+
+
 def test_constants_of_an_exported_program_are_named_too() -> None:
     program = torch.export.export(Demanding(), (X, adjacency("coo")))
     network = snnconv.convert(program, X, coding=Rate(4), constants={"adj": adjacency("coo")})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+import snnconv
 from snnconv.capture.normal_form import normal_form
 from snnconv.capture.translation import capture
 from snnconv.graph.interpreter import evaluate_graph
@@ -21,6 +24,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], set[str]]] = {
     "largest along an axis": (lambda x: torch.max(x, 1).values, {"amax"}),
     "smallest along an axis": (lambda x: torch.min(x, 1, keepdim=True)[0], {"neg", "amax"}),
     "smallest along axes": (lambda x: x.amin((2, 3)), {"neg", "amax"}),
+    "padding that never wins": (
+        lambda x: F.max_pool2d(F.pad(x, (1, 2, 0, 1), value=-math.inf), (2, 3), stride=2),
+        {"pad", "max_pool2d"},
+    ),
 }
 
 
@@ -57,3 +64,16 @@ def test_instance_norm_over_the_sample_itself_is_what_it_is_made_of() -> None:
     graph = capture(model, (inputs(3),))
     assert "instance_norm" not in [node.op for node in graph.nodes.values()]
     torch.testing.assert_close(evaluate_graph(graph, (inputs(3),))[0], model(inputs(3)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.max_pool2d(F.pad(x, (2, 2, 0, 0), value=-math.inf), 2),  # a window of nothing but padding
+        lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-math.inf), 2, dilation=2),
+        lambda x: F.pad(x, (1, 1, 1, 1), value=-math.inf),
+    ],
+)
+def test_padding_with_infinity_that_something_else_takes_is_refused(function: Callable[[Tensor], Tensor]) -> None:
+    report = snnconv.preflight(nn.Sequential(Apply(function), nn.Conv2d(4, 2, 1)).double(), inputs(3))
+    assert [problem.reason for problem in report.problems] == ["it pads with infinity"]

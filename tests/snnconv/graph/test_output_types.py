@@ -131,6 +131,15 @@ def test_a_class_that_is_not_known_is_refused_with_what_makes_it_known() -> None
         snnconv.convert(Model(lambda logits, features: Unknown(logits)), X)
 
 
+class KeyValueCache:
+    """Keys and values of tokens that were there before."""
+
+
+def test_a_cache_is_refused_with_what_switches_it_off() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"returns a KeyValueCache(.|\n)*model\.config\.use_cache = False"):
+        snnconv.convert(Model(lambda logits, features: (logits, KeyValueCache())), X)
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
