@@ -117,7 +117,8 @@ class Picked(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         places = torch.arange(ids.shape[0])
         kept = mask[places].bool()[:, :, None]
-        return self.linear(F.relu(torch.where(kept, self.table(ids), 0.5)))
+        result: Tensor = self.linear(F.relu(torch.where(kept, self.table(ids), 0.5)))
+        return result
 
 
 def test_a_mask_for_one_sample_is_that_of_every_sample() -> None:
