@@ -154,7 +154,7 @@ def test_tables_have_the_bits_they_are_said_to_have(resolution: int) -> None:
     assert rule.unit == 1 / resolution and tables.payloads[0].tolist() == rule.payloads[0].tolist()
 
 
-class Combined(torch.nn.Module):
+class Merged(torch.nn.Module):
     """Two signals, of which ``join`` makes one that weights take."""
 
     def __init__(self, join: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
@@ -190,8 +190,8 @@ REFUSED = {
         lambda: assembled("smooth", coding={"silu": FewSpikeNeuron.published("silu"), "*": FewSpike(6)}),
         "silu: few-spike neurons that compute silu .* looked up in a table",
     ),
-    "products": (lambda: converted(Combined(torch.mul), 4, coding=OneSpike(8)), "multiplies two .* simulation only"),
-    "ratios": (lambda: converted(Combined(torch.div), 4, coding=OneSpike(8)), "divides one signal by .* simulation only"),
+    "products": (lambda: converted(Merged(torch.mul), 4, coding=OneSpike(8)), "multiplies two .* simulation only"),
+    "ratios": (lambda: converted(Merged(torch.div), 4, coding=OneSpike(8)), "divides one signal by .* simulation only"),
     "tables along another axis": (lambda: converted(Tokens(), 3, 4, coding=OneSpike(8)), "gelu: .*permute the axes"),
 }
 
