@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from snnconv.capture.expansion import expanded
 from snnconv.capture.one_variable import variables_of
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.affine import MatrixProduct
 from snnconv.graph.operators.base import SelectionOperator
 from snnconv.graph.operators.roles import before_stations
 
@@ -183,11 +184,53 @@ class _Signs:
                 and all(self.at_least(part) for part in parts)
                 and (not strictly or any(self.above(part) for part in parts))
             )
+        if op == "slice" and not strictly and self._columns_of_product(node):
+            return True
         moves = isinstance(OPERATORS.get(op), SelectionOperator) and op not in ("pad", "constant_pad_nd")
         if moves or op in _KEEPING or op.startswith(_KEEPING_POOLS):
             taken = [value for key, value in given.items() if isinstance(value, Ref) and key != "condition"]
             return bool(taken) and all(self._holds(value, strictly) for value in taken)
         return False
+
+    def _columns_of_product(self, node: Node) -> bool:
+        """Whether ``node`` picks columns of a product of matrices that are at least 0: sums of weights, for one."""
+        product = self._graph.nodes.get(node.arguments["self"].name)
+        if product is None or product.shape is None or node.arguments["dim"] % len(product.shape) != _last(product):
+            return False
+        picked = range(product.shape[-1])[node.arguments["start"] : node.arguments["end"]]
+        return self._columns(product, picked)
+
+    def _columns(self, node: Node | None, picked: range) -> bool:
+        """Whether the columns ``picked`` of what ``node`` gives are at least 0."""
+        if node is None or node.shape is None:
+            return False
+        given = node.arguments
+        if isinstance(OPERATORS.get(node.op), MatrixProduct):
+            left, right = given.values()
+            if not self.at_least(left):
+                return False
+            return self.at_least(right) or self._columns(self._graph.nodes.get(right.name), picked)
+        if node.op in ("pad", "constant_pad_nd") and given.get("mode", "constant") == "constant":
+            first, behind = given["pad"][0], node.shape[-1] - given["pad"][1]
+            return (given["value"] or 0.0) >= 0 and (picked.start >= behind or picked.stop <= first)
+        if node.op == "cat" and given["dim"] % len(node.shape) == _last(node):
+            return self._columns_of_cat(given["tensors"], picked)
+        return False
+
+    def _columns_of_cat(self, tensors: Sequence[Ref], picked: range) -> bool:
+        place = 0
+        for tensor in tensors:
+            made = self._graph.constants.get(tensor.name, self._graph.nodes.get(tensor.name))
+            if made is None or made.shape is None:
+                return False
+            within = range(place, place := place + made.shape[-1])
+            if picked.start < within.stop and within.start < picked.stop and not self.at_least(tensor):
+                return False
+        return True
+
+
+def _last(node: Node) -> int:
+    return len(node.shape or ()) - 1
 
 
 def _is_square(node: Node) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from snnconv.graph.operators.look_up import Cast, Logic, LookUp
 
 #: Lengths of a batch for which what repeats is computed and compared.
 _LENGTHS = (1, 2, 3)
+#: The length of the batch in the shapes that nodes record.
+_EXAMPLE = 2
 
 
 def repeated_constants(graph: Graph) -> Graph:
@@ -61,6 +63,10 @@ def _rows(graph: Graph) -> Mapping[str, Tensor]:
     for node in graph.nodes.values():
         if node.name in signals or OPERATORS.get(node.op) is None:
             continue
+        if _reads_length(graph, node, signals):
+            for length, batch in zip(_LENGTHS, batches, strict=True):
+                batch[node.name] = length
+            continue
         try:
             for batch in batches:
                 values = {key: resolve(value, batch) for key, value in node.arguments.items()}
@@ -81,6 +87,14 @@ def _of_length(graph: Graph, length: int) -> Environment:
     sizes = {name: [size for size in shape if isinstance(size, int)] for name, shape in shapes.items()}
     known = {name: shape for name, shape in sizes.items() if len(shape) == len(shapes[name])}
     return {**graph.constants, **{name: torch.zeros((), dtype=dtype).expand(shape) for name, shape in known.items()}}
+
+
+def _reads_length(graph: Graph, node: Node, signals: Set[str]) -> bool:
+    """Whether ``node`` reads the length of the batch, 2 in the example, off a signal."""
+    if node.op != "sym_size" or node.arguments["self"].name not in signals & graph.nodes.keys():
+        return False
+    shape = graph.nodes[node.arguments["self"].name].shape
+    return shape is not None and shape[node.arguments["dim"]] == _EXAMPLE
 
 
 def _may_repeat(node: Node, graph: Graph, rows: Mapping[str, Tensor]) -> bool:

@@ -54,6 +54,12 @@ def test_what_only_the_output_depends_on_stays_a_readout(function: Callable[[Ten
     assert [population.name for population in network.populations.values()] == ["1"]
 
 
+def _linear_attention(x: Tensor, values: Tensor, kernel: Callable[[Tensor], Tensor] = torch.relu) -> Tensor:
+    """Attention without a softmax, of which the last column sums up the weights."""
+    weighed = kernel(x) @ (kernel(x.flip(1)).transpose(1, 2) @ values)
+    return weighed[..., :-1] / (weighed[..., -1:] + 0.1)
+
+
 #: Quotients of two signals with a divisor that is above 0 whatever the signals are, or that is not.
 DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "exp": (lambda x: x / x.flip(1).exp(), True),
@@ -69,6 +75,14 @@ DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "sum": (lambda x: x / x.sum(-1, keepdim=True), False),
     "root": (lambda x: x / x.square().sum(-1, keepdim=True).sqrt(), False),
     "difference": (lambda x: x / (x.flip(1).exp() - 1), False),
+    "weights times ones": (lambda x: _linear_attention(x, F.pad(x, (0, 1), value=1.0)), True),
+    "weights times ones beside": (
+        lambda x: _linear_attention(x, torch.cat([x, torch.ones_like(x[..., :1])], -1)),
+        True,
+    ),
+    "weights times a number below 0": (lambda x: _linear_attention(x, F.pad(x, (0, 1), value=-1.0)), False),
+    "weights times a signal": (lambda x: _linear_attention(x, F.pad(x, (1, 0), value=1.0)), False),
+    "weights that may be below 0": (lambda x: _linear_attention(x, F.pad(x, (0, 1), value=1.0), torch.sin), False),
     "softplus": (lambda x: x / F.softplus(x.flip(1)), True),
     "softplus that is turned upside down": (lambda x: x / F.softplus(x.flip(1), beta=-1.0), False),
 }
@@ -81,7 +95,7 @@ def test_a_divisor_has_to_be_above_zero_by_what_it_is_made_of(name: str) -> None
     assert ("ratio_population" in operators(rewritten(model))) == positive
     report = snnconv.preflight(model, X)
     assert report.ok == positive
-    assert positive or "add a small number" in report.problems[0].remedy
+    assert positive or any("add a small number" in problem.remedy for problem in report.problems)
 
 
 def test_a_quotient_of_one_signal_stays_one_function() -> None:
