@@ -100,8 +100,11 @@ class SpatioTemporalApproximation:
 
     @contextlib.contextmanager
     def _counting(self) -> Iterator[list[float]]:
-        """Spikes of all encoders, and accumulates behind them: a spike reaches every weight of its layer."""
-        fan_outs = {"norm1": 3 * WIDTH, "norm2": HIDDEN, "mlp": WIDTH, "attention": 1, "norm": 1}
+        """Spikes of all encoders, and accumulates behind them: a spike reaches every weight of its layer.
+
+        Those behind attention reach the residual stream alone.
+        """
+        fan_outs = {"norm1": 3 * WIDTH, "norm2": HIDDEN, "mlp": WIDTH, "norm": 10}
         counted, hooks = [0.0, 0.0], []
 
         def hook(fan_out: int) -> Any:
@@ -115,7 +118,7 @@ class SpatioTemporalApproximation:
         for name, module in self._model.named_modules():
             if type(module).__name__ == "_STASpikeEncoder":
                 layer = name.split("_sta_encoder")[0].split(".")
-                fan_out = next(fan_outs[part] for part in reversed(layer) if part in fan_outs)
+                fan_out = next((fan_outs[part] for part in reversed(layer) if part in fan_outs), 1)
                 hooks.append(module.register_forward_hook(hook(fan_out)))
         try:
             yield counted

@@ -75,7 +75,7 @@ def test_what_is_alike_for_every_sample_is_one_constant(added: Callable[[_Model,
     assert any(name.endswith(".row") for name in graph.parameters) == (added is _kinds)  # a training changes tables
 
 
-class _Ranked(nn.Module):
+class _RepeatedRanks(nn.Module):
     """Samples with different constants, by their places in the batch."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Ranked(nn.Module):
 
 
 def test_what_differs_between_samples_is_no_constant() -> None:
-    model = _Ranked()
+    model = _RepeatedRanks()
     x = torch.randn(4, WIDTH)
     graph = capture(model, (x,))
     assert "arange" in {node.op for node in graph.nodes.values()}
