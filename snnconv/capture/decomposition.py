@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from snnconv.capture.attention import ATTENTION
 from snnconv.capture.einsum import einsum
 from snnconv.capture.norms import NORMS
+from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.recurrent import RECURRENT
 from snnconv.capture.tracing import functional
 from snnconv.graph.graph import Graph
@@ -35,7 +36,10 @@ def decomposed(program: ExportedProgram, names: Set[str], translate: Callable[[E
         found = [_decomposition(each) for each in _operators(program) if name_of(each) in wanted and each not in table]
         for entry in found:
             table |= entry
-        program = functional(program, table)
+        try:
+            program = functional(program, table)
+        except UnsupportedModelError:  # a view of what is laid out otherwise: there are none behind ``functional``
+            program = functional(functional(program), table)
         graph = translate(program)
         wanted = foreign(graph) - kept
         if not wanted or not any(found):

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from snnconv.capture.expansion import Parts, uniform_number
 from snnconv.graph.graph import Argument, Graph, Node, Ref
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.shape import View
 
 #: What is added to a score, or put in its place, to forbid a pair: this, or anything below.
 FORBIDDING = -1e4
@@ -35,6 +37,10 @@ def unmasked(
         return scores, None
     if node.op == "add" and node.arguments["alpha"] == 1:
         return _of_sum(graph, node, parts, constants)
+    if isinstance(OPERATORS.get(node.op), View):
+        before = graph.nodes.get(node.arguments["self"].name) if "self" in node.arguments else None
+        if before is not None and before.shape is not None and before.shape == node.shape:  # it changes nothing
+            return unmasked(graph, Ref(before.name), parts, constants)
     found = _filled(graph, node)
     if found is None:
         return scores, None

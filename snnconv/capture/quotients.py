@@ -168,6 +168,12 @@ class _Signs:
             self._found[key] = self._node_holds(node, strictly)
         return self._found[key]
 
+    def _raised(self, values: Argument, added: Argument) -> bool:
+        """Whether ``added``, a number, lifts a function that never falls as low as its bound above 0."""
+        node = self._graph.nodes.get(values.name) if isinstance(values, Ref) else None
+        bound = None if node is None else _bound(node)
+        return bound is not None and isinstance(added, (int, float)) and added >= -bound
+
     def _node_holds(self, node: Node, strictly: bool) -> bool:
         given, op = node.arguments, node.op
         if op == "softplus" and given.get("beta", 1.0) < 0:  # which turns it upside down
@@ -179,6 +185,8 @@ class _Signs:
             return True
         if op == "add":
             parts = (given["self"], given["other"])
+            if any(self._raised(*pair) for pair in (parts, parts[::-1])):
+                return bool(given["alpha"] == 1)
             return (
                 given["alpha"] > 0
                 and all(self.at_least(part) for part in parts)
@@ -231,6 +239,15 @@ class _Signs:
 
 def _last(node: Node) -> int:
     return len(node.shape or ()) - 1
+
+
+def _bound(node: Node) -> float | None:
+    """A number below 0 that a function comes near and never reaches; ``None`` for other functions."""
+    if node.op == "tanh":
+        return -1.0
+    if node.op in ("elu", "celu"):
+        return -float(node.arguments["alpha"] * node.arguments.get("scale", 1))
+    return None
 
 
 def _is_square(node: Node) -> bool:

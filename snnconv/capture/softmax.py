@@ -53,7 +53,7 @@ def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list
         largest = parts.add("amax", self=inside, dim=[axis], keepdim=True)
         weights = parts.add("exp", self=parts.add("sub", self=inside, other=largest, alpha=1))
     else:
-        if not found.infinite and not bool(found.allowed.any(axis).all()):
+        if not found.infinite and not bool(_some(found.allowed, node).all()):
             raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_NOTHING_ALLOWED),)))
         mask = Ref(f"{node.name}.allowed")
         constants[mask.name] = found.allowed
@@ -66,3 +66,11 @@ def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list
     total = parts.add("sum", self=weights, dim=[axis], keepdim=True, dtype=None)
     parts.add(RATIO, self=weights, divisor=total)
     return parts.nodes
+
+
+def _some(allowed: Tensor, node: Node) -> Tensor:
+    """Whether a mask allows something along the axis of a softmax."""
+    axis = node.arguments["dim"]
+    if axis >= 0:
+        axis -= len(node.shape or ())
+    return allowed.any(axis) if -axis <= allowed.dim() else allowed

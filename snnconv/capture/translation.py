@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconv.capture.autocast import check_autocast, without_disabled_autocast
+from snnconv.capture.batch_axis import batch_first
 from snnconv.capture.decomposition import decomposed, foreign
 from snnconv.capture.front_of import with_front
 from snnconv.capture.inference_copy import inference_copy
@@ -70,7 +71,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
         program = functional(program)
 
     def translate(program: ExportedProgram) -> Graph:
-        return Translator(program, batch_axis, bound).translate()
+        return batch_first(Translator(program, batch_axis, bound).translate())
 
     graph = translate(program)
     unknown = foreign(graph)

@@ -75,6 +75,7 @@ class Translator:
         self.constants = Constants()
         self.nodes: dict[str, Node] = {}
         self.signals: set[str] = set()
+        self.pair: dict[Any, Any] = {}  # the length of the batch, in the shapes that are noted
         self.whole: dict[str, str] = {}
         self.in_front: set[str] = set()  # what is computed from whole numbers of the input alone
 
@@ -135,6 +136,8 @@ class Translator:
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             raise ModelError(f"input {node.name} is no tensor; a converted network takes tensors only")
+        if self.batch_axis == 0 and isinstance(value.shape[0], torch.SymInt):
+            self.pair[value.shape[0].node.expr] = 2
         self.inputs[node.name] = tuple(self._extent(size, axis) for axis, size in enumerate(value.shape))
         self.values[node.name] = Ref(node.name)
         self.signals.add(node.name)
@@ -219,7 +222,7 @@ class Translator:
             return arguments
         typed = f"{node.name}_typed"
         factors = {"self": arguments["self"], "other": self._one(node)}
-        self.nodes[typed] = Node(typed, "mul", factors, _shape_of(values), place_of(node))
+        self.nodes[typed] = Node(typed, "mul", factors, self._shape_of(values), place_of(node))
         if self._is_signal(arguments):
             self.signals.add(typed)
             self.in_front.add(typed)
@@ -288,12 +291,25 @@ class Translator:
         return self._add(node, "getitem", {"self": value, "index": index}, at=owner)
 
     def _add(self, node: FxNode, op: str, arguments: Any, at: FxNode | None = None) -> Ref:
-        self.nodes[node.name] = Node(node.name, op, arguments, _shape_of(node), place_of(at or node))
+        self.nodes[node.name] = Node(node.name, op, arguments, self._shape_of(node), place_of(at or node))
         if op not in SHAPE_ONLY and self._is_signal(arguments):
             self.signals.add(node.name)
             if self._is_in_front(arguments):
                 self.in_front.add(node.name)
         return Ref(node.name)
+
+    def _shape_of(self, node: FxNode) -> tuple[int, ...] | None:
+        """The shape of a node's result for two samples; ``None`` for what is no tensor, or has an axis of any size."""
+        value = node.meta.get("val")
+        if not isinstance(value, Tensor):
+            return None
+        sizes = []
+        for size in value.shape:
+            found = size if isinstance(size, int) else size.node.expr.subs(self.pair)
+            if not isinstance(found, int) and not found.is_number:
+                return None
+            sizes.append(int(found))
+        return tuple(sizes)
 
     def _argument(self, value: Any) -> Argument:
         if isinstance(value, FxNode):
@@ -303,12 +319,3 @@ class Translator:
         if isinstance(value, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
             return str(value)
         return value
-
-
-def _shape_of(node: FxNode) -> tuple[int, ...] | None:
-    """The shape of a node's result for the example that was traced; ``None`` for what is no tensor."""
-    value = node.meta.get("val")
-    if not isinstance(value, Tensor):
-        return None
-    sizes = [size if isinstance(size, int) else size.node.hint for size in value.shape]
-    return None if None in sizes else tuple(sizes)

@@ -163,6 +163,46 @@ def of_torch(m: Block, x: Tensor) -> Tensor:
     return m.attention(x, x, x, need_weights=False)[0]
 
 
+def of_torch_with_weights(m: Block, x: Tensor) -> Tensor:
+    """The batch is folded into the heads, and the mean of all heads' weights is part of the result."""
+    mixed, weights = m.attention(x, x, x, attn_mask=~m.causal)
+    return mixed + weights @ x
+
+
+def of_torch_and_a_mask(m: Block, x: Tensor) -> Tensor:
+    return m.attention(x, x, x, attn_mask=~m.causal, need_weights=False)[0]
+
+
+def folded_heads(m: Block, x: Tensor) -> Tensor:
+    """Products of ``bmm`` over samples and heads at once, with a mask that is made for the batch."""
+    n, tokens, width = x.shape
+    q, k, v = (
+        layer(x).view(n, tokens, HEADS, width // HEADS).transpose(1, 2).reshape(n * HEADS, tokens, -1)
+        for layer in (m.q, m.k, m.v)
+    )
+    mask = torch.full((tokens, tokens), torch.finfo(x.dtype).min, dtype=x.dtype).triu(1)
+    scores = torch.bmm(q, k.transpose(1, 2)).view(n, HEADS, tokens, tokens) + mask.expand(n, 1, tokens, tokens)
+    mixed = torch.bmm(scores.view(n * HEADS, tokens, tokens).softmax(-1), v)
+    return m.o(mixed.view(n, HEADS, tokens, -1).transpose(1, 2).reshape(n, tokens, width))
+
+
+def folded_windows(m: Block, x: Tensor) -> Tensor:
+    """Windows of three tokens as samples of their own, shifted by one, as in Swin."""
+    n, shifted = x.shape[0], F.pad(x, (0, 0, 0, 1)).roll(-1, 1)
+    windows = m.norm(shifted.view(n * 2, 3, WIDTH))
+    q, k, v = m.c(windows).unsqueeze(1).chunk(1)[0], m.k(windows).unsqueeze(1), m.v(windows).unsqueeze(1)
+    scores = (q @ k.transpose(-2, -1)).view(n, 2, 1, 3, 3)
+    mask = torch.zeros(2, 1, 3, 3, dtype=x.dtype)
+    mask[1, :, :2, 2] = mask[1, :, 2, :2] = -100000.0
+    mixed = (scores + mask).view(n * 2, 1, 3, 3).softmax(-1) @ v
+    return F.gelu(mixed.squeeze(1)).view(n, 6, WIDTH).roll(1, 1)[:, :TOKENS]
+
+
+def linear_attention(m: Block, x: Tensor) -> Tensor:
+    q, k, v = F.elu(m.q(x)) + 1, F.elu(m.k(x)) + 1, m.v(x)
+    return (q @ (k.transpose(1, 2) @ v)) / (q @ k.sum(1).unsqueeze(-1) + 1e-6)
+
+
 def encoder_layer(m: Block, x: Tensor) -> Tensor:
     return m.encoder(x)
 
@@ -199,6 +239,11 @@ BODIES: dict[str, Body] = {
         chosen,
         few_keys,
         of_torch,
+        of_torch_with_weights,
+        of_torch_and_a_mask,
+        folded_heads,
+        folded_windows,
+        linear_attention,
         encoder_layer,
         before_the_norm,
     )
