@@ -16,10 +16,10 @@ from snnconv.graph.interpreter import evaluate_graph
 from tests.support.pipelines import assert_simulators_agree
 
 X = torch.randn(4, 3, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-Function = Callable[["Layers", Tensor], Tensor]
+Function = Callable[["FoldingLayers", Tensor], Tensor]
 
 
-class Layers(nn.Module):
+class FoldingLayers(nn.Module):
     """Linear layers around a function of ``[N, 3, 8]``."""
 
     def __init__(self, function: Function) -> None:
@@ -35,27 +35,27 @@ class Layers(nn.Module):
         return result
 
 
-def tokens_as_samples(m: Layers, x: Tensor) -> Tensor:
+def tokens_as_samples(m: FoldingLayers, x: Tensor) -> Tensor:
     return torch.relu(m.b(x.flatten(0, 1)) * m.weight).unflatten(0, (-1, 3))
 
 
-def batch_second(m: Layers, x: Tensor) -> Tensor:
+def batch_second(m: FoldingLayers, x: Tensor) -> Tensor:
     y = F.gelu(m.b(x.transpose(0, 1)) + m.weight)
     return m.norm(torch.cat([y[:2], y[1:]], 0).roll(1, 0)[1:]).transpose(0, 1)
 
 
-def heads_in_front(m: Layers, x: Tensor) -> Tensor:
+def heads_in_front(m: FoldingLayers, x: Tensor) -> Tensor:
     y = x.view(-1, 3, 2, 4).permute(2, 0, 1, 3).reshape(2 * x.shape[0], 3, 4)
     mixed = (y @ y.transpose(1, 2)).softmax(-1) @ y
     return mixed.view(2, x.shape[0], 3, 4).permute(1, 2, 0, 3).flatten(2)
 
 
-def pieces(m: Layers, x: Tensor) -> Tensor:
+def pieces(m: FoldingLayers, x: Tensor) -> Tensor:
     one, other = torch.relu(x.reshape(-1, 8)).split(4, -1)
     return (one * other).sum(-1, keepdim=True).expand(-1, 8).view(-1, 3, 8)
 
 
-def behind_a_convolution(m: Layers, x: Tensor) -> Tensor:
+def behind_a_convolution(m: FoldingLayers, x: Tensor) -> Tensor:
     return m.norm(m.conv(x).view(-1, 8)).view(-1, 3, 8)
 
 
@@ -65,7 +65,7 @@ FOLDED = {
 
 
 def captured(function: Function) -> tuple[nn.Module, Graph]:
-    model = Layers(function).double().eval()
+    model = FoldingLayers(function).double().eval()
     return model, capture(model, (X,))
 
 
@@ -80,7 +80,7 @@ def test_the_graph_is_the_model_and_its_samples_stay_apart(name: str) -> None:
 
 
 def test_a_folded_convolution_is_refused_as_before() -> None:
-    model = Layers(
+    model = FoldingLayers(
         lambda m, x: torch.relu(m.conv(x.unsqueeze(2).expand(-1, -1, 3, -1).flatten(0, 1))).view(-1, 3, 3, 8)
     )
     report = snnconv.preflight(model.double(), X)

@@ -72,13 +72,23 @@ def test_a_recurrence_along_the_first_axis_is_one_sample_of_vectors(caplog: pyte
 class Folded(nn.Module):
     """A body that is called on every step of a sequence: by way of the batch axis, or step by step."""
 
-    def __init__(self, function: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    def __init__(self, body: nn.Module, function: Callable[[nn.Module, Tensor], Tensor]) -> None:
         super().__init__()
-        torch.manual_seed(0)
-        self.function, self.body = function, nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU())
+        self.function, self.body = function, body
 
     def forward(self, x: Tensor) -> Tensor:
         return self.function(self.body, x)
+
+
+def linear_body() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3), nn.ReLU())
+
+
+def convolving_body() -> nn.Module:
+    torch.manual_seed(0)
+    layers = nn.Conv1d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3), nn.ReLU()
+    return nn.Sequential(nn.Unflatten(-1, (1, 8)), *layers)
 
 
 FOLDS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
@@ -86,17 +96,32 @@ FOLDS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "view": lambda body, x: body(x.view(-1, 8)).view(-1, 4, 3).mean(1),
     "reshape": lambda body, x: body(x.reshape(x.shape[0] * x.shape[1], 8)).reshape(x.shape[0], x.shape[1], 3).mean(1),
 }
+X = torch.rand(20, 4, 8, generator=torch.Generator().manual_seed(2))
+
+
+def by_steps(body: nn.Module, x: Tensor) -> Tensor:
+    return torch.stack([body(x[:, t]) for t in range(x.shape[1])], 1).mean(1)
+
+
+def error(network: snnconv.SpikingNetwork, model: nn.Module) -> float:
+    with torch.no_grad():
+        expected = model(X)
+    return float((network(X) - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize("kind", FOLDS)
-def test_time_folded_into_the_batch_is_refused_once_with_what_converts(kind: str) -> None:
-    x = torch.rand(20, 4, 8, generator=torch.Generator().manual_seed(2))
-    folded = Folded(FOLDS[kind])
-    (problem,) = snnconv.preflight(folded, x).problems
-    assert problem.op in (kind, "view") and "folds another axis" in problem.reason
+def test_time_folded_into_the_batch_has_an_axis_of_its_own_where_layers_allow_it(kind: str) -> None:
+    folded = Folded(linear_body(), FOLDS[kind])
+    network = snnconv.convert(folded, X, coding=FewSpike(12, spikes=6))
+    assert [population.shape for population in network.populations.values()] == [(4, 6), (4, 3)]
+    assert error(network, folded) < 0.02
+
+
+@pytest.mark.parametrize("kind", FOLDS)
+def test_time_folded_into_a_batch_of_pictures_is_refused_once_with_what_converts(kind: str) -> None:
+    folded = Folded(convolving_body(), FOLDS[kind])
+    (problem,) = snnconv.preflight(folded, X).problems
+    assert problem.op in (kind, "view", "reshape") and "folds another axis" in problem.reason
     assert problem.source.file == __file__ and "torch.stack([body(x[:, t])" in problem.remedy
-    steps = Folded(lambda body, x: torch.stack([body(x[:, t]) for t in range(x.shape[1])], 1).mean(1))
-    network = snnconv.convert(steps, x, coding=FewSpike(12, spikes=6))
-    with torch.no_grad():
-        expected = folded(x)
-    assert float((network(x) - expected).norm() / expected.norm()) < 0.02
+    network = snnconv.convert(Folded(convolving_body(), by_steps), X, coding=FewSpike(12, spikes=6))
+    assert error(network, folded) < 0.02

@@ -16,6 +16,7 @@ from tests.support.random_networks import (
     arithmetic,
     forms,
     indices,
+    norms,
     pieces,
     pooling,
     readouts,
@@ -40,6 +41,7 @@ FAMILIES = (
     indices,
     windows,
     sizes,
+    norms,
     readouts,
     whole_graphs,
 )
@@ -53,7 +55,6 @@ MADE_BY_THE_PROJECT = {
     "ratio_population": "ratios of two signals in normal form",
     "masked_amax": "softmax behind a mask, in normal form",
     "masked_scores": "softmax behind a mask, in normal form",
-    "_safe_softmax": "scaled_dot_product_attention with a mask",
     "output_population": "an output that is decoded from spike counts",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",
@@ -114,10 +115,14 @@ def scripts(draw: DrawFn, lines: int = 12) -> Script:
         last = Statement("relu", Signal("last", outputs[-1].shape), "torch.relu({0})", (outputs[-1].name,))
         names = (*script.outputs[:-1], "last")
         script = replace(script, statements=(*script.statements, last), outputs=names)
-    # Weights behind a product make it part of the spiking network.
-    if draw(st.booleans()) or any(each.operator in _PRODUCTS and len(each.operands) > 1 for each in script):
+    # Weights behind products, norms and softmax make them part of the spiking network.
+    if draw(st.booleans()) or any(_wants_weights(each) for each in script):
         script = _read_out(script)
     return replace(script, seed=draw(st.integers(0, 3)))
+
+
+def _wants_weights(line: Statement) -> bool:
+    return RULES[line.operator].family == "norms" or (line.operator in _PRODUCTS and len(line.operands) > 1)
 
 
 def _read_out(script: Script) -> Script:
