@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 
+import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
+from snnconv.graph.operators.choice import present_at
 from snnconv.simulators.observers import Observer
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import Leaving
@@ -28,6 +30,8 @@ class CalibratedRange(Observer):
 
     def __init__(self, network: NetworkBase) -> None:
         self._network = network
+        graph = network.complete_graph()
+        self._present = {node: present_at(graph, graph.nodes[node]) for node in network.populations}
         self._ranges = [] if network.plan.input.spiking else network.input_ranges
         self._found: list[Leaving] = []
         self._looked_up: dict[str, Leaving] = {}
@@ -42,6 +46,8 @@ class CalibratedRange(Observer):
         currents = potentials * population.broadcast_scale(potentials.dim())
         sizes = population.sizes(currents, population.activation(currents))
         excess = (sizes / population.broadcast_scale(potentials.dim()) - population.largest) / (2 * population.largest)
+        if (present := self._present[node]) is not None:  # tables were not fitted to pairs that a mask forbids
+            excess = torch.where(present, excess, 0.0)
         found = Leaving((int((excess > _BEYOND).sum()),), excess.numel(), max(0.0, float(excess.max())))
         before = self._looked_up.get(node)
         self._looked_up[node] = found if before is None else before.merge(found)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import Code, Concurrent, FewSpike, Rate
 from tests.support.networks import make, network_of
+from tests.support.transformers import transformer
 
 
 def deep(seed: int = 0) -> nn.Sequential:
@@ -203,6 +204,22 @@ def test_currents_like_those_that_tables_were_fitted_to_are_no_news(
     caplog.clear()
     snnconv.evaluate(network, values(40), simulator=simulator)
     assert not told(caplog)
+
+
+@pytest.mark.parametrize("simulator", ["window", "clock"])
+def test_pairs_that_a_mask_forbids_are_no_values_that_leave_a_range(
+    simulator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, x = transformer("causal", samples=100)
+    network = snnconv.convert(model, x, coding=FewSpike(8, spikes=3))
+    caplog.clear()
+    snnconv.evaluate(network, x[:20], simulator=simulator)
+    assert "leaves the range" not in told(caplog)
+    (table,) = [each for each in network.populations.values() if each.tables is not None]
+    with torch.no_grad():
+        table.scale.div_(4.0)
+    snnconv.evaluate(network, x[:20], simulator=simulator)
+    assert "tables end there" in told(caplog)
 
 
 def test_a_percentile_is_no_matter_of_tables_in_front_of_a_maximum(caplog: pytest.LogCaptureFixture) -> None:
