@@ -59,6 +59,8 @@ def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
     lines = fit_lines(values, weights, edges, thresholds, payloads, places)
     if divides:
         lines = _above(values.amin(1, keepdim=True), lines, places)
+    if observed.present is not None:  # where no neuron is needed its current lies below all that it can be elsewhere
+        thresholds = torch.maximum(thresholds, 2 * edges[:, :1] - edges[:, -1:])
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
     unit = torch.maximum(observed.unit, largest.to(observed.unit))
     scale = unit.double()[:, None]

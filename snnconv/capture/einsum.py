@@ -17,8 +17,9 @@ def einsum(equation: str, tensors: Sequence[Tensor], *, path: Sequence[int] | No
         result: Tensor = torch.ops.aten.einsum.default.decompose(equation, tensors)
         return result
     counts = Counter(label for each in labels for label in each)
-    dots = max((label for label in counts if label.startswith(".")), default="")
-    wanted = _output(output, counts, dots) if arrow else sorted(label for label in counts if counts[label] == 1)
+    if not arrow:
+        output = "..." + "".join(sorted(label for label in counts if counts[label] == 1 and label.isalpha()))
+    wanted = _output(output, counts)
     value, own = tensors[0], labels[0]
     for place, (other, theirs) in enumerate(zip(tensors[1:], labels[1:], strict=True), start=2):
         kept = {*wanted, *(label for each in labels[place:] for label in each)}
@@ -37,9 +38,9 @@ def _named(shapes: Sequence[torch.Size], terms: Sequence[str]) -> list[list[str]
     return found
 
 
-def _output(text: str, counts: Counter[str], dots: str) -> list[str]:
+def _output(text: str, counts: Counter[str]) -> list[str]:
     before, given, after = text.partition("...")
-    hidden = sorted((label for label in counts if label.startswith(".")), reverse=True) if given and dots else []
+    hidden = sorted((label for label in counts if label.startswith(".")), reverse=True) if given else []
     return [*before, *hidden, *after]
 
 

@@ -12,10 +12,13 @@ from torch import Tensor
 from snnconv.capture.expansion import Parts, uniform_number
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.base import SelectionOperator
 from snnconv.graph.operators.shape import View
 
 #: What is added to a score, or put in its place, to forbid a pair: this, or anything below.
 FORBIDDING = -1e4
+#: Operations behind which a masked score is still one, of another size.
+_PASSING = frozenset({"add", "sub", "mul", "div", "clamp", "clamp_min", "maximum"})
 
 
 class Mask(NamedTuple):
@@ -35,12 +38,13 @@ def unmasked(
     node = graph.nodes.get(scores.name)
     if node is None or node.name not in graph.signals():
         return scores, None
-    if node.op == "add" and node.arguments["alpha"] == 1:
+    if node.op in ("add", "sub") and node.arguments["alpha"] == 1:
         return _of_sum(graph, node, parts, constants)
     if isinstance(OPERATORS.get(node.op), View):
         before = graph.nodes.get(node.arguments["self"].name) if "self" in node.arguments else None
         if before is not None and before.shape is not None and before.shape == node.shape:  # it changes nothing
             return unmasked(graph, Ref(before.name), parts, constants)
+        return _of_view(graph, node, parts, constants)
     found = _filled(graph, node)
     if found is None:
         return scores, None
@@ -48,15 +52,31 @@ def unmasked(
     return inner, _both(found[1], others)
 
 
+def _of_view(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[str, Tensor]) -> tuple[Ref, Mask | None]:
+    before = graph.nodes.get(node.arguments["self"].name) if "self" in node.arguments else None
+    if before is None or before.shape is None or node.shape is None:
+        return Ref(node.name), None
+    free = graph.batch_axis == 0  # there the mask is that of every sample
+    if free and before.shape[:1] != node.shape[:1]:
+        return Ref(node.name), None
+    inner, mask = unmasked(graph, Ref(before.name), parts, constants)
+    if mask is None:
+        return Ref(node.name), None
+    full, viewed = ((1, *shape[1:]) if free else shape for shape in (before.shape, node.shape))
+    found = parts.add(node.op, **{**node.arguments, "self": inner})
+    return found, mask._replace(allowed=mask.allowed.expand(full).reshape(viewed))
+
+
 def _of_sum(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[str, Tensor]) -> tuple[Ref, Mask | None]:
     signals = graph.signals()
     one, other = node.arguments["self"], node.arguments["other"]
-    if one.name not in signals:
+    if node.op == "add" and not (isinstance(one, Ref) and one.name in signals):
         one, other = other, one
-    if not isinstance(one, Ref) or (isinstance(other, Ref) and other.name in signals):
+    if not (isinstance(one, Ref) and one.name in signals) or (isinstance(other, Ref) and other.name in signals):
         return Ref(node.name), None
     inner, others = unmasked(graph, one, parts, constants)
-    added = constant_of(graph, other)
+    constant = constant_of(graph, other)
+    added = constant if constant is None or node.op == "add" else -constant
     if added is not None and bool((forbidden := added <= FORBIDDING).any()):
         mask = _both(Mask(~forbidden, bool(added[forbidden].isinf().all())), others)
         finite = torch.where(forbidden, 0.0, added)
@@ -67,7 +87,7 @@ def _of_sum(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[st
         return parts.add("add", self=inner, other=Ref(name), alpha=1), mask
     if others is None:
         return Ref(node.name), None
-    return parts.add("add", self=inner, other=other, alpha=1), others
+    return parts.add(node.op, self=inner, other=other, alpha=1), others
 
 
 def _filled(graph: Graph, node: Node) -> tuple[Ref, Mask] | None:
@@ -97,6 +117,28 @@ def constant_of(graph: Graph, value: Argument) -> Tensor | None:
     if node is None or value.name in graph.signals() or node.op != "expand":
         return None
     return constant_of(graph, node.arguments["self"])
+
+
+def masked_before(graph: Graph, scores: Ref) -> Node | None:
+    """A node that masks something that sums, factors and moves lead to ``scores``, if there is one."""
+    pending, seen = [scores.name], set[str]()
+    while pending:
+        node = graph.nodes.get(pending.pop())
+        if node is None or node.name in seen or node.name not in graph.signals():
+            continue
+        seen.add(node.name)
+        if node.op in ("add", "sub"):
+            added = constant_of(graph, node.arguments["other"])
+            if added is None:
+                added = constant_of(graph, node.arguments["self"])
+            sign = -1.0 if node.op == "sub" else 1.0
+            if added is not None and bool((added * sign <= FORBIDDING).any()):
+                return node
+        elif _filled(graph, node) is not None:
+            return node
+        if node.op in _PASSING or isinstance(OPERATORS.get(node.op), SelectionOperator):
+            pending.extend(node.refs())
+    return None
 
 
 def _both(one: Mask, other: Mask | None) -> Mask:

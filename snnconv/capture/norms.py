@@ -152,6 +152,8 @@ def _vector_norm(
         return values.abs().sum(axes, keepdim=keepdim)
     if ord == math.inf:
         return values.abs().amax(axes, keepdim=keepdim)
+    if ord == -math.inf:
+        return values.abs().amin(axes, keepdim=keepdim)
     if ord == 2:
         return (values * values).sum(axes, keepdim=keepdim).sqrt()
     return values.abs().pow(ord).sum(axes, keepdim=keepdim).pow(1 / ord)

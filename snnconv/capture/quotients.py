@@ -20,9 +20,11 @@ _ABOVE = frozenset({"exp", "exp2", "sigmoid", "softplus", "erfc", "cosh"})
 _AT_LEAST = frozenset({"relu", "relu6", "bounded_relu", "hardsigmoid", "abs", "square", "softmax"})
 #: Operations whose results are above 0, or at least 0, where all that they take is.
 _KEEPING = frozenset(
-    {"sqrt", "rsqrt", "reciprocal", "pow", "abs", "square", "mul", "div", "sum", "mean", "cumsum", "amax", "maximum"}
-    | {"matmul", "mm", "bmm", "identity_population", "relay_population", RATIO}
+    {"sqrt", "rsqrt", "reciprocal", "pow", "abs", "square", "sum", "mean", "cumsum", "amax"}
+    | {"identity_population", "relay_population", RATIO}
 )
+#: Selections that put numbers of their own beside what they move.
+_ADDING_ELEMENTS = frozenset({"pad", "constant_pad_nd", "tril", "triu", "diag_embed", "im2col"})
 _KEEPING_POOLS = ("avg_pool", "adaptive_avg_pool", "max_pool", "adaptive_max_pool")
 
 
@@ -109,7 +111,8 @@ class _Inverse:
         known = self._made.get(factor.name)
         if known is not None:
             return known, []
-        if isinstance(OPERATORS.get(node.op), SelectionOperator) and len([*node.refs()]) == 1:
+        moves = isinstance(OPERATORS.get(node.op), SelectionOperator) and node.op not in _ADDING_ELEMENTS
+        if moves and len([*node.refs()]) == 1:
             (inner,) = node.refs()
             found = self.of(Ref(inner))
             if found is None:
@@ -194,11 +197,8 @@ class _Signs:
             )
         if op == "slice" and not strictly and self._columns_of_product(node):
             return True
-        moves = isinstance(OPERATORS.get(op), SelectionOperator) and op not in ("pad", "constant_pad_nd")
-        if moves or op in _KEEPING or op.startswith(_KEEPING_POOLS):
-            taken = [value for key, value in given.items() if isinstance(value, Ref) and key != "condition"]
-            return bool(taken) and all(self._holds(value, strictly) for value in taken)
-        return False
+        taken = _taken(node)
+        return bool(taken) and all(self._holds(value, strictly) for value in taken)
 
     def _columns_of_product(self, node: Node) -> bool:
         """Whether ``node`` picks columns of a product of matrices that are at least 0: sums of weights, for one."""
@@ -248,6 +248,21 @@ def _bound(node: Node) -> float | None:
     if node.op in ("elu", "celu"):
         return -float(node.arguments["alpha"] * node.arguments.get("scale", 1))
     return None
+
+
+def _taken(node: Node) -> list[Argument]:
+    """What the result of ``node`` has its signs of, numbers that it multiplies by or fills in among them, if known."""
+    given, op = node.arguments, node.op
+    if op in ("mul", "div", "maximum", "matmul", "mm", "bmm"):
+        return [] if given.get("rounding_mode") is not None else list(given.values())[:2]
+    if op == "where":
+        return [given["self"], given["other"]]
+    if op == "masked_fill":
+        return [given["self"], given["value"]]
+    moves = isinstance(OPERATORS.get(op), SelectionOperator) and op not in _ADDING_ELEMENTS
+    if moves or op in _KEEPING or op.startswith(_KEEPING_POOLS):
+        return [value for value in given.values() if isinstance(value, Ref)]
+    return []
 
 
 def _is_square(node: Node) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from snnconv.capture.expansion import Parts, expanded
-from snnconv.capture.masks import unmasked
+from snnconv.capture.masks import masked_before, unmasked
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.quotients import RATIO
 from snnconv.graph.graph import Graph, Node, Ref
@@ -17,6 +17,10 @@ from snnconv.graph.operators.roles import before_stations
 _NOTHING_ALLOWED = (
     "its mask forbids all of a row, by a finite number",
     "mask by -inf, for which scaled_dot_product_attention gives 0, or let every row have something: its own place",
+)
+_MASKED_TOO_EARLY = (
+    "what is masked for it is scaled, clamped or moved before it gets there",
+    "scale and move scores first, and mask them last: (scores / d).masked_fill(mask, -math.inf).softmax(-1)",
 )
 #: Operators that compute a softmax.
 SOFTMAXES = ("softmax", "_safe_softmax")
@@ -48,6 +52,8 @@ def softmaxes_as_ratios(graph: Graph, real_valued: Set[str] = frozenset()) -> Gr
 def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list[Node]:
     axis, parts = node.arguments["dim"], Parts(node)
     scores, found = unmasked(graph, node.arguments["self"], parts, constants)
+    if masked_before(graph, scores) is not None:
+        raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_MASKED_TOO_EARLY),)))
     if found is None:
         inside = parts.add("identity_population", self=scores)
         largest = parts.add("amax", self=inside, dim=[axis], keepdim=True)

@@ -10,6 +10,8 @@ from snnconv.capture.einsum import einsum
 SIZES = dict(zip("nlmdehqk", (2, 3, 4, 5, 2, 3, 4, 5), strict=True))
 EQUATIONS = (
     "nld,nmd->nlm",
+    "...ld,...de",
+    "n...d,de",
     "nqhd,nkhd->nhqk",
     "nhqk,nkhd->nqhd",
     "nld,de->nle",

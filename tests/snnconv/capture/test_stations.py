@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import snnconv
+from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
@@ -60,6 +62,7 @@ def _linear_attention(x: Tensor, values: Tensor, kernel: Callable[[Tensor], Tens
     return weighed[..., :-1] / (weighed[..., -1:] + 0.1)
 
 
+EYE = torch.eye(5, 8, dtype=torch.bool)
 #: Quotients of two signals with a divisor that is above 0 whatever the signals are, or that is not.
 DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "exp": (lambda x: x / x.flip(1).exp(), True),
@@ -83,6 +86,11 @@ DIVISORS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "weights times a number below 0": (lambda x: _linear_attention(x, F.pad(x, (0, 1), value=-1.0)), False),
     "weights times a signal": (lambda x: _linear_attention(x, F.pad(x, (1, 0), value=1.0)), False),
     "weights that may be below 0": (lambda x: _linear_attention(x, F.pad(x, (0, 1), value=1.0), torch.sin), False),
+    "exp times a negative number": (lambda x: x / (x.flip(1).exp() * -2.0 + 3.0), False),
+    "a part times a negative number": (lambda x: x / (x.exp() + torch.relu(x.flip(1) - 9) * -5.0), False),
+    "a number that is filled in": (lambda x: x / (torch.relu(x.flip(1)).masked_fill(EYE, -0.5) + 1), False),
+    "a number that is chosen": (lambda x: x / (torch.where(EYE, -0.5, torch.relu(x.flip(1))) + 1), False),
+    "filled in above 0": (lambda x: x / x.flip(1).exp().masked_fill(~EYE, 2.0), True),
     "softplus": (lambda x: x / F.softplus(x.flip(1)), True),
     "softplus that is turned upside down": (lambda x: x / F.softplus(x.flip(1), beta=-1.0), False),
 }
@@ -96,6 +104,14 @@ def test_a_divisor_has_to_be_above_zero_by_what_it_is_made_of(name: str) -> None
     report = snnconv.preflight(model, X)
     assert report.ok == positive
     assert positive or any("add a small number" in problem.remedy for problem in report.problems)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_an_inverse_with_a_border_is_no_inverse(value: float) -> None:
+    model = before_weights(
+        lambda x: x * F.pad((x.square().mean(-1, keepdim=True) + 1).rsqrt().expand(-1, -1, 6), (1, 1), value=value)
+    )
+    torch.testing.assert_close(evaluate_graph(rewritten(model), (X,))[0], model(X))
 
 
 def test_a_quotient_of_one_signal_stays_one_function() -> None:
@@ -130,6 +146,18 @@ def test_a_masked_pair_has_no_part_in_calibration() -> None:
     assert float(scores.scale.max()) < 100
 
 
+@pytest.mark.parametrize("codes", [None, "few-spike", snnconv.coding.OneSpike(6)])
+def test_a_masked_pair_has_no_spike_and_no_warning(codes: Any, caplog: pytest.LogCaptureFixture) -> None:
+    model, x = transformer("causal", samples=8)
+    network = snnconv.convert(model, x, coding=codes)
+    (table,) = (node for node, each in network.populations.items() if "exp" in str(each.activation))
+    raster = network.run(x, record=["rasters"]).rasters[network.populations[table].name]
+    assert raster.any() and not raster[..., torch.ones(5, 5).triu(1).bool()].any()
+    caplog.clear()
+    snnconv.evaluate(network, (x, model(x).detach()))
+    assert "its tables end there" not in caplog.text
+
+
 CAUSAL = ("causal", "masked", "chosen", "before the norm")
 
 
@@ -157,6 +185,57 @@ def test_a_key_that_no_query_may_see_changes_no_spike_but_its_own() -> None:
     kept = [0, 1, 3, 4]
     outputs = [network(each)[:, kept] for each in (x, other)]
     assert torch.equal(*outputs)
+
+
+ALLOWED = torch.ones(5, 5, dtype=torch.bool).tril()
+#: What a softmax of masked scores is taken of, and along which axis.
+MASKED: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
+    "axis counted from the first": (lambda s: s.masked_fill(~ALLOWED, -1e9), 2),
+    "another axis": (lambda s: s + torch.zeros(5, 5).masked_fill(~ALLOWED, -1e9), 1),
+    "one row for all": (lambda s: s.masked_fill(~ALLOWED[2], -1e9), -1),
+    "viewed": (
+        lambda s: s.masked_fill(~ALLOWED, -1e9).unflatten(2, (1, 5)).unsqueeze(1).reshape(-1, 5, 1, 5).squeeze(2),
+        2,
+    ),
+    "taken off": (lambda s: s - 1e9 * (~ALLOWED).double(), 2),
+    "taken off, and a bias": (lambda s: s - torch.linspace(0, 1, 5) - 1e9 * (~ALLOWED).double(), -1),
+}
+
+
+def scored(function: Callable[[Tensor], Tensor], axis: int) -> nn.Module:
+    return before_weights(lambda y: function(y @ y.transpose(1, 2)).softmax(axis) @ y)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_is_structure_however_it_is_written(name: str) -> None:
+    model = scored(*MASKED[name])
+    graph = rewritten(model)
+    assert "masked_amax" in operators(graph)
+    torch.testing.assert_close(evaluate_graph(graph, (X,))[0], model(X))
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_row_that_a_number_forbids_is_found_along_the_axis_of_the_softmax(axis: int) -> None:
+    allowed = ALLOWED.clone()
+    allowed[3, :] = False
+    model = scored(lambda s: s.masked_fill(~(allowed if axis == 2 else allowed.t()), -1e9), axis)
+    with pytest.raises(UnsupportedModelError, match="forbids all of a row"):
+        rewritten(model)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda s: s.masked_fill(~ALLOWED, -1e9) / 2,
+        lambda s: 0.5 * (s - 1e9 * (~ALLOWED).double()),
+        lambda s: s.masked_fill(~ALLOWED, -math.inf).clamp(min=-1e12),
+        lambda s: (s + torch.zeros(5, 5).masked_fill(~ALLOWED, -1e9)).transpose(1, 2),
+    ],
+)
+def test_what_is_masked_before_it_is_scaled_is_refused_with_the_remedy(function: Callable[[Tensor], Tensor]) -> None:
+    report = snnconv.preflight(scored(function, -1), X)
+    assert [problem.op for problem in report.problems] == ["softmax"]
+    assert "mask them last" in report.problems[0].remedy and report.problems[0].source.file
 
 
 def test_a_mask_that_is_an_input_is_refused_and_may_be_bound() -> None:
