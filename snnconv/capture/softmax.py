@@ -41,7 +41,7 @@ def softmaxes_as_ratios(graph: Graph, real_valued: Set[str] = frozenset()) -> Gr
     constants = dict(graph.constants)
 
     def expand(node: Node) -> Iterable[Node]:
-        if node.op not in SOFTMAXES or node.name not in needed & signals:
+        if node.op not in SOFTMAXES or node.name not in needed & signals or _over_samples(graph, node):
             return [node]
         return _written_out(graph, node, constants)
 
@@ -72,6 +72,11 @@ def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list
     total = parts.add("sum", self=weights, dim=[axis], keepdim=True, dtype=None)
     parts.add(RATIO, self=weights, divisor=total)
     return parts.nodes
+
+
+def _over_samples(graph: Graph, node: Node) -> bool:
+    """Whether a softmax runs over the samples of a batch, for which it is refused by its own name."""
+    return graph.batch_axis is not None and node.arguments["dim"] in (0, -len(node.shape or ()))
 
 
 def _some(allowed: Tensor, node: Node) -> Tensor:

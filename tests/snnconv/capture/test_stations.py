@@ -238,6 +238,13 @@ def test_what_is_masked_before_it_is_scaled_is_refused_with_the_remedy(function:
     assert "mask them last" in report.problems[0].remedy and report.problems[0].source.file
 
 
+@pytest.mark.parametrize("axis", [0, -3])
+def test_a_softmax_over_samples_is_refused_by_its_name(axis: int) -> None:
+    report = snnconv.preflight(before_weights(lambda x: x.softmax(axis)), X)
+    assert [problem.op for problem in report.problems] == ["softmax"]
+    assert "leave axis 0 alone" in report.problems[0].remedy
+
+
 def test_a_mask_that_is_an_input_is_refused_and_may_be_bound() -> None:
     class Masked(nn.Module):
         def __init__(self) -> None:
