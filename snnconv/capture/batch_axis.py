@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Set
 from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
 
 from snnconv.data.shapes import BATCH
-from snnconv.graph.graph import SHAPE_ONLY, Argument, Graph, Node, Ref, map_refs
+from snnconv.graph.graph import SHAPE_ONLY, Argument, Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS, Role
-from snnconv.graph.operators.affine import Linear, MatrixProduct
+from snnconv.graph.operators.affine import BatchNorm, Convolution, Linear, MatrixProduct, TransposedConvolution
+from snnconv.graph.operators.indexing import Index
+from snnconv.graph.operators.pooling import AdaptiveAveragePool, AveragePool, MaxPool
 from snnconv.graph.operators.roles import classify
 from snnconv.graph.operators.shape import Permute, View
 
@@ -27,6 +30,9 @@ _ALONG = {
 }
 #: Operators whose result is a list.
 _LISTS = frozenset({"unbind", "split", "split_with_sizes", "chunk", "tensor_split"})
+#: Affine operators that take every row of the first axis by itself, and poolings, which take every channel by itself.
+_BY_ROWS = (Convolution, TransposedConvolution, BatchNorm)
+_BY_CHANNELS = (MaxPool, AveragePool, AdaptiveAveragePool)
 _PADS = frozenset({"pad", "constant_pad_nd"})
 
 
@@ -164,7 +170,28 @@ class _Moved:
             return replace(moved, arguments={"self": node.arguments["self"], "size": [-1, *(moved.shape or ())[1:]]})
         if operator is not None and (operator.pointwise or node.op == "masked_fill"):
             return self._same(self._with_constants(node, first), first)
+        if isinstance(operator, _BY_CHANNELS) or _takes_rows(node, self.signals):
+            return self._by_rows(node, first)
         raise _NoRuleError
+
+    def _by_rows(self, node: Node, layout: _Layout) -> Node:
+        """``node`` of what is folded into the rows, or, for a pooling, into the channels of a sample."""
+        if layout.axis != 0 or layout.before != 1 or node.shape is None or node.shape[0] != layout.shape[0]:
+            raise _NoRuleError
+        (source,) = (name for name in node.refs() if name in self.signals)
+        parts, pools = layout.behind, isinstance(OPERATORS[node.op], _BY_CHANNELS)
+        taken, made = (
+            [-1, parts * each[1], *each[2:]] if pools else [-1, *each[1:]] for each in (layout.shape, node.shape)
+        )
+        rows, folded = f"{node.name}_rows", f"{node.name}_folded"
+        del self.nodes[node.name]  # what it takes stands before it
+        self.nodes[rows] = Node(rows, "reshape", {"self": Ref(source), "shape": taken}, None, node.source)
+        of_rows = node.mapped(lambda ref: Ref(rows) if ref.name == source else ref)
+        shape = (2, *made[1:]) if pools else node.shape
+        self.nodes[folded] = replace(of_rows, name=folded, shape=shape)
+        found = self.layouts[node.name] = _Layout(node.shape, 0, 1, parts)
+        given = {"self": Ref(folded), "shape": [-1, *found.inner_shape[1:]]}
+        return replace(node, op="reshape", arguments=given, shape=found.inner_shape)
 
     def _same(self, node: Node, layout: _Layout, fewer: int = 0) -> Node:
         """``node``, whose result has the batch where its operand has it, but for so many axes fewer before it."""
@@ -244,6 +271,14 @@ class _Moved:
             return Ref(name)
 
         return node.mapped(moved)
+
+
+def _takes_rows(node: Node, signals: Set[str]) -> bool:
+    """Whether it is affine, and takes every row of the first axis by itself."""
+    if isinstance(OPERATORS.get(node.op), Index):
+        places = node.arguments["indices"]
+        return places[0] is None and signals.isdisjoint(refs_in(places))
+    return isinstance(OPERATORS.get(node.op), _BY_ROWS)
 
 
 def _takes_all(node: Node) -> bool:

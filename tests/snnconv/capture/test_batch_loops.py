@@ -91,6 +91,26 @@ def convolving_body() -> nn.Module:
     return nn.Sequential(nn.Unflatten(-1, (1, 8)), *layers)
 
 
+def pooling_body() -> nn.Module:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(2)
+    nn.init.uniform_(norm.weight, 0.5, 1.5)
+    layers = nn.Conv1d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool1d(2), norm, nn.Conv1d(2, 2, 1), nn.ReLU()
+    return nn.Sequential(nn.Unflatten(-1, (1, 8)), *layers, nn.AvgPool1d(2), nn.Flatten(), nn.Linear(4, 3)).eval()
+
+
+def enlarging_body() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Unflatten(-1, (1, 8)),
+        nn.Upsample(scale_factor=2),
+        *convolving_body()[1:3],
+        nn.Flatten(),
+        nn.Linear(28, 3),
+        nn.ReLU(),
+    )
+
+
 FOLDS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
     "flatten": lambda body, x: body(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1),
     "view": lambda body, x: body(x.view(-1, 8)).view(-1, 4, 3).mean(1),
@@ -109,19 +129,31 @@ def error(network: snnconv.SpikingNetwork, model: nn.Module) -> float:
     return float((network(X) - expected).norm() / expected.norm())
 
 
+BODIES = {"linear": linear_body, "convolution": convolving_body, "pooling": pooling_body}
+
+
+@pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("kind", FOLDS)
-def test_time_folded_into_the_batch_has_an_axis_of_its_own_where_layers_allow_it(kind: str) -> None:
-    folded = Folded(linear_body(), FOLDS[kind])
+def test_time_folded_into_the_batch_has_an_axis_of_its_own_where_layers_allow_it(kind: str, body: str) -> None:
+    folded, unrolled = (Folded(BODIES[body](), function) for function in (FOLDS[kind], by_steps))
     network = snnconv.convert(folded, X, coding=FewSpike(12, spikes=6))
-    assert [population.shape for population in network.populations.values()] == [(4, 6), (4, 3)]
+    assert all(population.shape[0] == 4 for population in network.populations.values())
     assert error(network, folded) < 0.02
+    steps = snnconv.convert(unrolled, X, coding=FewSpike(12, spikes=6))
+    assert synapses(network) == synapses(steps)
+
+
+def synapses(network: snnconv.SpikingNetwork) -> float:
+    counted = network.synapses
+    assert not counted.bounds
+    return sum(float(counted.fan_out[name].sum()) for name in network.populations)
 
 
 @pytest.mark.parametrize("kind", FOLDS)
 def test_time_folded_into_a_batch_of_pictures_is_refused_once_with_what_converts(kind: str) -> None:
-    folded = Folded(convolving_body(), FOLDS[kind])
+    folded = Folded(enlarging_body(), FOLDS[kind])
     (problem,) = snnconv.preflight(folded, X).problems
     assert problem.op in (kind, "view", "reshape") and "folds another axis" in problem.reason
     assert problem.source.file == __file__ and "torch.stack([body(x[:, t])" in problem.remedy
-    network = snnconv.convert(Folded(convolving_body(), by_steps), X, coding=FewSpike(12, spikes=6))
+    network = snnconv.convert(Folded(enlarging_body(), by_steps), X, coding=FewSpike(12, spikes=6))
     assert error(network, folded) < 0.02
