@@ -29,6 +29,7 @@ from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.channel_axes import channel_axes
+from snnconv.graph.divisors import axes_of_divisor
 from snnconv.graph.front import entered
 from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
@@ -144,7 +145,13 @@ def _calibrate(
     for name, activation in activations.items():
         axis = None if name in meeting else channels[name]
         observed[name] = (
-            CurrentStatistics(axis, activation, batched, present_at(graph, graph.nodes[name]))
+            CurrentStatistics(
+                axis,
+                activation,
+                batched,
+                present_at(graph, graph.nodes[name]),
+                axes_of_divisor(graph, graph.nodes[name]),
+            )
             if isinstance(activation, Tabulated)
             else ActivationStatistics(axis, activation, negative, batched)
         )

@@ -13,6 +13,8 @@ from snnconv.graph.operators import ActivationFunction
 
 #: Bins of a channel's histogram from its smallest to its largest current, and on either side for samples to come.
 BINS, BEYOND = 512, 24
+#: How much smaller than the largest a divisor may be, in powers of 2, for its parts to count ever more.
+_SMALLEST_DIVISOR = 12
 #: Length of either side, in mean excesses over the largest current.
 _REACH = 4.0
 
@@ -27,13 +29,15 @@ class CurrentStatistics:
 
     Of every sample's largest and smallest current ``peaks`` and ``troughs`` are the sums, ``[channels]``: they say how
     far samples to come will leave the range. Where ``present``, which broadcasts over currents, is false, no neuron is
-    needed, and what is there does not count.
+    needed, and what is there does not count. Values that are summed into a divisor along ``axes`` count by the square
+    of one over it, which is what their errors do; in powers of 4, so that sums are exact.
     """
 
     channel_axis: int | None
     activation: ActivationFunction
     batched: bool = True
     present: Tensor | None = None
+    axes: tuple[int, ...] | None = None
     lowest: Tensor = field(default_factory=_none)
     highest: Tensor = field(default_factory=_none)
     peaks: Tensor = field(default_factory=_none)
@@ -42,6 +46,7 @@ class CurrentStatistics:
     active: int = 0
     total: int = 0
     histogram: Tensor = field(default_factory=_none)
+    divisor: float = 0.0
 
     def by_channel(self, currents: Tensor) -> Tensor:
         """Currents as ``[channels, values per channel]``."""
@@ -60,6 +65,8 @@ class CurrentStatistics:
         self.lowest = torch.minimum(self.lowest, smallest.amin(1))
         self.peaks = self.peaks + largest.double().sum(1)
         self.troughs = self.troughs + smallest.double().sum(1)
+        if self.axes is not None:
+            self.divisor = max(self.divisor, float(self._divisors(currents, self.axes).amax()))
         self.samples += samples
         self.active += int(torch.count_nonzero(self.activation(currents)))
         self.total += currents.numel()
@@ -82,9 +89,23 @@ class CurrentStatistics:
         lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
         bins = ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
         bins += torch.arange(channels, device=rows.device)[:, None] * BINS
+        weights = None if self.axes is None else self.by_channel(self._weights(currents, self.axes))
         if self.present is not None:
-            bins = bins[self.by_channel(self.present.expand_as(currents))]
-        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
+            kept = self.by_channel(self.present.expand_as(currents))
+            bins, weights = bins[kept], None if weights is None else weights[kept]
+        counted = torch.bincount(
+            bins.flatten(), None if weights is None else weights.flatten(), minlength=channels * BINS
+        )
+        self.histogram += counted.view(channels, BINS).to(torch.int64)
+
+    def _divisors(self, currents: Tensor, axes: tuple[int, ...]) -> Tensor:
+        return self.activation(currents).double().mean(axes, keepdim=True)
+
+    def _weights(self, currents: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """What each of ``currents`` counts: 1 where its divisor is the largest."""
+        divisors = self._divisors(currents, axes) / max(self.divisor, torch.finfo(torch.float64).tiny)
+        powers = -divisors.clamp(min=2.0**-_SMALLEST_DIVISOR).log2().round()
+        return torch.exp2(2.0 * powers).expand_as(currents)
 
     @property
     def unit(self) -> Tensor:
