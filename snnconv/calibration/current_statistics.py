@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnconv.calibration.activation_statistics import rows_of_channels
 from snnconv.graph.operators import ActivationFunction
+from snnconv.graph.operators.tabulated import Tabulated
 
 #: Bins of a channel's histogram from its smallest to its largest current, and on either side for samples to come.
 BINS, BEYOND = 512, 24
@@ -86,8 +87,7 @@ class CurrentStatistics:
         channels = len(rows)
         if self.histogram.numel() == 0:
             self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=rows.device)
-        lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
-        bins = ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
+        bins = self._bins(rows)
         bins += torch.arange(channels, device=rows.device)[:, None] * BINS
         weights = None if self.axes is None else self.by_channel(self._weights(currents, self.axes))
         if self.present is not None:
@@ -97,6 +97,39 @@ class CurrentStatistics:
             bins.flatten(), None if weights is None else weights.flatten(), minlength=channels * BINS
         )
         self.histogram += counted.view(channels, BINS).to(torch.int64)
+
+    def _bins(self, rows: Tensor) -> Tensor:
+        """The bin of every current."""
+        if self._divides:
+            return torch.searchsorted(self._edges()[:, 1:-1].contiguous(), rows.double().contiguous(), right=True)
+        lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
+        return ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
+
+    @property
+    def _divides(self) -> bool:
+        return isinstance(self.activation, Tabulated) and self.activation.divides
+
+    def _edges(self) -> Tensor:
+        """Edges ``[channels, BINS + 1]`` of the bins of the range: as wide as each other.
+
+        Of what divides the relative error counts, so half of them narrow with the current, down to a millionth.
+        """
+        low, high = self.lowest.double()[:, None], self.highest.double()[:, None]
+        high = torch.maximum(high, low + self._least)
+        inner = torch.linspace(0.0, 1.0, BINS + 1, dtype=torch.float64, device=low.device)
+        if not self._divides:
+            return low + (high - low) * inner
+        start = torch.maximum(low + 1e-9 * (high - low), 1e-6 * high.abs())
+        share = torch.linspace(0.0, 1.0, BINS // 2, dtype=torch.float64, device=low.device)
+        ratio = torch.where(high > start, high / start, 1.0)
+        narrowing = torch.where(high > start, start * ratio**share, low + (high - low) * (1e-9 + share * (1 - 1e-9)))
+        even = low + (high - low) * (torch.arange(1, BINS // 2 + 1, device=low.device) - 0.5) / (BINS // 2)
+        return torch.cat([low, narrowing, even], 1).sort(1).values
+
+    @property
+    def _least(self) -> Tensor:
+        """The least width of a range, since constant currents have one too, ``[channels, 1]``."""
+        return 1e-6 * self.unit.double()[:, None]
 
     def _divisors(self, currents: Tensor, axes: tuple[int, ...]) -> Tensor:
         return self.activation(currents).double().mean(axes, keepdim=True)
@@ -120,14 +153,11 @@ class CurrentStatistics:
         holds the maximum, so one of n more is expected beyond it, by an exponentially distributed excess: its mean is
         what the largest of n exceeds the mean of all their largest by, over log n. One sample says nothing of others.
         """
-        low, high = self.lowest.double()[:, None], self.highest.double()[:, None]
-        least = 1e-6 * self.unit.double()[:, None]  # constant currents have a range too
-        counts = self.histogram.double()
-        inner = torch.linspace(0.0, 1.0, BINS + 1, dtype=torch.float64, device=low.device)
-        high = torch.maximum(high, low + least)
+        inner, counts, least = self._edges(), self.histogram.double(), self._least
+        low, high = inner[:, :1], inner[:, -1:]
         below, its_weights = self._beyond(low[:, 0] - self.troughs / max(self.samples, 1), counts.flip(1), least)
         above, weights = self._beyond(high[:, 0] - self.peaks / max(self.samples, 1), counts, least)
-        edges = [low - below.flip(1), low + (high - low) * inner, high + above]
+        edges = [low - below.flip(1), inner, high + above]
         return torch.cat(edges, 1), torch.cat([its_weights.flip(1), counts, weights], 1)
 
     def _beyond(self, excess: Tensor, counts: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
