@@ -29,8 +29,9 @@ def divisions_behind_products(graph: Graph) -> Graph:
         if not isinstance(OPERATORS.get(node.op), MatrixProduct) or len(node.arguments) != 2:
             return [node]
         left, right = node.arguments.values()
-        if not {left.name, right.name} <= signals:
-            return [node]
+        shapes = [graph.nodes[each.name].shape if each.name in graph.nodes else None for each in (left, right)]
+        if not {left.name, right.name} <= signals or any(shape is not None and len(shape) < 2 for shape in shapes):
+            return [node]  # of a vector the result has an axis less, along which divisors lie
         for key, operand, axis in zip(node.arguments, (left, right), _SUMMED, strict=True):
             found = _Undivided(graph, f"{node.name}_{key}").of(operand, axis)
             if found is not None:

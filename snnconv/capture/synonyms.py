@@ -39,6 +39,8 @@ def _covers(node: Node | None, padding: Node) -> bool:
         return False
     given, lengths = node.arguments, padding.arguments["pad"]
     number = len(lengths) // 2
+    if min(lengths) < 0 or given.get("ceil_mode", False):  # whose last windows may begin in the padding
+        return False
     return number == int(node.op[-2]) and all(
         max(lengths[2 * place : 2 * place + 2]) < per_axis(given["kernel_size"], number - 1 - place)
         and per_axis(given["dilation"], number - 1 - place) == 1

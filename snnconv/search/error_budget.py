@@ -29,6 +29,8 @@ BOUND = 0.015
 #: Random directions of the output whose gradients are taken; samples that are looked at, and activations of them.
 _DIRECTIONS, _MOST_SAMPLES, _MOST_ACTIVATIONS = 8, 16, 2**23
 _BISECTIONS = 60
+#: What an infinite gradient counts, as that of a root at 0: far more than any that is not.
+_STEEPEST = 1e6
 
 
 def default_network(
@@ -133,7 +135,7 @@ def _response(calibrated: Calibrated) -> _Response | None:
             found = torch.autograd.grad(leaves, [*changes.values()], pulled, retain_graph=True, allow_unused=True)
             for node, gradient in zip(changes, found, strict=True):
                 at = torch.zeros_like(exact[node]) if gradient is None else gradient
-                gradients[node].append(at.nan_to_num(0.0, 0.0, 0.0))
+                gradients[node].append(at.nan_to_num(0.0, _STEEPEST, -_STEEPEST))
     return _Response(operators, currents, exact, gradients)
 
 
