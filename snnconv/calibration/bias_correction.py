@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
+from snnconv.graph.divisors import axes_of_divisor
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
+from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode
 
@@ -45,11 +47,16 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
     def fire(node: str, population: Population) -> Handler:
         operator = activation_at(graph.nodes[node])
+        # Of a ratio a shift would make neurons fire whose divisor says that they are silent; in a divisor a shift that
+        # suits large ones is too much for small ones.
+        divides = isinstance(population.activation, Tabulated) and population.activation.divides
+        divides = divides or axes_of_divisor(graph, graph.nodes[node]) is not None
+        shifted = not (divides or isinstance(operator, RatioPopulation))
 
         def correct(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
-            if isinstance(operator, RatioPopulation):
-                found[node] = population  # a shift would make neurons fire whose divisor says that they are silent
+            if not shifted:
+                found[node] = population
                 return decode(population, current)
             difference = wanted.pop(node) - current
             weight_of = population.activation.error_weight
