@@ -134,7 +134,7 @@ def test_what_is_not_supported_is_recorded_and_tried_again(case: Case, tmp_path:
 
 def test_a_model_that_cannot_be_converted_is_no_failed_coding(case: Case) -> None:
     with pytest.raises(snnconv.UnsupportedModelError):
-        snnconv.sweep(nn.Sequential(nn.Linear(6, 6), nn.Softmax(1), nn.Linear(6, 4)).double(), *case[1:], CODINGS)
+        snnconv.sweep(nn.Sequential(nn.Linear(6, 6), nn.LogSoftmax(1), nn.Linear(6, 4)).double(), *case[1:], CODINGS)
     with pytest.raises(snnconv.InputError, match="data"):
         snnconv.sweep(*case[:2], case[1][:, :3], CODINGS)
     with pytest.raises(ConfigurationError, match="codings must map labels"):
