@@ -306,7 +306,7 @@ def test_help_offers_what_a_name_alone_makes(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_may_stay_real_valued_is_named_on_the_command_line(folder: Path) -> None:
     Path("tailed.py").write_text(
         "from torch import nn\n"
-        "model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4), nn.Softmax(1), nn.Linear(4, 2)).eval()\n"
+        "model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4), nn.LogSoftmax(1), nn.Linear(4, 2)).eval()\n"
     )
     model, share = "tailed:model", "8 of 88 multiply-accumulates (9.1 %) stay real-valued"
     refused = CliRunner().invoke(app, ["preflight", model, "--shape", "6"])
