@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -16,37 +16,43 @@ from snnconv.graph.interpreter import Environment, resolve
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.arithmetic import CumulativeSum
 from snnconv.graph.operators.base import Operator, SelectionOperator
-from snnconv.graph.operators.choice import Comparison
+from snnconv.graph.operators.choice import Choice, Comparison
 from snnconv.graph.operators.constant import Fill
 from snnconv.graph.operators.indexing import Index
 from snnconv.graph.operators.look_up import Cast, Logic, LookUp
 
 #: Lengths of a batch for which what repeats is computed and compared.
 _LENGTHS = (1, 2, 3)
+#: What makes masks and tables of numbers: without any of these, numbers stay what sizes make of them.
+_CHOOSING = (Logic, Cast, Comparison, LookUp, CumulativeSum, Index, Choice)
 #: The length of the batch in the shapes that nodes record.
 _EXAMPLE = 2
 
 
-def repeated_constants(graph: Graph) -> Graph:
+def repeated_constants(graph: Graph, precisions: Sequence[torch.dtype] = ()) -> Graph:
     """``graph``, where what is computed for every sample alike is one constant, which ``expand`` repeats.
 
     That is what sizes and constants alone decide, by operations that move elements or take each by itself, sums along
     an axis and tables; places of samples, ``arange`` of the batch, may only pick among samples that are alike. For
-    batches of three lengths every row must have the same value.
+    batches of three lengths every row must have the same value. ``precisions`` are those of inputs that are real.
     """
     if graph.batch_axis != 0:
         return graph
-    rows = _rows(graph)
-    constants, parameters = dict(graph.constants), set(graph.parameters)
+    rows = _rows(graph, precisions)
+    constants, parameters, signals = dict(graph.constants), set(graph.parameters), graph.signals()
     trained = {constants[name].dtype for name in parameters}
+
+    def made(node: Node) -> bool:
+        before = [graph.nodes[name] for name in _leading_to(graph, node, signals) & graph.nodes.keys()]
+        return any(isinstance(OPERATORS.get(each.op), _CHOOSING) for each in (node, *before))
 
     def expand(node: Node) -> Iterable[Node]:
         row = rows.get(node.name)
-        if row is None or (node.op == "expand" and node.arguments["self"].name in constants):
+        if row is None or not made(node) or (node.op == "expand" and node.arguments["self"].name in constants):
             return [node]
         name, length = f"{node.name}.row", f"{node.name}_samples"
         constants[name] = row
-        if row.dtype in trained and not parameters.isdisjoint(_leading_to(graph, node)):
+        if row.dtype in trained and not parameters.isdisjoint(_leading_to(graph, node, signals)):
             parameters.add(name)
         size = {"self": Ref(next(iter(graph.inputs))), "dim": 0}
         given = {"self": Ref(name), "size": [Ref(length), *row.shape[1:]], "implicit": False}
@@ -56,10 +62,10 @@ def repeated_constants(graph: Graph) -> Graph:
     return replace(found, constants=constants, parameters=frozenset(parameters)).without_dead_nodes()
 
 
-def _rows(graph: Graph) -> Mapping[str, Tensor]:
+def _rows(graph: Graph, precisions: Sequence[torch.dtype]) -> Mapping[str, Tensor]:
     """What every sample has, ``[1, ...]``, by the name of the node that repeats it."""
     signals, found = graph.signals(), dict[str, Tensor]()
-    batches = [_of_length(graph, length) for length in _LENGTHS]
+    batches = [_of_length(graph, length, precisions) for length in _LENGTHS]
     for node in graph.nodes.values():
         if node.name in signals or OPERATORS.get(node.op) is None:
             continue
@@ -79,11 +85,11 @@ def _rows(graph: Graph) -> Mapping[str, Tensor]:
     return found
 
 
-def _of_length(graph: Graph, length: int) -> Environment:
+def _of_length(graph: Graph, length: int, precisions: Sequence[torch.dtype]) -> Environment:
     """Constants, and inputs with this many samples of which the sizes alone are asked."""
     shapes = {name: [length if size == BATCH else size for size in shape] for name, shape in graph.inputs.items()}
-    kinds = [tensor for tensor in graph.constants.values() if tensor.is_floating_point()]
-    dtype = kinds[0].dtype if kinds else torch.get_default_dtype()
+    kinds = [*precisions, *(tensor.dtype for tensor in graph.constants.values() if tensor.is_floating_point())]
+    dtype = kinds[0] if kinds else torch.get_default_dtype()
     sizes = {name: [size for size in shape if isinstance(size, int)] for name, shape in shapes.items()}
     known = {name: shape for name, shape in sizes.items() if len(shape) == len(shapes[name])}
     return {**graph.constants, **{name: torch.zeros((), dtype=dtype).expand(shape) for name, shape in known.items()}}
@@ -131,12 +137,12 @@ def _repeats(results: list[Any]) -> bool:
     return bool(wanted) and all(map(torch.equal, results, wanted))
 
 
-def _leading_to(graph: Graph, node: Node) -> set[str]:
-    """Names of all that ``node`` is computed from."""
+def _leading_to(graph: Graph, node: Node, signals: Set[str]) -> set[str]:
+    """Names of all that ``node`` is computed from but ``signals``, of which sizes alone are asked."""
     found, pending = set[str](), [node.name]
     while pending:
         each = graph.nodes.get(pending.pop())
-        new = set() if each is None else {*each.refs()} - found
+        new = set() if each is None else {*each.refs()} - found - signals
         found |= new
         pending.extend(new)
     return found

@@ -72,6 +72,7 @@ class Translator:
         self.program, self.batch_axis, self.bound = program, batch_axis, bound
         self.values: dict[str, Argument] = {}  # what each node of the program became
         self.inputs: dict[str, Shape] = {}
+        self.precisions: list[torch.dtype] = []  # of inputs that are real
         self.constants = Constants()
         self.nodes: dict[str, Node] = {}
         self.signals: set[str] = set()
@@ -106,7 +107,7 @@ class Translator:
         graph = graph.without_dead_nodes()
         kept = graph.constants.items()
         graph = replace(graph, constants={name: canonical(tensor, name.removeprefix(_BOUND)) for name, tensor in kept})
-        return conditions_as_leaky_relu(repeated_constants(synonyms_replaced(graph)))
+        return conditions_as_leaky_relu(repeated_constants(synonyms_replaced(graph), self.precisions))
 
     def _updates(self, what: str, mutated: Mapping[str, str]) -> Iterator[Problem]:
         operations = {node.name: node for node in self.program.graph.nodes}
@@ -144,6 +145,8 @@ class Translator:
         if str(value.dtype) in WHOLE_TYPES:
             self.whole[node.name] = str(value.dtype)
             self.in_front.add(node.name)
+        else:
+            self.precisions.append(value.dtype)
 
     def _for_every_sample(self, node: FxNode, constant: Ref) -> Ref:
         """An argument that is ``constant``; repeated, where it was traced for any number of samples."""

@@ -7,7 +7,7 @@ import snnconv
 from coding import FewSpike
 
 
-class Normed(nn.Module):
+class NormedTokens(nn.Module):
     """A norm over six signals, whose inputs differ a thousandfold in variance from token to token."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ def error(network: snnconv.SpikingNetwork, model: nn.Module, x: Tensor) -> float
 
 
 def test_a_token_of_small_variance_is_normalised_nearly_as_well_as_others() -> None:
-    model = Normed().eval()
+    model = NormedTokens().eval()
     found = {}
     for size in (1.0, 0.03):
         network = snnconv.convert(model, tokens(1, size), coding=FewSpike(12, spikes=4))
@@ -43,7 +43,7 @@ def test_a_token_of_small_variance_is_normalised_nearly_as_well_as_others() -> N
 
 
 def test_order_of_samples_does_not_matter() -> None:
-    model, x = Normed().eval(), tokens(1, 0.03)
+    model, x = NormedTokens().eval(), tokens(1, 0.03)
     one, other = (snnconv.convert(model, each, coding=FewSpike(8, spikes=3)) for each in (x, x.flip(0)))
     for node, population in one.populations.items():
         if population.tables is not None:
