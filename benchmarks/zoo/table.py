@@ -39,15 +39,15 @@ def run(rows: Sequence[str] | None = None) -> None:
     Rows that ``results/zoo_rows.json`` holds already are not measured again: delete it to start over. ``rows`` are
     patterns of "library/model"; what matches them is measured, whether there is a row or not.
     """
-    kept = _kept()
-    for subject in _subjects():
+    kept, subjects = _kept(), _subjects()
+    for subject in subjects:
         wanted = rows is not None and any(fnmatch(subject.key, pattern) for pattern in rows)
         if wanted or (rows is None and subject.key not in kept):
             kept[subject.key] = measured(subject)
             _keep(kept)
             note(f"{subject.key}: {_summary(kept[subject.key])}")
     publish("zoo", "The zoo", _HEAD, [_cells(row) for row in kept.values()])
-    PAGE.write_text(page([*kept.values()]))
+    PAGE.write_text(page([*kept.values()], [subject.key for subject in subjects if subject.key not in kept]))
 
 
 def _subjects() -> list[Subject]:
@@ -102,8 +102,8 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 2)
 
 
-def page(rows: Sequence[Row]) -> str:
-    """The page of the documentation: a summary, then a table for each library."""
+def page(rows: Sequence[Row], left: Sequence[str] = ()) -> str:
+    """The page of the documentation: a summary, then a table for each library; ``left`` were not measured."""
     first = next(iter(CODES))
     accepted = [row for row in rows if row.verdict == "accepted"]
     errors = [row.errors[first] for row in accepted]
@@ -127,6 +127,8 @@ def page(rows: Sequence[Row]) -> str:
             else "."
         ),
     ]
+    if left:
+        lines += ["", f"Not measured: {', '.join(left)}."]
     for library in dict.fromkeys(row.library for row in rows):
         lines += ["", f"## {library}{_version(library)}", "", _table_row((*_HEAD[:2], *_HEAD[3:]))]
         lines.append(_table_row(["---", "---", *["---:"] * (len(CODES) + 5), "---"]))
