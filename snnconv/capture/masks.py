@@ -16,7 +16,7 @@ from snnconv.graph.operators.base import SelectionOperator
 from snnconv.graph.operators.shape import View
 
 #: What is added to a score, or put in its place, to forbid a pair: this, or anything below.
-FORBIDDING = -1e4
+FORBIDDING = -1e3
 #: Operations behind which a masked score is still one, of another size.
 _PASSING = frozenset({"add", "sub", "mul", "div", "clamp", "clamp_min", "maximum"})
 

@@ -183,6 +183,8 @@ class _Signs:
             return False
         if op in _ABOVE or (not strictly and (op in _AT_LEAST or _is_square(node))):
             return True
+        if op in ("ones", "full", "zeros"):
+            return self._holds(given["fill_value"] if op == "full" else int(op == "ones"), strictly)
         bounded = op in ("clamp", "clip", "clamp_min") and given.get("min") is not None
         if bounded and self._holds(given["min"], strictly):
             return True

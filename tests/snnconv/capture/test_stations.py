@@ -197,6 +197,7 @@ MASKED: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
         lambda s: s.masked_fill(~ALLOWED, -1e9).unflatten(2, (1, 5)).unsqueeze(1).reshape(-1, 5, 1, 5).squeeze(2),
         2,
     ),
+    "of a thousand": (lambda s: s.masked_fill(~ALLOWED, -1000.0), 2),
     "taken off": (lambda s: s - 1e9 * (~ALLOWED).double(), 2),
     "taken off, and a bias": (lambda s: s - torch.linspace(0, 1, 5) - 1e9 * (~ALLOWED).double(), -1),
 }
