@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -54,12 +55,14 @@ def network_of(code: str) -> SpikingNetwork:
     return snnconv.convert(MODEL, X, analog=["head"], **options)
 
 
-class Normed(Headed):
-    """The same with functions of several elements."""
+class Refused(Headed):
+    """The same with functions of several elements that have no spiking form in front of weights."""
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = F.layer_norm(self.body(x), (12,))
-        return self.head["scores"](self.head["mix"][0](hidden).softmax(1))
+        mix: Any = self.head["mix"]
+        mixed = mix[0](self.body(x).log_softmax(1))
+        scores: Tensor = self.head["scores"](mixed + mixed.argmax(1, keepdim=True))
+        return scores
 
 
 def test_functions_of_one_signal_are_looked_up_unless_they_may_stay_real_valued() -> None:
@@ -70,17 +73,17 @@ def test_functions_of_one_signal_are_looked_up_unless_they_may_stay_real_valued(
 
 
 def test_without_leave_every_other_function_with_weights_behind_it_is_refused_in_its_place() -> None:
-    report = snnconv.preflight(Normed().eval(), X)
-    assert [problem.op for problem in report.problems] == ["layer_norm", "softmax"]
-    norm, softmax = report.problems
-    assert norm.source.file == softmax.source.file == __file__
-    assert norm.analog == ("linear in head.mix.0", "linear in head.scores") and softmax.analog == norm.analog[1:]
+    report = snnconv.preflight(Refused().eval(), X)
+    assert [problem.op for problem in report.problems] == ["log_softmax", "argmax"]
+    first, second = report.problems
+    assert first.source.file == second.source.file == __file__
+    assert first.analog == ("linear in head.mix.0", "linear in head.scores") and second.analog == first.analog[1:]
     for problem in report.problems:
         assert 'analog=["head.mix.0", "head.scores"]' in problem.remedy
         assert all(operation in str(report) for operation in problem.analog)
     assert report.macs == {} and report.analog_macs == 0
-    with pytest.raises(UnsupportedModelError, match="layer_norm"):
-        snnconv.convert(Normed().eval(), X)
+    with pytest.raises(UnsupportedModelError, match="log_softmax"):
+        snnconv.convert(Refused().eval(), X)
 
 
 @pytest.mark.parametrize("names", [["head"], ["head.mix", "head.scores"], ["linear_1", "linear_2"]])
@@ -115,14 +118,14 @@ def test_leave_that_nothing_needs_is_refused() -> None:
         snnconv.convert(model, draw(20, 4, dtype=torch.float32), analog=["2"])
 
 
-class SoftmaxBlocks(nn.Module):
-    """Twelve blocks of weights and softmax in a head whose first module is called like an operation."""
+class LogSoftmaxBlocks(nn.Module):
+    """Twelve blocks of weights and log_softmax in a head whose first module is called like an operation."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.body, self.linear_1 = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4)
-        self.blocks = nn.ModuleList(nn.Sequential(nn.Softmax(1), nn.Linear(4, 4)) for _ in range(12))
+        self.blocks = nn.ModuleList(nn.Sequential(nn.LogSoftmax(1), nn.Linear(4, 4)) for _ in range(12))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.linear_1(self.body(x))
@@ -132,16 +135,16 @@ class SoftmaxBlocks(nn.Module):
 
 
 def test_many_functions_of_a_kind_are_one_entry_with_names_that_can_be_read() -> None:
-    model, x = SoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = LogSoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
     report = snnconv.preflight(model, x)
     assert len(report.problems) == 12 and [len(problem.analog) for problem in report.problems] == [*range(12, 0, -1)]
-    assert len(str(report).splitlines()) < 10 and "softmax, 12 times" in str(report)
+    assert len(str(report).splitlines()) < 10 and "log_softmax, 12 times" in str(report)
     assert 'analog=["blocks"]' in str(report) and "and 6 more" in str(report)
     assert snnconv.preflight(model, x, analog=["blocks"]).analog_macs == 12 * 16
 
 
 def test_a_module_comes_before_an_operation_of_its_name() -> None:
-    model, x = SoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
+    model, x = LogSoftmaxBlocks().eval(), draw(20, 4, dtype=torch.float32)
     operations = [line.name for line in snnconv.preflight(model, x, analog=["blocks"]).lines if line.op == "linear"]
     assert "linear_1" in operations
     with pytest.raises(ConfigurationError, match="nothing in it"):
@@ -207,6 +210,8 @@ def test_exports_say_that_the_host_computes_it(tmp_path: Path) -> None:
 OF_OUTPUT: dict[str, Callable[[Tensor], Any]] = {
     "unit length": lambda x: F.normalize(x, dim=1),
     "length 1 in sums": lambda x: F.normalize(x, p=1, dim=1),
+    "largest magnitude 1": lambda x: F.normalize(x, p=math.inf, dim=1),
+    "length 1 in sums by hand": lambda x: x / x.abs().sum(1, keepdim=True).clamp_min(1e-6),
     "root mean square": lambda x: x * torch.rsqrt(x.square().mean(1, keepdim=True).clamp_min(1e-6)),
     "layer norm": lambda x: F.layer_norm(x, (4,)),
     "clamped probabilities": lambda x: x.sigmoid().clamp(0.1, 0.9),
@@ -256,6 +261,6 @@ def test_functions_of_the_output_have_no_populations_and_come_along_in_a_file(tm
 
 
 def test_what_is_cut_in_front_of_weights_keeps_a_function_from_being_the_outputs_own() -> None:
-    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4), nn.Softmax(1), nn.ReLU(), nn.Linear(4, 2))
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4), nn.LogSoftmax(1), nn.ReLU(), nn.Linear(4, 2))
     (problem,) = snnconv.preflight(model, draw(4, 6).float()).problems
-    assert (problem.op, problem.analog) == ("softmax", ())
+    assert (problem.op, problem.analog) == ("log_softmax", ())

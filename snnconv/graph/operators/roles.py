@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from snnconv.graph.graph import Graph, Node
+from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.operators.affine import MatrixProduct
 from snnconv.graph.operators.base import OPERATORS, Classification, Role, carried
 from snnconv.graph.operators.piecewise_linear import OutputFunction
@@ -69,8 +69,9 @@ def classifications(graph: Graph, signals: Set[str]) -> dict[str, Classification
 
     A function that may be the output's own is a population in front of weights or of another population, and where the
     graph has no other; elsewhere it is a readout. Behind a readout that holds of all populations and maxima: a clamp of
-    a softmax cuts what was decoded. A product of two signals is a readout, too, where no constant weights stand behind
-    it, or a readout in front of it.
+    a softmax cuts what was decoded. So it does between such a function and a readout, where no weights stand between,
+    as the clamp in x / |x|.sum().clamp(eps). A product of two signals is a readout, too, where no constant weights
+    stand behind it, or a readout in front of it.
     """
     found = {node.name: classify(node, signals) for node in graph.nodes.values()}
     products = {name for name, each in found.items() if each.role is Role.PRODUCT}
@@ -109,13 +110,13 @@ class _Needs(NamedTuple):
 def _needs_of(
     graph: Graph, signals: Set[str], found: Mapping[str, Classification], real_valued: Set[str] = frozenset()
 ) -> _Needs:
-    decoded = graph.behind(name for name, each in found.items() if each.role is Role.READOUT)
+    decoded = _decoded(graph, found)
     needed: set[str] = set()
     own: list[str] = []
     spiking = False
     for node in reversed([*graph.nodes.values()]):
         role, operator = found[node.name].role, OPERATORS.get(node.op)
-        of_output = role is Role.ACTIVATION and isinstance(operator, OutputFunction)
+        of_output = _may_be_of_output(node, role)
         of_output |= role in (Role.ACTIVATION, Role.POOL) and node.name in decoded
         if of_output and node.name not in needed:
             own.append(node.name)
@@ -125,6 +126,25 @@ def _needs_of(
         if weighted or role in (Role.ACTIVATION, Role.POOL) or node.name in needed:
             needed.update(node.refs())
     return _Needs(needed, own, spiking)
+
+
+def _decoded(graph: Graph, found: Mapping[str, Classification]) -> set[str]:
+    """What stands behind a readout, or between what may be the output's own function and readouts alone."""
+    behind: set[str] = set()
+    for node in graph.nodes.values():
+        role = found[node.name].role
+        passes = role in (Role.ACTIVATION, Role.POOL, Role.SELECTION, Role.LINEAR) and not OPERATORS[node.op].weighted
+        if _may_be_of_output(node, role) or (passes and not behind.isdisjoint(node.refs())):
+            behind.add(node.name)
+    shown = set(refs_in(graph.output))
+    for node in reversed([*graph.nodes.values()]):
+        if node.name in shown and found[node.name].role is not Role.READOUT:
+            shown.update(node.refs())
+    return (behind - shown).union(graph.behind(name for name, each in found.items() if each.role is Role.READOUT))
+
+
+def _may_be_of_output(node: Node, role: Role) -> bool:
+    return role is Role.ACTIVATION and isinstance(OPERATORS.get(node.op), OutputFunction)
 
 
 def _in_front_of(names: Set[str], graph: Graph, real: Set[str]) -> set[str]:
