@@ -172,18 +172,25 @@ def assemble(
     if options.decoding == "spike-count":
         _check_counted(calibrated, plan)
     windowed = isinstance(plan.schedule, Pipeline)
-    picked_from = values_per_maximum(calibrated.graph)
+    scalings = scalings_of(calibrated, options, windowed)
     populations = {}
-    for node in told(progress, "fitting scales", calibrated.activations, len(calibrated.activations)):
-        looked_up = isinstance(calibrated.observed[node], CurrentStatistics)  # tables end where currents did
-        scaling = (
-            options.scaling(windowed) if looked_up else options.scaling_before(picked_from[node], windowed, names[node])
-        )
+    for node, scaling in told(progress, "fitting scales", scalings.items(), len(scalings)):
         code = plan.code_for(names[node], node)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:
             warn_of_silence(names[node], calibrated.observed[node], scaling, populations[node].code)
     return network_of(calibrated, plan, populations, options)
+
+
+def scalings_of(calibrated: Calibrated, options: Options, windowed: bool) -> dict[str, Scaling]:
+    """How the scale of every population is chosen; those of tables end where currents did, whatever a maximum picks."""
+    picked_from, found = values_per_maximum(calibrated.graph), {}
+    for node, name in calibrated.names.items():
+        looked_up = isinstance(calibrated.observed[node], CurrentStatistics)
+        found[node] = (
+            options.scaling(windowed) if looked_up else options.scaling_before(picked_from[node], windowed, name)
+        )
+    return found
 
 
 def _check_counted(calibrated: Calibrated, plan: CodingPlan) -> None:

@@ -125,18 +125,20 @@ def _by_channel(values: Tensor, weight: Tensor | None, bias: Tensor | None) -> T
 def _rms_norm(
     values: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    axes = [*range(-len(normalized_shape), 0)]
-    square = (values * values).mean(axes, keepdim=True)
-    found = values / (square + (torch.finfo(values.dtype).eps if eps is None else eps)).sqrt()
+    found = values / _raised_square(values, normalized_shape, eps).sqrt()
     return found if weight is None else found * weight
 
 
 def _fused_rms_norm(
     values: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, eps: float | None
 ) -> tuple[Tensor, Tensor]:
-    axes = [*range(-len(normalized_shape), 0)]
-    raised = (values * values).mean(axes, keepdim=True) + (torch.finfo(values.dtype).eps if eps is None else eps)
-    return _rms_norm(values, normalized_shape, weight, eps), raised.rsqrt()
+    return _rms_norm(values, normalized_shape, weight, eps), _raised_square(values, normalized_shape, eps).rsqrt()
+
+
+def _raised_square(values: Tensor, normalized_shape: Sequence[int], eps: float | None) -> Tensor:
+    """The mean square along the last axes, and ``eps``, by default that of the precision."""
+    square = (values * values).mean([*range(-len(normalized_shape), 0)], keepdim=True)
+    return square + (torch.finfo(values.dtype).eps if eps is None else eps)
 
 
 def _vector_norm(

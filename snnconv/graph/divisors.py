@@ -21,24 +21,18 @@ def axes_of_divisor(graph: Graph, population: Node) -> tuple[int, ...] | None:
         node = graph.nodes.get(user)
         if node is None or node.op not in ("sum", "mean") or not _divides(graph, user):
             return None
-        axes = node.arguments.get("dim")
-        axes = range(len(shape)) if axes is None else [axes] if isinstance(axes, int) else axes
-        found.add(tuple(sorted(int(axis) % len(shape) for axis in axes)))
+        found.add(tuple(sorted(axis % len(shape) for axis in node.arguments["dim"])))
     return found.pop() if len(found) == 1 else None
 
 
 def _divides(graph: Graph, name: str) -> bool:
     """Whether all that ``name`` leads to are tables whose values divide, past what is added or multiplied to it."""
     users = analysis_of(graph).consumers[name]
-    for user in users:
-        node = graph.nodes.get(user)
-        if node is None:
-            return False
-        if node.op == "tabulated":
-            if not node.arguments.get("divides", False):
-                return False
-        elif (
-            not isinstance(OPERATORS.get(node.op), SelectionOperator) and node.op not in ("add", "mul", "div")
-        ) or not _divides(graph, user):
-            return False
-    return bool(users)
+    return bool(users) and all(user in graph.nodes and _leads_on(graph, graph.nodes[user]) for user in users)
+
+
+def _leads_on(graph: Graph, node: Node) -> bool:
+    if node.op == "tabulated":
+        return bool(node.arguments.get("divides", False))
+    moves = isinstance(OPERATORS.get(node.op), SelectionOperator) or node.op in ("add", "mul", "div")
+    return moves and _divides(graph, node.name)

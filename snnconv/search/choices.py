@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from coding import Code, CodingPlan
 from coding.window.function_table import table_for
-from snnconv.calibration.assembly import Calibrated, network_of, population
+from snnconv.calibration.assembly import Calibrated, network_of, population, scalings_of
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.options import Options
 from snnconv.calibration.silence import warn_of_silence
-from snnconv.graph.maxima import values_per_maximum
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.population import Population
@@ -31,10 +30,7 @@ class Choices:
         progress: ProgressCallback | None = None,
     ) -> None:
         self._calibrated, self._candidates, self._options, self._plan = calibrated, candidates, options, plan
-        nodes, picked_from = calibrated.activations, values_per_maximum(calibrated.graph)
-        self._scalings = {
-            node: options.scaling_before(picked_from[node], True, calibrated.names[node]) for node in nodes
-        }
+        nodes, self._scalings = calibrated.activations, scalings_of(calibrated, options, windowed=True)
         self.populations = {node: self._of(node) for node in told(progress, "fitting codes", nodes, len(nodes))}
 
     def _of(self, node: str) -> list[Population]:

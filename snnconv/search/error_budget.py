@@ -15,7 +15,7 @@ from snnconv.calibration.assembly import Calibrated, assemble
 from snnconv.calibration.options import Options
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.interpreter import Handler, evaluate_graph
-from snnconv.graph.operators.activation import ActivationOperator, activation_at
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
@@ -84,7 +84,6 @@ def _within_budget(
 class _Response(NamedTuple):
     """What the original's output, of norm 1, answers to small changes of its activations, on a few samples."""
 
-    operators: Mapping[str, ActivationOperator]
     currents: Mapping[str, Tensor]
     exact: Mapping[str, Tensor]
     gradients: Mapping[str, list[Tensor]]
@@ -136,7 +135,7 @@ def _response(calibrated: Calibrated) -> _Response | None:
             for node, gradient in zip(changes, found, strict=True):
                 at = torch.zeros_like(exact[node]) if gradient is None else gradient
                 gradients[node].append(at.nan_to_num(0.0, _STEEPEST, -_STEEPEST))
-    return _Response(operators, currents, exact, gradients)
+    return _Response(currents, exact, gradients)
 
 
 def _cheapest(errors: Tensor, spikes: Tensor) -> list[int]:
