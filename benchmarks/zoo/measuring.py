@@ -33,7 +33,7 @@ CODES: dict[str, Code | None] = {
     "OneSpike(16)": OneSpike(16),
 }
 #: Seconds after which a model is given up.
-LIMIT = 900
+LIMIT = 3600
 #: Share of the output from which on it differs from sample to sample by more than rounding.
 _SAME = 1e-5
 #: Pictures that are simulated at once.
