@@ -11,6 +11,7 @@ from torch import Tensor
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
+from neurons.window_form import WindowForm, levels_in
 
 
 class MembraneState(NamedTuple):
@@ -80,3 +81,8 @@ class IntegrateFire:
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         return self.code.quantize(values, counted)
+
+    def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+        """What ``window`` looks up; see ``neurons.window_form``."""
+        levels = levels_in(self.code, dtype, device)
+        return None if levels is None else WindowForm(levels, None)

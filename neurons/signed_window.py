@@ -12,6 +12,7 @@ from torch.nn.functional import leaky_relu
 from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
 from neurons.signed_stream import check_negative_side
+from neurons.window_form import BelowZero, WindowForm, levels_in
 
 
 class SignedWindowState(NamedTuple):
@@ -91,3 +92,9 @@ class SignedWindow:
         found = self.code.quantize(seen.abs(), counted)
         signed = torch.copysign(found.values, values)
         return found._replace(values=leaky_relu(signed, self.negative_slope / self._sensitivity, inplace=True))
+
+    def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+        """What ``window`` looks up; see ``neurons.window_form``."""
+        levels = levels_in(self.code, dtype, device)
+        seen = self._sensitivity
+        return None if levels is None else WindowForm(levels, BelowZero(seen, self.negative_slope / seen))

@@ -13,6 +13,7 @@ from coding.neural_code import Code, Quantized
 from coding.threshold import at_least, tie_tolerance
 from neurons.integrate_fire import MembraneState
 from neurons.neuron import State, UpdateCost, integrate
+from neurons.window_form import WindowForm, levels_in
 
 
 class Tables(NamedTuple):
@@ -87,6 +88,11 @@ class TableLookup:
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         return self.code.quantize(values, counted)
+
+    def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+        """What ``window`` looks up; see ``neurons.window_form``."""
+        levels = levels_in(self.code, dtype, device)
+        return None if levels is None else WindowForm(levels, None)
 
 
 @dataclass(frozen=True, eq=False)

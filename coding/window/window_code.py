@@ -14,7 +14,7 @@ from torch import Tensor
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Fired, Memory, Quantized
 from coding.threshold import at_least, tie_tolerance
-from coding.window.closed_form import WindowTable, levels_of
+from coding.window.closed_form import Levels, WindowTable, levels_of
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,12 @@ class WindowCode(Code):
         spikes = spikes * payload
         return Fired(spikes, spikes, count)
 
+    def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
+        """What ``quantize`` looks its values up in; ``None`` where it encodes them step by step."""
+        return levels_of(table_of(self), dtype, device)
+
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
-        levels = levels_of(table_of(self), values.dtype, values.device)
+        levels = self.tabulated(values.dtype, values.device)
         return super().quantize(values) if levels is None else levels(values, counted)
 
 

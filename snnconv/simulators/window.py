@@ -20,7 +20,7 @@ from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
 from snnconv.spiking.products import Meetings
-from snnconv.spiking.settling import decode, settle
+from snnconv.spiking.settling import windows_of
 
 
 class Window(Simulator):
@@ -84,20 +84,23 @@ class WindowChunk(Chunk):
 
     def population(self, node: str, population: Population) -> Handler:
         pooled, operator = node in self.execution_plan.pooled, activation_at(self.network.graph.nodes[node])
+        windows = windows_of(population)
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
             if not (self.observers or pooled):
-                return decode(population, current)
-            windows = settle(population, current, self.counted or pooled)
+                return windows.decode(current)
+            found, decoded = windows.settle(current, self.counted or pooled)
+            if self.observers:
+                values = windows.normalised(current)
             for observer in self.observers:
-                observer.window(node, PopulationWindow(population, windows.values, windows.found), self.positions)
+                observer.window(node, PopulationWindow(population, values, found), self.positions)
                 if population.tables is not None:
-                    observer.looked_up(node, windows.values)
+                    observer.looked_up(node, values)
             if pooled or node in self.multiplied:
-                assert windows.found.spikes is not None
-                self.potentials[node], self.spikes[node] = windows.current, windows.found.spikes
-            return windows.decoded
+                assert found.spikes is not None
+                self.potentials[node], self.spikes[node] = windows.shifted(current), found.spikes
+            return decoded
 
         return fire
 

@@ -37,7 +37,9 @@ MODULES = (
     "snnconv.detection.drawing",
     "hw_export",
 )
-OPTIONAL = {"torchvision", "lava", "matplotlib", "sklearn", "snntorch", "norse", "nir", "PIL", "faster_coco_eval"}
+OPTIONAL = {
+    *("torchvision", "lava", "matplotlib", "numba", "sklearn", "snntorch", "norse", "nir", "PIL", "faster_coco_eval"),
+}
 
 
 @functools.cache

@@ -11,83 +11,16 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import TTFS, Code, FewSpike, IntegerTable, OneSpike, Phase, Pipeline, Rate, TableSpike
-from coding.window.closed_form import levels_of
-from coding.window.window_code import WindowCode
-from neurons import IntegrateFire, Negative, SignedWindow, WindowNeuron
-from snnconv.graph.graph import Source
-from snnconv.graph.operators import PiecewiseLinear
+from coding import FewSpike, Pipeline, Rate
+from neurons import IntegrateFire, Negative
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.simulators.window_trains import PopulationWindow
-from snnconv.spiking.population import Population
-from snnconv.spiking.settling import decode, normalise, settle
+from snnconv.spiking.settling import decode, normalise, settle, windows_of
 from tests.support.networks import GraphConvolution, draw, prepared
 from tests.support.pipelines import SHAPES
-
-CODES: dict[str, Code] = {
-    "few-spike": FewSpike(8, 1.5, 3),
-    "few-spike, arithmetic": FewSpike(8, 1.4, 2, "arithmetic"),
-    "few-spike, no limit": FewSpike(5, 2.0, 5),
-    "few-spike, too many trains for a table": FewSpike(20, 1.1, 8),
-    "one-spike": OneSpike(12, 1.3),
-    "ttfs": TTFS(14, 4.0, 1.5, "geometric"),
-    "phase": Phase(6),
-    "table-spike": TableSpike(4, (1.0, 0.7, 0.3, 0.1)),
-    "whole table": IntegerTable(3, (7, 3, 1), ((6, 3, 1),), 1, 7),
-    "rate": Rate(9),
-}
-NEURONS: dict[str, Callable[[Code], WindowNeuron]] = {
-    "integrate-fire": IntegrateFire,
-    "leaky": lambda code: SignedWindow(code, 0.1),
-    "graded identity": lambda code: SignedWindow(code, 1.0, "graded"),
-}
-#: Ways in which a current [N, C, H, W] lies in memory.
-LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "contiguous": torch.Tensor.contiguous,
-    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
-    "transposed": lambda x: x.transpose(2, 3).contiguous().transpose(2, 3),
-    "with gaps": lambda x: torch.stack([x, x], 4)[..., 0],
-    "one sample": lambda x: x[:1].contiguous(memory_format=torch.channels_last),
-    "one value a channel": lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1], 1, 1),
-    "overlapping": lambda x: x.contiguous(memory_format=torch.channels_last).unfold(3, 5, 1),
-    "repeated": lambda x: x[:, :, :1].expand(-1, -1, 3, -1),
-}
-
-
-def boundaries(code: Code) -> Tensor:
-    """Potentials at which the train of ``code`` changes, and zeros of both signs."""
-    levels = levels_of(code.table(), torch.float32, torch.device("cpu")) if isinstance(code, WindowCode) else None
-    if levels is not None:
-        found = levels.following[:-1].view(torch.float32)[:64]
-    elif isinstance(code, WindowCode):
-        found = torch.tensor([*code.table().thresholds[0], *code.table().thresholds[-1]])
-    else:
-        found = (torch.arange(code.steps) + 0.5) / code.steps * (1.0 - 2.0**-20)
-    return torch.cat([found, torch.tensor([0.0, -0.0])])
-
-
-def population(code: Code, neuron: WindowNeuron, shifted: bool, axis: int | None) -> Population:
-    generator = torch.Generator().manual_seed(1)
-    size = 1 if axis is None else 5
-    scale = torch.rand(size, generator=generator) * 3.0 + 0.1
-    shift = (torch.rand(size, generator=generator) - 0.5) * 0.1 * shifted
-    source = Source("", "", "")
-    return Population("", "", PiecewiseLinear(), code, neuron, scale, shift, axis, (5, 3, 7), source)
-
-
-def currents(code: Code, of: Population) -> Tensor:
-    """Float32 ``[N, 5, 3, 7]`` whose potentials lie within a few roundings of where trains change."""
-    scale, shift = of.broadcast_scale(4), of.broadcast(of.shift, 4)
-    change = boundaries(code)
-    edges = torch.cat([change, -change]).view(-1, 1, 1, 1) * scale - shift
-    away = torch.linspace(-5.0, 5.0, 105).view(1, 5, 3, 7)
-    return edges * (1.0 + away.round() * torch.finfo(torch.float32).eps)
-
-
-def same_bits(first: Tensor, second: Tensor) -> bool:
-    return torch.equal(first.contiguous().view(torch.int32), second.contiguous().view(torch.int32))
+from tests.support.windows import CODES, LAYOUTS, NEURONS, currents, population, same_bits
 
 
 @pytest.mark.parametrize("shifted", [False, True])
@@ -117,19 +50,20 @@ def test_a_window_is_settled_by_a_sum_and_then_a_product_each_rounded(code: str,
     scale, shift = (each.numpy().reshape(1, 5, 1, 1) for each in (found.scale, found.shift))
     values = torch.from_numpy((current.numpy() + shift) * (np.float32(1.0) / scale))
     windows = settle(found, current, counted=True)
-    assert torch.equal(windows.values, values) and torch.equal(normalise(found, current), values)
+    assert torch.equal(normalise(found, current), values)
     expected = found.neuron.window(values)  # type: ignore[attr-defined]
     assert torch.equal(windows.decoded, expected.values * torch.from_numpy(scale))
     assert torch.equal(windows.found.spikes, expected.spikes)  # type: ignore[arg-type]
-    assert torch.equal(windows.current, current + torch.from_numpy(shift))
+    assert torch.equal(windows_of(found).shifted(current), current + torch.from_numpy(shift))
 
 
 @pytest.mark.parametrize("steps", [1, 7, 9, 33])
 def test_a_rate_train_fired_step_by_step_has_the_spikes_that_were_counted_ties_included(steps: int) -> None:
     code = Rate(steps)
     found = population(code, IntegrateFire(code), True, 1)
-    windows = settle(found, currents(code, found), counted=True)
-    train = PopulationWindow(found, windows.values, windows.found).payloads()
+    current = currents(code, found)
+    windows = settle(found, current, counted=True)
+    train = PopulationWindow(found, normalise(found, current), windows.found).payloads()
     assert torch.equal((train != 0).float().sum(0), windows.found.spikes)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,49 @@
+"""Windows that are looked up, as data: what a kernel computes in place of a neuron's ``window``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+
+from coding.neural_code import Code
+from coding.overriding import agree
+from coding.window.closed_form import Levels
+from coding.window.window_code import WindowCode
+
+
+class BelowZero(NamedTuple):
+    """What a code sees of a potential below zero, and what is sent of what it decodes that to, as factors."""
+
+    seen: float
+    sent: float
+
+
+class WindowForm(NamedTuple):
+    """Trains by the size of a potential; ``negative`` is ``None`` where a neuron below zero is silent."""
+
+    levels: Levels
+    negative: BelowZero | None
+
+
+@runtime_checkable
+class FormNeuron(Protocol):
+    """A neuron that can say its ``window`` as data."""
+
+    def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+        """The same as ``window``; ``None`` where it cannot be looked up."""
+        ...
+
+
+def window_form_of(neuron: object, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+    """What ``window`` of ``neuron`` looks up; ``None`` where it is computed, or is a subclass's own."""
+    if not isinstance(neuron, FormNeuron) or not agree(type(neuron), "window", "window_form"):
+        return None
+    return neuron.window_form(dtype, device)
+
+
+def levels_in(code: Code, dtype: torch.dtype, device: torch.device) -> Levels | None:
+    """What ``quantize`` of ``code`` looks up; ``None`` where it is computed, or is a subclass's own."""
+    if not isinstance(code, WindowCode) or not agree(type(code), "quantize", "tabulated"):
+        return None
+    return code.tabulated(dtype, device)

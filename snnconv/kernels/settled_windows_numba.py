@@ -1,0 +1,143 @@
+"""Settled windows on a CPU, compiled by numba: one pass over memory, whatever is counted on the way.
+
+A map is cut into rows, along which the constants of channels repeat, and rows into blocks that stay in the nearest
+cache. A block of all samples is settled one after the other, so that its sums over samples stay there, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import carray, njit
+
+from snnconv.kernels.numba_memory import at, next_part
+from snnconv.kernels.settled_windows import BLOCK, JOB
+
+
+@njit(error_model="numpy")
+def _potentials(x: Any, constants: Any, job: Any, row: int, first: int, potential: Any) -> None:
+    period, length = job.period, len(x)
+    if job.along:
+        shift = constants[first : first + length]
+        inverse = constants[period + first : period + first + length]
+        if job.shifted:
+            for i in range(length):
+                potential[i] = (x[i] + shift[i]) * inverse[i]
+        else:
+            for i in range(length):
+                potential[i] = x[i] * inverse[i]
+    else:
+        own_shift, own_inverse = constants[row % period], constants[period + row % period]
+        if job.shifted:
+            for i in range(length):
+                potential[i] = (x[i] + own_shift) * own_inverse
+        else:
+            for i in range(length):
+                potential[i] = x[i] * own_inverse
+
+
+@njit(error_model="numpy")
+def _scaled(found: Any, constants: Any, job: Any, row: int, first: int, decoded: Any) -> None:
+    scales, length = 2 * job.period, len(decoded)
+    if job.along:
+        scale = constants[scales + first : scales + first + length]
+        for i in range(length):
+            decoded[i] = found[i] * scale[i]
+    else:
+        own = constants[scales + row % job.period]
+        for i in range(length):
+            decoded[i] = found[i] * own
+
+
+@njit(error_model="numpy")
+def _look_up(table: Any, numbers: Any, found: Any) -> None:
+    for i in range(len(found)):
+        found[i] = table[np.uint64(numbers[i])]
+
+
+@njit(error_model="numpy")
+def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
+    job = carray(pointer, 1)[0]
+    size, width, whole = job.size, job.width, job.samples * job.size
+    current, decoded = carray(at(job.current, real), whole), carray(at(job.decoded, real), whole)
+    constants = carray(at(job.constants, real), 3 * job.period)
+    carry, values = carray(at(job.carry, integer), job.cells), carray(at(job.values, real), job.trains)
+    following = carray(at(job.following, integer), job.trains)
+    spikes, updates = carray(at(job.spikes, real), job.trains), carray(at(job.updates, real), job.trains)
+    bits, low = integer(job.cell_bits), integer((1 << job.cell_bits) - 1)
+    below, last = integer(job.lowest_cell - 1), integer(job.cells - 1)
+    zero, one = integer(0), integer(1)
+    seen, sent = real(job.seen), real(job.sent)
+    potentials, sizes = np.empty(BLOCK, real), np.empty(BLOCK, real)
+    found, counts, trains = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, integer)
+    of, signs = potentials.view(integer), found.view(integer)
+    coded = sizes.view(integer) if job.signed else of
+    pieces = (width + BLOCK - 1) // BLOCK
+    blocks = ((size + width - 1) // width) * pieces
+    while True:
+        part = next_part(pointer)
+        if part >= job.parts:
+            return
+        updated = 0.0
+        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
+            row, first = block // pieces, (block % pieces) * BLOCK
+            start = row * width + first
+            length = min(BLOCK, min(width, size - row * width) - first)
+            if length <= 0:
+                continue
+            if job.spike_sums:
+                sums = carray(at(job.spike_sums, real), size)[start : start + length]
+                sums[:] = real(0.0)
+            for sample in range(job.samples):
+                place = sample * size + start
+                _potentials(current[place : place + length], constants, job, row, first, potentials)
+                if job.signed:
+                    for i in range(length):
+                        v = potentials[i]
+                        sizes[i] = abs(v if v > 0 else v * seen)
+                for i in range(length):
+                    trains[i] = min(max(integer((coded[i] >> bits) - below), zero), last)
+                _look_up(carry, trains, trains[:length])
+                for i in range(length):
+                    trains[i] = integer((coded[i] & low) + trains[i]) >> bits
+                for _ in range(job.corrections):
+                    for i in range(length):
+                        trains[i] += one if max(coded[i], zero) >= following[np.uint64(trains[i])] else zero
+                _look_up(values, trains, found[:length])
+                if job.signed:
+                    for i in range(length):
+                        signs[i] |= of[i] & sign
+                    for i in range(length):
+                        v = found[i]
+                        found[i] = v if v > 0 else v * sent
+                _scaled(found, constants, job, row, first, decoded[place : place + length])
+                if job.found:
+                    carray(at(job.found, real), whole)[place : place + length] = found[:length]
+                if job.spikes_found:
+                    _look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
+                if job.updates_found:
+                    _look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
+                if job.spike_sums:
+                    _look_up(spikes, trains, counts[:length])
+                    for i in range(length):
+                        sums[i] += counts[i]
+                    _look_up(updates, trains, counts[:length])
+                    own = real(0.0)
+                    for i in range(length):
+                        own += counts[i]
+                    updated += own
+        if job.spike_sums:
+            carray(at(job.update_sums, np.float64), job.parts)[part] = updated
+
+
+def _single(job: Any) -> None:
+    _settle(job, np.float32, np.int32, np.int32(-(2**31)))
+
+
+def _double(job: Any) -> None:
+    _settle(job, np.float64, np.int64, np.int64(-(2**63)))
+
+
+KERNELS = {torch.float32: (_single, JOB), torch.float64: (_double, JOB)}

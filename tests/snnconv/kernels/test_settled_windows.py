@@ -1,0 +1,61 @@
+"""Settled windows are the same to the bit whatever computes them: every code and neuron, layout, dtype, odd number."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnconv.kernels.backends import backend, native
+from snnconv.kernels.settled_windows import Settled
+from snnconv.spiking.population import Population
+from snnconv.spiking.settling import decode, settle
+from tests.support.windows import CODES, LAYOUTS, NEURONS, currents, population, same_bits
+
+ODD = (0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1e-40, -1e-40, 1e38, -1e38)
+
+
+def of_dtype(found: Population, dtype: torch.dtype) -> Population:
+    return dataclasses.replace(found, scale=found.scale.to(dtype), shift=found.shift.to(dtype))
+
+
+def assert_backends_agree(found: Population, current: Tensor, what: str) -> None:
+    assert native("settled_windows_numba", current.dtype, current.device) is not None
+    with backend("torch"):
+        wanted, decoded = settle(found, current, counted=True), decode(found, current)
+    given = settle(found, current, counted=True)
+    uncounted = settle(found, current, counted=False)
+    assert same_bits(decode(found, current), decoded) and decode(found, current).stride() == decoded.stride(), what
+    assert same_bits(uncounted.decoded, decoded), what
+    for mine, other in zip(everything(given), everything(wanted), strict=True):
+        assert same_bits(mine, other) and mine.shape == other.shape, what
+
+
+def everything(settled: Settled) -> list[Tensor]:
+    assert settled.found.spikes is not None and settled.found.updates is not None
+    return [settled.decoded, settled.found.values, settled.found.spikes, settled.found.updates]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("code", CODES)
+def test_backends_agree_where_trains_change(code: str, neuron: str, dtype: torch.dtype) -> None:
+    for axis, shifted in ((1, True), (1, False), (None, True)):
+        found = of_dtype(population(CODES[code], NEURONS[neuron](CODES[code]), shifted, axis), dtype)
+        for name, laid_out in LAYOUTS.items():
+            assert_backends_agree(found, laid_out(currents(CODES[code], found).to(dtype)), name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 300), (2, 2500, 3, 1), (1, 1, 1, 5000), (70, 33, 1, 2), (2, 200, 11, 12)])
+def test_backends_agree_on_random_and_odd_numbers(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    code = CODES["few-spike"]
+    current = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    current.view(-1)[: len(ODD)] = torch.tensor(ODD, dtype=torch.float64).to(dtype)
+    for name in NEURONS:
+        found = of_dtype(population(code, NEURONS[name](code), True, 1, shape[1]), dtype)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            assert_backends_agree(found, current.contiguous(memory_format=layout), name)
