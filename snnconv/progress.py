@@ -38,15 +38,34 @@ def tell(progress: ProgressCallback | None, what: str, done: int, total: int | N
         progress(Progress(what, done, total))
 
 
+class Parts:
+    """The parts of a task ``what`` that are done, told at the start, as some more are done, and at the end."""
+
+    def __init__(self, progress: ProgressCallback | None, what: str, total: int | None) -> None:
+        self._progress, self._what, self._total = progress, what, total
+        self._done = 0
+        tell(progress, what, 0, total)
+
+    def more(self, parts: int = 1) -> None:
+        """So many more ``parts`` are done."""
+        self._done += parts
+        if self._total is not None and self._done > self._total:
+            self._total = None  # there are more than was said
+        tell(self._progress, self._what, self._done, self._total)
+
+    def end(self) -> None:
+        """What is done is all."""
+        if self._total != self._done:
+            tell(self._progress, self._what, self._done, self._done)
+
+
 def told(progress: ProgressCallback | None, what: str, items: Iterable[Item], total: int | None) -> Iterator[Item]:
     """``items`` one by one, with a call of ``progress`` before the first and behind each."""
-    tell(progress, what, 0, total)
-    done = 0
-    for done, item in enumerate(items, 1):
+    parts = Parts(progress, what, total)
+    for item in items:
         yield item
-        tell(progress, what, done, total)
-    if total != done:
-        tell(progress, what, done, done)
+        parts.more()
+    parts.end()
 
 
 class Inner:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from snnconv.data.shapes import check_shapes
 from snnconv.errors import InputError
@@ -109,6 +110,26 @@ def number_of_batches(data: Any) -> int | None:
         return len(data)
     except Exception:  # such as a DataLoader of a data set without a length: it can be iterated all the same
         return None
+
+
+def number_of_samples(data: Any, batch_axis: int | None) -> int | None:
+    """How many samples all batches of ``data`` hold; ``None`` where only reading them would tell.
+
+    Without a batch axis every batch is one sample.
+    """
+    if batch_axis is None:
+        return number_of_batches(data)
+    if isinstance(data, DataLoader):
+        try:
+            samples = len(data.sampler)  # type: ignore[arg-type]
+        except Exception:  # of a data set without a length
+            return None
+        size = data.batch_size
+        return None if size is None else samples // size * size if data.drop_last else samples
+    if isinstance(data, (Tensor, tuple, list)):
+        parts = batches(data, "data")
+        return sum(inputs[0].shape[0] for inputs, _ in parts)
+    return None
 
 
 def check_like(

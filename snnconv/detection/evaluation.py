@@ -19,7 +19,7 @@ from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import Parts, ProgressCallback
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
@@ -106,7 +106,7 @@ def evaluate(
 
     ``reference`` is the original detector, run in eval mode; without it the captured graph stands in. For a stream
     ``at`` says after how many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are
-    those of ``run``. ``progress`` is called behind every 16 pictures; what it raises ends the evaluation (see
+    those of ``run``. ``progress`` is called as pictures are done; what it raises ends the evaluation (see
     ``Progress``). Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
     network is not a spiking one, for a reference that is no detector and for options that are not supported.
     """
@@ -128,7 +128,8 @@ def evaluate(
     calibrated = CalibratedRange(network)
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
     pieces = _pieces(data)
-    for piece in told(progress, "evaluating", pieces, len(pieces)):
+    pictures = Parts(progress, "evaluating", pieces[-1].stop)
+    for piece in pieces:
         inputs, sizes, found = _read(detector, data, piece)
         truths += found
         calibrated.see((inputs,))
@@ -136,9 +137,10 @@ def evaluate(
         exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
         recorder.piece(sizes)
         simulator_for(network, simulator, steps=steps, seed=seed).run(
-            network.check(inputs), [counter, recorder, calibrated]
+            network.check(inputs), [counter, recorder, calibrated], pictures.more
         )
         seed += 1
+    pictures.end()
     calibrated.warn()
     classes = len(detector.names)
     by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}

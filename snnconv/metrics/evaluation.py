@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from snnconv.capture.binding import bound, check_call
 from snnconv.capture.inference_copy import inference_copy
-from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, number_of_batches, pieces
+from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, pieces
+from snnconv.data.passage import Passage
 from snnconv.graph.graph import refs_in
 from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.class_judge import ClassJudge
@@ -21,7 +22,7 @@ from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.judge_choice import check_judge, judge_for
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import ProgressCallback
 from snnconv.simulators import Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.surroundings import own_surroundings
@@ -80,7 +81,8 @@ def evaluate(
     tally = None
     lengths = 0
     check_judge(judge)
-    for batch in told(progress, "evaluating", *_parts(network, data)):
+    passage = Passage(progress, "evaluating", data, network.batch_axis)
+    for batch in batches(data, "data"):
         for inputs, targets in pieces(*batch, network.batch_axis):
             given, inputs = inputs, network.check(inputs, "data")
             calibrated.see(inputs)
@@ -91,9 +93,11 @@ def evaluate(
                 tally = chosen_judge.tally(network.decide, ignore_index)
             tally.batch(exact, targets)
             chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
-            _, taken = chosen.run(inputs, [counter, tally, calibrated])
+            _, taken = chosen.run(inputs, [counter, tally, calibrated], passage.samples)
             seed += 1
             lengths += int(taken.sum())
+        passage.batch()
+    passage.end()
     calibrated.warn()
     compared = reference is not None or not network.learned
     if network.tuned and reference is None:
@@ -105,15 +109,6 @@ def evaluate(
     totals = totals_of(network, counter, chosen.steps, lengths, rate_run, stop is not None)
     assert tally is not None  # data without batches was refused
     return Evaluation.of(totals, tally.counted(chosen.steps, compared))
-
-
-def _parts(network: SpikingNetwork, data: Any) -> tuple[Iterable[tuple[Inputs, Tensor | None]], int | None]:
-    """What is measured between two calls of ``progress``, and the number of such parts where it is known."""
-    found = batches(data, "data")
-    if isinstance(data, (Tensor, tuple)):
-        parts = [piece for batch in found for piece in pieces(*batch, network.batch_axis)]
-        return parts, len(parts)
-    return found, number_of_batches(data)
 
 
 def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs, given: Inputs) -> Any:

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches, number_of_batches
+from snnconv.data.batches import batches
+from snnconv.data.passage import Passage
 from snnconv.metrics.totals import check_alike, summed_counts
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import ProgressCallback
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
@@ -195,10 +196,13 @@ def spike_statistics(
         ConfigurationError: The simulator or the steps are not supported for the network.
     """
     trains = TrainObserver(network)
-    for inputs, _ in told(progress, "counting spikes", batches(data, "data"), number_of_batches(data)):
+    passage = Passage(progress, "counting spikes", data, network.batch_axis)
+    for inputs, _ in batches(data, "data"):
         chosen = simulator_for(network, simulator, steps=steps, seed=seed)
-        chosen.run(network.check(inputs, "data"), [trains])
+        chosen.run(network.check(inputs, "data"), [trains], passage.samples)
         seed += 1
+        passage.batch()
+    passage.end()
     return SpikeStatistics(chosen.steps, trains.samples, trains.result())
 
 

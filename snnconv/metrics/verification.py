@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from snnconv.data.batches import Inputs, batches, number_of_batches
+from snnconv.data.batches import Inputs, batches
+from snnconv.data.passage import Passage
 from snnconv.errors import InputError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
@@ -19,7 +20,7 @@ from snnconv.metrics.error_sums import ErrorSums, PopulationError, VerificationS
 from snnconv.metrics.reading import Reading, read
 from snnconv.metrics.totals import check_alike
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import ProgressCallback
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
@@ -117,21 +118,29 @@ def verify(
     if data is None and not network.held_out:
         raise InputError("verify has no held-out samples (they are not saved with a network): pass data")
     like = network.like  # the network may have been moved since it was converted
-    held_out = (tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out)
+    held_out = [tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out]
     source = held_out if data is None else (network.check(inputs, "data") for inputs, _ in batches(data, "data"))
-    total = len(network.held_out) if data is None else number_of_batches(data)
-    return verified(network, told(progress, "verifying", source, total), steps=steps, seed=seed)
+    whole = [(sample, None) for sample in held_out] if data is None else data
+    passage = Passage(progress, "verifying", whole, network.batch_axis)
+    found = verified(network, source, steps=steps, seed=seed, passage=passage)
+    passage.end()
+    return found
 
 
 def verified(
-    network: SpikingNetwork, source: Iterable[Inputs], *, steps: int | None = None, seed: int = 0
+    network: SpikingNetwork,
+    source: Iterable[Inputs],
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    passage: Passage | None = None,
 ) -> Verification:
-    """The same on the batches of ``source``, which are as the graph takes them."""
+    """The same on the batches of ``source``, which are as the graph takes them; ``passage`` is told of them."""
     found: VerificationSums | None = None
     for inputs in source:
         decoded = _Decoder(network)
         simulator = simulator_for(network, steps=steps, seed=seed)
-        output, lengths = simulator.run(inputs, [decoded])
+        output, lengths = simulator.run(inputs, [decoded], None if passage is None else passage.samples)
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         populations, found_values = {}, {}
@@ -145,6 +154,8 @@ def verified(
         one = VerificationSums(lengths.numel(), populations, _output_sums(output, wanted))
         found = one if found is None else found.merge(one)
         seed += 1
+        if passage is not None:
+            passage.batch()
     assert found is not None  # data without batches was refused
     looked_up = frozenset(each.name for each in network.populations.values() if each.tables is not None)
     return _verification(simulator.steps, found, network.timing is not None, looked_up)

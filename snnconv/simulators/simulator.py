@@ -63,8 +63,13 @@ class Simulator(ABC):
         own = int(torch.randint(2**62, ())) if seed is None and network.plan.input.spiking else seed or 0
         self.generator = torch.Generator(network.like.device).manual_seed(own)
 
-    def run(self, inputs: Inputs, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
-        """Decoded output of the batch and the time steps that each sample took, ``[N]``."""
+    def run(
+        self, inputs: Inputs, observers: Sequence[Observer], finished: Callable[[int], object] | None = None
+    ) -> tuple[Any, Tensor]:
+        """Decoded output of the batch and the time steps that each sample took, ``[N]``.
+
+        ``finished`` is told how many samples have ended each time that some have.
+        """
         samples = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         for observer in observers:
             observer.begin(samples)
@@ -76,6 +81,8 @@ class Simulator(ABC):
                 output, taken = self.run_chunk(chunk, start, observers)
                 outputs.append(output)
                 lengths.append(taken)
+                if finished is not None:
+                    finished(taken.numel())
         if len(outputs) == 1:
             return outputs[0], lengths[0]
         return tree_map(lambda *parts: torch.cat(parts), *outputs), torch.cat(lengths)
