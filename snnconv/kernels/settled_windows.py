@@ -7,9 +7,8 @@ backend. A shift that is zero in all channels is left out.
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,36 +17,13 @@ from torch import Tensor
 from coding import Quantized
 from coding.window.closed_form import memory_order
 from neurons import WindowNeuron
-from neurons.window_form import WindowForm, window_form_of
+from neurons.window_form import window_form_of
 from snnconv.kernels.backends import native
 from snnconv.kernels.native import Native, threads_for
+from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
-#: Values that are settled at once: by torch on one thread, so that they stay in its cache, and by a compiled kernel.
-_TORCH_BLOCK, BLOCK = 2**16, 1024
-#: Values of which rows of a map are made, and up to which channels with few values each go into one.
-_ROW, _LONGEST_ROW, _FEW = 1024, 2**14, 128
-#: Parts of a map that a thread takes one after the other, so that none waits long for another.
-_PARTS = 4
-
-#: What a compiled kernel is told. Names of tensors are addresses, 0 where there is none.
-#:
-#: Threads take one of ``parts`` after the other, of ``blocks`` each, until ``taken`` says that none is left.
-#: ``samples`` maps of ``size`` values lie behind each other, in rows of ``width``. ``constants`` are shifts, inverse
-#: scales and scales, ``period`` of each: ``along`` a row, or one for each row, in turn. Then come the ``WindowForm``
-#: and the places of results; sums are over samples.
-JOB: np.dtype[Any] = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            *("taken", "parts", "blocks"),
-            *("current", "samples", "size", "width", "along", "shifted", "period", "constants"),
-            *("cell_bits", "lowest_cell", "cells", "carry", "corrections", "following"),
-            *("trains", "values", "spikes", "updates", "signed"),
-            *("decoded", "found", "spikes_found", "updates_found", "spike_sums", "update_sums"),
-        )
-    ]
-    + [("seen", np.float64), ("sent", np.float64)]
-)
+#: Values that torch settles at once on one thread, so that they stay in its cache.
+_BLOCK = 2**16
 
 
 class Settled(NamedTuple):
@@ -55,6 +31,14 @@ class Settled(NamedTuple):
 
     found: Quantized
     decoded: Tensor
+
+
+class WindowSums(NamedTuple):
+    """What windows decode a current to, spikes of every neuron over all samples, and updates over all neurons, too."""
+
+    decoded: Tensor
+    spikes: Tensor
+    updates: float
 
 
 class Windows:
@@ -74,11 +58,11 @@ class Windows:
         self.neuron, self.in_rows, self.axis = neuron, in_rows, axis
         self.scale, self.inverse_scale = scale, 1.0 / scale
         self.shift = shift if bool(shift.any()) else None
-        self._jobs: dict[tuple[bool, int, int], tuple[np.ndarray[Any, Any], Tensor]] = {}
 
     @cached_property
-    def _form(self) -> WindowForm | None:
-        return window_form_of(self.neuron, self.scale.dtype, self.scale.device)
+    def _jobs(self) -> WindowJobs | None:
+        form = window_form_of(self.neuron, self.scale.dtype, self.scale.device)
+        return None if form is None else WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
 
     def shifted(self, current: Tensor) -> Tensor:
         """``current`` and the shift."""
@@ -93,23 +77,41 @@ class Windows:
         current = _dense(current)
         decoded = torch.empty_like(current)
         kernel = self._kernel(current, decoded)
-        if kernel is not None:
-            found = Quantized(*(torch.empty_like(decoded) if wanted else None for wanted in (True, counted, counted)))  # type: ignore[arg-type]
-            self._run(kernel, current, decoded, found)
-            return Settled(found, decoded)
-        found = self.neuron.window(self.normalised(current), counted)
-        return Settled(found, torch.mul(found.values, self._broadcast(self.scale, current.dim()), out=decoded))
+        if kernel is None:
+            found = self.neuron.window(self.normalised(current), counted)
+            return Settled(found, torch.mul(found.values, self._broadcast(self.scale, current.dim()), out=decoded))
+        places = {"found": torch.empty_like(decoded)}
+        if counted:
+            places |= {name: torch.empty_like(decoded) for name in ("spikes_found", "updates_found")}
+        self._run(kernel, current, decoded, places)
+        return Settled(Quantized(places["found"], places.get("spikes_found"), places.get("updates_found")), decoded)
 
-    def decode(self, current: Tensor) -> Tensor:
-        """What ``settle`` decodes ``current`` to."""
+    def decode(self, current: Tensor, own: bool = False) -> Tensor:
+        """What ``settle`` decodes ``current`` to, in the memory of ``current`` if that is the caller's ``own``."""
         current = _dense(current)
-        decoded = torch.empty_like(current)
+        decoded = current if own and _without_gaps(current) else torch.empty_like(current)
         kernel = self._kernel(current, decoded)
         if kernel is not None:
-            self._run(kernel, current, decoded, None)
+            self._run(kernel, current, decoded, {})
         else:
             self._decode_in_blocks(current, decoded)
         return decoded
+
+    def sum(self, current: Tensor, batched: bool, own: bool = False) -> WindowSums:
+        """What ``settle`` decodes ``current`` to, and the sums of what it counts.
+
+        Sums of spikes are over axis 0 if ``batched``. ``own`` says that the memory of ``current`` is the caller's.
+        """
+        current = _dense(current)
+        decoded = current if own and _without_gaps(current) else torch.empty_like(current)
+        kernel = self._kernel(current, decoded)
+        if kernel is None or (batched and memory_order(current)[0] != 0 and len(current) > 1):
+            found, decoded = self.settle(current, counted=True)
+            return WindowSums(decoded, *summed(found, batched))
+        spikes = torch.empty_strided(current.shape[1:], current.stride()[1:], dtype=current.dtype) if batched else None
+        spikes = torch.empty_like(decoded) if spikes is None else spikes
+        updates = self._run(kernel, current, decoded, {"spike_sums": spikes}, len(current) if batched else 1)
+        return WindowSums(decoded, spikes, updates)
 
     def _decode_in_blocks(self, current: Tensor, decoded: Tensor) -> None:
         order, axis = memory_order(current), self.axis
@@ -118,7 +120,7 @@ class Windows:
             neuron, scale, inverse, shift = self.neuron, *self._constants(current.dim())
         else:
             width = current.shape[axis] if axis is not None else 1
-            rows = max(1, _TORCH_BLOCK * torch.get_num_threads() // width)
+            rows = max(1, _BLOCK * torch.get_num_threads() // width)
             sources = torch.split(current.permute(order).reshape(-1, width), rows)
             targets = torch.split(decoded.permute(order).view(-1, width), rows)
             blocks = list(zip(sources, targets, strict=True))
@@ -141,84 +143,60 @@ class Windows:
 
     def _kernel(self, current: Tensor, decoded: Tensor) -> Native | None:
         """What settles ``current`` in one pass; ``None`` where nothing can."""
-        if current.requires_grad or not current.numel() or self._form is None or not _alike(current, decoded):
+        if current.dtype != self.scale.dtype or not current.numel() or not _alike(current, decoded):
+            return None
+        if self._jobs is None or (torch.is_grad_enabled() and current.requires_grad):
             return None
         return native("settled_windows_numba", current.dtype, current.device)
 
-    def _run(self, kernel: Native, current: Tensor, decoded: Tensor, found: Quantized | None) -> None:
-        template, _ = self._job(current)
-        job = template.copy()
-        values, threads = current.numel(), threads_for(current.numel())
-        told = job[0]
-        told["current"], told["decoded"], told["size"] = current.data_ptr(), decoded.data_ptr(), values
-        if found is not None:
-            told["found"] = found.values.data_ptr()
-            if found.spikes is not None and found.updates is not None:
-                told["spikes_found"], told["updates_found"] = found.spikes.data_ptr(), found.updates.data_ptr()
-        width = int(told["width"])
-        blocks = -(-values // width) * -(-width // BLOCK)
-        parts = 1 if threads == 1 else min(blocks, threads * _PARTS)
-        told["parts"], told["blocks"] = parts, -(-blocks // parts)
+    def _run(
+        self, kernel: Native, current: Tensor, decoded: Tensor, places: dict[str, Tensor], samples: int = 1
+    ) -> float:
+        """Have ``kernel`` fill ``decoded`` and ``places``; the sum of updates, where sums are asked for."""
+        assert self._jobs is not None
+        threads = threads_for(current.numel())
+        job = self._jobs.job(current, samples, threads)
+        job[PLACES["current"]], job[PLACES["decoded"]] = current.data_ptr(), decoded.data_ptr()
+        for name, place in places.items():
+            job[PLACES[name]] = place.data_ptr()
+        if "spike_sums" not in places:
+            kernel(job, threads)
+            return 0.0
+        updates = np.empty(job[PLACES["parts"]])
+        job[PLACES["update_sums"]] = updates.ctypes.data
         kernel(job, threads)
-
-    def _job(self, current: Tensor) -> tuple[np.ndarray[Any, Any], Tensor]:
-        """What a kernel is told whatever the current is, and the constants whose addresses it holds."""
-        along, width, each = _rows(current, self.axis if self.scale.numel() > 1 else None)
-        key = (along, width, each)
-        if key not in self._jobs:
-            found = self._form
-            assert found is not None
-            shift = torch.zeros_like(self.scale) if self.shift is None else self.shift
-            constants = torch.stack([shift, self.inverse_scale, self.scale])
-            if along:
-                constants = constants.repeat_interleave(each, 1).repeat(1, width // (each * constants.shape[1]))
-            constants, levels = constants.contiguous(), found.levels
-            job = np.zeros(1, JOB)
-            for name, value in {
-                "samples": 1,
-                "width": width,
-                "along": along,
-                "shifted": self.shift is not None,
-                "period": constants.shape[1],
-                "constants": constants.data_ptr(),
-                "cell_bits": levels.shift,
-                "lowest_cell": levels.lowest_cell,
-                "cells": len(levels.carry),
-                "carry": levels.carry.data_ptr(),
-                "corrections": levels.corrections,
-                "following": levels.following.data_ptr(),
-                "trains": len(levels.values),
-                "values": levels.values.data_ptr(),
-                "spikes": levels.spikes.data_ptr(),
-                "updates": levels.updates.data_ptr(),
-                "signed": found.negative is not None,
-                "seen": 1.0 if found.negative is None else found.negative.seen,
-                "sent": 1.0 if found.negative is None else found.negative.sent,
-            }.items():
-                job[name] = value
-            self._jobs[key] = job, constants
-        return self._jobs[key]
+        return float(updates.sum())
 
 
-def _rows(current: Tensor, axis: int | None) -> tuple[bool, int, int]:
-    """Whether constants repeat along rows of ``current``, the width of these, and values of a channel in turn."""
-    if axis is None:
-        return True, _ROW, 1
-    order = memory_order(current)
-    channels = current.shape[axis]
-    each = math.prod(current.shape[other] for other in order[order.index(axis % current.dim()) + 1 :])
-    if each > 1 and (each >= _FEW or each * channels > _LONGEST_ROW):
-        return False, each, each
-    return True, each * channels * max(1, _ROW // (each * channels)), each
+def summed(found: Quantized, batched: bool) -> tuple[Tensor, float]:
+    """Spikes of every neuron over all samples (axis 0 if ``batched``), and updates over all neurons, too."""
+    assert found.spikes is not None and found.updates is not None
+    spikes = over_samples(found.spikes) if batched else found.spikes.clone()
+    return spikes, float(found.updates.sum(dtype=torch.float64))
+
+
+def over_samples(values: Tensor) -> Tensor:
+    """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
+    dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred
+    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
+        return values.permute(0, 2, 3, 1).sum(0, dtype=dtype).permute(2, 0, 1)
+    return values.sum(0, dtype=dtype)
 
 
 def _alike(first: Tensor, second: Tensor) -> bool:
     """Whether values of both lie in the same order, without gaps."""
-    order = memory_order(first)
-    return first.stride() == second.stride() and first.permute(order).is_contiguous()
+    return first.stride() == second.stride() and _without_gaps(first)
+
+
+def _without_gaps(values: Tensor) -> bool:
+    if values.is_contiguous() or (values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last)):
+        return True
+    return values.permute(memory_order(values)).is_contiguous()
 
 
 def _dense(current: Tensor) -> Tensor:
     """``current`` in an order of its axes that memory made for it has, too: no two of them take the same steps."""
+    if current.is_contiguous():
+        return current
     steps = [step for size, step in zip(current.shape, current.stride(), strict=True) if size > 1]
     return current.contiguous() if 0 in steps or len({*steps}) < len(steps) else current

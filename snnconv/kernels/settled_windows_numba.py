@@ -13,7 +13,7 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.numba_memory import at, next_part
-from snnconv.kernels.settled_windows import BLOCK, JOB
+from snnconv.kernels.window_jobs import BLOCK, JOB
 
 
 @njit(error_model="numpy")
@@ -72,6 +72,7 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
     seen, sent = real(job.seen), real(job.sent)
     potentials, sizes = np.empty(BLOCK, real), np.empty(BLOCK, real)
     found, counts, trains = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, integer)
+    updated = np.empty(BLOCK, np.float64)
     of, signs = potentials.view(integer), found.view(integer)
     coded = sizes.view(integer) if job.signed else of
     pieces = (width + BLOCK - 1) // BLOCK
@@ -80,7 +81,7 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
         part = next_part(pointer)
         if part >= job.parts:
             return
-        updated = 0.0
+        updated[:] = 0.0
         for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
             row, first = block // pieces, (block % pieces) * BLOCK
             start = row * width + first
@@ -124,12 +125,10 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
                     for i in range(length):
                         sums[i] += counts[i]
                     _look_up(updates, trains, counts[:length])
-                    own = real(0.0)
                     for i in range(length):
-                        own += counts[i]
-                    updated += own
+                        updated[i] += counts[i]
         if job.spike_sums:
-            carray(at(job.update_sums, np.float64), job.parts)[part] = updated
+            carray(at(job.update_sums, np.float64), job.parts)[part] = updated.sum()
 
 
 def _single(job: Any) -> None:

@@ -209,6 +209,8 @@ def spike_statistics(
 class TrainObserver(Observer):
     """Folds spikes into statistics of trains as they come; of a train only its last spike is remembered."""
 
+    of_windows = "everything"
+
     def __init__(self, network: NetworkBase) -> None:
         self.network = network
         self.samples = 0

@@ -169,6 +169,8 @@ def _verification(steps: int, sums: VerificationSums, waits: bool, looked_up: fr
 class _Decoder(Observer):
     """Sum of the payloads of every population over time."""
 
+    of_windows = "everything"
+
     def __init__(self, network: NetworkBase) -> None:
         self.payloads: dict[str, Tensor] = {}
         self._samples = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -28,8 +28,8 @@ class Observer:
 
     #: Whether ``output`` is wanted; decoding after every step costs time.
     wants_output = False
-    #: Whether the spikes of a window are wanted, not only its values.
-    counts = False
+    #: What is wanted of windows: nothing, what they sum to, or all of what every neuron does.
+    of_windows: Literal["nothing", "sums", "everything"] = "nothing"
 
     def begin(self, samples: int) -> None:
         """A batch of ``samples`` starts."""
@@ -50,7 +50,10 @@ class Observer:
         """In a pipeline: ``neurons`` of a population (of all samples) updated their state at one step."""
 
     def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
-        """A population's whole window at once, instead of its payloads step by step."""
+        """A population's whole window at once, instead of its payloads step by step, for those who want everything."""
+
+    def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
+        """Sums of a population's window: spikes of every neuron over samples, updates of all ``neurons`` of these."""
 
     def looked_up(self, node: str, potentials: Tensor) -> None:
         """In a pipeline: normalised potentials of a population with tables, when all that it receives has arrived."""

@@ -43,7 +43,7 @@ class PipelineChunk(Chunk):
         self.traces: dict[str, dict[str, Tensor]] = {}
         #: Spikes so far of what products multiply, if they are counted.
         self.spikes: dict[str, Tensor] = {}
-        counted = any(observer.counts for observer in observers)
+        counted = any(observer.of_windows == "sums" for observer in observers)
         self.multiplied = self.execution_plan.multiplied if counted else set()
 
     def run(self) -> tuple[Any, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from snnconv.kernels.settled_windows import over_samples
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
@@ -17,7 +18,7 @@ from snnconv.spiking.base import NetworkBase
 class SpikeCounter(Observer):
     """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
 
-    counts = True
+    of_windows = "sums"
 
     def __init__(self, network: NetworkBase, *, by_step: bool = False) -> None:
         self.network = network
@@ -54,19 +55,16 @@ class SpikeCounter(Observer):
     def updated(self, node: str, neurons: int) -> None:
         self.updates[node] += neurons
 
-    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
-        found, timing = window.found, self.network.timing
-        assert found.spikes is not None and found.updates is not None and timing is not None
-        self.updates[node] += timing.listens[node] * found.updates.numel() + float(
-            found.updates.sum(dtype=torch.float64)
-        )
-        self._add(node, self._over_samples(found.spikes))
+    def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
+        assert self.network.timing is not None
+        self.updates[node] += self.network.timing.listens[node] * neurons + updates
+        self._add(node, spikes)
 
     def gated(self, node: str, spikes: Tensor) -> None:
         self._add(node, self._over_samples(spikes))
 
     def _over_samples(self, values: Tensor) -> Tensor:
-        return values.clone() if self.network.batch_axis is None else _over_samples(values)
+        return values.clone() if self.network.batch_axis is None else over_samples(values)
 
     def _add(self, node: str, counts: Tensor) -> None:
         if node in self._counts:
@@ -136,6 +134,8 @@ class OutputRecorder(Observer):
 class Rasters(Observer):
     """Payloads of chosen populations, ``[T, N, ...]``."""
 
+    of_windows = "everything"
+
     def __init__(self, nodes: Sequence[str]) -> None:
         self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
         self._samples = 0
@@ -160,14 +160,6 @@ class Rasters(Observer):
         """Rasters by population name."""
         names = {node: population.name for node, population in network.populations.items()}
         return {names[node]: torch.stack(steps) for node, steps in self._payloads.items()}
-
-
-def _over_samples(values: Tensor) -> Tensor:
-    """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
-    dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred
-    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
-        return values.permute(0, 2, 3, 1).sum(0, dtype=dtype).permute(2, 0, 1)
-    return values.sum(0, dtype=dtype)
 
 
 def _leaves(nest: Any) -> list[Tensor]:

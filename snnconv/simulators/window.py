@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -11,16 +12,16 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Handler, Program
-from snnconv.graph.operators.activation import activation_at
+from snnconv.graph.operators.activation import ActivationOperator, activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.kernels.settled_windows import summed
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
 from snnconv.spiking.products import Meetings
-from snnconv.spiking.settling import windows_of
 
 
 class Window(Simulator):
@@ -46,7 +47,9 @@ class WindowChunk(Chunk):
 
     def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         super().__init__(simulator, inputs, first, observers)
-        self.counted = any(observer.counts for observer in observers)
+        self.counted = any(observer.of_windows == "sums" for observer in observers)
+        self.everything = [observer for observer in observers if observer.of_windows == "everything"]
+        self.windows = simulator.network.windows
         #: Per population that a gate chooses from its potentials in the network's units; its spikes, and those of what
         #: a product multiplies, if they are counted.
         self.potentials: dict[str, Tensor] = {}
@@ -83,26 +86,50 @@ class WindowChunk(Chunk):
         return encoded
 
     def population(self, node: str, population: Population) -> Handler:
-        pooled, operator = node in self.execution_plan.pooled, activation_at(self.network.graph.nodes[node])
-        windows = windows_of(population)
+        windows, operator = self.windows[node], activation_at(self.network.graph.nodes[node])
+        own = node in self.execution_plan.own_currents and type(operator).current is ActivationOperator.current
+        looked_up = population.tables is not None and self.observers
+        if node in self.execution_plan.pooled or node in self.multiplied or self.everything:
+            return partial(self._whole, node, population)
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
-            if not (self.observers or pooled):
-                return windows.decode(current)
-            found, decoded = windows.settle(current, self.counted or pooled)
-            if self.observers:
-                values = windows.normalised(current)
-            for observer in self.observers:
-                observer.window(node, PopulationWindow(population, values, found), self.positions)
-                if population.tables is not None:
-                    observer.looked_up(node, values)
-            if pooled or node in self.multiplied:
-                assert found.spikes is not None
-                self.potentials[node], self.spikes[node] = windows.shifted(current), found.spikes
-            return decoded
+            if looked_up:
+                self._look_up(node, windows.normalised(current))
+            if not self.counted:
+                return windows.decode(current, own)
+            found = windows.sum(current, self.network.batch_axis is not None, own)
+            self._sum(node, found.spikes, found.updates, current.numel())
+            return found.decoded
 
         return fire
+
+    def _whole(self, node: str, population: Population, arguments: Mapping[str, Any]) -> Tensor:
+        """What a population sends whose windows somebody wants to see neuron by neuron."""
+        current = activation_at(self.network.graph.nodes[node]).current(arguments)
+        windows, pooled = self.windows[node], node in self.execution_plan.pooled
+        found, decoded = windows.settle(current, self.counted or pooled)
+        if self.observers:
+            values = windows.normalised(current)
+            if population.tables is not None:
+                self._look_up(node, values)
+            for observer in self.everything:
+                observer.window(node, PopulationWindow(population, values, found), self.positions)
+        if self.counted:
+            self._sum(node, *summed(found, self.network.batch_axis is not None), current.numel())
+        if pooled or node in self.multiplied:
+            assert found.spikes is not None
+            self.potentials[node], self.spikes[node] = windows.shifted(current), found.spikes
+        return decoded
+
+    def _look_up(self, node: str, potentials: Tensor) -> None:
+        for observer in self.observers:
+            observer.looked_up(node, potentials)
+
+    def _sum(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
+        for observer in self.observers:
+            if observer.of_windows == "sums":
+                observer.window_sums(node, spikes, updates, neurons)
 
     def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""

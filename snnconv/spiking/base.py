@@ -20,6 +20,7 @@ from snnconv.graph.front import check_given, entered
 from snnconv.graph.graph import Graph, Ref
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.output_types import typed
+from snnconv.kernels.settled_windows import Windows
 from snnconv.spiking.decisions import decisions, spike_decisions
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange
@@ -27,6 +28,7 @@ from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.spiking.max_pooling import check_max_pooling
 from snnconv.spiking.named_tensors import NamedTensors, check_precision, copied
 from snnconv.spiking.population import Population, check_neurons_wait
+from snnconv.spiking.prepared_windows import PreparedWindows
 from snnconv.spiking.products import check_products
 from snnconv.spiking.ratios import check_ratios
 from snnconv.spiking.structure import from_state, structure_of, to_state
@@ -80,6 +82,7 @@ class NetworkBase(nn.Module):
         ends = {f"{i}.{end}": t for i, pair in enumerate(input_ranges) for end, t in enumerate(pair)}
         self._ranges = NamedTensors(ends)
         self._populations = dict(populations)
+        self._windows = PreparedWindows()
         self.execution_plan = ExecutionPlan(graph, set(populations), constant_input=not plan.input.spiking)
         codes = [population.code for population in populations.values()]
         check_codes(codes, plan.input, plan.schedule)
@@ -185,10 +188,16 @@ class NetworkBase(nn.Module):
     def populations(self) -> dict[str, Population]:
         """Populations by node, in order of execution, with their tensors where the network is."""
         scales, shifts, tables = self._scales.by_name(), self._shifts.by_name(), self._lookups.by_name()
-        return {
-            node: replace(population, scale=scales[node], shift=shifts[node], tables=tables.get(node))
-            for node, population in self._populations.items()
-        }
+        for node, population in self._populations.items():  # tensors are others after a move, or a copy of modules
+            scale, shift, table = scales[node], shifts[node], tables.get(node)
+            if population.scale is not scale or population.shift is not shift or population.tables is not table:
+                self._populations[node] = replace(population, scale=scale, shift=shift, tables=table)
+        return dict(self._populations)
+
+    @property
+    def windows(self) -> Mapping[str, Windows]:
+        """The windows of the populations of a pipeline by node, ready for currents."""
+        return self._windows.of(self.populations)
 
     @property
     def input_ranges(self) -> list[InputRange]:
@@ -206,7 +215,7 @@ class NetworkBase(nn.Module):
         """A tensor on the network's device and in its precision."""
         return next(iter(self._scales.by_name().values()))
 
-    @property
+    @cached_property
     def has_closed_form(self) -> bool:
         """Whether every window is a function of its summed input that its neurons can tell at once."""
         return (
@@ -257,6 +266,7 @@ class NetworkBase(nn.Module):
         if code != population.code:
             neuron = replace(population.neuron, code=code)  # type: ignore[type-var]
             self._populations[node] = replace(population, code=code, neuron=neuron)
+            vars(self).pop("has_closed_form", None)
 
     def check(self, inputs: Any, what: str = "input") -> Inputs:
         """What the graph takes for ``inputs`` (see ``Graph.front``); raises ``InputError`` unless they fit."""

@@ -41,4 +41,5 @@ class NamedTensors(nn.Module):
 
     def by_name(self) -> dict[str, Tensor]:
         """The tensors in the order in which they came."""
-        return {name: getattr(self, rank) for name, rank in self._ranks.items()}
+        buffers = self._buffers
+        return {name: buffers[rank] for name, rank in self._ranks.items()}  # type: ignore[misc]

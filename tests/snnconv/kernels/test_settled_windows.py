@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from snnconv.kernels.backends import backend, native
-from snnconv.kernels.settled_windows import Settled
+from snnconv.kernels.settled_windows import Settled, summed
 from snnconv.spiking.population import Population
-from snnconv.spiking.settling import decode, settle
+from snnconv.spiking.settling import decode, settle, windows_of
 from tests.support.windows import CODES, LAYOUTS, NEURONS, currents, population, same_bits
 
 ODD = (0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1e-40, -1e-40, 1e38, -1e38)
@@ -30,6 +30,14 @@ def assert_backends_agree(found: Population, current: Tensor, what: str) -> None
     uncounted = settle(found, current, counted=False)
     assert same_bits(decode(found, current), decoded) and decode(found, current).stride() == decoded.stride(), what
     assert same_bits(uncounted.decoded, decoded), what
+    for batched in (True, False):
+        found_sums = windows_of(found).sum(current, batched)
+        spikes, updates = summed(wanted.found, batched)
+        assert same_bits(found_sums.decoded, decoded) and found_sums.updates == updates, what
+        assert torch.equal(found_sums.spikes, spikes), what
+    mine = current.clone()
+    in_place = windows_of(found).decode(mine, own=True)
+    assert same_bits(in_place, decoded) and in_place.data_ptr() == mine.data_ptr(), what
     for mine, other in zip(everything(given), everything(wanted), strict=True):
         assert same_bits(mine, other) and mine.shape == other.shape, what
 
