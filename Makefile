@@ -7,7 +7,7 @@ SECONDS ?= 3600
 SEED ?= 0
 FUZZ := .fuzz
 
-.PHONY: setup demo test lint fuzz soak bench bench-peers bench-zoo
+.PHONY: setup demo test lint fuzz soak bench bench-all bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -44,10 +44,15 @@ soak: SECONDS := 7200
 soak: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz soak --seconds $(SECONDS) --seed $(SEED) --results $(FUZZ)/soak.json
 
+# The speed of everything beside the libraries of others: one table and its picture, on a machine that does nothing else.
 bench: setup
+	@$(BIN)/python -m benchmarks speed
+
+# All tables, which takes hours.
+bench-all: setup
 	@$(BIN)/python -m benchmarks
 
-# The libraries that the benchmarks compare with; without them `make bench` leaves their rows out.
+# The libraries that the benchmarks compare with; without them benchmarks leave their rows out.
 bench-peers: setup
 	@$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-peers.txt
 

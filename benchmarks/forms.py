@@ -26,11 +26,11 @@ def forms(model: nn.Module, images: Tensor) -> dict[str, Callable[[], Any]]:
     Raises ``ValueError`` where a form computes something else.
     """
     folded = with_folded_norms(model, images)
-    arranged = copy.deepcopy(folded).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    arranged, arranged_images = channels_last(folded, images)
     found: dict[str, Callable[[], Any]] = {
         RAW: partial(model, images),
         "folded": partial(folded, images),
-        "folded, channels last": partial(arranged, images.contiguous(memory_format=torch.channels_last)),
+        "folded, channels last": partial(arranged, arranged_images),
     }
     with torch.no_grad():
         expected = tree_leaves(found[RAW]())
@@ -39,6 +39,12 @@ def forms(model: nn.Module, images: Tensor) -> dict[str, Callable[[], Any]]:
                 if not float((one - other).norm()) <= _TOLERANCE * float(other.norm()):
                     raise ValueError(f"{type(model).__name__}, {name}: the output is another one")
     return found
+
+
+def channels_last(model: nn.Module, images: Tensor) -> tuple[nn.Module, Tensor]:
+    """A copy of ``model``, and ``images``, whose channels lie last in memory."""
+    arranged: nn.Module = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return arranged, images.contiguous(memory_format=torch.channels_last)
 
 
 def with_folded_norms(model: nn.Module, images: Tensor) -> nn.Module:

@@ -28,6 +28,21 @@ def store(machine: str, threads: int, ratios: Mapping[str, float], file: Path = 
     file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def check_stored(machine: str, ratios: Mapping[int, Mapping[str, Quartiles]], file: Path = FILE) -> None:
+    """Compare ``ratios``, by number of threads, with those stored for this machine, or store them where none are.
+
+    To store others, take the machine's out of the file. Ends the program with what is slower.
+    """
+    worse = []
+    for threads, found in ratios.items():
+        before = stored(machine, threads, file)
+        worse += [f"{_key(machine, threads)}: {line}" for line in slower(found, before)]
+        if not before:
+            store(machine, threads, {name: each.median for name, each in found.items()}, file)
+    if worse:
+        raise SystemExit("\n".join(worse))
+
+
 def slower(found: Mapping[str, Quartiles], before: Mapping[str, float], most: float = MOST_RISE) -> list[str]:
     """What is said of every cost that rose by more than ``most`` times; what was not stored is not judged."""
     return [

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ class Quartiles:
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(median, low, high)
 
+    def times(self, factor: float) -> Quartiles:
+        """The quartiles of ``factor`` times what was measured."""
+        return Quartiles(self.median * factor, self.low * factor, self.high * factor)
+
     @property
     def relative(self) -> float:
         """The interquartile range in medians."""
@@ -76,7 +80,12 @@ class Turns:
         """How often the time of ``to`` goes into that of ``name``, round by round."""
         return Quartiles.of([one / other for one, other in zip(self.seconds[name], self.seconds[to], strict=True)])
 
-    def fastest(self, names: Sequence[str]) -> str:
+    def divided(self, by: Mapping[str, int]) -> Turns:
+        """Seconds of a part, where a call of a work has as many as ``by`` says; of a whole call by default."""
+        seconds = {name: [each / by.get(name, 1) for each in found] for name, found in self.seconds.items()}
+        return Turns(seconds, self.fixed, self.threads)
+
+    def fastest(self, names: Iterable[str]) -> str:
         """The one of ``names`` with the least median."""
         return min(names, key=lambda name: self.time(name).median)
 
@@ -116,6 +125,12 @@ def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) ->
                 fixed.append(_seconds(fixed_work, 1, clock))
                 seconds[name].append(_seconds(works[name], calls[name], clock))
     return Turns(seconds, fixed, threads)
+
+
+def fixed_alone(turns: int = 60) -> Turns:
+    """The fixed work by itself, so that a machine that is too noisy is found out within a few seconds."""
+    found = in_turns({"fixed": _fixed_work()}, rounds=turns)
+    return Turns({}, [*found.fixed, *found.seconds["fixed"]], found.threads)
 
 
 def _seconds(work: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rich.console import Console
-
 import snnconv
 from benchmarks.codes import CodeSetting, TrainedTask, convert
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
@@ -44,7 +42,7 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",), epochs: int = E
         file = FOLDER / f"tuning {setting.name} {epochs}.checkpoint"
         FOLDER.mkdir(exist_ok=True)
         start = time.perf_counter()
-        with progress_bars(Console()) as progress:
+        with progress_bars() as progress:
             tuned = snnconv.tune(network, training.images, epochs=epochs, checkpoint=file, progress=progress, **OPTIONS)
         minutes = (time.perf_counter() - start) / 60
         assert tuned.tuning_log is not None

@@ -10,7 +10,6 @@ from torch import Tensor
 
 import snnconv
 from hw_export import lava
-from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, show, writable
 from snnconv.cli.progress import progress_bars
@@ -41,7 +40,7 @@ def export(
         raise ConfigurationError(f"--target must be lava, got {target!r}")
     if reset not in ("", "zero"):
         raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
-    with progress_bars(console) as progress:
+    with progress_bars() as progress:
         report = lava.export(
             snnconv.load(network),
             output,

@@ -120,5 +120,5 @@ def convert(
         return search(calibrated, options, plan, goal, progress)
     make = default_network if coding is None else assemble
     network = make(calibrated, options=options, plan=plan, progress=progress)
-    warn_of_error(network, calibrated.samples.fitted)
+    warn_of_error(network, calibrated.samples.fitted, progress)
     return network

@@ -18,7 +18,7 @@ class Progress:
 
     Attributes:
         what: The task, such as "evaluating".
-        done: Parts that are done.
+        done: PartsDone that are done.
         total: All parts; ``None`` while it is not known.
     """
 
@@ -38,7 +38,7 @@ def tell(progress: ProgressCallback | None, what: str, done: int, total: int | N
         progress(Progress(what, done, total))
 
 
-class Parts:
+class PartsDone:
     """The parts of a task ``what`` that are done, told at the start, as some more are done, and at the end."""
 
     def __init__(self, progress: ProgressCallback | None, what: str, total: int | None) -> None:
@@ -61,7 +61,7 @@ class Parts:
 
 def told(progress: ProgressCallback | None, what: str, items: Iterable[Item], total: int | None) -> Iterator[Item]:
     """``items`` one by one, with a call of ``progress`` before the first and behind each."""
-    parts = Parts(progress, what, total)
+    parts = PartsDone(progress, what, total)
     for item in items:
         yield item
         parts.more()

@@ -18,6 +18,7 @@ from snnconv.progress import Progress, ProgressCallback
 from snnconv.simulators import Confidence, FirstSpike
 from snnconv.simulators.run import Run
 from snnconv.spiking.logs import SearchLog, TuningLog
+from snnconv.sweeps.estimating import SweepEstimate, estimate_sweep
 from snnconv.sweeps.running import sweep
 from snnconv.sweeps.table import Sweep
 from snnconv.tuning.tuning import tune
@@ -42,6 +43,7 @@ __all__ = [
     "SpikingNetwork",
     "StorageError",
     "Sweep",
+    "SweepEstimate",
     "TuningLog",
     "UnsupportedModelError",
     "ValueJudge",
@@ -49,6 +51,7 @@ __all__ = [
     "__version__",
     "coding",
     "convert",
+    "estimate_sweep",
     "evaluate",
     "load",
     "neurons",

@@ -26,3 +26,11 @@ def code_text(code: Code) -> str:
     values = (f"{len(value)} levels" if isinstance(value, tuple) else value for value in values)
     shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
     return f"{code.name}({', '.join(shown)})"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as people say it: "8 s", "3 min", "2 h 10 min"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s" if seconds >= 0.95 else f"{seconds:.1g} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

@@ -20,6 +20,7 @@ from snnconv.graph.front import front_text
 from snnconv.graph.graph import Node, Ref, refs_in
 from snnconv.graph.operators import OPERATORS, carried
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.population import Population
 from snnconv.surroundings import own_surroundings
 
@@ -115,8 +116,8 @@ def check_real_inputs(network: SpikingNetwork) -> None:
 
 
 @own_surroundings()
-def explicit(network: SpikingNetwork) -> ExplicitNetwork:
-    """Make the affine maps of ``network`` explicit.
+def explicit(network: SpikingNetwork, progress: ProgressCallback | None = None) -> ExplicitNetwork:
+    """Make the affine maps of ``network`` explicit; ``progress`` is told of their sources.
 
     Raises ``ConfigurationError`` for what has no such form: a network that learned through its own spikes, a
     spiking input, a product of two signals, a max pooling over anything but the spikes of one population, and a map
@@ -141,7 +142,8 @@ def explicit(network: SpikingNetwork) -> ExplicitNetwork:
     outputs = tuple(name for name in graph.nodes if name in _decoded(regions))
     ends = _Ends(regions, network)
     connections = []
-    for source in (*graph.inputs, *stations):
+    sources = (*graph.inputs, *stations)
+    for source in told(progress, "writing out connections", sources, len(sources)):
         for target in ends.behind(source):
             if target in gates:
                 continue

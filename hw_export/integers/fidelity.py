@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from snnconv.data.batches import Inputs
+from snnconv.graph.output_types import typed
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import PartsDone, ProgressCallback
+from snnconv.simulators import simulator_for
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,14 @@ def fidelity(
 ) -> Fidelity:
     """Fidelity of ``network`` to the activations of ``original``, chunk by chunk of ``inputs``."""
     pairs: list[list[tuple[Tensor, Tensor]]] = []
-    for chunk in told(progress, "measuring fidelity", inputs, len(inputs)):
+    samples = PartsDone(progress, "measuring fidelity", sum(len(chunk[0]) for chunk in inputs))
+    for chunk in inputs:
         exact = tree_leaves(original.reference(*(tensor.to(original.like) for tensor in chunk)))
-        found = tree_leaves(network(*(tensor.to(network.like) for tensor in chunk)))
+        own = network.check(tuple(tensor.to(network.like) for tensor in chunk))
+        output, _ = simulator_for(network).run(own, [], samples.more)
+        found = tree_leaves(typed(output, network.graph.output_type))
         pairs.append([(one.double().cpu(), two.double().cpu()) for one, two in zip(exact, found, strict=True)])
+    samples.end()
     joined = [tuple(torch.cat(column) for column in zip(*each, strict=True)) for each in zip(*pairs, strict=True)]
     errors = [float((two - one).square().mean() / one.var().clamp(min=1e-30)) for one, two in joined]
     agreement = None

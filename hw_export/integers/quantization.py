@@ -18,6 +18,7 @@ from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
 from neurons.table_lookup import Tables
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 from snnconv.spiking.population import Population
 from snnconv.surroundings import own_surroundings
 
@@ -40,7 +41,12 @@ _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
 @own_surroundings()
 def quantize(
-    network: SpikingNetwork, *, per: Per = "channel", input_bits: int = 10, membrane_limit: int = MEMBRANE_LIMIT
+    network: SpikingNetwork,
+    *,
+    per: Per = "channel",
+    input_bits: int = 10,
+    membrane_limit: int = MEMBRANE_LIMIT,
+    progress: ProgressCallback | None = None,
 ) -> IntegerNetwork:
     """``network`` with integers: a step for the weights of every output channel, or of every population.
 
@@ -61,7 +67,7 @@ def quantize(
         raise ConfigurationError(f"membrane_limit must be positive, got {membrane_limit}")
     if network.period != 1:
         raise ConfigurationError(f"a stream that presents a value over {network.period} steps cannot be exported")
-    found, largest_input = explicit(_with_full_payloads(network)), 2 ** (input_bits - 1) - 1
+    found, largest_input = explicit(_with_full_payloads(network), progress), 2 ** (input_bits - 1) - 1
     for name in found.outputs:
         if not found.currents[name].shape:
             raise ConfigurationError(f"output {name} has no axis beside that of the batch: leave the squeeze out")

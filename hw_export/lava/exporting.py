@@ -43,7 +43,7 @@ def export_network(
         raise ConfigurationError(f"reset must be 'zero' or None, got {reset!r}")
     exported = network if reset is None else with_hard_reset(network)
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
-    integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit)
+    integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit, progress=progress)
     simulation = integer_simulation(integers)
     chunks = network.held_out if samples is None else _chunks(network, samples)
     networks = {"as converted": network, "reset to zero": exported, "as integers": simulation}

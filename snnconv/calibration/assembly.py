@@ -38,7 +38,7 @@ from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.graph.operators.choice import present_at
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import PartsDone, ProgressCallback, told
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange, range_of
 from snnconv.spiking.max_pooling import meeting_channels
@@ -85,7 +85,11 @@ class Calibrator:
     def captured(self) -> Captured:
         """The model as a graph, checked."""
         parts, targets = self._collected
-        return captured(self._model, parts[0], "calibration", self._constants, self._analog, targets)
+        capturing = PartsDone(self._progress, "capturing", None)
+        found = captured(self._model, parts[0], "calibration", self._constants, self._analog, targets)
+        capturing.more()
+        capturing.end()
+        return found
 
     @cached_property
     def samples(self) -> Calibration:
@@ -179,7 +183,7 @@ def assemble(
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:
             warn_of_silence(names[node], calibrated.observed[node], scaling, populations[node].code)
-    return network_of(calibrated, plan, populations, options)
+    return network_of(calibrated, plan, populations, options, progress)
 
 
 def scalings_of(calibrated: Calibrated, options: Options, windowed: bool) -> dict[str, Scaling]:
@@ -205,14 +209,18 @@ def _check_counted(calibrated: Calibrated, plan: CodingPlan) -> None:
 
 
 def network_of(
-    calibrated: Calibrated, plan: CodingPlan, populations: Mapping[str, Population], options: Options
+    calibrated: Calibrated,
+    plan: CodingPlan,
+    populations: Mapping[str, Population],
+    options: Options,
+    progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """The spiking network of ``populations`` under ``plan``, with bias correction in a pipeline."""
     graph, samples = calibrated.graph, calibrated.samples
     if isinstance(plan.schedule, Pipeline) and options.bias_correction:
         check_neurons_wait(populations.values())
         chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
-        populations = corrected(graph, populations, chunks)
+        populations = corrected(graph, populations, chunks, progress)
     densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     ranges = calibrated.input_ranges

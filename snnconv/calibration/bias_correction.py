@@ -16,6 +16,7 @@ from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.graph.operators.tabulated import Tabulated
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode
 
@@ -23,7 +24,12 @@ from snnconv.spiking.settling import decode
 _MOST_SAMPLES, _MOST_ACTIVATIONS = 128, 2**27
 
 
-def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Sequence[Inputs]) -> dict[str, Population]:
+def corrected(
+    graph: Graph,
+    populations: Mapping[str, Population],
+    chunks: Sequence[Inputs],
+    progress: ProgressCallback | None = None,
+) -> dict[str, Population]:
     """``populations`` of a pipeline with shifts that remove the mean error of their currents, channel by channel.
 
     Populations are taken in order of execution, each behind the corrected ones before it (light calibration of Li et
@@ -33,6 +39,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     ``chunks`` are calibration samples; as many are used as memory allows.
     """
     samples = _samples(populations, chunks, graph.batch_axis == 0)
+    parts = PartsDone(progress, "correcting biases", 2 * len(populations))  # two passes
     wanted: dict[str, Tensor] = {}
     found: dict[str, Population] = {}
 
@@ -41,6 +48,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
         def keep(arguments: Mapping[str, Any]) -> Tensor:
             wanted[node] = operator.current(arguments)
+            parts.more()
             return population.activation(wanted[node])
 
         return keep
@@ -55,6 +63,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
 
         def correct(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
+            parts.more()
             if not shifted:
                 found[node] = population
                 return decode(population, current)
@@ -70,6 +79,7 @@ def corrected(graph: Graph, populations: Mapping[str, Population], chunks: Seque
     with torch.no_grad():
         evaluate_graph(graph, samples, handlers={node: listen(node, p) for node, p in populations.items()})
         evaluate_graph(graph, samples, handlers={node: fire(node, p) for node, p in populations.items()})
+    parts.end()
     return found
 
 

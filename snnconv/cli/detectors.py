@@ -13,7 +13,7 @@ from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import writable
-from snnconv.cli.progress import progress_bars
+from snnconv.cli.progress import progress_bars, search_announced
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
 from snnconv.detection.data.images import SUFFIXES
@@ -57,7 +57,7 @@ def converted(
     detector: Detector, calibration: Any, coding: Mapping[str, Any], options: ConversionOptions, save: Path | None
 ) -> SpikingNetwork:
     """The spiking network of ``detector``, written to ``save``; ``coding`` is what ``coding_of`` gives."""
-    with progress_bars(console) as progress:
+    with search_announced(), progress_bars() as progress:
         network = snnconv.convert(detector.network, calibration, progress=progress, **coding, **options.arguments())
     if save is not None:
         network.save(save)

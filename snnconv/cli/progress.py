@@ -1,39 +1,104 @@
-"""Progress bars of the command line."""
+"""How far the work of a command is, on standard error, so that results on standard output stay by themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich import progress as rich_progress
-from rich.console import Console
 
+from snnconv.cli.console import console, errors
 from snnconv.progress import Progress, ProgressCallback, told
+from snnconv.text import duration_text
 
 Item = TypeVar("Item")
 
+#: Seconds between two lines where there is no terminal to draw bars on; what takes less says nothing.
+_LINE_SECONDS = 30.0
+
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[ProgressCallback | None]:
-    """A callback that shows a bar for every task until it is done; ``None`` where the output is no terminal."""
-    if not console.is_terminal:
-        yield None
-        return
+def progress_bars() -> Iterator[ProgressCallback]:
+    """A callback that shows a bar, with the time that is left, for every task until it is done.
+
+    Where standard error is no terminal it writes a line now and then.
+    """
+    if errors.is_terminal:
+        with _bars() as show:
+            yield show
+    else:
+        yield ProgressLines(lambda line: errors.print(line, markup=False))
+
+
+@contextmanager
+def _bars() -> Iterator[ProgressCallback]:
     tasks: dict[str, rich_progress.TaskID] = {}
-    with rich_progress.Progress(console=console, transient=True) as bars:
+    columns = (
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(),
+    )
+    # What a model prints belongs to standard output; it is taken through the bars only where both are one terminal.
+    with rich_progress.Progress(
+        *columns, console=errors, transient=True, redirect_stdout=console.is_terminal
+    ) as progress:
 
         def show(found: Progress) -> None:
             if found.what not in tasks:
-                tasks[found.what] = bars.add_task(found.what, total=found.total)
-            bars.update(tasks[found.what], completed=found.done, total=found.total)
+                tasks[found.what] = progress.add_task(found.what, total=found.total)
+            progress.update(tasks[found.what], completed=found.done, total=found.total)
             if found.done == found.total:
-                bars.remove_task(tasks.pop(found.what))
+                progress.remove_task(tasks.pop(found.what))
 
         yield show
 
 
-def items_with_progress(console: Console, items: Sequence[Item], what: str) -> Iterator[Item]:
+@contextmanager
+def search_announced() -> Iterator[None]:
+    """Say on standard error what a search for codes will cost, as the library logs it before one begins."""
+    logger, handler = logging.getLogger("snnconv.search"), _Announcement(logging.INFO)
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+
+
+class _Announcement(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.INFO:  # warnings are shown as those of all others
+            errors.print(record.getMessage(), markup=False)
+
+
+class ProgressLines:
+    """A callback that gives ``write`` a line on the task at hand at most once in half a minute, by ``clock``."""
+
+    def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._last = clock()
+        self._begun: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, found: Progress) -> None:
+        now = self._clock()
+        start, first = self._begun.setdefault(found.what, (now, found.done))
+        if now - self._last < _LINE_SECONDS or found.done == found.total:
+            return
+        self._last = now
+        line = f"{found.what}: {found.done}" + ("" if found.total is None else f" of {found.total}")
+        if found.total is not None and found.done > first:
+            left = (now - start) / (found.done - first) * (found.total - found.done)
+            line += f", about {duration_text(left)} left"
+        self._write(line)
+
+
+def items_with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
     """``items`` one by one under a bar named ``what``."""
-    with progress_bars(console) as progress:
+    with progress_bars() as progress:
         yield from told(progress, what, items, len(items))

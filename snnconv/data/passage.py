@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from snnconv.data.batches import number_of_batches, number_of_samples
-from snnconv.progress import Parts, ProgressCallback
+from snnconv.progress import PartsDone, ProgressCallback
 
 
 class Passage:
@@ -14,7 +14,7 @@ class Passage:
     def __init__(self, progress: ProgressCallback | None, what: str, data: Any, batch_axis: int | None) -> None:
         samples = number_of_samples(data, batch_axis)
         self._by_sample = samples is not None
-        self._parts = Parts(progress, what, samples if self._by_sample else number_of_batches(data))
+        self._parts = PartsDone(progress, what, samples if self._by_sample else number_of_batches(data))
 
     def samples(self, count: int) -> None:
         """So many more samples are done."""

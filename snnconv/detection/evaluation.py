@@ -19,7 +19,7 @@ from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
-from snnconv.progress import Parts, ProgressCallback
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.simulators import simulator_for
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.simulators.recorders import SpikeCounter
@@ -128,7 +128,7 @@ def evaluate(
     calibrated = CalibratedRange(network)
     recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
     pieces = _pieces(data)
-    pictures = Parts(progress, "evaluating", pieces[-1].stop)
+    pictures = PartsDone(progress, "evaluating", pieces[-1].stop)
     for piece in pieces:
         inputs, sizes, found = _read(detector, data, piece)
         truths += found

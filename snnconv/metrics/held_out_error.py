@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 
 from snnconv.data.batches import Inputs
+from snnconv.data.passage import Passage
 from snnconv.metrics.reading import WORTH_A_CURE
-from snnconv.metrics.verification import verified
+from snnconv.metrics.verification import Verification, verified
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 from snnconv.simulators import simulator_for
 
 #: Samples that are measured at most, values of populations that are held for them, and neurons that are stepped.
@@ -19,7 +21,7 @@ _FEW = 2.0
 _logger = logging.getLogger(__name__)
 
 
-def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
+def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: ProgressCallback | None = None) -> None:
     """Log a warning with the error of the output on held-out samples, where it is large, and with what would help.
 
     ``fitted`` are the samples that scales were fitted to: where the error is much smaller on them, more are needed.
@@ -33,10 +35,10 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
             count,
         )
         return
-    found = verified(network, _few(network, network.held_out))
+    found = _measured(network, network.held_out, "measuring the error", progress)
     if found.output <= WORTH_A_CURE:
         return
-    own = verified(network, _few(network, fitted)).output
+    own = _measured(network, fitted, "measuring the error on fitted samples", progress).output
     remedy = str(found.reading)
     if found.output > _FEW * own:
         remedy = (
@@ -48,6 +50,16 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs]) -> None:
         100.0 * found.output,
         remedy,
     )
+
+
+def _measured(
+    network: SpikingNetwork, chunks: Sequence[Inputs], what: str, progress: ProgressCallback | None
+) -> Verification:
+    few = _few(network, chunks)
+    passage = Passage(progress, what, [(inputs, None) for inputs in few], network.batch_axis)
+    found = verified(network, few, passage=passage)
+    passage.end()
+    return found
 
 
 def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[Inputs]:

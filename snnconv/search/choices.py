@@ -11,8 +11,14 @@ from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.options import Options
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.population import Population
+
+
+def codes_asked(calibrated: Calibrated, node: str, candidates: Sequence[Code]) -> list[Code]:
+    """What the population at ``node`` has for every candidate: itself, or the table that it asks for."""
+    looked_up = isinstance(calibrated.observed[node], CurrentStatistics)
+    return [table_for(code) if looked_up else code for code in candidates]
 
 
 class Choices:
@@ -31,20 +37,20 @@ class Choices:
     ) -> None:
         self._calibrated, self._candidates, self._options, self._plan = calibrated, candidates, options, plan
         nodes, self._scalings = calibrated.activations, scalings_of(calibrated, options, windowed=True)
-        self.populations = {node: self._of(node) for node in told(progress, "fitting codes", nodes, len(nodes))}
+        asked = {node: codes_asked(calibrated, node, candidates) for node in nodes}
+        fits = PartsDone(progress, "fitting codes", sum(len(set(codes)) for codes in asked.values()))
+        self.populations = {node: self._of(node, codes, fits) for node, codes in asked.items()}
+        fits.end()
 
-    def _of(self, node: str) -> list[Population]:
+    def _of(self, node: str, asked: Sequence[Code], fits: PartsDone) -> list[Population]:
         found: dict[Code, Population] = {}
-        asked = [
-            table_for(code) if isinstance(self._calibrated.observed[node], CurrentStatistics) else code
-            for code in self._candidates
-        ]
         for code in asked:
             if code not in found:
                 found[code] = population(self._calibrated, node, code, self._scalings[node], True, self._options)
+            fits.more()
         return [found[code] for code in asked]
 
-    def network(self, chosen: Sequence[int]) -> SpikingNetwork:
+    def network(self, chosen: Sequence[int], progress: ProgressCallback | None = None) -> SpikingNetwork:
         """The network in which every population, in order, has the candidate of this number."""
         names, populations = self._calibrated.names, {}
         for (node, choices), number in zip(self.populations.items(), chosen, strict=True):
@@ -53,7 +59,7 @@ class Choices:
             names[node]: self._candidates[number] for node, number in zip(self.populations, chosen, strict=True)
         }
         plan = CodingPlan(self._plan.hidden, self._plan.input, overrides, self._plan.schedule)
-        return network_of(self._calibrated, plan, populations, self._options)
+        return network_of(self._calibrated, plan, populations, self._options, progress)
 
     def warn_of_silence(self, network: SpikingNetwork) -> None:
         """Log a warning for every population of ``network`` most of whose values its codes would not fire for."""

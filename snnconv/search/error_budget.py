@@ -66,7 +66,7 @@ def _within_budget(
     errors; bisection finds the least price that keeps the bound, or the finest codes where none does. ``None`` where no
     output is a real number.
     """
-    response = _response(calibrated)
+    response = _response(calibrated, progress)
     if response is None:
         return None
     choices = Choices(calibrated, DEFAULTS, options, plan, progress)
@@ -76,7 +76,7 @@ def _within_budget(
         errors.append([error for error, _ in costs])
         spikes.append([count for _, count in costs])
     chosen = _cheapest(torch.tensor(errors, dtype=torch.float64), torch.tensor(spikes, dtype=torch.float64))
-    network = choices.network(chosen)
+    network = choices.network(chosen, progress)
     choices.warn_of_silence(network)
     return network
 
@@ -97,7 +97,7 @@ class _Response(NamedTuple):
         return float(torch.stack(moved).mean()), float(windows.found.spikes.sum(dtype=torch.float64))
 
 
-def _response(calibrated: Calibrated) -> _Response | None:
+def _response(calibrated: Calibrated, progress: ProgressCallback | None = None) -> _Response | None:
     graph = calibrated.graph
     inputs = tuple(tensor.clone() for tensor in calibrated.samples.fitted[0])
     if graph.batch_axis is not None:
@@ -128,7 +128,7 @@ def _response(calibrated: Calibrated) -> _Response | None:
         norms = [leaf.detach().norm().clamp(min=1e-30) * len(leaves) ** 0.5 for leaf in leaves]
         generator = torch.Generator().manual_seed(0)
         gradients: dict[str, list[Tensor]] = {node: [] for node in operators}
-        for _ in range(_DIRECTIONS):
+        for _ in told(progress, "taking gradients", range(_DIRECTIONS), _DIRECTIONS):
             signs = [torch.randint(2, leaf.shape, generator=generator).to(leaf) * 2 - 1 for leaf in leaves]
             pulled = [sign / norm for sign, norm in zip(signs, norms, strict=True)]
             found = torch.autograd.grad(leaves, [*changes.values()], pulled, retain_graph=True, allow_unused=True)

@@ -19,6 +19,7 @@ from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, tell
 from snnconv.search.choices import Choices
+from snnconv.search.estimating import search_estimate
 from snnconv.search.objective import Goal
 from snnconv.search.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
@@ -68,9 +69,17 @@ class _Search:
     def __post_init__(self) -> None:
         samples = self.calibrated.samples
         self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
+        if _logger.isEnabledFor(logging.INFO):  # it costs about as much as one of the networks
+            arguments = (self.calibrated, CANDIDATES, self.options, self.plan, self.measured_on, self._networks)
+            _logger.info("%s", search_estimate(*arguments))
         self.choices = Choices(self.calibrated, CANDIDATES, self.options, self.plan, self.progress)
         with torch.no_grad():
             self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
+
+    @property
+    def _networks(self) -> int:
+        """How many networks are tried."""
+        return len(CANDIDATES) + _BISECTIONS
 
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()
@@ -144,4 +153,4 @@ class _Search:
         return trial
 
     def _tell(self) -> None:
-        tell(self.progress, "trying codes", len(self.trials), len(CANDIDATES) + _BISECTIONS)
+        tell(self.progress, "trying codes", len(self.trials), self._networks)

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from snnconv.calibration.assembly import Calibrated
+from snnconv.data.batches import Inputs
 from snnconv.graph.graph import refs_in
 from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph, resolve
 from snnconv.graph.operators.activation import ActivationOperator, activation_at
 from snnconv.metrics.energy_models import MULTIPLY, PAIR, SYNOP, update_energy
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
-from snnconv.progress import ProgressCallback, told
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.population import Population
 from snnconv.spiking.ratios import cost_of_update
 from snnconv.spiking.settling import settle
@@ -46,16 +47,13 @@ def sensitivities(
 
     For every choice only what lies behind the population is computed again, and for one that is given twice once.
     """
-    graph, inputs = calibrated.graph, calibrated.samples.fitted[0]
-    samples = 1
-    if graph.batch_axis is not None:
-        activations = sum(population.neurons for population in network.populations.values())
-        samples = min(inputs[0].shape[0], max(1, _MOST_ACTIVATIONS // activations))
-        inputs = tuple(tensor[:samples] for tensor in inputs)
+    graph, inputs = calibrated.graph, samples_for(calibrated, network)
+    samples = 1 if graph.batch_axis is None else inputs[0].shape[0]
     with torch.no_grad():
         exact, values = evaluate_graph(graph, inputs, keep=graph.nodes)
         found = []
-        for node, populations in told(progress, "measuring sensitivities", choices.items(), len(choices)):
+        parts = PartsDone(progress, "measuring sensitivities", sum(len({*map(id, row)}) for row in choices.values()))
+        for node, populations in choices.items():
             changed = graph.behind([node])
             behind = Program([each for each in graph.nodes.values() if each.name in changed], refs_in(graph.output))
             targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
@@ -76,9 +74,20 @@ def sensitivities(
                 energy = spikes * (fan_out * SYNOP + met * PAIR + ratio * MULTIPLY)
                 energy += updates * update_energy(*cost_of_update(choice.neuron, ratio))
                 error = float(deviation.double().square().mean())
+                parts.more()
                 row[id(choice)] = Sensitivity(error, energy, spikes, float(choice.code.steps))
             found.append([row[id(choice)] for choice in populations])
+        parts.end()
     return found
+
+
+def samples_for(calibrated: Calibrated, network: SpikingNetwork) -> Inputs:
+    """The samples on which sensitivities of ``network`` are measured."""
+    inputs = calibrated.samples.fitted[0]
+    if calibrated.graph.batch_axis is None:
+        return inputs
+    activations = sum(population.neurons for population in network.populations.values())
+    return tuple(tensor[: max(1, _MOST_ACTIVATIONS // activations)] for tensor in inputs)
 
 
 @dataclass

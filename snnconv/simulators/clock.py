@@ -10,7 +10,7 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.pipeline import PipelineChunk
-from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.simulator import Passed, Simulator
 from snnconv.simulators.stream import StreamChunk
 
 
@@ -20,6 +20,8 @@ class Clock(Simulator):
     name: ClassVar[str] = "clock"
     together: ClassVar[int] = 2**19  # so that potentials stay in the caches from step to step
 
-    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
+    def run_chunk(
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+    ) -> tuple[Any, Tensor]:
         chunk = StreamChunk if self.network.timing is None else PipelineChunk
-        return chunk(self, inputs, first, observers).run()
+        return chunk(self, inputs, first, observers).run(passed)

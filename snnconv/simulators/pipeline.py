@@ -15,7 +15,7 @@ from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
-from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.spiking.population import Population
 from snnconv.spiking.products import Meetings
 
@@ -46,7 +46,7 @@ class PipelineChunk(Chunk):
         counted = any(observer.of_windows == "sums" for observer in observers)
         self.multiplied = self.execution_plan.multiplied if counted else set()
 
-    def run(self) -> tuple[Any, Tensor]:
+    def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:
         self._load()
         handlers = self.handlers()
         for t in range(self.timing.latency):
@@ -58,6 +58,8 @@ class PipelineChunk(Chunk):
             self.live.program.run(environment, handlers)
             for name in self.live.decoded_nodes:
                 self.total[name] = self.total[name] + environment[name]
+            if passed is not None:
+                passed(t + 1)
         output = self.execution_plan.decode({**self.setup, **self.total})
         if self.multiplied:
             meetings = Meetings(self.execution_plan, self.spikes, self.setup, self.input_offsets())

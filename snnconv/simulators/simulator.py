@@ -27,6 +27,20 @@ _logger = logging.getLogger(__name__)
 Stop = Callable[[Any, int], Tensor]
 
 
+class Passed:
+    """Told how many ``steps`` some samples have taken, tells ``finished`` how many more of them that makes."""
+
+    def __init__(self, samples: int, steps: int, finished: Callable[[int], object] | None) -> None:
+        self._samples, self._steps, self._finished = samples, steps, finished
+        self._told = 0
+
+    def __call__(self, steps: int) -> None:
+        done = self._samples * steps // self._steps
+        if self._finished is not None and done > self._told:
+            self._finished(done - self._told)
+            self._told = done
+
+
 class Simulator(ABC):
     """Runs a network on batches of inputs; ``steps`` are the time steps that one sample takes at most.
 
@@ -68,7 +82,8 @@ class Simulator(ABC):
     ) -> tuple[Any, Tensor]:
         """Decoded output of the batch and the time steps that each sample took, ``[N]``.
 
-        ``finished`` is told how many samples have ended each time that some have.
+        ``finished`` is told of samples as they end: how many more, and so of those that run together as many as the
+        steps that they have taken make.
         """
         samples = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         for observer in observers:
@@ -78,18 +93,20 @@ class Simulator(ABC):
         with torch.no_grad():
             for start in range(0, samples, size):
                 chunk = inputs if samples == 1 else tuple(tensor[start : start + size] for tensor in inputs)
-                output, taken = self.run_chunk(chunk, start, observers)
+                passed = Passed(min(size, samples - start), self.steps, finished)
+                output, taken = self.run_chunk(chunk, start, observers, passed)
                 outputs.append(output)
                 lengths.append(taken)
-                if finished is not None:
-                    finished(taken.numel())
+                passed(self.steps)
         if len(outputs) == 1:
             return outputs[0], lengths[0]
         return tree_map(lambda *parts: torch.cat(parts), *outputs), torch.cat(lengths)
 
     @abstractmethod
-    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
-        """Output and time steps of the samples from position ``first`` of the batch on."""
+    def run_chunk(
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+    ) -> tuple[Any, Tensor]:
+        """Output and time steps of the samples from position ``first`` of the batch on; ``passed`` hears of steps."""
 
     def _chunk_size(self, samples: int) -> int:
         if self.network.like.device.type != "cpu":
@@ -110,8 +127,8 @@ class Chunk(ABC):
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
 
     @abstractmethod
-    def run(self) -> tuple[Any, Tensor]:
-        """Decoded output of the samples and the time steps that each took."""
+    def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:
+        """Decoded output of the samples and the time steps that each took; ``passed`` hears of steps as they pass."""
 
     @abstractmethod
     def population(self, node: str, population: Population) -> Handler:

@@ -14,7 +14,7 @@ from snnconv.data.batches import Inputs
 from snnconv.graph.interpreter import Environment, Handler
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer
-from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.spiking.population import Population
 
 
@@ -42,7 +42,7 @@ class StreamChunk(Chunk):
         }
         self._prepare()
 
-    def run(self) -> tuple[Any, Tensor]:
+    def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:
         handlers = self.handlers()
         finished: list[tuple[Any, Tensor, int]] = []
         watched = self.stop is not None or any(observer.wants_output for observer in self.observers)
@@ -54,6 +54,8 @@ class StreamChunk(Chunk):
             (self.execution_plan.step if begins else self.execution_plan.homogeneous_step).run(environment, handlers)
             for name in self.execution_plan.decoded_nodes:
                 self._accumulate(name, environment[name])
+            if passed is not None:
+                passed(t + 1)
             if watched and self._after_step(finished):
                 break
         if not finished:

@@ -17,7 +17,7 @@ from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.kernels.settled_windows import summed
 from snnconv.simulators.observers import Observer
-from snnconv.simulators.simulator import Chunk, Simulator
+from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
@@ -38,8 +38,10 @@ class Window(Simulator):
                 f"with a closed form; this network runs under {network.plan.schedule}: use simulator='clock'"
             )
 
-    def run_chunk(self, inputs: Inputs, first: int, observers: Sequence[Observer]) -> tuple[Any, Tensor]:
-        return WindowChunk(self, inputs, first, observers).run()
+    def run_chunk(
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+    ) -> tuple[Any, Tensor]:
+        return WindowChunk(self, inputs, first, observers).run(passed)
 
 
 class WindowChunk(Chunk):
@@ -56,7 +58,7 @@ class WindowChunk(Chunk):
         self.spikes: dict[str, Tensor] = {}
         self.multiplied = self.execution_plan.multiplied if self.counted else set()
 
-    def run(self) -> tuple[Any, Tensor]:
+    def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:
         environment: Environment = {**self.network.constants, **self._encoded()}
         self.environment = environment
         self.execution_plan.setup.run(environment)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -12,30 +11,17 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from coding import Code, CodingPlan, InputCode, Schedule
-from coding.plan import as_plan
-from coding.registry import as_input
-from snnconv.calibration.assembly import Calibrator, assemble
-from snnconv.calibration.options import Options
-from snnconv.calibration.samples import Calibration
-from snnconv.capture.binding import bound
-from snnconv.capture.tracing import runnable
+from snnconv.calibration.assembly import assemble
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.errors import ConfigurationError, ModelError
-from snnconv.graph.graph import Graph
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.metrics.judge import TargetJudge
-from snnconv.metrics.judge_choice import check_targets
-from snnconv.metrics.remembered_outputs import RememberedOutputs
 from snnconv.progress import Inner, ProgressCallback, tell
-from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.surroundings import own_surroundings
-from snnconv.sweeps.file import SweepFile
+from snnconv.sweeps.preparing import prepared
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Failed, Sweep, measured_of
-from snnconv.version import __version__
-
-_logger = logging.getLogger(__name__)
 
 
 @own_surroundings()
@@ -89,90 +75,43 @@ def sweep(
         ConfigurationError: There are no codings, or labels or options cannot be used.
         SnnconvError: Whatever else ``convert`` and ``evaluate`` raise.
     """
-    if not isinstance(codings, Mapping) or not codings:
-        raise ConfigurationError('codings must map labels to codings, such as {"rate 16": Rate(16)}')
-    if len({str(label) for label in codings}) < len(codings):
-        raise ConfigurationError(f"labels must differ as text, got {', '.join(map(repr, codings))}")
-    if reference is not None and not isinstance(reference, nn.Module):
-        raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
-    calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
-    options = _options(convert_options)
-    if input is not None:
-        as_input(input)
-    reference = None if reference is model else reference
-    original = RememberedOutputs(bound(runnable(model) if reference is None else reference, constants))
-    calibrator = Calibrator(model, calibration, constants, progress, analog)
-    graph = calibrator.captured.graph
-    check_targets(original, calibrator.captured, data, judge, ignore_index)
-    judging = {"judge": judge, "ignore_index": ignore_index} if judge or ignore_index != IGNORED_TARGET else {}
-    common = {} if path is None else _common(graph, calibrator.samples, data, reference, convert_options | judging)
-    file = SweepFile(path, common)
-    plans = {str(label): _planned(coding, input, schedule, path is not None) for label, coding in codings.items()}
-    entries = {}
-    for label, (_, fingerprint) in plans.items():
-        stored = file.entries.get(label, {})
-        if fingerprint and stored.get("fingerprint") == fingerprint and measured_of(label, stored):
-            entries[label] = stored
-    pending = [label for label in plans if label not in entries]
-    _logger.info("%d configurations to measure, %d read back from %s", len(pending), len(entries), path)
+    found = prepared(
+        model,
+        calibration,
+        data,
+        codings,
+        input=input,
+        schedule=schedule,
+        constants=constants,
+        analog=analog,
+        path=path,
+        reference=reference,
+        judge=judge,
+        ignore_index=ignore_index,
+        progress=progress,
+        convert_options=convert_options,
+    )
+    entries, plans = dict(found.entries), found.plans
     tell(progress, "sweeping", len(entries), len(plans))
-    for label in pending:
+    for label in found.pending:
         plan, fingerprint = plans[label]
         inner = None if progress is None else Inner(progress, label)
         try:
             if isinstance(plan, Exception):
                 raise plan
-            network = assemble(calibrator.calibrated(plan, options, inner), plan, options, inner)
-            found = evaluate(network, data, reference=original, judge=judge, ignore_index=ignore_index, progress=inner)
-            outcome: dict[str, Any] = {"figures": _figures(found, plan)}
+            network = assemble(found.calibrator.calibrated(plan, found.options, inner), plan, found.options, inner)
+            result = evaluate(network, found.data, reference=found.original, progress=inner, **found.judging)
+            outcome: dict[str, Any] = {"figures": _figures(result, plan)}
         except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
             if inner is not None and inner.cancelled:
                 raise
             outcome = {"failure": str(error)}
         entries[label] = {"fingerprint": fingerprint, **outcome}
-        file.add(label, entries[label])
+        found.file.add(label, entries[label])
         tell(progress, "sweeping", len(entries), len(plans))
     results = [measured_of(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)
-
-
-def _options(given: Mapping[str, Any]) -> Options:
-    known = [field.name for field in fields(Options)]
-    for key in given:
-        if key not in known:
-            raise ConfigurationError(f"sweep has no option {key!r}; further options of convert: {', '.join(known)}")
-    options = Options(**given)
-    options.check()
-    return options
-
-
-def _common(
-    graph: Graph, samples: Calibration, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
-) -> dict[str, str]:
-    """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
-    arranged = [(inputs, None) for inputs in (*samples.fitted, *samples.held_out)]  # in whatever order they came
-    return {
-        "version of snnconv": __version__,  # another one may choose other scales for the same codes
-        "model": graph_digest(graph),
-        "calibration": data_digest(arranged, "calibration"),
-        "data set": data_digest(data, "data"),
-        "reference": "" if reference is None else weights_digest(reference),
-        "set of options": "".join(f"{key}={option_text(key, value)}; " for key, value in sorted(options.items())),
-    }
-
-
-def _planned(
-    coding: Any, input: str | Code | InputCode | None, schedule: Schedule | None, resumable: bool
-) -> tuple[CodingPlan | Exception, str]:
-    """The plan that ``coding`` means, or why it means none, and its fingerprint."""
-    if isinstance(coding, str) and coding == "auto":
-        return ConfigurationError('a sweep measures given codes; search for them by convert(..., coding="auto")'), ""
-    try:
-        plan = as_plan(coding, input, schedule)
-    except ConfigurationError as error:
-        return error, ""
-    return plan, option_text("coding", plan) if resumable else ""
 
 
 def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from snnconv.cli.conversion_options import CodeOptions, CodingOptions, Conversio
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
 from snnconv.cli.options import Model, Trust, Weights, writable
-from snnconv.cli.progress import progress_bars
+from snnconv.cli.progress import progress_bars, search_announced
 from snnconv.cli.samples import in_precision
 from snnconv.data.files import load_samples
 
@@ -37,7 +37,7 @@ def convert(
     inputs, _ = load_samples(calibration)
     original = load_model(model, weights, trust=trust)
     inputs = in_precision(inputs, original, "calibration")
-    with progress_bars(console) as progress:
+    with search_announced(), progress_bars() as progress:
         network = snnconv.convert(original, inputs, progress=progress, **chosen)
     network.save(output)
     with kept(lambda: f"{output} is written; the same command verifies it again"):
@@ -45,7 +45,7 @@ def convert(
             console.print(str(network.search_log), markup=False)
         console.print(network.report(), markup=False)
         if network.held_out:
-            with progress_bars(console) as progress:
+            with progress_bars() as progress:
                 verification = snnconv.verify(network, progress=progress)
             console.print(str(verification), markup=False)
         console.print(f"written: {output}", markup=False)

@@ -30,7 +30,7 @@ def run_demo(console: Console, steps: int) -> dict[str, Any]:
     rate = CODES["rate"](steps)
     digits = load_digits()
     console.print(f"training a small CNN on {len(digits.train[1])} images of digits ...")
-    with progress_bars(console) as progress:
+    with progress_bars() as progress:
         model = train_digits_cnn(digits, progress=progress)
     console.print("converting it twice, with 400 training images for calibration ...\n")
     images, labels = digits.test
@@ -38,7 +38,7 @@ def run_demo(console: Console, steps: int) -> dict[str, Any]:
     found: dict[str, Evaluation] = {}
     few = CODES["few-spike"]()  # type: ignore[call-arg] # every code has a default for its steps
     for code in (rate, few):
-        with progress_bars(console) as progress:
+        with progress_bars() as progress:
             network = snnconv.convert(model, digits.train[0][:400], coding=code, progress=progress)
             found[code.name] = snnconv.evaluate(network, parts, reference=model, progress=progress)
     console.print(_accuracies(found["rate"], found["few-spike"], few.steps))

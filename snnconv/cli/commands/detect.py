@@ -74,7 +74,7 @@ def detect(
     labels = _labels([path for path, _ in readable])
     items = list(zip(readable, labels, strict=True))
     with kept(lambda: f"{len(figures)} pictures are in {output}; the same command draws all again"):
-        for (path, image), label in items_with_progress(console, items, "detecting"):
+        for (path, image), label in items_with_progress(items, "detecting"):
             wanted = original.detect([image], score_threshold=score)[0]
             run = network.run(spiking.inputs([image]))
             got = spiking.decode(run.output, [(image.height, image.width)], score)[0]

@@ -10,7 +10,6 @@ from torch import nn
 
 import snnconv
 from coding import Concurrent
-from snnconv.cli.console import console
 from snnconv.cli.models import load_model
 from snnconv.cli.options import (
     IgnoreIndex,
@@ -58,7 +57,7 @@ def evaluate(
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
     items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
-    with progress_bars(console) as progress:
+    with progress_bars() as progress:
         result = snnconv.evaluate(
             spiking,
             items,

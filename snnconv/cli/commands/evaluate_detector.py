@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from snnconv.cli import detectors
-from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
 from snnconv.cli.options import Json, show
 from snnconv.cli.progress import progress_bars
@@ -63,7 +62,7 @@ def evaluate_detector(
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]
-    with progress_bars(console) as progress:
+    with progress_bars() as progress:
         result = evaluate(original.with_network(network), pictures, reference=original, at=marks, progress=progress)
     left_out = [f"left out of calibration: {message}" for message in unread.values()]
     show("\n".join([*left_out, str(result)]), json_file, result.to_dict())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,6 +40,7 @@ def sweep(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it will cost; nothing is measured.")] = False,
     *,
     parameters: CodeOptions,
     options: ConversionOptions,
@@ -47,7 +48,7 @@ def sweep(
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
     A parameter of a code goes to every code that has it. What is in sweep.json already is not measured again, so an
-    interrupted sweep goes on where it stopped.
+    interrupted sweep goes on where it stopped. With --estimate every network is made, and a few samples run.
     """
     check_size(batch)
     codings = parameters.codes([name.strip() for name in codes.split(",")], _numbers(steps))
@@ -60,19 +61,18 @@ def sweep(
     graph = whole.graph
     items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
     check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
-    file = folder(output) / "sweep.json"
-    with kept(lambda: _kept(file)), progress_bars(console) as progress:
-        found = snnconv.sweep(
-            original,
-            inputs,
-            items,
-            codings,
-            path=file,
-            judge=judge_of(judge),
-            ignore_index=ignore_index,
-            progress=progress,
-            **chosen,
-        )
+    file = output / "sweep.json"
+    judging: dict[str, Any] = {"judge": judge_of(judge), "ignore_index": ignore_index}
+    if estimate:
+        with progress_bars() as progress:
+            expected = snnconv.estimate_sweep(
+                original, inputs, items, codings, path=file, progress=progress, **judging, **chosen
+            )
+        console.print(str(expected), markup=False)
+        return
+    folder(output)
+    with kept(lambda: _kept(file)), progress_bars() as progress:
+        found = snnconv.sweep(original, inputs, items, codings, path=file, progress=progress, **judging, **chosen)
     with kept(lambda: _kept(file)):
         if found.results:
             found.plot(output / "pareto.png")

@@ -64,7 +64,7 @@ def train_detector(
         pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
     else:
         pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
-    with kept(lambda: _kept(checkpoint)), progress_bars(console) as progress:
+    with kept(lambda: _kept(checkpoint)), progress_bars() as progress:
         log = train(
             network,
             pictures,

@@ -122,6 +122,8 @@ def test_a_model_is_inspected_converted_and_evaluated(kind: str, folder: Path) -
 
 def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -> None:
     arguments = ("sweep", *MODELS["function with safetensors"], "--calibration", "samples.npz", "--data", "samples.npz")
+    estimate = run(*arguments, "--codes", "rate,phase", "--steps", "2,4", "-o", "out/swept", "--estimate")
+    assert estimate.startswith("4 configurations to measure, 0 stored: ") and not (folder / "out").exists()
     printed = run(*arguments, "--codes", "rate,phase", "--steps", "2,4", "-o", "out/swept")
     lines = [line.split() for line in printed.splitlines()]
     assert [line[:2] for line in lines[1:5]] == [["rate", "2"], ["rate", "4"], ["phase", "2"], ["phase", "4"]]
@@ -201,6 +203,7 @@ def test_auto_searches_for_codes(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4), FewSpike(6)))
     options = ("--coding", "auto", "--max-loss", "40", "--minimize", "latency")
     printed = run("convert", "model.pt2", "--trust", "--calibration", "samples.npz", "-o", "n.snn", *options)
+    assert printed.startswith("the search fits ") and "an estimate from one network" in printed
     assert "few-spike(6" in printed and snnconv.load("n.snn").plan.schedule == Pipeline()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 import snnconv
-from coding import Code, Concurrent, OneSpike, Phase, Rate
+from coding import Code, Concurrent, FewSpike, OneSpike, Phase, Rate
 from coding.candidates import CANDIDATES
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import evaluate_graph
@@ -102,7 +103,7 @@ def test_an_output_that_the_judge_cannot_judge_is_refused_before_anything_is_obs
     told: list[snnconv.Progress] = []
     with pytest.raises(InputError, match=r"judge ClassJudge: class scores are needed.*judge=snnconv.ValueJudge\(\)"):
         snnconv.convert(nn.Sequential(model, *last), x, coding="auto", progress=told.append)
-    assert {each.what for each in told} <= {"reading calibration samples"}
+    assert {each.what for each in told} <= {"reading calibration samples", "capturing"}
 
 
 def test_a_search_for_values_keeps_their_relative_error() -> None:
@@ -112,6 +113,29 @@ def test_a_search_for_values_keeps_their_relative_error() -> None:
     fresh = torch.randn(500, 8, generator=torch.Generator().manual_seed(2))
     exact = model(fresh).detach()
     assert float((network(fresh) - exact).norm() / exact.norm()) < 0.05
+
+
+def test_what_a_search_will_cost_is_logged_before_it_begins_and_is_what_it_then_tells(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where somebody listens: codes fitted, each measured, and networks tried; the default logs nothing."""
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4), FewSpike(6)))
+    model, x = classifier()
+    told: list[snnconv.Progress] = []
+
+    def hear(found: snnconv.Progress) -> None:
+        if found.what == "fitting codes" and not found.done:
+            assert len(caplog.records) == 1
+        told.append(found)
+
+    with caplog.at_level("INFO", logger="snnconv.search"):
+        snnconv.convert(model, x, coding="auto", max_loss=40.0, progress=hear)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    totals = {each.what: each.total for each in told}
+    codes, networks = totals["fitting codes"], totals["trying codes"]
+    assert totals["measuring sensitivities"] == codes
+    found = re.match(r"the search fits (\d+) codes, measures each on 32 samples, and (\d+) networks on (\d+)", line)
+    assert found is not None and found.groups() == (str(codes), str(networks), str(len(x) // 5))
 
 
 def warnings_of_a_search(caplog: pytest.LogCaptureFixture, model: nn.Module, x: Any, **options: Any) -> list[str]:

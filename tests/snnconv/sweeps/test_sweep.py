@@ -18,6 +18,7 @@ from snnconv import ConfigurationError, StorageError, Sweep, evaluate
 from snnconv.calibration import assembly
 from snnconv.calibration.scales import observe
 from snnconv.progress import Progress
+from snnconv.simulators.simulator import Simulator
 from tests.support.interruption import stopped_at
 from tests.support.networks import make
 from tests.support.sweeps import CODINGS, Case
@@ -47,6 +48,7 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(case: Case, tmp_path: Pat
     assert [each.done for each in told if each.what == "sweeping"] == [1, 2, 3]
     assert {each.what.partition(":")[0] for each in told} == {
         "reading calibration samples",
+        "capturing",
         "sweeping",
         "rate 8",
         "few-spike 4",
@@ -192,3 +194,35 @@ def test_all_rows_share_one_capture_one_reference_and_a_calibration_for_each_kin
 def test_an_option_that_a_sweep_does_not_have_is_refused_with_those_that_it_has() -> None:
     with pytest.raises(ConfigurationError, match=r"sweep has no option 'max_loss'; .*percentile, neuron"):
         snnconv.sweep(torch.nn.ReLU(), torch.rand(4, 3), torch.rand(4, 3), CODINGS, max_loss=0.5)
+
+
+def test_an_estimate_counts_the_passes_that_the_sweep_then_makes(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass is a time step of a sample, or its window at once; what is stored, or not supported, costs none."""
+    file = tmp_path / "sweep.json"
+    snnconv.sweep(*case, {"rate 4": Rate(4)}, path=file)
+    codings = {
+        **CODINGS,
+        "burst": CodingPlan(Burst(5), overrides={"nowhere": Rate(5)}),
+        "pipeline": FewSpike(3, base=1.9),
+    }
+    before = file.read_bytes()
+    told: list[Progress] = []
+    expected = snnconv.estimate_sweep(*case, codings, path=file, progress=told.append)
+    assert file.read_bytes() == before
+    assert [each.done for each in told if each.what == "estimating"] == [0, 1, 2, 3, 4]
+    assert expected.stored == 1 and expected.seconds > 0.0 and "an estimate" in str(expected)
+    made = dict.fromkeys(expected.passes, 0)
+    run = Simulator.run
+
+    def counting(simulator: Simulator, inputs: Any, *arguments: Any) -> Any:
+        output, taken = run(simulator, inputs, *arguments)
+        made[running[-1]] += len(taken) if simulator.name == "window" else int(taken.sum())
+        return output, taken
+
+    running: list[str] = []
+    monkeypatch.setattr(Simulator, "run", counting)
+    found = snnconv.sweep(*case, codings, path=file, progress=lambda each: running.append(each.what.partition(":")[0]))
+    assert made == expected.passes == {"rate 8": 8 * 60, "few-spike 4": 60, "burst": 0, "pipeline": 60}
+    assert [failure.label for failure in found.failures] == ["burst"]

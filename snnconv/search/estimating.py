@@ -1,0 +1,78 @@
+"""What a search for codes will cost on this machine, before it begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from coding import Code, CodingPlan
+from snnconv.calibration.assembly import Calibrated, network_of, population, scalings_of
+from snnconv.calibration.options import Options
+from snnconv.data.batches import Inputs
+from snnconv.graph.interpreter import evaluate_graph
+from snnconv.search.choices import codes_asked
+from snnconv.search.sensitivity import samples_for
+from snnconv.simulators import simulator_for
+from snnconv.simulators.recorders import SpikeCounter
+from snnconv.text import duration_text
+
+
+@dataclass(frozen=True)
+class SearchEstimate:
+    """What a search is expected to cost: ``codes`` fitted, each measured alone on ``fitted`` samples, and ``networks``
+    measured on ``held_out`` samples. Prints as a sentence.
+    """
+
+    codes: int
+    networks: int
+    fitted: int
+    held_out: int
+    seconds: float
+
+    @property
+    def passes(self) -> int:
+        """Passes of a sample through a network, or through what is behind a population."""
+        return self.codes * self.fitted + self.networks * self.held_out
+
+    def __str__(self) -> str:
+        return (
+            f"the search fits {self.codes} codes, measures each on {self.fitted} samples, and {self.networks} networks "
+            f"on {self.held_out}: {self.passes} passes of a sample, about {duration_text(self.seconds)}, an estimate "
+            "from one network made and run on this machine"
+        )
+
+
+def search_estimate(
+    calibrated: Calibrated,
+    candidates: Sequence[Code],
+    options: Options,
+    plan: CodingPlan,
+    measured_on: Sequence[Inputs],
+    networks: int,
+) -> SearchEstimate:
+    """The cost of a search among ``candidates`` that tries so many ``networks``, from one of them, timed."""
+    graph, scalings = calibrated.graph, scalings_of(calibrated, options, windowed=True)
+    asked = {node: codes_asked(calibrated, node, candidates) for node in calibrated.activations}
+    start = time.perf_counter()
+    populations = {
+        node: population(calibrated, node, codes[len(codes) // 2], scalings[node], True, options)
+        for node, codes in asked.items()
+    }
+    fit = (time.perf_counter() - start) / max(1, len(populations))
+    start = time.perf_counter()
+    network = network_of(calibrated, plan, populations, options)
+    for chunk in measured_on:
+        simulator_for(network).run(chunk, [SpikeCounter(network)])
+    trial = time.perf_counter() - start
+    looked_at = samples_for(calibrated, network)
+    start = time.perf_counter()
+    with torch.no_grad():
+        evaluate_graph(graph, looked_at)
+    behind = (time.perf_counter() - start) / 2  # on average half of the network is behind a population
+    codes = sum(len(set(each)) for each in asked.values())
+    fitted, *held_out = (1 if graph.batch_axis is None else len(inputs[0]) for inputs in (looked_at, *measured_on))
+    seconds = codes * (fit + behind) + networks * trial
+    return SearchEstimate(codes, networks, fitted, sum(held_out), seconds)
