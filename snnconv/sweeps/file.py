@@ -31,8 +31,11 @@ class SweepFile:
     def __init__(self, path: str | os.PathLike[str] | None, common: Mapping[str, str]) -> None:
         self.path = None if path is None else Path(path)
         self.common = dict(common)
-        self.entries: dict[str, dict[str, Any]] = {}
-        self._write({})  # before the first measurement, so that a path that cannot be written costs none
+        self.entries: dict[str, dict[str, Any]] = {} if self.path is None else self._found()
+
+    def begin(self) -> None:
+        """Write the file before the first measurement, so that a path that cannot be written costs none."""
+        self._write({})
 
     def add(self, label: str, entry: Mapping[str, Any]) -> None:
         """Set the entry of ``label`` and write the file, whole or not at all."""
@@ -51,7 +54,7 @@ class SweepFile:
     def _found(self) -> dict[str, dict[str, Any]]:
         """The entries in the file as it is now."""
         assert self.path is not None
-        if not self.path.exists():
+        if not os.path.exists(self.path):  # nor a name that no file can have, which writing refuses
             return {}
         found, entries = read(self.path)
         differing = [name for name, text in self.common.items() if found.get(name) != text]

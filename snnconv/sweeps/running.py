@@ -91,6 +91,7 @@ def sweep(
         progress=progress,
         convert_options=convert_options,
     )
+    found.file.begin()
     entries, plans = dict(found.entries), found.plans
     tell(progress, "sweeping", len(entries), len(plans))
     for label in found.pending:

@@ -210,7 +210,9 @@ def test_an_estimate_counts_the_passes_that_the_sweep_then_makes(
     before = file.read_bytes()
     told: list[Progress] = []
     expected = snnconv.estimate_sweep(*case, codings, path=file, progress=told.append)
-    assert file.read_bytes() == before
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+    elsewhere = tmp_path / "missing" / "sweep.json"
+    assert snnconv.estimate_sweep(*case, {"rate 4": Rate(4)}, path=elsewhere).passes == {"rate 4": 240}
     assert [each.done for each in told if each.what == "estimating"] == [0, 1, 2, 3, 4]
     assert expected.stored == 1 and expected.seconds > 0.0 and "an estimate" in str(expected)
     made = dict.fromkeys(expected.passes, 0)
