@@ -60,20 +60,29 @@ def estimate_sweep(
 ) -> SweepEstimate:
     """Say what ``sweep`` with the same arguments will cost: every network is made, and a few samples of the data run.
 
-    Nothing is written. Arguments and errors are those of ``sweep``; codings that the network does not support are
-    expected to cost nothing. ``progress`` is called as the work comes on (see ``Progress``).
+    Nothing is written. Codings that the network does not support are expected to cost nothing.
+
+    Args:
+        model: What ``sweep`` takes, as the next three.
+        calibration: What ``sweep`` takes.
+        data: What ``sweep`` takes.
+        codings: What ``sweep`` takes.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        **options: All further arguments of ``sweep``; what is in the file ``path`` is not measured again.
+
+    Returns:
+        Passes by configuration, and the expected time.
+
+    Raises:
+        SnnconvError: Whatever ``sweep`` raises before its first measurement.
     """
-    arguments = {name: options.pop(name) for name in _ARGUMENTS if name in options}
-    found = prepared(model, calibration, data, codings, progress=progress, convert_options=options, **arguments)
+    found = prepared(model, calibration, data, codings, progress=progress, **options)
     samples = _number_of_samples(found)
     passes, seconds = {}, 0.0
     for label in told(progress, "estimating", found.pending, len(found.pending)):
         passes[label], taken = _cost(found, label, samples, None if progress is None else Inner(progress, label))
         seconds += taken
     return SweepEstimate(passes, len(found.entries), seconds)
-
-
-_ARGUMENTS = ("input", "schedule", "constants", "analog", "path", "reference", "judge", "ignore_index")
 
 
 def _number_of_samples(found: PreparedSweep) -> int:

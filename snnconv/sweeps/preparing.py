@@ -72,7 +72,7 @@ def prepared(
     judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
-    convert_options: Mapping[str, Any],
+    **convert_options: Any,
 ) -> PreparedSweep:
     """The sweep of these arguments of ``sweep``, and what it raises."""
     if not isinstance(codings, Mapping) or not codings:

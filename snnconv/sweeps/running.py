@@ -89,7 +89,7 @@ def sweep(
         judge=judge,
         ignore_index=ignore_index,
         progress=progress,
-        convert_options=convert_options,
+        **convert_options,
     )
     found.file.begin()
     entries, plans = dict(found.entries), found.plans
