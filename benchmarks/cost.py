@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,26 +18,27 @@ from benchmarks.networks import WEIGHTS_FILE, module_resnet20, resnet20
 from benchmarks.peers import SPIKINGJELLY_BEST, PeerMissing, run_spikingjelly
 from benchmarks.rate import NEURONS, convert
 from benchmarks.results import note, publish
+from benchmarks.timing import in_turns
 from snnconv.data.shapes import concrete
 from snnconv.simulators import Clock
 
 BATCH = 100
 STEPS = 16
-REPEATS = 3
-CALLS = 3
 MEMORY_STEPS = (16, 256)
 
 
 def run(images: int | None = None) -> None:
-    """Publish the tables ``cost`` (best of several runs side by side) and ``memory`` (peak of fresh processes)."""
+    """Publish the tables ``cost`` (medians of turns) and ``memory`` (peak of fresh processes)."""
     model = resnet20(data_file(WEIGHTS_FILE))
     split = cifar10_test(images or BATCH)
     table: list[list[Any]] = []
     for neuron in NEURONS:
         network = convert(model, neuron, steps=STEPS)
-        forward, run = turn_by_turn([partial(model, split.images), partial(network, split.images)])
-        simulated = run / STEPS
-        table.append([f"snnconv, {neuron}", round(forward * 1e3, 1), round(simulated * 1e3, 1), simulated / forward])
+        works = {"forward": partial(model, split.images), "step": partial(network, split.images)}
+        turns = in_turns(works).divided({"step": STEPS})
+        seconds = (turns.time("forward").median, turns.time("step").median)
+        ratio = turns.ratio("step", "forward").median
+        table.append([f"snnconv, {neuron}", *(round(1e3 * value, 1) for value in seconds), ratio])
     try:
         modules = module_resnet20(data_file(WEIGHTS_FILE))
         peer = run_spikingjelly(
@@ -65,28 +63,6 @@ def run(images: int | None = None) -> None:
         peaks = [_peak_in_fresh_process(stored, steps) for steps in MEMORY_STEPS]
     rows = [[steps, round(peak / 1024), peak / peaks[0]] for steps, peak in zip(MEMORY_STEPS, peaks, strict=True)]
     publish("memory", f"Peak memory of a run on {BATCH} images", ("steps", "MiB", "ratio"), rows)
-
-
-def turn_by_turn(works: Sequence[Callable[[], object]], calls: int = CALLS) -> list[float]:
-    """The best time of each of ``works`` in seconds.
-
-    They take turns, so that whatever slows the machine down slows all; each is warmed up by itself first.
-    """
-    best = [math.inf] * len(works)
-    with torch.no_grad():
-        for _ in range(REPEATS):
-            best = [min(seconds, _seconds(work, calls)) for seconds, work in zip(best, works, strict=True)]
-    return best
-
-
-def _seconds(work: Callable[[], object], calls: int) -> float:
-    """The best of a few calls in a row, the first of which warms up."""
-    seconds = math.inf
-    for _ in range(calls):
-        start = time.perf_counter()
-        work()
-        seconds = min(seconds, time.perf_counter() - start)
-    return seconds
 
 
 def _peak_in_fresh_process(network: Path, steps: int) -> int:

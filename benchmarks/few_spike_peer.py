@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from benchmarks.codes import CodeSetting, TrainedTask, convert
-from benchmarks.cost import BATCH, turn_by_turn
+from benchmarks.cost import BATCH
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet20, resnet20
 from benchmarks.peers import CALL_CHOICES, SPIKINGJELLY_BEST, PeerMissing
@@ -16,6 +17,7 @@ from benchmarks.rate import CALIBRATION_IMAGES, measure
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, keep, note, publish
 from benchmarks.simulation import SpikingModel, fastest_call, simulate
 from benchmarks.spikingjelly_peer import SpikingJellyModel
+from benchmarks.timing import in_turns
 from coding import FewSpike, TableSpike
 
 SETTINGS = (
@@ -35,7 +37,7 @@ def run(images: int | None = 1000) -> None:
     task = TrainedTask("ResNet-20", model, cifar10_test(images), cifar10_train(CALIBRATION_IMAGES).images)
     timed = task.test.images[:BATCH]
     check_same_function(model, modules, timed)
-    works = [partial(model, timed)]
+    works: dict[str, Callable[[], object]] = {"forward": partial(model, timed)}
     cells: list[list[Any]] = []
     for setting in SETTINGS:
         network = convert(task, setting)
@@ -43,7 +45,7 @@ def run(images: int | None = 1000) -> None:
         assert ours.reference_accuracy is not None and ours.accuracy is not None
         accuracies = accuracy_cells(ours.reference_accuracy, ours.accuracy, ours.samples)
         cells.append([setting.name, ours.samples, ours.steps, *accuracies, round(ours.spikes_per_neuron, 3)])
-        works.append(partial(network, timed))
+        works[setting.name] = partial(network, timed)
     title = f"ResNet-20, first {len(task.test.labels)} CIFAR-10 test images"
     keep("few_spike_peer", title, HEAD, [[*row, None, None, None] for row in cells])  # the peer takes long
     try:
@@ -55,13 +57,18 @@ def run(images: int | None = 1000) -> None:
         accuracies = accuracy_cells(100 * found.ann_accuracy, 100 * found.accuracy(PEER_STEPS), found.images)
         spikes = round(found.spikes_per_neuron(PEER_STEPS), 3)
         cells.append([found.label, found.images, PEER_STEPS, *accuracies, spikes])
-        works.append(partial(_present, peer, timed, call))
+        works[found.label] = partial(_present, peer, timed, call)
     except PeerMissing as missing:
         note(str(missing))
-    forward, *seconds = turn_by_turn(works)
+    turns, first = in_turns(works), SETTINGS[0].name
     table = [
-        [*row, round(1e3 * taken / len(timed), 2), taken / forward, taken / seconds[0]]
-        for row, taken in zip(cells, seconds, strict=True)
+        [
+            *row,
+            round(1e3 * turns.time(row[0]).median / len(timed), 2),
+            turns.ratio(row[0], "forward").median,
+            turns.ratio(row[0], first).median,
+        ]
+        for row in cells
     ]
     publish("few_spike_peer", title, HEAD, table)
 

@@ -10,9 +10,9 @@ import snntorch
 import torch
 from torch import Tensor
 
-from benchmarks.cost import turn_by_turn
 from benchmarks.datasets import UNIT_1, mnist_train
 from benchmarks.results import publish
+from benchmarks.timing import in_turns
 from neurons.double_exponential import DoubleExponential
 from snnconv.learning import CountLoss, GradientRule, LatencyEncoder, LatencyLoss, LayeredNetwork, SpikeLoss, Spikes
 
@@ -29,7 +29,7 @@ Cell = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 def run() -> None:
-    """Publish the table ``learning_cost``: best of several steps, turn by turn; ratios are to the first row.
+    """Publish the table ``learning_cost``: medians of steps, turn by turn; ratios are to the first row.
 
     Encoding and the optimiser's step are left out. ANTLR learns from latencies, the others from counts. "gradient
     apart" is the relative distance of the first weights' gradient to the first row's, where theory says they are equal.
@@ -54,10 +54,14 @@ def _rows(sizes: tuple[int, ...], steps: int, batch: int, neuron: DoubleExponent
     }
     expected, found = works["snnconv, activation"](), works[by_hand]()
     apart = {by_hand: float((found - expected).norm() / expected.norm())}
-    seconds = turn_by_turn(list(works.values()))
+    turns, first, network_name = in_turns(works), next(iter(works)), "-".join(map(str, sizes))
     return [
-        ["-".join(map(str, sizes)), steps, batch, name, round(1e3 * best, 1), best / seconds[0], apart.get(name)]
-        for name, best in zip(works, seconds, strict=True)
+        [
+            *(network_name, steps, batch, name, round(1e3 * turns.time(name).median, 1)),
+            turns.ratio(name, first).median,
+            apart.get(name),
+        ]
+        for name in works
     ]
 
 

@@ -7,7 +7,6 @@ one simulation. Time is measured apart, without the spike counters.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.datasets import batches
+from benchmarks.timing import in_turns
 
 _TIMED_STEPS = 16
-_REPEATS = 3
+_ROUNDS = 3
 
 
 class SpikingModel(Protocol):
@@ -168,43 +168,28 @@ def simulate(
 
 
 def time_step(model: SpikingModel, network: nn.Module, images: Tensor, steps_per_call: int) -> tuple[float, float]:
-    """Seconds for a time step and for an ANN forward pass of a batch: the least of three alternating runs."""
-    calls = max(1, _TIMED_STEPS // steps_per_call)
-
-    def spiking() -> None:
-        model.reset()
-        for _ in range(calls):
-            model.advance(images, steps_per_call)
-
-    def analog() -> None:
-        for _ in range(_REPEATS):
-            network(images)
-
-    with torch.no_grad():
-        runs = [(_seconds(spiking), _seconds(analog)) for _ in range(_REPEATS + 1)][1:]
-    return min(run[0] for run in runs) / (calls * steps_per_call), min(run[1] for run in runs) / _REPEATS
+    """Seconds for a time step and for an ANN forward pass of a batch, in turns."""
+    works: dict[str, Callable[[], object]] = {
+        "step": partial(_present, model, images, steps_per_call),
+        "forward": partial(network, images),
+    }
+    turns = in_turns(works, rounds=_ROUNDS).divided({"step": _calls(steps_per_call) * steps_per_call})
+    return turns.time("step").median, turns.time("forward").median
 
 
 def fastest_call(model: SpikingModel, images: Tensor, choices: Sequence[int]) -> int:
-    """The number of steps per call, among ``choices``, that costs the least time per step here.
-
-    The choices take turns, so that a busy moment of the machine does not decide.
-    """
-
-    def present(steps: int) -> None:
-        model.reset()
-        for _ in range(_TIMED_STEPS // steps):
-            model.advance(images, steps)
-
-    with torch.no_grad():
-        rounds = [[_seconds(partial(present, steps)) for steps in choices] for _ in range(_REPEATS)]
-    per_step = {
-        steps: min(times[i] for times in rounds) / (_TIMED_STEPS // steps * steps) for i, steps in enumerate(choices)
-    }
-    return min(per_step, key=per_step.__getitem__)
+    """The number of steps per call, among ``choices``, that costs the least time per step here, in turns."""
+    works = {str(steps): partial(_present, model, images, steps) for steps in choices}
+    turns = in_turns(works, rounds=_ROUNDS).divided({str(steps): _calls(steps) * steps for steps in choices})
+    return int(turns.fastest(works))
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def _present(model: SpikingModel, images: Tensor, steps_per_call: int) -> None:
+    model.reset()
+    for _ in range(_calls(steps_per_call)):
+        model.advance(images, steps_per_call)
+
+
+def _calls(steps_per_call: int) -> int:
+    """Calls that are timed together."""
+    return max(1, _TIMED_STEPS // steps_per_call)

@@ -18,7 +18,6 @@ from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.forms import RAW, forms
 from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet20, resnet20
 from benchmarks.peers import PeerMissing
-from benchmarks.rate import CALIBRATION_IMAGES
 from benchmarks.results import FOLDER, note, publish
 from benchmarks.speed_peers import PEER, Mode, modes
 from benchmarks.speed_plot import draw
@@ -38,7 +37,7 @@ LOSS_HEAD = ("rate code", "images", "steps", "threads", "ms an image", f"times {
 def run(images: int | None = 1000) -> None:
     """Publish the tables ``speed`` and ``time_to_loss``, whose losses are those on so many ``images``, and a picture.
 
-    Raises ``TooNoisy``, and publishes nothing, where the machine does other work; ends the program where one of our
+    Raises ``TooNoisy``, and publishes nothing, where the machine does other work, and ``SpeedFell`` where one of our
     ratios is worse than the stored one.
     """
     found = []
@@ -61,7 +60,7 @@ def run(images: int | None = 1000) -> None:
 
 
 def _networks() -> dict[str, snnconv.SpikingNetwork]:
-    convert = partial(snnconv.convert, resnet20(data_file(WEIGHTS_FILE)), cifar10_train(CALIBRATION_IMAGES).images)
+    convert = partial(snnconv.convert, resnet20(data_file(WEIGHTS_FILE)), cifar10_train(BATCH).images)
     return {
         "window": convert(coding=FewSpike(6, spikes=3)),
         "integrate-fire": convert(coding=Rate(STEPS)),
@@ -88,7 +87,7 @@ def timed(folder: str) -> Turns:
             steps[work_of(name)] = STEPS
     modules = module_resnet20(data_file(WEIGHTS_FILE))
     check_same_function(model, modules, images)
-    for library in modes(modules, cifar10_train(CALIBRATION_IMAGES).images, images):
+    for library in modes(modules, cifar10_train(BATCH).images, images):
         try:
             for mode in library():
                 works[mode.name] = partial(_present, mode)

@@ -13,6 +13,10 @@ FILE = Path(__file__).parent / "ratios.json"
 MOST_RISE = 1 / 0.8
 
 
+class SpeedFell(RuntimeError):
+    """Some of our ratios are worse than those that were published last."""
+
+
 def stored(machine: str, threads: int, file: Path = FILE) -> dict[str, float]:
     """The ratios of costs of this machine, by name; none where none were stored."""
     if not file.exists():
@@ -31,7 +35,7 @@ def store(machine: str, threads: int, ratios: Mapping[str, float], file: Path = 
 def check_stored(machine: str, ratios: Mapping[int, Mapping[str, Quartiles]], file: Path = FILE) -> None:
     """Compare ``ratios``, by number of threads, with those stored for this machine, or store them where none are.
 
-    To store others, take the machine's out of the file. Ends the program with what is slower.
+    To store others, take the machine's out of the file. Raises ``SpeedFell`` with what is slower.
     """
     worse = []
     for threads, found in ratios.items():
@@ -40,7 +44,7 @@ def check_stored(machine: str, ratios: Mapping[int, Mapping[str, Quartiles]], fi
         if not before:
             store(machine, threads, {name: each.median for name, each in found.items()}, file)
     if worse:
-        raise SystemExit("\n".join(worse))
+        raise SpeedFell("\n".join(worse))
 
 
 def slower(found: Mapping[str, Quartiles], before: Mapping[str, float], most: float = MOST_RISE) -> list[str]:

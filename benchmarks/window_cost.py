@@ -10,15 +10,17 @@ from torch import Tensor, nn
 import snnconv
 from benchmarks import detection_codes
 from benchmarks.codes import CodeSetting, TrainedTask, convert
-from benchmarks.cost import BATCH, turn_by_turn
+from benchmarks.cost import BATCH
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.detection_data import yolo_fastest
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.rate import CALIBRATION_IMAGES
 from benchmarks.results import keep, note, publish
+from benchmarks.timing import in_turns
 from coding import TTFS, FewSpike, OneSpike
 
 PICTURES = 16
+CLOCK_ROUNDS = 3
 SETTINGS = (
     CodeSetting("FewSpike T=6 k=3", FewSpike(6, spikes=3)),
     CodeSetting("OneSpike T=16", OneSpike(16)),
@@ -57,12 +59,21 @@ def run(images: int | None = None) -> None:
 
 
 def _row(name: str, model: nn.Module, network: snnconv.SpikingNetwork, images: Tensor) -> list[Any]:
-    forward, window, counted = turn_by_turn(
-        [partial(model, images), partial(network, images), partial(network.run, images, simulator="window")]
+    forward = partial(model, images)
+    works = {
+        "forward": forward,
+        "window": partial(network, images),
+        "counted": partial(network.run, images, simulator="window"),
+    }
+    turns = in_turns(works)
+    # By itself, beside forward passes of its own: it takes a pass or more for every step.
+    clock = in_turns(
+        {"forward": forward, "clock": partial(network.run, images, simulator="clock")}, rounds=CLOCK_ROUNDS
     )
-    # By itself, one call a turn, beside forward passes of its own: it takes a pass or more for every step.
-    clock = turn_by_turn([partial(model, images), partial(network.run, images, simulator="clock")], calls=1)
-    seconds = (forward, window, counted, clock[1])
-    ratios = (window / forward, counted / forward, clock[1] / clock[0])
+    seconds = (*(turns.time(name).median for name in works), clock.time("clock").median)
+    ratios = (
+        *(turns.ratio(name, "forward").median for name in ("window", "counted")),
+        clock.ratio("clock", "forward").median,
+    )
     note(f"{name}: window {ratios[0]:.2f}, counted {ratios[1]:.2f}, clock {ratios[2]:.1f} forward passes")
     return [name, len(images), *(round(1e3 * value, 1) for value in seconds), *ratios]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.speed import costs, own_ratios, rows
 from benchmarks.speed_plot import draw
-from benchmarks.stored_ratios import check_stored, stored
+from benchmarks.stored_ratios import SpeedFell, check_stored, stored
 from benchmarks.time_to_loss import first_within, rows_to_loss
 from benchmarks.timing import Turns
 
@@ -68,7 +68,7 @@ def test_ratios_are_stored_once_and_a_slower_machine_ends_the_program(tmp_path: 
     assert stored("a", 1, file)["snnconv, window"] == 3.0
     check_stored("a", {1: own_ratios(TURNS, STEPS)}, file)
     slow = Turns({**TURNS.seconds, "snnconv, window": [4.0, 8.0]}, [1.0], 1)
-    with pytest.raises(SystemExit, match=r"a, 1 thread: snnconv, window: 4 .* 25 % slower"):
+    with pytest.raises(SpeedFell, match=r"a, 1 thread: snnconv, window: 4 .* 25 % slower"):
         check_stored("a", {1: own_ratios(slow, STEPS)}, file)
     assert stored("a", 1, file)["snnconv, window"] == 3.0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import snnconv
 from coding import FewSpike, OneSpike, Rate
@@ -237,6 +237,31 @@ def test_an_exception_cancels_comes_through_unchanged_and_costs_only_the_work_it
     assert not list(tmp_path.glob(".*")), "no half-written file is left"
     if case is not search:
         assert case(deep, tmp_path, None) == result
+
+
+@pytest.mark.parametrize(
+    ("data", "samples"),
+    [
+        (lambda x: x, 200),
+        (lambda x: [*split(x)], 200),
+        (lambda x: DataLoader(TensorDataset(x), batch_size=64), 200),
+        (lambda x: DataLoader(TensorDataset(x), batch_size=64, drop_last=True), 192),
+    ],
+)
+def test_data_are_counted_by_samples_however_they_come(data: Any, samples: int, deep: DeepCase) -> None:
+    told: list[Progress] = []
+    snnconv.evaluate(deep.network, data(deep.x), progress=told.append)
+    assert told[0] == Progress("evaluating", 0, samples) and told[-1] == Progress("evaluating", samples, samples)
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_samples_that_run_together_are_counted_by_the_steps_that_they_have_taken(deep: DeepCase, stops: bool) -> None:
+    """Of 200 samples in 5 steps 40 a step; those that stop early, here all at the first, come at the end."""
+    network = snnconv.convert(deep.model, deep.x, coding=Rate(5))
+    told: list[Progress] = []
+    stop = (lambda output, steps: torch.ones(len(output), dtype=torch.bool)) if stops else None
+    snnconv.evaluate(network, deep.x, stop=stop, progress=told.append)
+    assert [each.done for each in told] == ([0, 40, 200] if stops else [0, 40, 80, 120, 160, 200])
 
 
 class Stream(IterableDataset[Any]):
