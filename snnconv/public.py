@@ -10,6 +10,7 @@ from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.metrics.label_judge import LabelJudge
+from snnconv.metrics.neurobench_metrics import NeuroBench, neurobench
 from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
 from snnconv.metrics.value_judge import ValueJudge
 from snnconv.metrics.verification import Verification, verify
@@ -33,6 +34,7 @@ __all__ = [
     "InputError",
     "LabelJudge",
     "ModelError",
+    "NeuroBench",
     "Preflight",
     "Progress",
     "ProgressCallback",
@@ -54,6 +56,7 @@ __all__ = [
     "estimate_sweep",
     "evaluate",
     "load",
+    "neurobench",
     "neurons",
     "preflight",
     "resized",

@@ -16,7 +16,7 @@ from hw_export.explicit.probing import linear_map
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.affine_regions import Regions, resolved
-from snnconv.graph.front import front_text
+from snnconv.graph.front import front_text, masks_text
 from snnconv.graph.graph import Node, Ref, refs_in
 from snnconv.graph.operators import OPERATORS, carried
 from snnconv.network import SpikingNetwork
@@ -108,6 +108,11 @@ def check_converted(network: SpikingNetwork) -> None:
 
 def check_real_inputs(network: SpikingNetwork) -> None:
     """Raise ``ConfigurationError`` for a network that takes whole numbers, such as those of tokens."""
+    if masks := masks_text(network.graph):
+        raise ConfigurationError(
+            f"masks that come with every sample, made by {masks}, cannot be exported: synapses of a target are the "
+            "same for all samples; name one mask for all of them in constants="
+        )
     if network.graph.front is not None:
         raise ConfigurationError(
             f"{front_text(network.graph)} in front, which makes real inputs of whole numbers, cannot be exported: no "

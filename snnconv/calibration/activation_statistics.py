@@ -38,13 +38,15 @@ class ActivationStatistics:
 
     Values are counted as the code sees them, which depends on how the neurons fire below zero. Of every sample's
     largest value ``peaks`` is the sum, ``[channels]``, and ``highest`` are the largest few, ``[channels, HIGHEST]``, in
-    falling order: they say how far samples to come will exceed the maximum.
+    falling order: they say how far samples to come will exceed the maximum. Where ``present``, which broadcasts over
+    the values of the batch that is observed, is false, no neuron is needed, and its 0 does not count.
     """
 
     channel_axis: int | None
     activation: ActivationFunction = field(default_factory=PiecewiseLinear)
     negative: Negative = "graded"
     batched: bool = True
+    present: Tensor | None = None
     maximum: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
     highest: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
     peaks: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
@@ -69,7 +71,7 @@ class ActivationStatistics:
         self.peaks = self.peaks + largest.double().sum(1)
         self.samples += samples
         self.active += int(torch.count_nonzero(values))
-        self.total += values.numel()
+        self.total += values.numel() if self.present is None else int(self.present.expand_as(values).sum())
 
     def observe_histogram(self, values: Tensor) -> None:
         rows = self.by_channel(values)
@@ -79,6 +81,8 @@ class ActivationStatistics:
         width = torch.where(self.maximum > 0, self.maximum, 1.0) / BINS
         bins = (rows / width[:, None]).long().clamp_(0, BINS - 1)
         bins += torch.arange(channels, device=values.device)[:, None] * BINS
+        if self.present is not None:
+            bins = bins[rows_of_channels(self.present.expand_as(values), self.channel_axis)]
         self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
 
     def percentile(self, percent: float) -> Tensor:

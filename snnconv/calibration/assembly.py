@@ -35,7 +35,6 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.maxima import values_per_maximum
 from snnconv.graph.operators import OPERATORS, ActivationFunction
 from snnconv.graph.operators.activation import IdentityPopulation
-from snnconv.graph.operators.choice import present_at
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback, told
@@ -134,7 +133,8 @@ def _calibrate(
     activations = {
         name: operator.activation(graph.nodes[name].arguments) for name, operator in analysis.populations.items()
     }
-    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, captured.example, strict=True)}
+    given = dict(zip(graph.taken, captured.example, strict=True))
+    shapes = {name: tuple(given[name].shape) for name in graph.inputs}
     by_channel = normalization == "channel"
     channels = channel_axes(graph, shapes) if by_channel else dict.fromkeys([*shapes, *activations])
     input_axes = {name: 1 if graph.batch_axis == 0 and len(shape) > 2 else None for name, shape in shapes.items()}
@@ -149,20 +149,14 @@ def _calibrate(
     for name, activation in activations.items():
         axis = None if name in meeting else channels[name]
         observed[name] = (
-            CurrentStatistics(
-                axis,
-                activation,
-                batched,
-                present_at(graph, graph.nodes[name]),
-                axes_of_divisor(graph, graph.nodes[name]),
-            )
+            CurrentStatistics(axis, activation, batched, axes_of_divisor(graph, graph.nodes[name]))
             if isinstance(activation, Tabulated)
             else ActivationStatistics(axis, activation, negative, batched)
         )
     observe(graph, observed, samples.fitted, progress)
     ranges = [
         range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
-        for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=True)
+        for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=False)  # masks are last
     ]
     return Calibrated(graph, samples, activations, observed, population_names(graph, activations), ranges, negative)
 
@@ -221,7 +215,7 @@ def network_of(
         check_neurons_wait(populations.values())
         chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
         populations = corrected(graph, populations, chunks, progress)
-    densities = {name: found.active / found.total for name, found in calibrated.observed.items()}
+    densities = {name: found.active / max(found.total, 1) for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     ranges = calibrated.input_ranges
     return SpikingNetwork(graph, populations, plan, [*graph.inputs.values()], ranges, densities, samples.held_out)
@@ -232,10 +226,11 @@ def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[InputRange]) -
     code = plan.input.code
     if code is None:
         return inputs
-    return tuple(
+    presented = (
         seen.restore(code.quantize(seen.normalize(values), counted=False).values)
-        for values, seen in zip(inputs, ranges, strict=True)
+        for values, seen in zip(inputs, ranges, strict=False)
     )
+    return (*presented, *inputs[len(ranges) :])  # masks are last
 
 
 def population(

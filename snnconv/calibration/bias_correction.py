@@ -15,6 +15,7 @@ from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
+from snnconv.graph.operators.sample_masks import fires_if_shifted
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.population import Population
@@ -55,11 +56,12 @@ def corrected(
 
     def fire(node: str, population: Population) -> Handler:
         operator = activation_at(graph.nodes[node])
-        # Of a ratio a shift would make neurons fire whose divisor says that they are silent; in a divisor a shift that
-        # suits large ones is too much for small ones.
+        # A shift would make neurons fire at pairs that a mask forbids, and those of a ratio whose divisor says that
+        # they are silent; in a divisor a shift that suits large ones is too much for small ones.
         divides = isinstance(population.activation, Tabulated) and population.activation.divides
         divides = divides or axes_of_divisor(graph, graph.nodes[node]) is not None
-        shifted = not (divides or isinstance(operator, RatioPopulation))
+        absent = fires_if_shifted(graph, graph.nodes[node])
+        shifted = not (divides or absent or isinstance(operator, RatioPopulation))
 
         def correct(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)

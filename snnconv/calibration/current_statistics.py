@@ -29,16 +29,17 @@ class CurrentStatistics:
     """Statistics of the currents of one population, channel by channel; sums are exact, so order does not matter.
 
     Of every sample's largest and smallest current ``peaks`` and ``troughs`` are the sums, ``[channels]``: they say how
-    far samples to come will leave the range. Where ``present``, which broadcasts over currents, is false, no neuron is
-    needed, and what is there does not count. Values that are summed into a divisor along ``axes`` count by the square
-    of one over it, which is what their errors do; in powers of 4, so that sums are exact.
+    far samples to come will leave the range. Where ``present``, which broadcasts over the currents of the batch that is
+    observed, is false, no neuron is needed, and what is there does not count. Values that are summed into a divisor
+    along ``axes`` count by the square of one over it, which is what their errors do; in powers of 4, so that sums are
+    exact.
     """
 
     channel_axis: int | None
     activation: ActivationFunction
     batched: bool = True
-    present: Tensor | None = None
     axes: tuple[int, ...] | None = None
+    present: Tensor | None = None
     lowest: Tensor = field(default_factory=_none)
     highest: Tensor = field(default_factory=_none)
     peaks: Tensor = field(default_factory=_none)
@@ -70,7 +71,7 @@ class CurrentStatistics:
             self.divisor = max(self.divisor, float(self._divisors(currents, self.axes).amax()))
         self.samples += samples
         self.active += int(torch.count_nonzero(self.activation(currents)))
-        self.total += currents.numel()
+        self.total += currents.numel() if self.present is None else int(self.present.expand_as(currents).sum())
 
     def _reaching(self, currents: Tensor, samples: int, sign: float) -> Tensor:
         """How far the currents of every sample reach, ``[channels, samples]``, in the direction of ``sign``."""

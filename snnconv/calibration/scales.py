@@ -17,6 +17,7 @@ from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators.sample_masks import presence_of
 from snnconv.progress import ProgressCallback, told
 
 
@@ -45,14 +46,16 @@ def observe(
     """
     seen = {name: graph.nodes[name].arguments["self"].name for name in found}
     seen = {name: seen[name] if isinstance(each, CurrentStatistics) else name for name, each in found.items()}
+    present = {name: place for name in found if (place := presence_of(graph, graph.nodes[name])) is not None}
     passes = [(False, chunk) for chunk in chunks]
     passes += [(True, chunk) for _, chunk in passes]
     with torch.no_grad():
         for counting, chunk in told(progress, "observing activations", passes, len(passes)):
-            _, values = evaluate_graph(graph, chunk, keep={*found, *seen.values()})
+            _, values = evaluate_graph(graph, chunk, keep={*found, *seen.values(), *present.values()})
             for name, observed in found.items():
                 if not bool(torch.isfinite(values[name]).all()):
                     raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
+                observed.present = values[present[name]] if name in present else None
                 observe_next = observed.observe_histogram if counting else observed.observe_maximum
                 observe_next(values[seen[name]])
 

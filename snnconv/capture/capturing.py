@@ -109,7 +109,7 @@ def _captured(
         graph = replace(graph, front=_sized(graph.front, pair))
         graph, pair = front_shaped(graph, pair, compared)
     one = pair if graph.batch_axis is None else tuple(tensor[:1] for tensor in pair)
-    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.inputs, one, strict=True)}
+    shapes = {name: tuple(tensor.shape) for name, tensor in zip(graph.taken, one, strict=True)}
     report = replace(report, macs=multiplications(graph, shapes))
     graph = normal_form(_sized(graph, pair), pair)
     try:
@@ -122,7 +122,7 @@ def _captured(
 
 def _sized(graph: Graph, example: Inputs) -> Graph:
     """``graph`` for inputs of the sizes of ``example``: populations have as many neurons as it gives them."""
-    shapes = zip(graph.inputs.items(), example, strict=True)
+    shapes = zip(graph.inputs.items(), example, strict=False)
     return replace(
         graph,
         inputs={

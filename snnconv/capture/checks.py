@@ -32,6 +32,10 @@ _FOLDED = (
     "convert what stands behind it by itself, and call that on x.flatten(0, 1); or compute every step by itself: "
     "torch.stack([body(x[:, t]) for t in range(steps)], 1)",
 )
+_OF_REPEATED = (
+    "it takes in, over axis 0, a constant that is repeated for every sample, so that its result grows with the batch",
+    "leave axis 0 alone: mask.sum(1, keepdim=True), or take the mask of one sample: mask[0].sum()",
+)
 #: Samples in the batches of random values that regions are probed with.
 _SAMPLES = 3
 
@@ -111,15 +115,21 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
     analysis = analysis_of(graph)
     outputs = [name for name in refs_in(graph.output) if name in analysis.signals & graph.nodes.keys()]
     watched = {name: graph.nodes[name] for name in (*analysis.stations, *outputs)}
+    constant = [node.name for node in graph.nodes.values() if node.name not in analysis.signals]
 
     def batch(seed: int, samples: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(seed)
-        shapes = [(samples, *tensor.shape[1:]) for tensor in example]
-        return tuple(torch.randn(shape, generator=generator, dtype=torch.float64).to(example[0]) for shape in shapes)
+        return tuple(
+            tensor[:1].repeat(samples, *(1,) * (tensor.dim() - 1))  # a mask, which may not forbid all of a row
+            if tensor.dtype is torch.bool
+            else torch.randn((samples, *tensor.shape[1:]), generator=generator, dtype=torch.float64).to(example[0])
+            for tensor in example
+        )
 
     def results(inputs: Sequence[Tensor]) -> Environment:
         with torch.no_grad():
-            return evaluate_graph(double, [tensor.double() for tensor in inputs], keep=watched)[1]
+            given = [tensor if tensor.dtype is torch.bool else tensor.double() for tensor in inputs]
+            return evaluate_graph(double, given, keep={*watched, *constant})[1]
 
     base = batch(1, _SAMPLES)
     before = results(base)
@@ -130,6 +140,9 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
         for mine, theirs in zip(changed, base, strict=True):
             mine[place] = theirs[kept]
         after = results(changed)
+        if (grown := _grown(before, after, constant)) is not None:
+            node = graph.nodes[grown]
+            raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_OF_REPEATED),)))
         for name, node in watched.items():
             one, other = before[name], after[name]
             apart = one.shape[:1] == (_SAMPLES,) and other.shape == (samples, *one.shape[1:])
@@ -141,6 +154,16 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
                 problems[name] = Problem(node.op, node.source, reason, remedy)
     if problems:
         raise UnsupportedModelError(Preflight((), tuple(problems.values())))
+
+
+def _grown(before: Environment, after: Environment, names: Sequence[str]) -> str | None:
+    """The first of ``names``, which no input leads to, that has another value in a batch of another length."""
+    for name in names:
+        one, other = before[name], after[name]
+        dense = isinstance(one, Tensor) and one.layout is torch.strided
+        if dense and one.shape == other.shape and not torch.equal(one, other):
+            return name
+    return None
 
 
 def _fold_before(graph: Graph, name: str) -> Node | None:
@@ -172,12 +195,15 @@ class _Regions:
         self.stations = [graph.nodes[name] for name in analysis.stations]
         #: The arguments at which regions end, by station.
         self.ends = {node.name: OPERATORS[node.op].ends(node) for node in self.stations}
-        self.shapes = {name: tensor.shape for name, tensor in zip(graph.inputs, example, strict=True)}
+        given = dict(zip(graph.taken, example, strict=True))
+        self.shapes = {name: given[name].shape for name in graph.inputs}
         self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
         if graph.batch_axis == 0:
             self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
         self.device = example[0].device
-        self.constants = _in_double(graph).constants
+        samples = _SAMPLES if graph.batch_axis == 0 else 1
+        masks = {name: given[name][:1].repeat(samples, *(1,) * (given[name].dim() - 1)) for name in graph.masks}
+        self.constants = {**_in_double(graph).constants, **masks}
         outputs = analysis.signals.intersection(refs_in(graph.output)) - analysis.readout - self.shapes.keys()
         self.outputs = sorted(outputs)
         self.program = Program(affine, keep=self.outputs)

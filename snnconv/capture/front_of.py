@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
+from snnconv.capture.sample_masks import masks_of_samples, only_whole
 from snnconv.data.batches import Inputs
-from snnconv.data.shapes import BATCH
+from snnconv.data.shapes import BATCH, Shape
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.front import entered
 from snnconv.graph.graph import SHAPE_ONLY, Graph, Node, Ref, Source, refs_in
 from snnconv.graph.operators import OPERATORS, Role
-from snnconv.graph.operators.look_up import LookUp
 
 _NOT_REAL = "it takes whole numbers, or a mask, that nothing in front of the network makes real"
 _EARLIER = "look whole numbers up, mask and count in front of all weights; return what depends on them alone outside"
@@ -25,16 +25,18 @@ _MIXED = (
 )
 
 
-def with_front(graph: Graph) -> Graph:
+def with_front(graph: Graph, example: Sequence[Tensor]) -> Graph:
     """``graph``, where inputs are whole numbers, as the graph behind its front, whose inputs are all real numbers.
 
     The front holds what is computed from whole numbers alone, what joins that to real inputs and to what was looked up
-    (masks, counts), as long as no weights stand between, and what leads to these. Shapes of the new inputs are not
-    known yet (see ``front_shaped``).
+    (masks, counts), as long as no weights stand between, and what leads to these. What forbids pairs of a softmax is no
+    input but a mask (see ``masks_of_samples``, for ``example``). Shapes of the new inputs are not known yet (see
+    ``front_shaped``).
     """
+    graph, forbidding, filled = masks_of_samples(graph, example)
     if not graph.whole:
         return graph
-    inside = _inside(graph)
+    inside = _inside(graph, filled)
     signals, nodes = graph.signals(), graph.nodes.values()
     outside = {node.name: node for node in nodes if node.name not in inside}
     used = {name for node in outside.values() if node.op not in SHAPE_ONLY for name in node.refs()}
@@ -43,6 +45,8 @@ def with_front(graph: Graph) -> Graph:
     if not given:
         reason, remedy = "it computes nothing with real numbers", "convert a model whose weights follow an embedding"
         raise UnsupportedModelError(Preflight((), (Problem("model", Source(), reason, remedy),)))
+    given = [*(name for name in given if name not in forbidding), *(name for name in given if name in forbidding)]
+    masks = [name for name in given if name in forbidding]
     within = {node.name: node for node in nodes if node.name in inside or node.name not in signals}
     front = replace(graph, nodes=within, output=[Ref(name) for name in given], output_type=None).without_dead_nodes()
     hidden = {*graph.inputs, *inside} - {*given}
@@ -55,7 +59,8 @@ def with_front(graph: Graph) -> Graph:
         return replace(of_first, arguments={**of_first.arguments, "dim": 0}) if node.op == "sym_size" else of_first
 
     behind = {name: visible(node) for name, node in outside.items()}
-    found = replace(graph, inputs=dict.fromkeys(given, ()), nodes=behind, whole={}, front=front)
+    inputs: dict[str, Shape] = dict.fromkeys(given[: len(given) - len(masks)], ())
+    found = replace(graph, inputs=inputs, nodes=behind, whole={}, front=front, masks=dict.fromkeys(masks, ()))
     return found.without_dead_nodes()
 
 
@@ -67,7 +72,7 @@ def front_shaped(graph: Graph, example: Sequence[Tensor], samples: Sequence[Tens
     """
     assert graph.front is not None
     made = entered(graph, example)
-    for name, tensor in zip(graph.inputs, made, strict=True):
+    for name, tensor in zip(graph.inputs, made, strict=False):
         user = next((node for node in graph.nodes.values() if name in node.refs()), Node("output", "output", {}))
         if not tensor.is_floating_point():
             raise UnsupportedModelError(Preflight((), (Problem(user.op, user.source, _NOT_REAL, _EARLIER),)))
@@ -76,27 +81,28 @@ def front_shaped(graph: Graph, example: Sequence[Tensor], samples: Sequence[Tens
         whole = entered(graph, samples)
         for place in (0, count - 1):
             alone = entered(graph, [tensor[place : place + 1] for tensor in samples])
-            for name, one, all_ in zip(graph.inputs, alone, whole, strict=True):
+            for name, one, all_ in zip(graph.taken, alone, whole, strict=True):
                 if all_.shape != (count, *one.shape[1:]) or not torch.allclose(all_[place : place + 1], one):
                     node = graph.front.nodes.get(name, Node(name, name, {}))
                     raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_MIXED),)))
     free = (BATCH,) if graph.batch_axis == 0 else ()
-    shapes = {name: (*free, *tensor.shape[len(free) :]) for name, tensor in zip(graph.inputs, made, strict=True)}
-    return replace(graph, inputs=shapes), made
+    shapes = {name: (*free, *tensor.shape[len(free) :]) for name, tensor in zip(graph.taken, made, strict=True)}
+    masks = {name: shapes.pop(name) for name in graph.masks}
+    return replace(graph, inputs=shapes, masks=masks), made
 
 
-def _inside(graph: Graph) -> set[str]:
-    """Names of the nodes in front."""
+def _inside(graph: Graph, filled: Set[str]) -> set[str]:
+    """Names of the nodes in front, none of which has its pairs ``filled``."""
     analysis = analysis_of(graph)
-    whole, may_be, joining = set(graph.whole), set(graph.inputs), set[str]()
+    whole, may_be, joining = only_whole(graph), set(graph.inputs), set[str]()
     for node in graph.nodes.values():
         arriving = [name for name in node.refs() if name in analysis.signals]
         known = OPERATORS.get(node.op)
         weighted = known is not None and known.weighted
-        if node.name not in analysis.signals or weighted or not may_be.issuperset(arriving):
+        if node.name not in analysis.signals or weighted or node.name in filled or not may_be.issuperset(arriving):
             continue
-        if whole.issuperset(arriving) and not isinstance(known, LookUp):
-            whole.add(node.name)
+        if node.name in whole:
+            pass
         elif not whole.isdisjoint(arriving):
             joining.add(node.name)
         elif analysis.role(node.name) not in (Role.LINEAR, Role.SELECTION):

@@ -27,7 +27,8 @@ def inference_copy(model: nn.Module) -> nn.Module:
     them, and what shares one still does.
     Buffers, which a forward pass may change, attributes and hooks are copied. What functions in these reach of the
     model (by name, as a closure, by default, in lists of theirs) is the copy's. Attributes without anything to copy,
-    such as locks, are shared.
+    such as locks, are shared. An ``nn.TransformerEncoder`` computes padded tokens as its layers do, and as it does in
+    training: torch's nested tensors put zeros there.
 
     Raises ``ModelError`` for a model that holds something else that Python cannot copy.
     """
@@ -42,6 +43,8 @@ def inference_copy(model: nn.Module) -> nn.Module:
         ) from error
     for module in copied.modules():
         module.training = False
+        if isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False
     _redirect(model, memo)
     return copied
 

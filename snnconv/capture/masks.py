@@ -1,4 +1,4 @@
-"""Masks of a softmax: constants that forbid pairs, by minus infinity or a number as low, apart from finite biases."""
+"""Masks of a softmax: what forbids pairs, by minus infinity or a number as low, apart from finite biases."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from snnconv.capture.expansion import Parts, uniform_number
 from snnconv.graph.graph import Argument, Graph, Node, Ref
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.base import SelectionOperator
+from snnconv.graph.operators.sample_masks import FORBIDDING
 from snnconv.graph.operators.shape import View
 
-#: What is added to a score, or put in its place, to forbid a pair: this, or anything below.
-FORBIDDING = -1e3
 #: Operations behind which a masked score is still one, of another size.
-_PASSING = frozenset({"add", "sub", "mul", "div", "clamp", "clamp_min", "maximum"})
+PASSING = frozenset({"add", "sub", "mul", "div", "clamp", "clamp_min", "maximum"})
 
 
 class Mask(NamedTuple):
-    """Which pairs are ``allowed``; where it is ``infinite``, all others are forbidden by minus infinity."""
+    """Which pairs are ``allowed``, and what forbids others in every sample, where it is true.
+
+    Where it is ``infinite``, all that is not allowed is forbidden by minus infinity.
+    """
 
     allowed: Tensor
     infinite: bool
+    of_samples: tuple[Ref, ...] = ()
 
 
 def unmasked(
@@ -64,7 +67,13 @@ def _of_view(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[s
         return Ref(node.name), None
     full, viewed = ((1, *shape[1:]) if free else shape for shape in (before.shape, node.shape))
     found = parts.add(node.op, **{**node.arguments, "self": inner})
-    return found, mask._replace(allowed=mask.allowed.expand(full).reshape(viewed))
+
+    def moved(forbidden: Ref) -> Ref:
+        whole = parts.add("expand", self=forbidden, size=[-1, *full[1:]], implicit=False)
+        return parts.add(node.op, **{**node.arguments, "self": whole})
+
+    allowed = mask.allowed.expand(full).reshape(viewed)
+    return found, mask._replace(allowed=allowed, of_samples=tuple(moved(each) for each in mask.of_samples))
 
 
 def _of_sum(graph: Graph, node: Node, parts: Parts, constants: MutableMapping[str, Tensor]) -> tuple[Ref, Mask | None]:
@@ -102,7 +111,11 @@ def _filled(graph: Graph, node: Node) -> tuple[Ref, Mask] | None:
     else:
         return None
     number, mask = uniform_number(graph, filled), constant_of(graph, condition)
-    if number is None or number > FORBIDDING or mask is None or not isinstance(kept, Ref):
+    if number is None or number > FORBIDDING or not isinstance(kept, Ref):
+        return None
+    if node.op == "masked_fill" and isinstance(condition, Ref) and condition.name in graph.masks:
+        return kept, Mask(torch.ones((), dtype=torch.bool), number == -math.inf, (condition,))
+    if mask is None:
         return None
     return kept, Mask(mask.bool() if keeps else ~mask.bool(), number == -math.inf)
 
@@ -136,7 +149,7 @@ def masked_before(graph: Graph, scores: Ref) -> Node | None:
                 return node
         elif _filled(graph, node) is not None:
             return node
-        if node.op in _PASSING or isinstance(OPERATORS.get(node.op), SelectionOperator):
+        if node.op in PASSING or isinstance(OPERATORS.get(node.op), SelectionOperator):
             pending.extend(node.refs())
     return None
 
@@ -144,4 +157,5 @@ def masked_before(graph: Graph, scores: Ref) -> Node | None:
 def _both(one: Mask, other: Mask | None) -> Mask:
     if other is None:
         return one
-    return Mask(one.allowed & other.allowed, one.infinite and other.infinite)
+    both = one.of_samples + other.of_samples
+    return Mask(one.allowed & other.allowed, one.infinite and other.infinite, both)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snnconv.errors import SnnconvError
+from snnconv.graph.front import MASKS_ARE_STRUCTURE
 from snnconv.graph.graph import Source
 from snnconv.graph.operators import Role
 from snnconv.graph.real_valued import listed, share_text
@@ -107,6 +108,8 @@ class Preflight:
                     f"  in front, in real numbers and once a sample: {listed(front)}; the first weights multiply what "
                     "it makes of whole numbers, as they do any real input"
                 )
+            if any(line.role is Role.MASK for line in self.lines):
+                rows.append(f"  {MASKS_ARE_STRUCTURE}")
             if self.analog_macs:
                 analog = [f"{line.name} at {line.source}" for line in self.lines if line.role is Role.ANALOG]
                 whole = sum(self.macs.values())

@@ -8,9 +8,10 @@ from dataclasses import replace
 from torch import Tensor
 
 from snnconv.capture.expansion import Parts, expanded
-from snnconv.capture.masks import masked_before, unmasked
+from snnconv.capture.masks import Mask, masked_before, unmasked
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.capture.quotients import RATIO
+from snnconv.capture.sample_masks import SOFTMAXES
 from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.operators.roles import before_stations
 
@@ -22,8 +23,6 @@ _MASKED_TOO_EARLY = (
     "what is masked for it is scaled, clamped or moved before it gets there",
     "scale and move scores first, and mask them last: (scores / d).masked_fill(mask, -math.inf).softmax(-1)",
 )
-#: Operators that compute a softmax.
-SOFTMAXES = ("softmax", "_safe_softmax")
 #: What stands where no neuron is needed: no table of exp reaches as far down.
 _FAR_BELOW = -1e4
 
@@ -61,9 +60,8 @@ def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list
     else:
         if not found.infinite and not bool(_some(found.allowed, node).all()):
             raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_NOTHING_ALLOWED),)))
-        mask = Ref(f"{node.name}.allowed")
-        constants[mask.name] = found.allowed
-        inside = parts.add("where", condition=mask, self=scores, other=0.0)
+        mask = _of_samples(node, found, parts, constants) if found.of_samples else _kept(node, found, constants)
+        inside = parts.add("masked_scores", self=scores, allowed=mask, value=0.0)
         inside = parts.add("identity_population", self=inside)
         largest = parts.add("masked_amax", self=inside, allowed=mask, dim=[axis], keepdim=True)
         below = parts.add("sub", self=inside, other=largest, alpha=1)
@@ -72,6 +70,20 @@ def _written_out(graph: Graph, node: Node, constants: dict[str, Tensor]) -> list
     total = parts.add("sum", self=weights, dim=[axis], keepdim=True, dtype=None)
     parts.add(RATIO, self=weights, divisor=total)
     return parts.nodes
+
+
+def _kept(node: Node, found: Mask, constants: dict[str, Tensor]) -> Ref:
+    mask = Ref(f"{node.name}.allowed")
+    constants[mask.name] = found.allowed
+    return mask
+
+
+def _of_samples(node: Node, found: Mask, parts: Parts, constants: dict[str, Tensor]) -> Ref:
+    """What is allowed in every sample; its rows are empty only where the softmax of them is 0."""
+    constant = None if bool(found.allowed.all()) else _kept(node, found, constants)
+    axis, empty = node.arguments["dim"], found.infinite and node.op == "_safe_softmax"
+    axis = axis if axis < 0 else axis - len(node.shape or ())
+    return parts.add("allowed_pairs", forbidden=[*found.of_samples], allowed=constant, dim=axis, empty=empty)
 
 
 def _over_samples(graph: Graph, node: Node) -> bool:

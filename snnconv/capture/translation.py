@@ -54,9 +54,9 @@ def capture(
     check_inputs(module, example, what)
     check_pair(module, example, targets, what)
     if isinstance(model, ExportedProgram):
-        return with_front(_to_graph(model, _program_batch_axis(model, constants), constants))
+        return with_front(_to_graph(model, _program_batch_axis(model, constants), constants, example), example)
     program, batch_axis = export(inference_copy(module), example)
-    return with_front(_to_graph(without_disabled_autocast(program), batch_axis, constants))
+    return with_front(_to_graph(without_disabled_autocast(program), batch_axis, constants, example), example)
 
 
 def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:
@@ -65,7 +65,9 @@ def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor
     return 0 if values and all(isinstance(value.shape[0], torch.SymInt) for value in values) else None
 
 
-def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> Graph:
+def _to_graph(
+    program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor], example: Sequence[Tensor]
+) -> Graph:
     check_autocast(program)
     if not is_functional(program):
         program = functional(program)
@@ -82,7 +84,7 @@ def _to_graph(program: ExportedProgram, batch_axis: int | None, bound: Mapping[s
     except UnsupportedModelError:
         return graph
     # What is refused even so stays what the user wrote.
-    places = {problem.source for problem in inspect(functions_as_stations(with_front(written))).problems}
+    places = {problem.source for problem in inspect(functions_as_stations(with_front(written, example))).problems}
     kept = {node.op for node in graph.nodes.values() if node.op in unknown and node.source in places}
     if not kept:
         return written

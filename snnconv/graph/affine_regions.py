@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconv.data.shapes import BATCH, concrete
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS
@@ -45,9 +46,15 @@ class Regions:
         """Shape of a signal in one sample."""
         return self.shape(name)[1:] if self.graph.batch_axis == 0 else self.shape(name)
 
-    def constants(self, width: int = 1) -> dict[str, Any]:
-        """Everything that carries no signal, for a batch of ``width``; numbers in double precision."""
+    def constants(self, width: int = 1, masks: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+        """Everything that carries no signal, for a batch of ``width``; numbers in double precision.
+
+        ``masks`` are those of its samples; without them nothing is forbidden, and all that may be connected is.
+        """
         values: dict[str, Any] = dict(self._constants)
+        for name, shape in self.graph.masks.items():
+            values[name] = torch.zeros(concrete(shape, {BATCH: width}), dtype=torch.bool)
+        values |= masks or {}
 
         def value_of(ref: Ref) -> Any:
             return values[ref.name] if ref.name in values else self.no_events(ref.name, width)

@@ -1,11 +1,13 @@
-"""Which functions are summed into a divisor, as squares are in a norm."""
+"""What divisors are made of: functions that are summed into them, as squares are in a norm, and weights."""
 
 from __future__ import annotations
 
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node
 from snnconv.graph.operators import OPERATORS
+from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.graph.operators.base import SelectionOperator
+from snnconv.graph.operators.ratio import RatioPopulation
 
 
 def axes_of_divisor(graph: Graph, population: Node) -> tuple[int, ...] | None:
@@ -23,6 +25,28 @@ def axes_of_divisor(graph: Graph, population: Node) -> tuple[int, ...] | None:
             return None
         found.add(tuple(sorted(axis % len(shape) for axis in node.arguments["dim"])))
     return found.pop() if len(found) == 1 else None
+
+
+def weights_of_divisors(graph: Graph) -> set[str]:
+    """Names of parameters that decide whether the divisor of a ratio is above 0, with what populations say.
+
+    They stand between it and populations that keep no sign, such as those of exp and of ReLU.
+    """
+    populations = analysis_of(graph).populations
+    pending = [node.arguments["divisor"].name for node in graph.nodes.values() if node.op == "ratio_population"]
+    seen, found = set[str](), set[str]()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in graph.parameters:
+            found.add(name)
+        node = graph.nodes.get(name)
+        keeps = name not in populations or isinstance(populations[name], (IdentityPopulation, RatioPopulation))
+        if node is not None and keeps:
+            pending.extend(node.refs())
+    return found
 
 
 def _divides(graph: Graph, name: str) -> bool:

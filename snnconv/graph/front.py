@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.look_up import LookUp
 from snnconv.graph.real_valued import listed, operation_text
+
+#: What reports say where ``Graph.masks`` are.
+MASKS_ARE_STRUCTURE = "masks come with every sample: what they forbid has no synapse, no spike and no part in a maximum"
 
 
 def check_given(graph: Graph, inputs: Sequence[Tensor], dtype: torch.dtype, device: torch.device, what: str) -> None:
@@ -55,8 +59,20 @@ def _look_up(node: Node, what: str) -> Handler:
     return handle
 
 
-def front_text(graph: Graph) -> str:
-    """The operations in front of ``graph``; empty where there are none."""
+def nodes_in_front(graph: Graph) -> tuple[list[Node], list[Node]]:
+    """What makes real inputs in front of ``graph``, and what makes masks alone."""
     if graph.front is None:
-        return ""
-    return listed([*dict.fromkeys(operation_text(node) for node in graph.front.nodes.values())])
+        return [], []
+    real = replace(graph.front, output=graph.front.output[: len(graph.inputs)]).without_dead_nodes().nodes
+    nodes = graph.front.nodes.values()
+    return [node for node in nodes if node.name in real], [node for node in nodes if node.name not in real]
+
+
+def front_text(graph: Graph) -> str:
+    """The operations that make real inputs in front of ``graph``; empty where there are none."""
+    return listed([*dict.fromkeys(map(operation_text, nodes_in_front(graph)[0]))])
+
+
+def masks_text(graph: Graph) -> str:
+    """The operations that make masks of what comes with every sample; empty where there are none."""
+    return listed([*dict.fromkeys(map(operation_text, nodes_in_front(graph)[1]))]) if graph.masks else ""

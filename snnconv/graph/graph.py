@@ -90,7 +90,8 @@ class Graph:
     ``batch_axis`` is 0, or ``None`` for a network that takes one sample per call. ``parameters`` are the names of the
     constants that a training of the original would change. ``whole`` are the types of inputs that are whole numbers
     or masks, by name of the input. A network that takes such numbers has a ``front``: a graph that makes of what the
-    user gives the inputs of this one, real numbers all, which are its output, a list in their order.
+    user gives what this one takes, which is its output, a list in their order. ``masks`` are the shapes of what comes
+    with every sample beside the inputs and is no signal but structure: True for pairs of a softmax that it forbids.
     """
 
     inputs: Mapping[str, Shape]
@@ -102,16 +103,22 @@ class Graph:
     output_type: Any = None
     whole: Mapping[str, str] = field(default_factory=dict)
     front: Graph | None = None
+    masks: Mapping[str, Shape] = field(default_factory=dict)
     _derived: dict[Callable[[Graph], Any], Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "constants", "nodes", "whole"):
+        for name in ("inputs", "constants", "nodes", "whole", "masks"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[Any, ...]:  # views of dicts can be neither copied nor pickled
         contents = (dict(mapping) for mapping in (self.inputs, self.constants, self.nodes))
-        rest = (self.output_type, dict(self.whole), self.front)
+        rest = (self.output_type, dict(self.whole), self.front, dict(self.masks))
         return Graph, (*contents, self.output, self.batch_axis, self.parameters, *rest)
+
+    @property
+    def taken(self) -> dict[str, Shape]:
+        """The shapes of all that comes with a sample, in order: inputs, then masks."""
+        return {**self.inputs, **self.masks}
 
     def derived(self, make: Callable[[Graph], _Derived]) -> _Derived:
         """What ``make`` finds out about this graph: made at the first call and kept with the graph."""
@@ -122,7 +129,7 @@ class Graph:
 
     def consumers(self) -> dict[str, list[str]]:
         """For every node, input and constant, the nodes that use its result (``"output"`` stands for the output)."""
-        users: dict[str, list[str]] = {name: [] for name in (*self.inputs, *self.constants, *self.nodes)}
+        users: dict[str, list[str]] = {name: [] for name in (*self.taken, *self.constants, *self.nodes)}
         for node in self.nodes.values():
             for name in dict.fromkeys(node.refs()):
                 users[name].append(node.name)

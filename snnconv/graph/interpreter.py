@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.graph.graph import Argument, Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS, Operator, carried
 from snnconv.graph.operators.base import Arguments, Carries
@@ -81,11 +82,28 @@ def resolve(argument: Argument, environment: Environment) -> Any:
 def evaluate_graph(
     graph: Graph, inputs: Sequence[Tensor], keep: Iterable[str] = (), handlers: Mapping[str, Handler] | None = None
 ) -> tuple[Any, Environment]:
-    """Output of the whole graph for ``inputs``, and the environment with the results named in ``keep``."""
+    """Output of the whole graph for ``inputs``, masks last, and the environment with the results named in ``keep``."""
     kept = {*keep, *refs_in(graph.output)}
-    environment: Environment = {**graph.constants, **dict(zip(graph.inputs, inputs, strict=True))}
+    environment: Environment = {**graph.constants, **dict(zip(graph.taken, inputs, strict=True))}
     Program(list(graph.nodes.values()), kept).run(environment, handlers)
     return resolve(graph.output, environment), environment
+
+
+def zero_inputs(
+    graph: Graph,
+    dtype: torch.dtype,
+    device: torch.device | str | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    samples: int = 1,
+) -> tuple[Tensor, ...]:
+    """Inputs of zeros, of ``shapes`` if they are given, and masks that forbid nothing, for so many ``samples``."""
+    given = {**graph.taken, **(shapes or {})}
+    return tuple(
+        torch.zeros(
+            concrete(given[name], {BATCH: samples}), dtype=torch.bool if name in graph.masks else dtype, device=device
+        )
+        for name in graph.taken
+    )
 
 
 def laid_out(tensor: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from snnconv.graph.graph import Graph
-from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.interpreter import Handler, evaluate_graph, zero_inputs
 from snnconv.graph.operators import OPERATORS, Operator, carried
 from snnconv.graph.operators.base import Carries
 
@@ -37,6 +37,6 @@ def multiplications(graph: Graph, input_shapes: Mapping[str, tuple[int, ...]]) -
     constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
     device = next((tensor.device for tensor in constants.values()), None)
     with torch.no_grad():
-        inputs = [torch.zeros(input_shapes[name], dtype=torch.float64, device=device) for name in graph.inputs]
-        evaluate_graph(replace(graph, constants=constants), inputs, handlers=handlers)
+        zeros = zero_inputs(graph, torch.float64, device, input_shapes)
+        evaluate_graph(replace(graph, constants=constants), zeros, handlers=handlers)
     return found

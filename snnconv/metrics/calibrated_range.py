@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
-import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
-from snnconv.graph.operators.choice import present_at
-from snnconv.simulators.observers import Observer
+from snnconv.graph.interpreter import Environment, Program
+from snnconv.graph.operators.sample_masks import presence_of
+from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import Leaving
 
@@ -30,25 +30,42 @@ class CalibratedRange(Observer):
 
     def __init__(self, network: NetworkBase) -> None:
         self._network = network
-        graph = network.complete_graph()
-        self._present = {node: present_at(graph, graph.nodes[node]) for node in network.populations}
+        graph = network.graph
+        names = {node: presence_of(graph, graph.nodes[node]) for node in network.populations}
+        #: By population with tables: the name of what says where its neurons are needed.
+        self._presence = {node: name for node, name in names.items() if name is not None}
+        wanted = {*self._presence.values()}
+        nodes = []
+        for each in reversed([*graph.nodes.values()]):
+            if each.name in wanted:
+                nodes.append(each)
+                wanted.update(each.refs())
+        self._masks = Program(nodes[::-1], keep=[*self._presence.values()])
+        self._present: Environment = {}
         self._ranges = [] if network.plan.input.spiking else network.input_ranges
         self._found: list[Leaving] = []
         self._looked_up: dict[str, Leaving] = {}
 
     def see(self, inputs: Inputs) -> None:
         """Take a batch in."""
+        given = dict(zip(self._network.graph.taken, inputs, strict=True))
+        self._present = {**self._network.constants, **given}
+        self._masks.run(self._present)
         found = [seen.leaving(values) for seen, values in zip(self._ranges, inputs, strict=False)]
         self._found = [a.merge(b) for a, b in zip(self._found, found, strict=True)] if self._found else found
 
-    def looked_up(self, node: str, potentials: Tensor) -> None:
+    def looked_up(self, node: str, potentials: Tensor, samples: Samples) -> None:
         population = self._network.populations[node]
         currents = potentials * population.broadcast_scale(potentials.dim())
         sizes = population.sizes(currents, population.activation(currents))
         excess = (sizes / population.broadcast_scale(potentials.dim()) - population.largest) / (2 * population.largest)
-        if (present := self._present[node]) is not None:  # tables were not fitted to pairs that a mask forbids
-            excess = torch.where(present, excess, 0.0)
-        found = Leaving((int((excess > _BEYOND).sum()),), excess.numel(), max(0.0, float(excess.max())))
+        if node in self._presence:  # tables were not fitted to pairs that a mask forbids
+            name = self._presence[node]
+            present = self._present[name]
+            present = present[samples] if name in self._network.graph.nodes else present  # or a constant
+            excess = excess[present.expand_as(excess)]
+        farthest = max(0.0, float(excess.max())) if excess.numel() else 0.0
+        found = Leaving((int((excess > _BEYOND).sum()),), excess.numel(), farthest)
         before = self._looked_up.get(node)
         self._looked_up[node] = found if before is None else before.merge(found)
 

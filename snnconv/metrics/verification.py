@@ -118,7 +118,10 @@ def verify(
     if data is None and not network.held_out:
         raise InputError("verify has no held-out samples (they are not saved with a network): pass data")
     like = network.like  # the network may have been moved since it was converted
-    held_out = [tuple(tensor.to(like.device, like.dtype) for tensor in sample) for sample in network.held_out]
+    held_out = [
+        tuple(t.to(like.device, like.dtype if t.is_floating_point() else t.dtype) for t in sample)
+        for sample in network.held_out
+    ]
     source = held_out if data is None else (network.check(inputs, "data") for inputs, _ in batches(data, "data"))
     whole = [(sample, None) for sample in held_out] if data is None else data
     passage = Passage(progress, "verifying", whole, network.batch_axis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -34,6 +35,9 @@ class Observer:
     def begin(self, samples: int) -> None:
         """A batch of ``samples`` starts."""
 
+    def masked(self, left: Mapping[str, Tensor]) -> None:
+        """Samples follow whose masks leave this share of its synapses to each neuron ``[n, ...]`` of a source."""
+
     def input(self, spikes: Tensor, position: int) -> None:
         """Spikes of a spiking input at one step."""
 
@@ -55,7 +59,10 @@ class Observer:
     def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
         """Sums of a population's window: spikes of every neuron over samples, updates of all ``neurons`` of these."""
 
-    def looked_up(self, node: str, potentials: Tensor) -> None:
+    def window_through_masks(self, node: str, spikes: Tensor) -> None:
+        """Spikes of every neuron ``[n, ...]`` in a population's window, of whose synapses masks leave a share."""
+
+    def looked_up(self, node: str, potentials: Tensor, samples: Samples) -> None:
         """In a pipeline: normalised potentials of a population with tables, when all that it receives has arrived."""
 
     def gated(self, node: str, spikes: Tensor) -> None:

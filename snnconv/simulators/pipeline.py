@@ -75,10 +75,9 @@ class PipelineChunk(Chunk):
     def _load(self) -> None:
         """Deliver biases and analog inputs to all populations, and note the shape of every signal."""
         network = self.network
-        names = network.graph.inputs
         constants = network.constants
         # Spikes of an input stand for what exceeds the lowest value.
-        inputs = dict(zip(names, self.inputs, strict=True)) | self.input_offsets()
+        inputs = self.given() | self.input_offsets()
         self.setup: Environment = {**constants, **inputs}
         self.execution_plan.setup.run(self.setup)
         self.constants = {name: value for name, value in self.setup.items() if name not in self.execution_plan.analog}
@@ -177,7 +176,7 @@ class PipelineChunk(Chunk):
             for observer in self.observers:
                 observer.payload(node, self.t - start, payload, self.positions)
                 if population.tables is not None and self.t == end - 1:
-                    observer.looked_up(node, self.states[node].potential)
+                    observer.looked_up(node, self.states[node].potential, self.positions)
             return payload * population.window_scale(payload.dim())
 
         return advance

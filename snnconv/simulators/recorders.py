@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,26 +31,31 @@ class SpikeCounter(Observer):
         self.updates = dict.fromkeys(network.populations, 0.0)
         self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
         self._counts: dict[str, Tensor] = {}
+        #: Where masks leave only a share of its synapses to a neuron: its spikes, each counted by that share.
+        self._left: dict[str, Tensor] = {}
+        self._arriving: dict[str, Tensor] = {}
 
     def begin(self, samples: int) -> None:
         self.samples += samples
 
+    def masked(self, left: Mapping[str, Tensor]) -> None:
+        self._left = dict(left)
+
     def input(self, spikes: Tensor, position: int) -> None:
         self.input_spikes += float(spikes.sum(dtype=torch.float64))
-        self._add(list(self.network.graph.inputs)[position], self._over_samples(spikes))
+        self._add(list(self.network.graph.inputs)[position], spikes)
 
     def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
-        counts = self._over_samples(payload if self._unit[node] else payload.ne(0).to(payload.dtype))
-        self._add(node, counts)
+        counts = self._add(node, payload if self._unit[node] else payload.ne(0).to(payload.dtype))
         if self._wants_steps:
             self.by_step.extend([0.0] * (t + 1 - len(self.by_step)))
             self.by_step[t] += float(counts.sum())
 
     def gate(self, node: str, payload: Tensor) -> None:
-        self._add(node, self._over_samples(payload.ne(0).to(payload.dtype)))
+        self._add(node, payload.ne(0).to(payload.dtype))
 
     def product(self, node: str, pairs: Tensor) -> None:
-        self._add(node, self._over_samples(pairs))
+        self._add(node, pairs)
 
     def updated(self, node: str, neurons: int) -> None:
         self.updates[node] += neurons
@@ -58,19 +63,24 @@ class SpikeCounter(Observer):
     def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
         assert self.network.timing is not None
         self.updates[node] += self.network.timing.listens[node] * neurons + updates
-        self._add(node, spikes)
+        _add_to(self._counts, node, spikes)
+
+    def window_through_masks(self, node: str, spikes: Tensor) -> None:
+        _add_to(self._arriving, node, self._over_samples(spikes.double() * self._left[node].to(spikes.device)))
 
     def gated(self, node: str, spikes: Tensor) -> None:
-        self._add(node, self._over_samples(spikes))
+        self._add(node, spikes)
 
     def _over_samples(self, values: Tensor) -> Tensor:
         return values.clone() if self.network.batch_axis is None else over_samples(values)
 
-    def _add(self, node: str, counts: Tensor) -> None:
-        if node in self._counts:
-            self._counts[node] += counts
-        else:
-            self._counts[node] = counts.double()
+    def _add(self, node: str, spikes: Tensor) -> Tensor:
+        """Add ``spikes`` of all samples, and give their sums."""
+        counts = self._over_samples(spikes)
+        _add_to(self._counts, node, counts)
+        if node in self._left:
+            self.window_through_masks(node, spikes)
+        return counts
 
     def spikes(self) -> dict[str, float]:
         """Spikes by population name, over all samples."""
@@ -96,8 +106,15 @@ class SpikeCounter(Observer):
         names = {node: population.name for node, population in self.network.populations.items()}
         return {
             names.get(node, node): float((counts.double().cpu() * fan_out[node]).sum())
-            for node, counts in self._counts.items()
+            for node, counts in {**self._counts, **self._arriving}.items()
         }
+
+
+def _add_to(sums: dict[str, Tensor], node: str, counts: Tensor) -> None:
+    if node in sums:
+        sums[node] += counts
+    else:
+        sums[node] = counts.double()
 
 
 class OutputRecorder(Observer):

@@ -19,6 +19,7 @@ from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.masked_synapses import synapses_left
 from snnconv.spiking.population import Population
 
 _logger = logging.getLogger(__name__)
@@ -125,6 +126,12 @@ class Chunk(ABC):
         self.inputs = tuple(laid_out(tensor) for tensor in inputs)
         count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
+        counting = [observer for observer in observers if observer.of_windows == "sums"]
+        masks = {name: self.given()[name] for name in simulator.network.graph.masks} if counting else {}
+        #: By source, the share of its synapses that masks leave each neuron, where somebody counts.
+        self.left = synapses_left(simulator.network, masks)
+        for observer in counting:
+            observer.masked(self.left)
 
     @abstractmethod
     def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:
@@ -153,11 +160,15 @@ class Chunk(ABC):
         """Where in the batch the samples are; everything, for a network without a batch axis."""
         return slice(None) if self.network.batch_axis is None else self.samples
 
+    def given(self) -> dict[str, Tensor]:
+        """What the network takes of the samples, inputs and masks, by name."""
+        return dict(zip(self.network.graph.taken, self.inputs, strict=True))
+
     def input_offsets(self) -> dict[str, Tensor]:
         """What a spiking input stands for while it is silent, by name: its lowest value."""
         if not self.network.plan.input.spiking:
             return {}
-        found = zip(self.network.graph.inputs, self.inputs, self.network.input_ranges, strict=True)
+        found = zip(self.network.graph.inputs, self.inputs, self.network.input_ranges, strict=False)  # masks are last
         return {name: seen.low.expand(values.shape) for name, values, seen in found}
 
     def normalized_input(self, position: int) -> Tensor:

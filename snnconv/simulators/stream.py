@@ -69,13 +69,13 @@ class StreamChunk(Chunk):
 
     def _prepare(self) -> None:
         """Evaluate what does not change with time for the samples that are running."""
-        names = self.network.graph.inputs
-        self.setup: Environment = {**self.constants, **dict(zip(names, self.inputs, strict=True))}
+        self.setup: Environment = {**self.constants, **self.given()}
         self.execution_plan.setup.run(self.setup)
         self.between = self.setup
         if self.period > 1:
-            silent = [torch.zeros_like(tensor) for tensor in self.inputs]
-            offset: Environment = {**self.constants, **dict(zip(names, silent, strict=True))}
+            masks = self.network.graph.masks
+            silent = {name: value if name in masks else torch.zeros_like(value) for name, value in self.given().items()}
+            offset: Environment = {**self.constants, **silent}
             self.execution_plan.setup.run(offset)
             analog = [
                 name

@@ -70,11 +70,11 @@ class WindowChunk(Chunk):
         return output, torch.full_like(self.samples, self.steps)
 
     def _encoded(self) -> dict[str, Tensor]:
-        code, names = self.network.plan.input.code, self.network.graph.inputs
+        code, given = self.network.plan.input.code, self.given()
         if code is None:
-            return dict(zip(names, self.inputs, strict=True))
-        encoded = {}
-        for position, name in enumerate(names):
+            return given
+        encoded = {name: given[name] for name in self.network.graph.masks}
+        for position, name in enumerate(self.network.graph.inputs):
             seen, values = self.network.input_ranges[position], self.normalized_input(position)
             found = code.quantize(values)
             assert found.spikes is not None
@@ -91,7 +91,7 @@ class WindowChunk(Chunk):
         windows, operator = self.windows[node], activation_at(self.network.graph.nodes[node])
         own = node in self.execution_plan.own_currents and type(operator).current is ActivationOperator.current
         looked_up = population.tables is not None and self.observers
-        if node in self.execution_plan.pooled or node in self.multiplied or self.everything:
+        if node in self.execution_plan.pooled or node in self.multiplied | self.left.keys() or self.everything:
             return partial(self._whole, node, population)
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
@@ -119,6 +119,9 @@ class WindowChunk(Chunk):
                 observer.window(node, PopulationWindow(population, values, found), self.positions)
         if self.counted:
             self._sum(node, *summed(found, self.network.batch_axis is not None), current.numel())
+        if node in self.left and found.spikes is not None:
+            for observer in self.observers:
+                observer.window_through_masks(node, found.spikes)
         if pooled or node in self.multiplied:
             assert found.spikes is not None
             self.potentials[node], self.spikes[node] = windows.shifted(current), found.spikes
@@ -126,7 +129,7 @@ class WindowChunk(Chunk):
 
     def _look_up(self, node: str, potentials: Tensor) -> None:
         for observer in self.observers:
-            observer.looked_up(node, potentials)
+            observer.looked_up(node, potentials, self.positions)
 
     def _sum(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
         for observer in self.observers:

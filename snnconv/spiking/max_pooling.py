@@ -11,7 +11,7 @@ from torch import Tensor
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Graph
-from snnconv.graph.interpreter import Environment, Program, resolve
+from snnconv.graph.interpreter import Environment, Program, resolve, zero_inputs
 from snnconv.graph.operators import OPERATORS
 from snnconv.spiking.execution_plan import ExecutionPlan, Route
 from snnconv.spiking.input_range import InputRange
@@ -167,6 +167,6 @@ def _surroundings(graph: Graph, execution_plan: ExecutionPlan) -> Environment:
         for name, tensor in graph.constants.items()
         if name in wanted
     }
-    environment |= {name: torch.zeros(_shape(graph, name), dtype=torch.float64) for name in graph.inputs}
+    environment |= dict(zip(graph.taken, zero_inputs(graph, torch.float64), strict=True))
     Program(nodes[::-1], keep=wanted).run(environment)
     return environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coding import CodingPlan
-from snnconv.graph.front import front_text
+from snnconv.graph.front import MASKS_ARE_STRUCTURE, front_text, masks_text
 from snnconv.graph.real_valued import analog_text, share_text
 from snnconv.spiking.base import NetworkBase
 from snnconv.text import code_text, table
@@ -69,10 +69,12 @@ def network_report(network: NetworkBase) -> str:
             else "passes the train of the largest value: exact"
         )
         notes.append(f"{node}: max pooling {how}")
-    if network.graph.front is not None:
+    if masks := masks_text(network.graph):
+        notes.insert(0, f"{MASKS_ARE_STRUCTURE}; made by {masks}")
+    if front := front_text(network.graph):
         notes.insert(
             0,
-            f"in front, in real numbers and once a sample: {front_text(network.graph)}; {synapses.input_macs:.4g} of "
+            f"in front, in real numbers and once a sample: {front}; {synapses.input_macs:.4g} of "
             f"{synapses.macs:.4g} multiply-accumulates take what it makes of whole numbers, as any real input",
         )
     if synapses.analog_macs:

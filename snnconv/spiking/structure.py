@@ -32,6 +32,7 @@ def structure_of(
     nodes = [node for part in parts for node in part.nodes.values()]
     lines = [f"{node.name} {node.op} {dict(node.arguments)!r}" for node in nodes]
     lines += [f"{part.output!r} {sorted(part.parameters)} {sorted(part.whole.items())}" for part in parts]
+    lines += [f"masks {sorted(graph.masks.items())}"] if graph.masks else []
     operations = "\n".join(lines)
     found = {
         "inputs": f"{[list(shape) for shape in input_shapes]}, batch axis {graph.batch_axis}",

@@ -60,7 +60,7 @@ def count_synapses(
         leaves = {
             name: torch.ones(shape, dtype=torch.float64, requires_grad=True) for name, shape in regions.sources.items()
         }
-        arrivals, layers, meetings = _path_counts(regions, leaves)
+        arrivals, layers, meetings = path_counts(regions, leaves)
         batched = graph.batch_axis == 0
         fan_out, by_layer, met = (
             _gradients(_total(counts), leaves, batched) for counts in (arrivals, layers, meetings)
@@ -117,15 +117,18 @@ def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bo
     return len(one) == len(other) >= -axis and all(same[:axis] + same[len(one) + axis + 1 :])
 
 
-def _path_counts(
-    regions: Regions, leaves: Mapping[str, Tensor], only: set[str] | None = None
+def path_counts(
+    regions: Regions,
+    leaves: Mapping[str, Tensor],
+    only: set[str] | None = None,
+    masks: Mapping[str, Tensor] | None = None,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Path counts that arrive at stations and outputs, those at weighted operators, and pairs with one of each partner.
 
-    ``only`` restricts the walk to these nodes.
+    ``only`` restricts the walk to these nodes. Without ``masks`` nothing is forbidden.
     """
     width = next(iter(leaves.values())).shape[0]
-    values: dict[str, Any] = {**regions.constants(width), **leaves}
+    values: dict[str, Any] = {**regions.constants(width, masks), **leaves}
     arrivals: list[Tensor] = []
     layers: list[Tensor] = []
     meetings: list[Tensor] = []
@@ -240,7 +243,7 @@ def probe(regions: Regions, source: str) -> Tensor:
         spikes = torch.zeros(width, count, dtype=torch.float64)
         spikes[torch.arange(width), torch.arange(start, start + width)] = 1.0
         alone = spikes.view(width, *shape[1:]) if batched else spikes.view(shape)
-        arrivals, *_ = _path_counts(regions, {source: alone}, only=region)
+        arrivals, *_ = path_counts(regions, {source: alone}, only=region)
         for arrived in arrivals:
             found[start : start + width] += arrived.ne(0).reshape(width, -1).sum(1)
     return found.view(shape[1:] if batched else shape)

@@ -36,7 +36,7 @@ def data_digest(data: Any, what: str) -> str:
 def graph_digest(graph: Graph) -> str:
     """Digest of the function that ``graph`` computes: its operations and its constants, wherever they were written."""
     digest = hashlib.blake2b(digest_size=16)
-    head = [f"{list(graph.inputs)} {graph.output!r} {graph.batch_axis}"]
+    head = [f"{list(graph.inputs)} {graph.output!r} {graph.batch_axis}{f' {list(graph.masks)}' if graph.masks else ''}"]
     for line in (*head, *(f"{node.name} {node.op} {dict(node.arguments)!r}" for node in graph.nodes.values())):
         digest.update(line.encode())
     for name, tensor in sorted(graph.constants.items()):

@@ -48,6 +48,7 @@ def manifest_of(network: NetworkBase) -> dict[str, Any]:
     return {
         **_straight(graph),
         **front,
+        **({"masks": [[name, list(shape)] for name, shape in graph.masks.items()]} if graph.masks else {}),
         "parameters": sorted(graph.parameters),
         "populations": [
             {
@@ -178,7 +179,8 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
 def _graph(manifest: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Graph:
     """The graph that inputs, nodes and output of a manifest stand for."""
     inputs = {str(name): _shape(shape) for name, shape in manifest["inputs"]}
-    known, nodes = {*inputs, *constants}, {}
+    masks = {str(name): _shape(shape) for name, shape in manifest.get("masks", ())}
+    known, nodes = {*inputs, *masks, *constants}, {}
     for name, op, arguments, shape, source in manifest["nodes"]:
         if op not in OPERATORS:
             raise StorageError(f"operator {op!r} is not in the vocabulary")
@@ -195,7 +197,7 @@ def _graph(manifest: Mapping[str, Any], constants: Mapping[str, Tensor]) -> Grap
     missing = set(refs_in(output)) - known
     if missing:
         raise StorageError(f"the output uses unknown values {sorted(missing)}")
-    return Graph(inputs, constants, nodes, output, batch_axis_of(inputs))
+    return Graph(inputs, constants, nodes, output, batch_axis_of({**inputs, **masks}), masks=masks)
 
 
 def _shape(sizes: Sequence[Any]) -> Shape:

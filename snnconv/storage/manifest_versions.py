@@ -13,7 +13,7 @@ from snnconv.graph.operators import PiecewiseLinear
 VERSION, OLDEST = 4, 3
 _KEYS = frozenset(
     {"inputs", "nodes", "output", "parameters", "populations", "hidden", "input", "overrides"}
-    | {"schedule", "input_shapes", "densities", "flags", "front"}
+    | {"schedule", "input_shapes", "densities", "flags", "front", "masks"}
 )
 _POPULATION_KEYS = frozenset(
     {"name", "node", "activation", "code", "neuron", "channel_axis", "shape", "inserted", "silent_channels"}

@@ -17,8 +17,9 @@ from neurons import TableLookup
 from neurons.table_lookup import Tables
 from snnconv.data.shapes import BATCH, Shape, concrete
 from snnconv.errors import StorageError
+from snnconv.graph.front import nodes_in_front
 from snnconv.graph.graph import WHOLE_TYPES, Graph, Node, refs_in
-from snnconv.graph.interpreter import Environment, Handler, evaluate_graph
+from snnconv.graph.interpreter import Environment, Handler, evaluate_graph, zero_inputs
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.expression import expression
 from snnconv.graph.operators.ratio import RatioPopulation
@@ -73,23 +74,27 @@ def check_front(graph: Graph, populations: Mapping[str, Population]) -> bool:
     """
     front = graph.front
     if front is None:
+        if graph.masks:
+            raise StorageError(f"nothing in front makes the masks {[*graph.masks]}")
         return True
     known = front.whole.keys() <= front.inputs.keys() and WHOLE_TYPES.keys() >= {*front.whole.values()}
     if not front.whole or not known or front.batch_axis != graph.batch_axis:
         raise StorageError(f"the front takes {[*front.inputs]}, and as whole numbers {dict(front.whole)}")
+    real = {name for node in nodes_in_front(graph)[0] for name in node.refs()}
     for name, tensor in front.constants.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        infinite = torch.isnan(tensor) if name not in real else torch.isfinite(tensor).logical_not()  # -inf masks
+        if tensor.is_floating_point() and bool(infinite.any()):
             raise StorageError(f"{name} in front holds NaN or infinite values")
     bare = replace(front, constants={name: tensor.to("meta") for name, tensor in front.constants.items()})
     batch = {BATCH: 2}
-    made, _, cheap = _run_on_shapes(bare, _front_inputs(front, 2, "meta"))
-    found, wanted = [tuple(t.shape) for t in made], [concrete(shape, batch) for shape in graph.inputs.values()]
-    types = {tensor.dtype for tensor in made}
-    if found != wanted or types != {_precision(populations)}:
-        raise StorageError(
-            f"the front makes inputs of the shapes {found} and types {types}, the network takes {wanted} of "
-            f"{_precision(populations)}"
-        )
+    made, _, cheap = _run_on_shapes(bare, _front_inputs(front, _precision(populations), 2, "meta"))
+    found = [(tuple(tensor.shape), tensor.dtype) for tensor in made]
+    wanted = [
+        (concrete(shape, batch), torch.bool if name in graph.masks else _precision(populations))
+        for name, shape in graph.taken.items()
+    ]
+    if found != wanted:
+        raise StorageError(f"the front makes inputs of the shapes and types {found}, the network takes {wanted}")
     return cheap
 
 
@@ -116,12 +121,10 @@ def _steps(node: Node) -> int:
     return len(expression(node.arguments["function"]).steps) if node.op == "tabulated" else 1
 
 
-def _front_inputs(front: Graph, batch: int, device: str) -> list[Tensor]:
-    types = {str(tensor.dtype): tensor.dtype for tensor in front.constants.values() if tensor.is_floating_point()}
-    like = next(iter(types.values()), torch.float32)
+def _front_inputs(front: Graph, dtype: torch.dtype, batch: int, device: str) -> list[Tensor]:
     return [
         torch.zeros(
-            concrete(shape, {BATCH: batch}), dtype=WHOLE_TYPES.get(front.whole.get(name, ""), like), device=device
+            concrete(shape, {BATCH: batch}), dtype=WHOLE_TYPES.get(front.whole.get(name, ""), dtype), device=device
         )
         for name, shape in front.inputs.items()
     ]
@@ -173,8 +176,9 @@ def check_run(graph: Graph, populations: Mapping[str, Population], input_shapes:
     dtype = _precision(populations)
     with torch.no_grad():
         if graph.front is not None:
-            evaluate_graph(graph.front, _front_inputs(graph.front, 1, "cpu"))
-        evaluate_graph(graph, [torch.zeros(concrete(shape, {BATCH: 1}), dtype=dtype) for shape in input_shapes])
+            evaluate_graph(graph.front, _front_inputs(graph.front, dtype, 1, "cpu"))
+        shapes = dict(zip(graph.inputs, input_shapes, strict=True))
+        evaluate_graph(graph, zero_inputs(graph, dtype, shapes=shapes))
 
 
 def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shapes: Sequence[Shape]) -> bool:
@@ -212,9 +216,9 @@ def check_shapes(graph: Graph, populations: Mapping[str, Population], input_shap
 
     constants = {name: empty(tensor.shape, tensor.dtype) for name, tensor in graph.constants.items()}
     dtype = _precision(populations)
-    bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis)
+    bare = Graph(graph.inputs, constants, graph.nodes, graph.output, graph.batch_axis, masks=graph.masks)
     handlers = {node: checked(population) for node, population in populations.items()}
-    inputs = [empty(concrete(shape, {BATCH: batch}), dtype) for shape in input_shapes]
+    inputs = zero_inputs(graph, dtype, "meta", samples=batch)
     _, results, cheap = _run_on_shapes(bare, inputs, handlers)
     for node in graph.nodes.values():
         result = results[node.name]

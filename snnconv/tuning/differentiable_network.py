@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
-from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.interpreter import Handler, evaluate_graph, zero_inputs
 from snnconv.graph.operators.activation import activation_at
 from snnconv.network import SpikingNetwork
 from snnconv.simulators.window import Window, WindowChunk
@@ -75,8 +74,9 @@ def check_tunable(network: SpikingNetwork, rule: Rule, targets: Targets) -> None
 
 
 def _check_classes(network: SpikingNetwork, targets: Targets) -> None:
-    shapes = [concrete(shape, {BATCH: 1}) for shape in network.input_shapes]
-    output = network.original(tuple(network.like.new_zeros(shape) for shape in shapes))
+    like = network.like
+    shapes = dict(zip(network.graph.inputs, network.input_shapes, strict=True))
+    output = network.original(zero_inputs(network.graph, like.dtype, like.device, shapes))
     try:
         class_scores(output)
     except InputError as error:

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from coding.learned_parameters import has_parameter_gradient, payload_parameters, with_payload_parameters
+from snnconv.graph.divisors import weights_of_divisors
+from snnconv.graph.operators.sample_masks import fires_if_shifted
 from snnconv.network import SpikingNetwork
 from snnconv.spiking.population import Population
 
-#: No scale falls below this part of what it was.
-_LEAST_SCALE = 1e-3
+#: No scale, and no weight of a divisor, falls below this part of what it was.
+_LEAST_PART = 1e-3
 
 
 class TrainedTensors(nn.Module):
@@ -29,15 +31,20 @@ class TrainedTensors(nn.Module):
         self._codes = {node: population.code for node, population in network.populations.items()}
         self.payloads = {node: _parameters(code) for node, code in self._codes.items() if _is_free(network, node)}
         self._given = {node: parameters.clone() for node, parameters in self.payloads.items()}
-        populations, ratios = network.populations, network.execution_plan.ratios
+        populations = network.populations
+        unshifted = {*network.execution_plan.ratios}
+        unshifted |= {node for node in populations if fires_if_shifted(network.graph, network.graph.nodes[node])}
         # Tables and coefficients are fitted to their scale: another would make another function of them.
         scaled = {node: each.scale for node, each in populations.items() if not each.computes_function}
-        self._scales = [*scaled.values()]
-        self._least = [scale * _LEAST_SCALE for scale in self._scales]
+        weights = weights_of(network)
+        # Ratios need divisors above 0, which they are because their weights are none below.
+        dividing = [weights[name] for name in sorted(weights_of_divisors(network.complete_graph()) & weights.keys())]
+        self._kept_above = [*scaled.values(), *(each for each in dividing if bool((each >= 0).all()))]
+        self._least = [each.detach() * _LEAST_PART for each in self._kept_above]
         named = {
-            **{f"weight {name}": tensor for name, tensor in weights_of(network).items()},
+            **{f"weight {name}": tensor for name, tensor in weights.items()},
             **{f"scale {node}": scale for node, scale in scaled.items()},
-            **{f"shift {node}": each.shift for node, each in populations.items() if node not in ratios},
+            **{f"shift {node}": each.shift for node, each in populations.items() if node not in unshifted},
             **{f"payloads {node}": parameters for node, parameters in self.payloads.items()},
         }
         for name, tensor in named.items():
@@ -49,10 +56,10 @@ class TrainedTensors(nn.Module):
         return list(self.buffers())
 
     def settle(self) -> None:
-        """Keep scales positive, and give populations the codes that their parameters make."""
+        """Keep scales and weights of divisors above 0, and give populations the codes that their parameters make."""
         with torch.no_grad():
-            for scale, least in zip(self._scales, self._least, strict=True):
-                scale.clamp_(min=least)
+            for kept, least in zip(self._kept_above, self._least, strict=True):
+                kept.clamp_(min=least)
         (network,) = self._network
         for node, parameters in self.payloads.items():
             code = self._codes[node]

@@ -15,6 +15,7 @@ from snnconv.graph.operators import pooling as pooling
 from snnconv.graph.operators import quantize_input as quantize_input
 from snnconv.graph.operators import ratio as ratio
 from snnconv.graph.operators import readout as readout
+from snnconv.graph.operators import sample_masks as sample_masks
 from snnconv.graph.operators import scattering as scattering
 from snnconv.graph.operators import shape as shape
 from snnconv.graph.operators import smooth as smooth

@@ -21,6 +21,7 @@ class Role(Enum):
     """What an operation is to the spiking network."""
 
     FRONT = "in front"  # makes real inputs of whole numbers
+    MASK = "mask"  # says of every sample which pairs of a softmax are there
     CONSTANT = "constant"  # computed from parameters and shapes only
     LINEAR = "linear"  # affine in its signals
     SELECTION = "selection"  # affine, every output element is one input element or a constant

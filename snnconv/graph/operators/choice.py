@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconv.graph.graph import Graph, Node
+from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import (
     Arguments,
     Carries,
@@ -52,9 +52,9 @@ class Choice(SelectionOperator):
 
 @register
 class MaskedScores(SelectionOperator):
-    """``self`` where ``allowed``, a constant, holds; elsewhere ``value``, below all scores, where no neuron is needed.
+    """``self`` where ``allowed``, a mask, holds; elsewhere ``value``, at which neurons are silent, and none is needed.
 
-    A table of scores is fitted to those that are allowed.
+    Scales and tables are fitted to what is allowed.
     """
 
     names = ("masked_scores",)
@@ -67,14 +67,6 @@ class MaskedScores(SelectionOperator):
 
     def spread(self, node: Node, before: tuple[int, ...], after: tuple[int, ...]) -> Spread:
         return Spread.ONE_TO_ONE if before == after else Spread.ONE_TO_MANY
-
-
-def present_at(graph: Graph, population: Node) -> Tensor | None:
-    """Where the neurons of ``population`` are needed, which broadcasts over its currents; ``None``: everywhere."""
-    source = graph.nodes.get(population.arguments["self"].name)
-    if source is None or source.op not in MaskedScores.names:
-        return None
-    return graph.constants[source.arguments["allowed"].name]
 
 
 @register

@@ -177,7 +177,7 @@ def test_what_cannot_stand_in_front_is_refused_with_its_line(kind: str) -> None:
 
 TABLES = {
     "wider": (torch.zeros(ROWS, WIDTH + 1), "the front makes inputs of the shapes"),
-    "finer": (torch.zeros(ROWS, WIDTH, dtype=torch.float64), r"types \{torch\.float64\}, the network takes"),
+    "finer": (torch.zeros(ROWS, WIDTH, dtype=torch.float64), r"torch\.float64\)\], the network takes"),
     "no table": (torch.zeros(ROWS), "'weight' must be 2-D"),
 }
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from snnconv.capture.capturing import captured
+from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.translation import capture
 from snnconv.graph.interpreter import evaluate_graph
 
@@ -94,3 +95,10 @@ def test_what_differs_between_samples_is_no_constant() -> None:
     graph = capture(model, (x,))
     assert "arange" in {node.op for node in graph.nodes.values()}
     torch.testing.assert_close(evaluate_graph(graph, (x,))[0], model(x))
+
+
+def test_what_a_mask_sums_to_over_the_batch_is_refused_with_its_reason() -> None:
+    model = _Model(lambda m, ids: torch.zeros(1))
+    model.forward = lambda ids, mask: model.head(model.v(model.table(ids)).relu() / mask.sum())  # type: ignore[assignment]
+    with pytest.raises(UnsupportedModelError, match=r"sum(.|\n)*grows with the batch(.|\n)*mask\[0\]\.sum\(\)"):
+        captured(model.eval(), (torch.randint(11, (5, TOKENS)),), constants={"mask": torch.ones(1, TOKENS).long()})

@@ -17,7 +17,7 @@ from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
-from snnconv.graph.operators.choice import present_at
+from snnconv.graph.operators.sample_masks import presence_of
 from tests.support.operators import Apply
 from tests.support.transformers import BODIES, transformer
 
@@ -139,7 +139,7 @@ def test_a_masked_pair_has_no_part_in_calibration() -> None:
     model, x = transformer("causal", samples=8)
     graph = rewritten(model, x)
     (table,) = (node for node in graph.nodes.values() if node.op == "tabulated")
-    allowed = present_at(graph, table)
+    allowed = graph.constants[presence_of(graph, table) or ""]
     assert allowed is not None and torch.equal(allowed, torch.ones(5, 5).tril().bool())
     network = snnconv.convert(model, x)
     (scores,) = (population for population in network.populations.values() if "exp" in str(population.activation))
@@ -246,7 +246,7 @@ def test_a_softmax_over_samples_is_refused_by_its_name(axis: int) -> None:
     assert "leave axis 0 alone" in report.problems[0].remedy
 
 
-def test_a_mask_that_is_an_input_is_refused_and_may_be_bound() -> None:
+def test_a_mask_that_is_an_input_may_be_bound() -> None:
     class Masked(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -260,8 +260,6 @@ def test_a_mask_that_is_an_input_is_refused_and_may_be_bound() -> None:
     model = Masked().double().eval()
     mask = torch.zeros(5, 5, dtype=torch.bool)
     mask[:, 4] = True
-    report = snnconv.preflight(model, ((X, mask.expand(6, 5, 5)), None))
-    assert not report.ok and 'constants={"mask": mask}' in str(report)
     network = snnconv.convert(model, X, constants={"mask": mask})
     changed = X.clone()
     changed[:, 4] += 5.0

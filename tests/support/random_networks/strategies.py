@@ -55,6 +55,8 @@ MADE_BY_THE_PROJECT = {
     "ratio_population": "ratios of two signals in normal form",
     "masked_amax": "softmax behind a mask, in normal form",
     "masked_scores": "softmax behind a mask, in normal form",
+    "forbidden_pairs": "masks that are added, in front of a network",
+    "allowed_pairs": "masks that come with every sample, in normal form",
     "output_population": "an output that is decoded from spike counts",
     "channel_affine": "batch normalisation in normal form",
     "whole_input": "integer networks",

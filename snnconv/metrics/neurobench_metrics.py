@@ -1,0 +1,161 @@
+"""neurobench(): footprint, sparsity and operations as the benchmark NeuroBench defines them, for comparison with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.data.batches import batches
+from snnconv.data.passage import Passage
+from snnconv.graph.operators import OPERATORS
+from snnconv.graph.sparse import is_sparse, stored_values
+from snnconv.metrics.totals import check_alike
+from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
+from snnconv.simulators.recorders import SpikeCounter
+from snnconv.simulators.registry import simulator_for
+from snnconv.surroundings import own_surroundings
+
+#: What is the same for all data.
+_STATIC = ("footprint", "weights", "zero_weights", "is_bound")
+
+
+@dataclass(frozen=True)
+class NeuroBench:
+    """NeuroBench's metrics of correctness aside (Yik et al. 2025, arXiv 2304.04640), as sums over ``samples``.
+
+    ``footprint`` are the bytes of all tensors of the network, ``weights`` the weights of its synapses, of which
+    ``zero_weights`` are 0. ``activations`` are neurons times the steps at which they may fire, ``spikes`` those of them
+    that are not 0. ``macs`` are multiply-accumulates of real inputs that are not 0, ``accumulations`` those of spikes,
+    layer by layer, ``dense`` both if nothing were 0. ``is_bound``: accumulations are an upper bound, since zeros among
+    the weights count as synapses, or several paths join.
+    """
+
+    samples: int
+    footprint: int
+    weights: int
+    zero_weights: int
+    activations: float
+    spikes: float
+    macs: float
+    accumulations: float
+    dense: float
+    updates: float
+    is_bound: bool
+
+    def merge(self, other: NeuroBench) -> NeuroBench:
+        """Both together. Raises ``InputError`` for figures of another network."""
+        check_alike(self, other, _STATIC)
+        summed = {each.name: getattr(self, each.name) for each in fields(self)}
+        summed |= {name: value + getattr(other, name) for name, value in summed.items() if name not in _STATIC}
+        return NeuroBench(**summed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The metrics by NeuroBench's names, operations and updates as means for one sample."""
+        return {
+            "Footprint": self.footprint,
+            "ConnectionSparsity": self.zero_weights / self.weights,
+            "ActivationSparsity": 1.0 - self.spikes / self.activations,
+            "SynapticOperations": {
+                "Effective_MACs": self.macs / self.samples,
+                "Effective_ACs": self.accumulations / self.samples,
+                "Dense": self.dense / self.samples,
+            },
+            "MembraneUpdates": self.updates / self.samples,
+        }
+
+
+@own_surroundings()
+def neurobench(
+    network: SpikingNetwork,
+    data: Any,
+    *,
+    simulator: str = "auto",
+    steps: int | None = None,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> NeuroBench:
+    """Footprint, sparsity and operations of ``network`` on ``data`` in the definitions of NeuroBench.
+
+    Args:
+        network: The network to run.
+        data: What ``evaluate`` takes.
+        simulator: As for ``SpikingNetwork.run``.
+        steps: As for ``SpikingNetwork.run``.
+        seed: Seed of a stochastic input; one more for every further batch.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+
+    Returns:
+        The figures; ``to_dict()`` has NeuroBench's names.
+
+    Raises:
+        InputError: The data do not fit the network.
+        ConfigurationError: The simulator or the steps are not supported for the network.
+    """
+    counter, synapses = SpikeCounter(network), network.synapses
+    real = () if network.plan.input.spiking else tuple(network.graph.inputs)
+    passage = Passage(progress, "counting operations", data, network.batch_axis)
+    macs, taken = 0.0, 0
+    for inputs, _ in batches(data, "data"):
+        given = network.check(inputs, "data")
+        chosen = simulator_for(network, simulator, steps=steps, seed=seed)
+        _, lengths = chosen.run(given, [counter], passage.samples)
+        taken += int(lengths.sum())
+        for name, values in zip(real, given, strict=False):  # masks are last
+            macs += float((values.ne(0).double().cpu() * synapses.fan_out_by_layer[name]).sum())
+        seed += 1
+        passage.batch()
+    passage.end()
+    streams = network.timing is None
+    presented = taken if streams else counter.samples  # a stream takes its input in at every step
+    windows = _steps_of_windows(network, taken / counter.samples)
+    neurons = {node: each.neurons for node, each in network.populations.items()}
+    dense = sum(float(synapses.fan_out_by_layer[name].sum()) * steps for name, steps in windows.items())
+    analog = synapses.analog_macs * counter.samples
+    whole = sum(float(synapses.fan_out_by_layer[name].sum()) for name in real) * presented + analog
+    updates = sum(counter.updates.values()) if not streams else float(sum(neurons.values()) * taken)
+    weights, zeros = _weights(network)
+    return NeuroBench(
+        samples=counter.samples,
+        footprint=sum(tensor.numel() * tensor.element_size() for tensor in (*network.parameters(), *network.buffers())),
+        weights=weights,
+        zero_weights=zeros,
+        activations=sum(count * windows[node] for node, count in neurons.items()) * counter.samples,
+        spikes=sum(counter.spikes().values()),
+        macs=macs * presented / counter.samples + analog,
+        accumulations=sum(counter.synops_by_layer().values()),
+        dense=dense * counter.samples + whole,
+        updates=updates,
+        is_bound=zeros > 0 or bool(synapses.bounds),
+    )
+
+
+def _steps_of_windows(network: SpikingNetwork, steps: float) -> dict[str, float]:
+    """At how many steps each source of spikes may fire for one sample; a stream's at all of its ``steps``."""
+    spiking = network.graph.inputs if network.plan.input.spiking else ()
+    sources = [*spiking, *network.populations]
+    lengths = None if network.timing is None else network.timing.lengths
+    return {name: steps if lengths is None else float(lengths[name]) for name in sources}
+
+
+def _weights(network: SpikingNetwork) -> tuple[int, int]:
+    """How many weights there are, and how many of them are 0; biases are none."""
+    graph, constants = network.graph, network.constants
+    signals = graph.signals()
+    names = {
+        name
+        for node in graph.nodes.values()
+        if node.name in signals and OPERATORS[node.op].weighted
+        for name in node.refs()
+        if name in constants and constants[name].dim() > 1
+    }
+    found: Sequence[Tensor] = [constants[name] for name in sorted(names)]
+    count = sum(tensor.numel() for tensor in found)
+    kept = sum(
+        int(torch.count_nonzero(stored_values(tensor) if is_sparse(tensor) else tensor).item()) for tensor in found
+    )
+    return count, count - kept
