@@ -24,17 +24,24 @@ class Lines(NamedTuple):
 
 
 def fit_lines(
-    values: Tensor, weights: Tensor, edges: Tensor, thresholds: Tensor, payloads: Tensor, levels: int
+    values: Tensor,
+    weights: Tensor,
+    edges: Tensor,
+    thresholds: Tensor,
+    payloads: Tensor,
+    levels: int,
+    least: Tensor | None = None,
 ) -> Lines:
     """The lines through the cells of a table that are nearest to a function, of as many even ``levels`` in each cell.
 
     ``values``, ``weights`` and ``edges`` are what ``fit_tables`` was given, ``thresholds`` and ``payloads`` what it
-    made of them. With one level a line is the cell's own payload.
+    made of them. With one level a line is the cell's own payload. No end of a line lies below ``least``,
+    ``[channels, 1]``: a line that would is the nearest of those that end there.
     """
     lowest = torch.maximum(thresholds, edges[:, :1])
     above = torch.cat([edges[:, -1:], lowest[:, :-1]], 1)
-    least = 1e-9 * edges.abs().amax(1, keepdim=True).clamp(min=1e-300)
-    rates = levels / (above - lowest).clamp(min=least)
+    narrowest = 1e-9 * edges.abs().amax(1, keepdim=True).clamp(min=1e-300)
+    rates = levels / (above - lowest).clamp(min=narrowest)
     if levels == 1:
         return Lines(payloads, lowest, rates, torch.zeros_like(payloads))
     middles = (edges[:, 1:] + edges[:, :-1]) / 2
@@ -56,6 +63,12 @@ def fit_lines(
     slopes = torch.where(spread > 1e-9 * mass, along / spread.clamp(min=1e-300), 0.0)
     seen = total((reached > 0).to(weights)) > 0
     found = torch.where(seen, value_mean - slopes * level_mean, payloads)
+    for end in () if least is None else (0, levels - 1):
+        from_end = level - end
+        steepness = total(weights * from_end * (values - least)) / total(weights * from_end.square()).clamp(min=1e-300)
+        low = seen & (found + end * slopes < least)
+        slopes = torch.where(low, steepness.clamp(min=0.0) if end == 0 else steepness.clamp(max=0.0), slopes)
+        found = torch.where(low, least - end * slopes, found)
     smallest = LEAST_PAYLOAD * payloads.abs().amax(1, keepdim=True).clamp(min=1e-300)
     found = torch.where(found.abs() < smallest, smallest, found)
     return Lines(found, lowest, rates, torch.where(seen, slopes, 0.0))

@@ -49,6 +49,7 @@ class CurrentStatistics:
     total: int = 0
     histogram: Tensor = field(default_factory=_none)
     divisor: float = 0.0
+    least_divisor: float = math.inf
 
     def by_channel(self, currents: Tensor) -> Tensor:
         """Currents as ``[channels, values per channel]``."""
@@ -68,7 +69,9 @@ class CurrentStatistics:
         self.peaks = self.peaks + largest.double().sum(1)
         self.troughs = self.troughs + smallest.double().sum(1)
         if self.axes is not None:
-            self.divisor = max(self.divisor, float(self._divisors(currents, self.axes).amax()))
+            divisors = self._divisors(currents, self.axes)
+            self.divisor = max(self.divisor, float(divisors.amax()))
+            self.least_divisor = min(self.least_divisor, float(divisors.amin()))
         self.samples += samples
         self.active += int(torch.count_nonzero(self.activation(currents)))
         self.total += currents.numel() if self.present is None else int(self.present.expand_as(currents).sum())
@@ -155,11 +158,30 @@ class CurrentStatistics:
         what the largest of n exceeds the mean of all their largest by, over log n. One sample says nothing of others.
         """
         inner, counts, least = self._edges(), self.histogram.double(), self._least
+        if self._divides or self.axes is not None:
+            counts = counts + self._between(inner)
         low, high = inner[:, :1], inner[:, -1:]
         below, its_weights = self._beyond(low[:, 0] - self.troughs / max(self.samples, 1), counts.flip(1), least)
         above, weights = self._beyond(high[:, 0] - self.peaks / max(self.samples, 1), counts, least)
         edges = [low - below.flip(1), inner, high + above]
         return torch.cat(edges, 1), torch.cat([its_weights.flip(1), counts, weights], 1)
+
+    def _between(self, edges: Tensor) -> Tensor:
+        """What samples to come may bring between values that were seen: what one of n + 1 brings, at any size alike.
+
+        Often one divisor of a sample is unlike all others, as a class token's is, and few values say where it may lie.
+        Nothing bounds a quotient by one that falls between those that were seen, so relative errors are kept small
+        there, too. A value that is summed counts as one does that is as large as its divisor.
+        """
+        values = self.activation(edges).clamp(min=torch.finfo(torch.float64).tiny)
+        if self.axes is not None:
+            values = values.clamp(min=max(self.least_divisor, self.divisor * 2.0**-_SMALLEST_DIVISOR))
+        share = values.log().diff().abs()
+        whole = share.sum(1, keepdim=True)
+        share = share / torch.where(whole > 0, whole, 1.0) * (self.total / len(edges) / (self.samples + 1))
+        if self.axes is not None:
+            share = share * (self.divisor / torch.minimum(values[:, 1:], values[:, :-1])).clamp(min=1.0).square()
+        return share
 
     def _beyond(self, excess: Tensor, counts: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
         """Distances from the range of the ends of the bins beyond it, from the nearest, and their weights.

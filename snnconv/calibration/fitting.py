@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coding import Code, ConfigurationError
 from coding.table_fitting import fit_tables
-from coding.table_lines import Lines, fit_lines
+from coding.table_lines import fit_lines
 from coding.window.function_table import cells_of, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import BEYOND, BINS, CurrentStatistics
@@ -56,9 +56,8 @@ def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
     thresholds, payloads = fit_tables(values, weights, edges, cells, relative=divides, places=places)
     if divides:
         weights = weights / values.square()
-    lines = fit_lines(values, weights, edges, thresholds, payloads, places)
-    if divides:
-        lines = _above(values.amin(1, keepdim=True), lines, places)
+    least = values.amin(1, keepdim=True) if divides or observed.axes is not None else None
+    lines = fit_lines(values, weights, edges, thresholds, payloads, places, least)
     if observed.present is not None:  # where no neuron is needed its current lies below all that it can be elsewhere
         thresholds = torch.maximum(thresholds, 2 * edges[:, :1] - edges[:, -1:])
     largest = torch.where(weights > 0, values.abs(), 0.0).amax(1)
@@ -95,13 +94,6 @@ def _refuse_poles(observed: CurrentStatistics, edges: Tensor) -> None:
             f"({low:.3g} to {high:.3g}), so that no table holds its values; keep its argument away from the pole, for "
             "instance by clamp or by an epsilon"
         )
-
-
-def _above(least: Tensor, lines: Lines, places: int) -> Lines:
-    """``lines`` no end of which lies below ``least``, the smallest value of their function."""
-    payloads = torch.maximum(lines.payloads, least)
-    slopes = torch.maximum(lines.slopes, (least - payloads) / max(places - 1, 1))
-    return lines._replace(payloads=payloads, slopes=slopes)
 
 
 def _as_far_as_known(values: Tensor, weights: Tensor, positive: bool) -> tuple[Tensor, Tensor]:

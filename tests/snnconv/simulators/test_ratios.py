@@ -45,7 +45,8 @@ def test_the_clock_fires_the_spikes_of_the_closed_form(name: str) -> None:
         network = made.network(code, percentile=100)  # largest values lie on levels
         assert network.execution_plan.ratios
         assert_simulators_agree(network, x)
-        assert torch.equal(network(x[:1]), network(x)[:1])
+        # a library may add up one row in another order than many
+        torch.testing.assert_close(network(x[:1]), network(x)[:1], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["of an exponential", "attention", "norm"])
