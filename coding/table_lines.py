@@ -63,12 +63,13 @@ def fit_lines(
     slopes = torch.where(spread > 1e-9 * mass, along / spread.clamp(min=1e-300), 0.0)
     seen = total((reached > 0).to(weights)) > 0
     found = torch.where(seen, value_mean - slopes * level_mean, payloads)
-    for end in () if least is None else (0, levels - 1):
-        from_end = level - end
-        steepness = total(weights * from_end * (values - least)) / total(weights * from_end.square()).clamp(min=1e-300)
-        low = seen & (found + end * slopes < least)
-        slopes = torch.where(low, steepness.clamp(min=0.0) if end == 0 else steepness.clamp(max=0.0), slopes)
-        found = torch.where(low, least - end * slopes, found)
+    if least is not None:
+        for end in (0, levels - 1):
+            away = weights * (level - end)
+            steepness = total(away * (values - least)) / total(away * (level - end)).clamp(min=1e-300)
+            low = seen & (found + end * slopes < least)
+            slopes = torch.where(low, steepness.clamp(min=0.0) if end == 0 else steepness.clamp(max=0.0), slopes)
+            found = torch.where(low, least - end * slopes, found)
     smallest = LEAST_PAYLOAD * payloads.abs().amax(1, keepdim=True).clamp(min=1e-300)
     found = torch.where(found.abs() < smallest, smallest, found)
     return Lines(found, lowest, rates, torch.where(seen, slopes, 0.0))
