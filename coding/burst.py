@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from coding.errors import ConfigurationError
+from coding.firing_form import GrowingThreshold
 from coding.neural_code import Code, Fired, Memory
-from coding.threshold import reaches
+from coding.threshold import reaches, tie_tolerance
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,7 @@ class Burst(Code):
         if self.largest_gain is not None:
             grown = grown.clamp_(max=self.largest_gain * self.threshold)
         return Fired(payload, payload, grown.masked_fill_(payload == 0, self.threshold))
+
+    def firing_form(self, dtype: torch.dtype) -> GrowingThreshold:
+        largest = math.inf if self.largest_gain is None else self.largest_gain * self.threshold
+        return GrowingThreshold(self.threshold, self.gain, largest, 1.0 - tie_tolerance(dtype))

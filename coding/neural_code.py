@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from coding.errors import ConfigurationError
+from coding.firing_form import FiringForm
 
 Memory = Tensor | None
 
@@ -133,6 +134,10 @@ class Code(ABC):
 
         ``potential`` has any shape and is not changed. ``out`` is storage that the payload may be written to.
         """
+
+    def firing_form(self, dtype: torch.dtype) -> FiringForm | None:
+        """The same as ``fire`` at potentials of ``dtype``, as data; ``None`` for a rule of another form."""
+        return None
 
     def encode(self, values: Tensor) -> Tensor:
         """The train of payloads ``[T, ...]`` for ``values`` of any shape, by the firing rule."""

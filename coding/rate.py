@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from coding.firing_form import FixedThresholds
 from coding.neural_code import Code, Fired, Memory, Quantized
-from coding.threshold import reaches
+from coding.threshold import reaches, tie_tolerance
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Rate(Code):
     def fire(self, potential: Tensor, t: int, memory: Memory, out: Tensor | None = None) -> Fired:
         spikes = reaches(potential, 1.0, out)
         return Fired(spikes, spikes, None)
+
+    def firing_form(self, dtype: torch.dtype) -> FixedThresholds:
+        return FixedThresholds((1.0,), (1.0 - tie_tolerance(dtype),))
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
         potential = values * self.steps + self.initial_potential

@@ -11,6 +11,7 @@ from torch import Tensor
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Memory
 from neurons.neuron import UpdateCost, integrate
+from neurons.step_form import StepForm, firing_form_of
 
 
 class CorrectiveState(NamedTuple):
@@ -72,3 +73,8 @@ class CorrectiveIntegrateFire:
             payload.sub_(taken_back)
         potential.sub_(removed)
         return payload, CorrectiveState(potential, state.emitted.add_(payload), memory, negative_memory)
+
+    def step_form(self, dtype: torch.dtype) -> StepForm | None:
+        """``step`` as data; see ``neurons.step_form``."""
+        firing = firing_form_of(self.code, dtype)
+        return None if firing is None else StepForm(firing, "corrective", offset=1.0 - self.margin)

@@ -11,6 +11,7 @@ from torch import Tensor
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
+from neurons.step_form import StepForm, firing_form_of
 from neurons.window_form import WindowForm, levels_in
 
 
@@ -78,6 +79,11 @@ class IntegrateFire:
         self, current: Tensor, state: MembraneState, t: int, inverse_scale: Tensor | float = 1.0
     ) -> tuple[Tensor, MembraneState]:
         return self.fire(self.listen(current, state, inverse_scale), t, out=current)
+
+    def step_form(self, dtype: torch.dtype) -> StepForm | None:
+        """``step`` as data; see ``neurons.step_form``."""
+        firing = firing_form_of(self.code, dtype)
+        return None if firing is None else StepForm(firing, self.reset)
 
     def window(self, values: Tensor, counted: bool = True) -> Quantized:
         return self.code.quantize(values, counted)

@@ -100,7 +100,8 @@ class ScoringNeuron(Neuron, Protocol):
 
 
 def integrate(potential: Tensor, current: Tensor, inverse_scale: Tensor | float) -> Tensor:
-    """Add ``inverse_scale * current`` to ``potential`` in place, in one pass over memory."""
-    if isinstance(inverse_scale, Tensor):
-        return potential.addcmul_(current, inverse_scale)
-    return potential.add_(current, alpha=inverse_scale)
+    """Add ``inverse_scale * current`` to ``potential`` in place.
+
+    The product is rounded before it is added, so that the sum is the same on every processor, and in every kernel.
+    """
+    return potential.add_(current * inverse_scale)

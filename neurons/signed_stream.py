@@ -11,6 +11,7 @@ from torch import Tensor
 from coding.errors import ConfigurationError
 from coding.neural_code import Code, Memory
 from neurons.neuron import UpdateCost, integrate
+from neurons.step_form import StepForm, firing_form_of
 
 
 class SignedState(NamedTuple):
@@ -64,6 +65,10 @@ class SignedIntegrateFire:
         graded = self.negative == "graded"
         return UpdateCost(words=1 + graded, additions=4 + 3 * graded, multiplications=self.code.multiplications)
 
+    @property
+    def _charge(self) -> float:
+        return 1.0 if self.negative == "graded" else 1.0 / self.negative_slope
+
     def initial(self, like: Tensor) -> SignedState:
         potential = torch.full_like(like, self.initial_potential, requires_grad=False)
         emitted = torch.zeros_like(potential) if self.negative == "graded" else None
@@ -74,15 +79,23 @@ class SignedIntegrateFire:
     ) -> tuple[Tensor, SignedState]:
         potential = integrate(state.potential, current, inverse_scale)
         # One firing rule serves both signs: the negative side is the mirrored potential, measured in its own units.
-        charge = 1.0 if state.emitted is not None else 1.0 / self.negative_slope
+        charge = self._charge
         fired, removed, memory = self.code.fire(potential, t, state.memory, out=current)
         negative, restored, negative_memory = self.code.fire(potential / -charge, t, state.negative_memory)
-        potential.sub_(removed).add_(restored, alpha=charge)
+        potential.sub_(removed).add_(restored * charge)
         if state.emitted is None:
-            payload = fired.sub_(negative, alpha=charge * self.negative_slope)
+            payload = fired.sub_(negative.mul_(charge * self.negative_slope))
         else:
             fired.sub_(negative)
             above = state.emitted.clamp(min=0.0).neg_()
             above.add_(state.emitted.add_(fired).clamp(min=0.0))  # how far the part above zero moves
-            payload = above.add_(fired.sub_(above), alpha=self.negative_slope)
+            payload = above.add_(fired.sub_(above).mul_(self.negative_slope))
         return payload, SignedState(potential, state.emitted, memory, negative_memory)
+
+    def step_form(self, dtype: torch.dtype) -> StepForm | None:
+        """``step`` as data; see ``neurons.step_form``."""
+        firing = firing_form_of(self.code, dtype)
+        if firing is None:
+            return None
+        sent = self.negative_slope if self.negative == "graded" else self._charge * self.negative_slope
+        return StepForm(firing, self.negative, charge=self._charge, sent=sent)

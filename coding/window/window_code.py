@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from coding.errors import ConfigurationError
+from coding.firing_form import FixedThresholds
 from coding.neural_code import Code, Fired, Memory, Quantized
 from coding.threshold import at_least, tie_tolerance
 from coding.window.closed_form import Levels, WindowTable, levels_of
@@ -53,6 +54,11 @@ class WindowCode(Code):
         count = fired + spikes.to(torch.int32)
         spikes = spikes * payload
         return Fired(spikes, spikes, count)
+
+    def firing_form(self, dtype: torch.dtype) -> FixedThresholds | None:
+        table = table_of(self)
+        bounds = bounds_of(table, dtype)
+        return FixedThresholds(table.payloads, bounds[0]) if len(bounds) == 1 and self.limit is None else None
 
     def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
         """What ``quantize`` looks its values up in; ``None`` where it encodes them step by step."""

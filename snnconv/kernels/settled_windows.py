@@ -19,6 +19,7 @@ from coding.window.closed_form import memory_order
 from neurons import WindowNeuron
 from neurons.window_form import window_form_of
 from snnconv.kernels.backends import native
+from snnconv.kernels.layouts import alike, dense, over_samples, without_gaps
 from snnconv.kernels.native import Native, threads_for
 from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
@@ -74,7 +75,7 @@ class Windows:
 
     def settle(self, current: Tensor, counted: bool) -> Settled:
         """What the windows make of ``current``; spikes and updates too if ``counted``."""
-        current = _dense(current)
+        current = dense(current)
         decoded = torch.empty_like(current)
         kernel = self._kernel(current, decoded)
         if kernel is None:
@@ -88,8 +89,8 @@ class Windows:
 
     def decode(self, current: Tensor, own: bool = False) -> Tensor:
         """What ``settle`` decodes ``current`` to, in the memory of ``current`` if that is the caller's ``own``."""
-        current = _dense(current)
-        decoded = current if own and _without_gaps(current) else torch.empty_like(current)
+        current = dense(current)
+        decoded = current if own and without_gaps(current) else torch.empty_like(current)
         kernel = self._kernel(current, decoded)
         if kernel is not None:
             self._run(kernel, current, decoded, {})
@@ -102,8 +103,8 @@ class Windows:
 
         Sums of spikes are over axis 0 if ``batched``. ``own`` says that the memory of ``current`` is the caller's.
         """
-        current = _dense(current)
-        decoded = current if own and _without_gaps(current) else torch.empty_like(current)
+        current = dense(current)
+        decoded = current if own and without_gaps(current) else torch.empty_like(current)
         kernel = self._kernel(current, decoded)
         if kernel is None or (batched and memory_order(current)[0] != 0 and len(current) > 1):
             found, decoded = self.settle(current, counted=True)
@@ -143,7 +144,7 @@ class Windows:
 
     def _kernel(self, current: Tensor, decoded: Tensor) -> Native | None:
         """What settles ``current`` in one pass; ``None`` where nothing can."""
-        if current.dtype != self.scale.dtype or not current.numel() or not _alike(current, decoded):
+        if current.dtype != self.scale.dtype or not current.numel() or not alike(current, decoded):
             return None
         if self._jobs is None or (torch.is_grad_enabled() and current.requires_grad):
             return None
@@ -173,30 +174,3 @@ def summed(found: Quantized, batched: bool) -> tuple[Tensor, float]:
     assert found.spikes is not None and found.updates is not None
     spikes = over_samples(found.spikes) if batched else found.spikes.clone()
     return spikes, float(found.updates.sum(dtype=torch.float64))
-
-
-def over_samples(values: Tensor) -> Tensor:
-    """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
-    dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred
-    if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
-        return values.permute(0, 2, 3, 1).sum(0, dtype=dtype).permute(2, 0, 1)
-    return values.sum(0, dtype=dtype)
-
-
-def _alike(first: Tensor, second: Tensor) -> bool:
-    """Whether values of both lie in the same order, without gaps."""
-    return first.stride() == second.stride() and _without_gaps(first)
-
-
-def _without_gaps(values: Tensor) -> bool:
-    if values.is_contiguous() or (values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last)):
-        return True
-    return values.permute(memory_order(values)).is_contiguous()
-
-
-def _dense(current: Tensor) -> Tensor:
-    """``current`` in an order of its axes that memory made for it has, too: no two of them take the same steps."""
-    if current.is_contiguous():
-        return current
-    steps = [step for size, step in zip(current.shape, current.stride(), strict=True) if size > 1]
-    return current.contiguous() if 0 in steps or len({*steps}) < len(steps) else current

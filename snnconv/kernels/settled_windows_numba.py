@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numba import carray, njit
 
+from snnconv.kernels.layouts import BLOCK
 from snnconv.kernels.numba_memory import at, next_part
-from snnconv.kernels.window_jobs import BLOCK, JOB
+from snnconv.kernels.window_jobs import JOB
 
 
 @njit(error_model="numpy")

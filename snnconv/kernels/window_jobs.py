@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from coding.window.closed_form import memory_order
 from neurons.window_form import WindowForm
+from snnconv.kernels.layouts import ChannelConstants, parts_of
 
-#: Values that a kernel settles at once.
-BLOCK = 1024
-#: Values of which rows of a map are made, and up to which channels with few values each go into one.
-_ROW, _LONGEST_ROW, _FEW = 1024, 2**14, 128
-#: Parts of a map that a thread takes one after the other, so that none waits long for another.
-_PARTS = 4
 #: Shapes and layouts that are kept.
 _KEPT = 64
 
@@ -44,24 +37,15 @@ JOB: np.dtype[Any] = np.dtype(
 PLACES = {name: offset // 8 for name, (_, offset, *_) in JOB.fields.items()}  # type: ignore[union-attr]
 
 
-class _Rows(NamedTuple):
-    """Whether constants repeat along rows, the width of these, and values of a channel in turn."""
-
-    along: bool
-    width: int
-    each: int
-
-
 class WindowJobs:
     """Jobs of one population: its look-up, and shift (if there is one), inverse scale and scale, ``[channels]``."""
 
     def __init__(
         self, form: WindowForm, axis: int | None, shift: Tensor | None, inverse_scale: Tensor, scale: Tensor
     ) -> None:
-        self._form, self._axis = form, axis if scale.numel() > 1 else None
-        self._shifted = shift is not None
-        self._constants = torch.stack([torch.zeros_like(scale) if shift is None else shift, inverse_scale, scale])
-        self._arranged: dict[_Rows, Tensor] = {}
+        self._form, self._shifted = form, shift is not None
+        shifts = torch.zeros_like(scale) if shift is None else shift
+        self._constants = ChannelConstants(axis, torch.stack([shifts, inverse_scale, scale]))
         self._jobs: dict[tuple[Any, ...], np.ndarray[Any, Any]] = {}
 
     def job(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
@@ -78,14 +62,13 @@ class WindowJobs:
         return found.copy()
 
     def _made(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
-        rows, size = _rows(current, self._axis), current.numel() // samples
-        constants, levels, negative = self._constants_along(rows), self._form.levels, self._form.negative
-        blocks = -(-size // rows.width) * -(-rows.width // BLOCK)
-        parts = 1 if threads == 1 else min(blocks, threads * _PARTS)
+        size, (rows, constants) = current.numel() // samples, self._constants.along(current)
+        levels, negative = self._form.levels, self._form.negative
+        parts, blocks = parts_of(size, rows, threads)
         job = np.zeros(1, JOB)
         for name, value in {
             "parts": parts,
-            "blocks": -(-blocks // parts),
+            "blocks": blocks,
             "samples": samples,
             "size": size,
             "width": rows.width,
@@ -109,23 +92,3 @@ class WindowJobs:
         }.items():
             job[name] = value
         return job.view(np.int64)
-
-    def _constants_along(self, rows: _Rows) -> Tensor:
-        if rows not in self._arranged:
-            constants = self._constants
-            if rows.along:
-                repeats = rows.width // (rows.each * constants.shape[1])
-                constants = constants.repeat_interleave(rows.each, 1).repeat(1, repeats)
-            self._arranged[rows] = constants.contiguous()
-        return self._arranged[rows]
-
-
-def _rows(current: Tensor, axis: int | None) -> _Rows:
-    if axis is None:
-        return _Rows(True, _ROW, 1)
-    order = memory_order(current)
-    channels = current.shape[axis]
-    each = math.prod(current.shape[other] for other in order[order.index(axis % current.dim()) + 1 :])
-    if each > 1 and (each >= _FEW or each * channels > _LONGEST_ROW):
-        return _Rows(False, each, each)
-    return _Rows(True, each * channels * max(1, _ROW // (each * channels)), each)

@@ -32,6 +32,11 @@ class Observer:
     #: What is wanted of windows: nothing, what they sum to, or all of what every neuron does.
     of_windows: Literal["nothing", "sums", "everything"] = "nothing"
 
+    @property
+    def follows_steps(self) -> bool:
+        """Whether a stream tells the ``payload`` of every step, and not only how often neurons ``fired``."""
+        return type(self).payload is not Observer.payload
+
     def begin(self, samples: int) -> None:
         """A batch of ``samples`` starts."""
 
@@ -43,6 +48,9 @@ class Observer:
 
     def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
         """Normalised payloads of a population after step ``t``."""
+
+    def fired(self, node: str, spikes: Tensor) -> None:
+        """Spikes of every neuron in some steps of a stream, summed over samples, for those who do not follow steps."""
 
     def gate(self, node: str, payload: Tensor) -> None:
         """What a max-pooling gate let through at one step."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from snnconv.kernels.settled_windows import over_samples
+from snnconv.kernels.layouts import over_samples
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
@@ -35,6 +35,10 @@ class SpikeCounter(Observer):
         self._left: dict[str, Tensor] = {}
         self._arriving: dict[str, Tensor] = {}
 
+    @property
+    def follows_steps(self) -> bool:
+        return self._wants_steps
+
     def begin(self, samples: int) -> None:
         self.samples += samples
 
@@ -50,6 +54,9 @@ class SpikeCounter(Observer):
         if self._wants_steps:
             self.by_step.extend([0.0] * (t + 1 - len(self.by_step)))
             self.by_step[t] += float(counts.sum())
+
+    def fired(self, node: str, spikes: Tensor) -> None:
+        _add_to(self._counts, node, spikes)
 
     def gate(self, node: str, payload: Tensor) -> None:
         self._add(node, payload.ne(0).to(payload.dtype))

@@ -97,6 +97,13 @@ class ExecutionPlan:
         self.setup = Program(lists["setup"], keep=shared.union(analysis.decoded) & computed)
         self.step = Program(lists["step"], keep=self.decoded_nodes)
         self.homogeneous_step = Program(lists["step"], keep=self.decoded_nodes, signals=signals)
+        settled = {node.name for node in lists["setup"]} | (set(graph.taken) - timed)
+        #: Whether all that steps take of what does not change with time are currents of populations.
+        self.only_still_currents = not any(
+            name in settled and (node.name not in currents or currents[node.name] != name)
+            for node in lists["step"]
+            for name in node.refs()
+        )
         self.analog = {name for name in computed & signals if name not in timed}
         self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))

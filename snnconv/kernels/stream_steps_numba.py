@@ -1,0 +1,170 @@
+"""Steps of a stream on a CPU, compiled by numba: a block of neurons takes all its steps while it lies in the cache.
+
+A map is cut into rows, along which the constants of channels repeat, and rows into blocks. A block of all samples is
+advanced one after the other, so that its sums over samples stay in the cache, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import carray, njit
+
+from snnconv.kernels.layouts import BLOCK
+from snnconv.kernels.numba_memory import at, next_part
+from snnconv.kernels.stream_steps import JOB, KINDS
+
+_ZERO, _CORRECTIVE, _GRADED, _IMBALANCED = map(KINDS.index, ("zero", "corrective", "graded", "imbalanced"))
+
+
+@njit(error_model="numpy")
+def _integrate(x: Any, constants: Any, job: Any, row: int, first: int, potential: Any) -> None:
+    period, length = job.period, len(x)
+    if job.along:
+        shift = constants[first : first + length]
+        inverse = constants[period + first : period + first + length]
+        if job.shifted:
+            for i in range(length):
+                potential[i] += (x[i] + shift[i]) * inverse[i]
+        else:
+            for i in range(length):
+                potential[i] += x[i] * inverse[i]
+    else:
+        own_shift, own_inverse = constants[row % period], constants[period + row % period]
+        if job.shifted:
+            for i in range(length):
+                potential[i] += (x[i] + own_shift) * own_inverse
+        else:
+            for i in range(length):
+                potential[i] += x[i] * own_inverse
+
+
+@njit(error_model="numpy")
+def _scaled(fired: Any, constants: Any, job: Any, row: int, first: int, decoded: Any) -> None:
+    scales, length = 2 * job.period, len(decoded)
+    if job.along:
+        scale = constants[scales + first : scales + first + length]
+        for i in range(length):
+            decoded[i] = fired[i] * scale[i]
+    else:
+        own = constants[scales + row % job.period]
+        for i in range(length):
+            decoded[i] = fired[i] * own
+
+
+@njit(error_model="numpy")
+def _fire(potential: Any, payload: Any, bound: Any, one: Any, zero: Any, fired: Any) -> None:
+    for i in range(len(potential)):
+        fired[i] = (one if potential[i] >= bound else zero) * payload
+
+
+@njit(error_model="numpy")
+def _burst(potential: Any, memory: Any, rule: Any, one: Any, zero: Any, fired: Any) -> None:
+    threshold, gain, largest, share = rule
+    for i in range(len(potential)):
+        own = memory[i]
+        payload = (one if potential[i] >= own * share else zero) * own
+        grown = own * gain
+        grown = grown if grown <= largest else largest
+        fired[i] = payload
+        memory[i] = threshold if payload == zero else grown
+
+
+@njit(error_model="numpy")
+def _advance(pointer: Any, real: Any) -> None:
+    job = carray(pointer, 1)[0]
+    size, width, steps, kind = job.size, job.width, job.steps, job.kind
+    whole = job.samples * size
+    current = carray(at(job.current, real), whole if job.still else whole * steps)
+    payloads, constants = carray(at(job.payloads, real), whole * steps), carray(at(job.constants, real), 3 * job.period)
+    potentials, emitted = carray(at(job.potential, real), whole), carray(at(job.emitted, real), whole)
+    memory, negative_memory = carray(at(job.memory, real), whole), carray(at(job.negative_memory, real), whole)
+    fixed = carray(at(job.fixed, real), 2 * steps)
+    zero, one, minus = real(0.0), real(1.0), real(-job.charge)
+    rule = (real(job.threshold), real(job.gain), real(job.largest), real(job.share))
+    offset, charge, sent = real(job.offset), real(job.charge), real(job.sent)
+    fired_room, mirrored_room, negative_room = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, real)
+    pieces = (width + BLOCK - 1) // BLOCK
+    blocks = ((size + width - 1) // width) * pieces
+    while True:
+        part = next_part(pointer)
+        if part >= job.parts:
+            return
+        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
+            row, first = block // pieces, (block % pieces) * BLOCK
+            start = row * width + first
+            length = min(BLOCK, min(width, size - row * width) - first)
+            if length <= 0:
+                continue
+            fired, mirrored, negative = fired_room[:length], mirrored_room[:length], negative_room[:length]
+            if job.sums:
+                sums = carray(at(job.sums, real), size)[start : start + length]
+                sums[:] = zero
+            for sample in range(job.samples):
+                place = sample * size + start
+                potential = potentials[place : place + length]
+                for step in range(steps):
+                    later = place + step * whole
+                    heard = place if job.still else later
+                    _integrate(current[heard : heard + length], constants, job, row, first, potential)
+                    if job.growing:
+                        _burst(potential, memory[place : place + length], rule, one, zero, fired)
+                    else:
+                        _fire(potential, fixed[step], fixed[steps + step], one, zero, fired)
+                    if kind == _ZERO:
+                        for i in range(length):
+                            potential[i] = potential[i] if fired[i] == zero else zero
+                    elif kind < _CORRECTIVE:
+                        for i in range(length):
+                            potential[i] -= fired[i]
+                    else:
+                        if kind == _CORRECTIVE:
+                            for i in range(length):
+                                mirrored[i] = offset - potential[i]
+                        else:
+                            for i in range(length):
+                                mirrored[i] = potential[i] / minus
+                        if job.growing:
+                            _burst(mirrored, negative_memory[place : place + length], rule, one, zero, negative)
+                        else:
+                            _fire(mirrored, fixed[step], fixed[steps + step], one, zero, negative)
+                        if kind == _CORRECTIVE:
+                            balance = emitted[place : place + length]
+                            for i in range(length):
+                                net = fired[i] - min(negative[i], balance[i])
+                                potential[i] -= net
+                                balance[i] += net
+                                fired[i] = net
+                        elif kind == _GRADED:
+                            balance = emitted[place : place + length]
+                            for i in range(length):
+                                potential[i] = potential[i] - fired[i] + negative[i] * charge
+                                moved, before = fired[i] - negative[i], balance[i]
+                                after = before + moved
+                                above = (after if after > zero else zero) - (before if before > zero else zero)
+                                balance[i] = after
+                                fired[i] = above + (moved - above) * sent
+                        elif kind == _IMBALANCED:
+                            for i in range(length):
+                                potential[i] = potential[i] - fired[i] + negative[i] * charge
+                                fired[i] -= negative[i] * sent
+                    if job.sums:
+                        for i in range(length):
+                            sums[i] += one if fired[i] != zero else zero
+                    if job.scaled:
+                        _scaled(fired, constants, job, row, first, payloads[later : later + length])
+                    else:
+                        payloads[later : later + length] = fired
+
+
+def _single(job: Any) -> None:
+    _advance(job, np.float32)
+
+
+def _double(job: Any) -> None:
+    _advance(job, np.float64)
+
+
+KERNELS = {torch.float32: (_single, JOB), torch.float64: (_double, JOB)}
