@@ -148,8 +148,10 @@ def _vector_norm(
     keepdim: bool = False,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """The norms with exponents 1 and 2, which all that follows can be made of."""
+    """The norms with exponents 1 and 2, which all that follows can be made of; that with 0 counts, and so jumps."""
     axes = [*range(values.dim())] if dim is None else [*dim]
+    if ord == 0:
+        return values.ne(0).to(values.dtype).sum(axes, keepdim=keepdim)
     if ord == 1:
         return values.abs().sum(axes, keepdim=keepdim)
     if ord == math.inf:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coding import CodingPlan
 from snnconv.graph.front import MASKS_ARE_STRUCTURE, front_text, masks_text
 from snnconv.graph.real_valued import analog_text, share_text
@@ -88,7 +90,16 @@ def network_report(network: NetworkBase) -> str:
     if network.timing is not None:
         head += f", latency {network.timing.latency} steps"
     columns = ["population", "shape", "neurons", "code", "scale", "density", "mean fan-out"]
-    return "\n".join([head, table(columns, rows), *(f"note: {note}" for note in notes)])
+    return "\n".join([head, table(columns, rows), *_gathered(notes)])
+
+
+def _gathered(notes: Sequence[str]) -> list[str]:
+    """Lines of ``notes``: what is said of several populations once, with the names of all."""
+    names: dict[str, list[str]] = {}
+    for note in notes:
+        name, colon, said = note.partition(": ")
+        names.setdefault(said if colon else note, []).append(name)
+    return [f"note: {', '.join(of)}: {said}" if [said] != of else f"note: {said}" for said, of in names.items()]
 
 
 def _input_name(plan: CodingPlan) -> str:

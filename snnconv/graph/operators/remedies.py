@@ -83,8 +83,8 @@ _REMEDIES = (
     Remedy(
         "scaled_dot_product_attention _scaled_dot_product* _native_multi_head_attention _transformer_encoder_layer_fwd",
         "what it is made of, products, a softmax and a mask, does not convert as it stands here",
-        "leave a mask that comes with the samples out, or name one that is the same for all of them in constants=; of "
-        "operators for inference alone, export what was written: torch.backends.mha.set_fastpath_enabled(False)",
+        "give a mask that comes with the samples as booleans or whole numbers that only a softmax depends on, or name "
+        "one that is the same for all of them in constants=",
     ),
     Remedy(
         "log_softmax logsumexp _log_softmax",

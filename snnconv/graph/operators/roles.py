@@ -48,7 +48,8 @@ def classify(node: Node, signals: Set[str]) -> Classification:
             "make it for one sample, without axis 0, and let broadcasting or expand repeat it",
         )
     if operator is None:
-        known = remedy_for(node.op)
+        counting = node.op == "linalg_vector_norm" and node.arguments.get("ord") == 0  # of what is not 0
+        known = remedy_for("ne" if counting else node.op)
         return Classification(Role.REFUSED, known.reason, known.remedy)
     if node.name not in signals:
         return Classification(Role.CONSTANT)

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import snnconv
+from snnconv.capture.attention import ATTENTION
 from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.stations import functions_as_stations
 from snnconv.capture.translation import capture
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.operators.sample_masks import presence_of
 from tests.support.operators import Apply
 from tests.support.transformers import BODIES, transformer
@@ -124,6 +126,16 @@ def test_the_division_of_a_softmax_stands_behind_the_product_that_it_weighs() ->
         graph = rewritten(transformer(name, samples=2)[0])
         (ratio,) = (node for node in graph.nodes.values() if node.op == "ratio_population")
         assert graph.nodes[ratio.arguments["self"].name].op in ("matmul", "bmm")
+
+
+def test_populations_of_an_attention_are_called_by_their_part_and_notes_are_said_once() -> None:
+    model, x = transformer("of torch", samples=8)
+    network = snnconv.convert(model, x, coding=snnconv.coding.OneSpike(8))
+    parts = ("query", "key", "score", "exp", "value", "normalised")
+    assert [each.name for each in network.populations.values()] == [f"attention.{part}" for part in parts]
+    notes = [line for line in str(network).splitlines() if line.startswith("note: ")]
+    assert len({note.split(": ", 2)[-1] for note in notes}) == len(notes)
+    assert any(note.startswith("note: attention.query, attention.key, attention.value: inserted") for note in notes)
 
 
 def test_tables_that_divide_are_never_silent() -> None:
@@ -244,6 +256,31 @@ def test_a_softmax_over_samples_is_refused_by_its_name(axis: int) -> None:
     report = snnconv.preflight(before_weights(lambda x: x.softmax(axis)), X)
     assert [problem.op for problem in report.problems] == ["softmax"]
     assert "leave axis 0 alone" in report.problems[0].remedy
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_operators_for_inference_alone_are_what_they_are_made_of(norm_first: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu", norm_first=norm_first).eval()
+    attention, x, padded = layer.self_attn, X.float(), torch.arange(5).expand(6, 5) > 2
+    own = [attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias]
+    norms = [layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias]
+    wide = [layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias]
+    calls = [
+        (x, x, x, 8, 2, *own, mask, True, mean, kind) for mask, kind in ((None, None), (padded, 1)) for mean in (0, 1)
+    ]
+    both = [(torch.ops.aten._native_multi_head_attention.default, each) for each in calls]
+    given = (x, 8, 2, *own, True, norm_first, 1e-5, *norms, *wide, padded, 1)
+    both.append((torch.ops.aten._transformer_encoder_layer_fwd.default, given))
+    with torch.no_grad():
+        for operator, arguments in both:
+            torch.testing.assert_close(ATTENTION[operator](*arguments), operator(*arguments))
+
+
+def test_a_norm_that_counts_is_refused_as_a_comparison() -> None:
+    report = snnconv.preflight(before_weights(lambda x: x * torch.linalg.vector_norm(x, 0, -1, True)), X)
+    (problem,) = report.problems
+    assert problem.op == "linalg_vector_norm" and problem.reason == remedy_for("ne").reason and problem.source.file
 
 
 def test_a_mask_that_is_an_input_may_be_bound() -> None:
