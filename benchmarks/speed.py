@@ -19,11 +19,11 @@ from benchmarks.forms import RAW, forms
 from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet20, resnet20
 from benchmarks.peers import PeerMissing
 from benchmarks.results import FOLDER, note, publish
-from benchmarks.speed_peers import PEER, Mode, modes
+from benchmarks.speed_peers import PEER, Mode, modes, versions
 from benchmarks.speed_plot import draw
 from benchmarks.stored_ratios import check_stored
 from benchmarks.time_to_loss import LOSS, modes_of, ratios_to_peer, rows_to_loss, steps_to_loss, work_of
-from benchmarks.timing import MOST_NOISE, Quartiles, Turns, fixed_alone, in_fresh_process, in_turns, machine
+from benchmarks.timing import Quartiles, Turns, in_fresh_process, in_turns, machine
 from coding import Burst, FewSpike, Rate
 
 THREADS = (1, 2)
@@ -40,6 +40,8 @@ def run(images: int | None = 1000) -> None:
     Raises ``TooNoisy``, and publishes nothing, where the machine does other work, and ``SpeedFell`` where one of our
     ratios is worse than the stored one.
     """
+    for threads in THREADS:
+        in_fresh_process("benchmarks.timing:fixed_alone", threads).check()  # before anything that takes long
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for name, network in _networks().items():
@@ -49,7 +51,8 @@ def run(images: int | None = 1000) -> None:
             found.append(in_fresh_process("benchmarks.speed:timed", threads, folder=folder))
             found[-1].check()
     table = [row for turns in found for row in rows(turns)]
-    publish("speed", f"ResNet-20, {BATCH} images, a call or a time step of it", HEAD, table)
+    title = f"ResNet-20, {BATCH} images, a call or a time step of it; {versions()}"
+    publish("speed", title, HEAD, table)
     draw(FOLDER / "speed.png", {turns.threads: costs(turns) for turns in found})
     note("measuring losses")
     test = cifar10_test(images)
@@ -70,10 +73,7 @@ def _networks() -> dict[str, snnconv.SpikingNetwork]:
 
 
 def timed(folder: str) -> Turns:
-    """Everything in turns, by time step where there are steps; the fixed work alone where the machine is too noisy."""
-    quiet = fixed_alone()
-    if not quiet.noise <= MOST_NOISE:
-        return quiet
+    """Everything in turns, by time step where there are steps."""
     images, model = cifar10_test(BATCH).images, resnet20(data_file(WEIGHTS_FILE))
     works: dict[str, Callable[[], Any]] = {f"{ORIGINAL}, {name}": form for name, form in forms(model, images).items()}
     steps: dict[str, int] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from benchmarks.forms import channels_last, with_folded_norms
+from benchmarks.peer_imports import peer_version
 from benchmarks.simulation import SpikingModel
 from benchmarks.sinabs_peer import SINABS_NORMALISED, SinabsModel
 from benchmarks.snntorch_peer import SnntorchModel
@@ -49,6 +52,15 @@ def modes(network: nn.Module, calibration: Tensor, images: Tensor) -> list[Calla
         yield Mode("snntorch, loop, channels last", SnntorchModel(arranged, calibration), inputs, 1)
 
     return [spikingjelly, sinabs, snntorch]
+
+
+def versions() -> str:
+    """The libraries that are installed, such as "spikingjelly 2.0.0, snntorch 1.0.0"."""
+    found = []
+    for library in ("spikingjelly", "sinabs", "snntorch"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{library} {peer_version(library)}")
+    return ", ".join(found)
 
 
 def _calls(steps: int) -> str:
