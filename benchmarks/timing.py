@@ -99,9 +99,8 @@ class Turns:
         if not self.noise <= most:
             raise TooNoisy(
                 f"a fixed piece of work took {Quartiles.of([1e3 * seconds for seconds in self.fixed])} ms on "
-                f"{self.threads} thread(s): an interquartile range of {100 * self.noise:.0f} % of its median, and at "
-                f"most {100 * most:.0f} % is published; nothing is published: end what else runs on "
-                "this machine and measure again"
+                f"{self.threads} thread(s), an interquartile range of {100 * self.noise:.0f} % of its median, above "
+                f"{100 * most:.0f} %: nothing is published; end what else runs on this machine and measure again"
             )
 
 
