@@ -12,7 +12,7 @@ from coding.errors import ConfigurationError
 from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
 from neurons.step_form import StepForm, firing_form_of
-from neurons.window_form import WindowForm, levels_in
+from neurons.window_form import LevelForm, WindowForm, levels_in
 
 
 class MembraneState(NamedTuple):
@@ -91,4 +91,4 @@ class IntegrateFire:
     def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
         """What ``window`` looks up; see ``neurons.window_form``."""
         levels = levels_in(self.code, dtype, device)
-        return None if levels is None else WindowForm(levels, None)
+        return None if levels is None else LevelForm(levels, None)

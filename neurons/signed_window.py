@@ -12,7 +12,7 @@ from torch.nn.functional import leaky_relu
 from coding.neural_code import Code, Memory, Quantized
 from neurons.neuron import UpdateCost, integrate
 from neurons.signed_stream import check_negative_side
-from neurons.window_form import BelowZero, WindowForm, levels_in
+from neurons.window_form import BelowZero, LevelForm, WindowForm, levels_in
 
 
 class SignedWindowState(NamedTuple):
@@ -97,4 +97,4 @@ class SignedWindow:
         """What ``window`` looks up; see ``neurons.window_form``."""
         levels = levels_in(self.code, dtype, device)
         seen = self._sensitivity
-        return None if levels is None else WindowForm(levels, BelowZero(seen, self.negative_slope / seen))
+        return None if levels is None else LevelForm(levels, BelowZero(seen, self.negative_slope / seen))

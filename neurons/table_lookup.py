@@ -13,7 +13,7 @@ from coding.neural_code import Code, Quantized
 from coding.threshold import at_least, tie_tolerance
 from neurons.integrate_fire import MembraneState
 from neurons.neuron import State, UpdateCost, integrate
-from neurons.window_form import WindowForm, levels_in
+from neurons.window_form import LevelForm, TableForm, WindowForm, levels_in
 
 
 class Tables(NamedTuple):
@@ -92,7 +92,7 @@ class TableLookup:
     def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
         """What ``window`` looks up; see ``neurons.window_form``."""
         levels = levels_in(self.code, dtype, device)
-        return None if levels is None else WindowForm(levels, None)
+        return None if levels is None else LevelForm(levels, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +166,13 @@ class _WithTables(TableLookup):
             return Quantized(self._laid_out(found, by_channel, values), None, None)
         updates.clamp_(max=float(self.code.steps))
         return Quantized(*(self._laid_out(each, by_channel, values) for each in (found, spikes, updates)))
+
+    def window_form(self, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
+        """What ``window`` looks up, of tables that have this dtype and are there."""
+        tables = self._from_silence
+        if tables.payloads.dtype != dtype or tables.payloads.device != device:
+            return None
+        return TableForm(self._rising, *tables[1:], self._slack, self._levels, self.code.steps)
 
     def _laid_out(self, rows: Tensor, by_channel: Tensor, values: Tensor) -> Tensor:
         shaped = rows.view(by_channel.shape)

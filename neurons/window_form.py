@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
 from coding.neural_code import Code
 from coding.overriding import agree
@@ -19,11 +20,31 @@ class BelowZero(NamedTuple):
     sent: float
 
 
-class WindowForm(NamedTuple):
+class LevelForm(NamedTuple):
     """Trains by the size of a potential; ``negative`` is ``None`` where a neuron below zero is silent."""
 
     levels: Levels
     negative: BelowZero | None
+
+
+class TableForm(NamedTuple):
+    """Tables of channels, as ``neurons.TableLookup`` reads them, by the number of thresholds that are reached.
+
+    ``thresholds`` rise, ``[channels, cells]``, others are ``[channels, cells + 1]``, from none reached on. ``slack``
+    ``[channels]`` raises potentials before they are compared. A second spike has ``levels``, 0 where there is none.
+    """
+
+    thresholds: Tensor
+    payloads: Tensor
+    origins: Tensor
+    rates: Tensor
+    slopes: Tensor
+    slack: Tensor
+    levels: int
+    steps: int
+
+
+WindowForm = LevelForm | TableForm
 
 
 @runtime_checkable

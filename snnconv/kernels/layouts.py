@@ -84,8 +84,8 @@ def without_gaps(values: Tensor) -> bool:
 
 
 def dense(current: Tensor) -> Tensor:
-    """``current`` in an order of its axes that memory made for it has, too: no two of them take the same steps."""
-    if current.is_contiguous():
+    """``current`` without gaps, as it lies, or as memory made for it would; a copy where it had some."""
+    if without_gaps(current):
         return current
     steps = [step for size, step in zip(current.shape, current.stride(), strict=True) if size > 1]
-    return current.contiguous() if 0 in steps or len({*steps}) < len(steps) else current
+    return current.contiguous() if 0 in steps or len({*steps}) < len(steps) else current.clone()

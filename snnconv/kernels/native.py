@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,9 @@ class Native:
         """``function`` of a pointer to ``job``, compiled, and kept on disk where some folder can be written to."""
         from numba import cfunc, from_dtype, types
 
-        compiler = functools.partial(cfunc, types.void(types.CPointer(from_dtype(job))))
+        # Its cache goes by the file of the function alone; a field of this name tells changes in others.
+        named = np.dtype([*job.descr, (f"made_of_{_sources()}", np.int8)])
+        compiler = functools.partial(cfunc, types.void(types.CPointer(from_dtype(named))))
         try:
             compiled = compiler(cache=True)(function)
         except (OSError, RuntimeError):  # no such folder: it is compiled in every process
@@ -62,6 +66,13 @@ def threads_for(values: int) -> int:
     On one in a forked process, which has none of its parent's, and could not wait for them.
     """
     return max(1, min(torch.get_num_threads(), values // _SHARE)) if os.getpid() == _STARTED_IN else 1
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of this folder's files."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @functools.cache

@@ -17,14 +17,16 @@ from torch import Tensor
 from coding import Quantized
 from coding.window.closed_form import memory_order
 from neurons import WindowNeuron
-from neurons.window_form import window_form_of
+from neurons.window_form import TableForm, window_form_of
 from snnconv.kernels.backends import native
-from snnconv.kernels.layouts import alike, dense, over_samples, without_gaps
+from snnconv.kernels.layouts import dense, over_samples, without_gaps
 from snnconv.kernels.native import Native, threads_for
 from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
 #: Values that torch settles at once on one thread, so that they stay in its cache.
 _BLOCK = 2**16
+#: Thresholds of a table that a kernel compares one by one; beyond it torch's search takes less time.
+_MOST_CELLS = 256
 
 
 class Settled(NamedTuple):
@@ -63,7 +65,9 @@ class Windows:
     @cached_property
     def _jobs(self) -> WindowJobs | None:
         form = window_form_of(self.neuron, self.scale.dtype, self.scale.device)
-        return None if form is None else WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
+        if form is None or (isinstance(form, TableForm) and form.thresholds.shape[1] > _MOST_CELLS):
+            return None
+        return WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
 
     def shifted(self, current: Tensor) -> Tensor:
         """``current`` and the shift."""
@@ -77,7 +81,7 @@ class Windows:
         """What the windows make of ``current``; spikes and updates too if ``counted``."""
         current = dense(current)
         decoded = torch.empty_like(current)
-        kernel = self._kernel(current, decoded)
+        kernel = self._kernel(current)
         if kernel is None:
             found = self.neuron.window(self.normalised(current), counted)
             return Settled(found, torch.mul(found.values, self._broadcast(self.scale, current.dim()), out=decoded))
@@ -89,9 +93,10 @@ class Windows:
 
     def decode(self, current: Tensor, own: bool = False) -> Tensor:
         """What ``settle`` decodes ``current`` to, in the memory of ``current`` if that is the caller's ``own``."""
-        current = dense(current)
-        decoded = current if own and without_gaps(current) else torch.empty_like(current)
-        kernel = self._kernel(current, decoded)
+        given, current = current, dense(current)
+        own = own or current is not given
+        decoded = current if own else torch.empty_like(current)
+        kernel = self._kernel(current)
         if kernel is not None:
             self._run(kernel, current, decoded, {})
         else:
@@ -103,9 +108,10 @@ class Windows:
 
         Sums of spikes are over axis 0 if ``batched``. ``own`` says that the memory of ``current`` is the caller's.
         """
-        current = dense(current)
-        decoded = current if own and without_gaps(current) else torch.empty_like(current)
-        kernel = self._kernel(current, decoded)
+        given, current = current, dense(current)
+        own = own or current is not given
+        decoded = current if own else torch.empty_like(current)
+        kernel = self._kernel(current)
         if kernel is None or (batched and memory_order(current)[0] != 0 and len(current) > 1):
             found, decoded = self.settle(current, counted=True)
             return WindowSums(decoded, *summed(found, batched))
@@ -142,13 +148,13 @@ class Windows:
         shape[self.axis] = -1
         return values.view(shape)
 
-    def _kernel(self, current: Tensor, decoded: Tensor) -> Native | None:
+    def _kernel(self, current: Tensor) -> Native | None:
         """What settles ``current`` in one pass; ``None`` where nothing can."""
-        if current.dtype != self.scale.dtype or not current.numel() or not alike(current, decoded):
+        if current.dtype != self.scale.dtype or not current.numel() or not without_gaps(current):
             return None
         if self._jobs is None or (torch.is_grad_enabled() and current.requires_grad):
             return None
-        return native("settled_windows_numba", current.dtype, current.device)
+        return native(self._jobs.kernel, current.dtype, current.device)
 
     def _run(
         self, kernel: Native, current: Tensor, decoded: Tensor, places: dict[str, Tensor], samples: int = 1

@@ -13,49 +13,9 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
+from snnconv.kernels.numba_blocks import look_up, potentials_of, scale_into
 from snnconv.kernels.numba_memory import at, next_part
 from snnconv.kernels.window_jobs import JOB
-
-
-@njit(error_model="numpy")
-def _potentials(x: Any, constants: Any, job: Any, row: int, first: int, potential: Any) -> None:
-    period, length = job.period, len(x)
-    if job.along:
-        shift = constants[first : first + length]
-        inverse = constants[period + first : period + first + length]
-        if job.shifted:
-            for i in range(length):
-                potential[i] = (x[i] + shift[i]) * inverse[i]
-        else:
-            for i in range(length):
-                potential[i] = x[i] * inverse[i]
-    else:
-        own_shift, own_inverse = constants[row % period], constants[period + row % period]
-        if job.shifted:
-            for i in range(length):
-                potential[i] = (x[i] + own_shift) * own_inverse
-        else:
-            for i in range(length):
-                potential[i] = x[i] * own_inverse
-
-
-@njit(error_model="numpy")
-def _scaled(found: Any, constants: Any, job: Any, row: int, first: int, decoded: Any) -> None:
-    scales, length = 2 * job.period, len(decoded)
-    if job.along:
-        scale = constants[scales + first : scales + first + length]
-        for i in range(length):
-            decoded[i] = found[i] * scale[i]
-    else:
-        own = constants[scales + row % job.period]
-        for i in range(length):
-            decoded[i] = found[i] * own
-
-
-@njit(error_model="numpy")
-def _look_up(table: Any, numbers: Any, found: Any) -> None:
-    for i in range(len(found)):
-        found[i] = table[np.uint64(numbers[i])]
 
 
 @njit(error_model="numpy")
@@ -94,38 +54,38 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
                 sums[:] = real(0.0)
             for sample in range(job.samples):
                 place = sample * size + start
-                _potentials(current[place : place + length], constants, job, row, first, potentials)
+                potentials_of(current[place : place + length], constants, job, row, first, potentials)
                 if job.signed:
                     for i in range(length):
                         v = potentials[i]
                         sizes[i] = abs(v if v > 0 else v * seen)
                 for i in range(length):
                     trains[i] = min(max(integer((coded[i] >> bits) - below), zero), last)
-                _look_up(carry, trains, trains[:length])
+                look_up(carry, trains, trains[:length])
                 for i in range(length):
                     trains[i] = integer((coded[i] & low) + trains[i]) >> bits
                 for _ in range(job.corrections):
                     for i in range(length):
                         trains[i] += one if max(coded[i], zero) >= following[np.uint64(trains[i])] else zero
-                _look_up(values, trains, found[:length])
+                look_up(values, trains, found[:length])
                 if job.signed:
                     for i in range(length):
                         signs[i] |= of[i] & sign
                     for i in range(length):
                         v = found[i]
                         found[i] = v if v > 0 else v * sent
-                _scaled(found, constants, job, row, first, decoded[place : place + length])
+                scale_into(found, constants, job, row, first, decoded[place : place + length])
                 if job.found:
                     carray(at(job.found, real), whole)[place : place + length] = found[:length]
                 if job.spikes_found:
-                    _look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
+                    look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
                 if job.updates_found:
-                    _look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
+                    look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
                 if job.spike_sums:
-                    _look_up(spikes, trains, counts[:length])
+                    look_up(spikes, trains, counts[:length])
                     for i in range(length):
                         sums[i] += counts[i]
-                    _look_up(updates, trains, counts[:length])
+                    look_up(updates, trains, counts[:length])
                     for i in range(length):
                         updated[i] += counts[i]
         if job.spike_sums:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurons.window_form import WindowForm
+from neurons.window_form import LevelForm, TableForm, WindowForm
 from snnconv.kernels.layouts import ChannelConstants, parts_of
 
 #: Shapes and layouts that are kept.
@@ -18,8 +19,9 @@ _KEPT = 64
 #:
 #: Threads take one of ``parts`` after the other, of ``blocks`` each, until ``taken`` says that none is left.
 #: ``samples`` maps of ``size`` values lie behind each other, in rows of ``width``. ``constants`` are shifts, inverse
-#: scales and scales, ``period`` of each: ``along`` a row, or one for each row, in turn. Then come the ``WindowForm``
-#: and the places of results; sums are over samples, those of updates over neurons, too, one for each part.
+#: scales and scales, for tables also slacks, places of a channel's entries and all thresholds, which rise; ``period``
+#: of each: ``along`` a row, or one for each row, in turn. Then come the ``WindowForm`` (``values`` are payloads of
+#: tables) and the places of results; sums are over samples, those of updates over neurons, too, by part.
 JOB: np.dtype[Any] = np.dtype(
     [
         (name, np.int64)
@@ -28,6 +30,7 @@ JOB: np.dtype[Any] = np.dtype(
             *("current", "samples", "size", "width", "along", "shifted", "period", "constants"),
             *("cell_bits", "lowest_cell", "cells", "carry", "corrections", "following"),
             *("trains", "values", "spikes", "updates", "signed"),
+            *("origins", "rates", "slopes", "levels", "steps"),
             *("decoded", "found", "spikes_found", "updates_found", "spike_sums", "update_sums"),
         )
     ]
@@ -38,14 +41,24 @@ PLACES = {name: offset // 8 for name, (_, offset, *_) in JOB.fields.items()}  # 
 
 
 class WindowJobs:
-    """Jobs of one population: its look-up, and shift (if there is one), inverse scale and scale, ``[channels]``."""
+    """Jobs of one population: its form, and shift (if there is one), inverse scale and scale, ``[channels]``."""
 
     def __init__(
         self, form: WindowForm, axis: int | None, shift: Tensor | None, inverse_scale: Tensor, scale: Tensor
     ) -> None:
-        self._form, self._shifted = form, shift is not None
-        shifts = torch.zeros_like(scale) if shift is None else shift
-        self._constants = ChannelConstants(axis, torch.stack([shifts, inverse_scale, scale]))
+        constants = [torch.zeros_like(scale) if shift is None else shift, inverse_scale, scale]
+        if isinstance(form, TableForm):
+            #: The module of the kernel that does these jobs.
+            self.kernel = "settled_tables_numba"
+            told, self._tensors = _told_of_tables(form)
+            channels, entries = form.payloads.shape
+            places = torch.arange(0, channels * entries, entries, dtype=scale.dtype)
+            constants = [each.expand(channels) for each in constants] + [form.slack, places, *form.thresholds.T]
+        else:
+            self.kernel = "settled_windows_numba"
+            told, self._tensors = _told_of_levels(form)
+        self._told = told | {"shifted": shift is not None}
+        self._constants = ChannelConstants(axis, torch.stack(constants))
         self._jobs: dict[tuple[Any, ...], np.ndarray[Any, Any]] = {}
 
     def job(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
@@ -63,32 +76,40 @@ class WindowJobs:
 
     def _made(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
         size, (rows, constants) = current.numel() // samples, self._constants.along(current)
-        levels, negative = self._form.levels, self._form.negative
         parts, blocks = parts_of(size, rows, threads)
         job = np.zeros(1, JOB)
-        for name, value in {
-            "parts": parts,
-            "blocks": blocks,
-            "samples": samples,
-            "size": size,
-            "width": rows.width,
-            "along": rows.along,
-            "shifted": self._shifted,
-            "period": constants.shape[1],
-            "constants": constants.data_ptr(),
-            "cell_bits": levels.shift,
-            "lowest_cell": levels.lowest_cell,
-            "cells": len(levels.carry),
-            "carry": levels.carry.data_ptr(),
-            "corrections": levels.corrections,
-            "following": levels.following.data_ptr(),
-            "trains": len(levels.values),
-            "values": levels.values.data_ptr(),
-            "spikes": levels.spikes.data_ptr(),
-            "updates": levels.updates.data_ptr(),
-            "signed": negative is not None,
-            "seen": 1.0 if negative is None else negative.seen,
-            "sent": 1.0 if negative is None else negative.sent,
-        }.items():
+        told = {"parts": parts, "blocks": blocks, "samples": samples, "size": size, "width": rows.width}
+        told |= {"along": rows.along, "period": constants.shape[1]} | _addresses(constants=constants)
+        for name, value in (self._told | told).items():
             job[name] = value
         return job.view(np.int64)
+
+
+def _told_of_levels(form: LevelForm) -> tuple[dict[str, Any], Sequence[Tensor]]:
+    """What a job says of ``form``, and the tensors that must live as long."""
+    levels, negative = form
+    told = {
+        "cell_bits": levels.shift,
+        "lowest_cell": levels.lowest_cell,
+        "cells": len(levels.carry),
+        "corrections": levels.corrections,
+        "trains": len(levels.values),
+        "signed": negative is not None,
+        "seen": 1.0 if negative is None else negative.seen,
+        "sent": 1.0 if negative is None else negative.sent,
+    }
+    tensors = {name: getattr(levels, name) for name in ("carry", "following", "values", "spikes", "updates")}
+    return told | _addresses(**tensors), list(tensors.values())
+
+
+def _told_of_tables(form: TableForm) -> tuple[dict[str, Any], Sequence[Tensor]]:
+    """The same for tables."""
+    tensors = {"values": form.payloads, "origins": form.origins, "rates": form.rates, "slopes": form.slopes}
+    tensors = {name: table.contiguous() for name, table in tensors.items()}
+    channels, entries = form.payloads.shape
+    told = {"cells": entries - 1, "levels": form.levels, "steps": form.steps}
+    return told | {"trains": channels * entries} | _addresses(**tensors), list(tensors.values())
+
+
+def _addresses(**tensors: Tensor) -> dict[str, int]:
+    return {name: tensor.data_ptr() for name, tensor in tensors.items()}

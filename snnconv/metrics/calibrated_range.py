@@ -28,6 +28,8 @@ class CalibratedRange(Observer):
     Where inputs are spikes, the simulator says itself that it clips.
     """
 
+    wants_potentials = True
+
     def __init__(self, network: NetworkBase) -> None:
         self._network = network
         graph = network.graph

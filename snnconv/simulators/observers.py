@@ -31,6 +31,8 @@ class Observer:
     wants_output = False
     #: What is wanted of windows: nothing, what they sum to, or all of what every neuron does.
     of_windows: Literal["nothing", "sums", "everything"] = "nothing"
+    #: Whether ``looked_up`` is wanted.
+    wants_potentials = False
 
     @property
     def follows_steps(self) -> bool:

@@ -51,6 +51,7 @@ class WindowChunk(Chunk):
         super().__init__(simulator, inputs, first, observers)
         self.counted = any(observer.of_windows == "sums" for observer in observers)
         self.everything = [observer for observer in observers if observer.of_windows == "everything"]
+        self.looking_up = [observer for observer in observers if observer.wants_potentials]
         self.windows = simulator.network.windows
         #: Per population that a gate chooses from its potentials in the network's units; its spikes, and those of what
         #: a product multiplies, if they are counted.
@@ -90,7 +91,7 @@ class WindowChunk(Chunk):
     def population(self, node: str, population: Population) -> Handler:
         windows, operator = self.windows[node], activation_at(self.network.graph.nodes[node])
         own = node in self.execution_plan.own_currents and type(operator).current is ActivationOperator.current
-        looked_up = population.tables is not None and self.observers
+        looked_up = population.tables is not None and self.looking_up
         if node in self.execution_plan.pooled or node in self.multiplied | self.left.keys() or self.everything:
             return partial(self._whole, node, population)
 
@@ -111,12 +112,11 @@ class WindowChunk(Chunk):
         current = activation_at(self.network.graph.nodes[node]).current(arguments)
         windows, pooled = self.windows[node], node in self.execution_plan.pooled
         found, decoded = windows.settle(current, self.counted or pooled)
-        if self.observers:
-            values = windows.normalised(current)
-            if population.tables is not None:
-                self._look_up(node, values)
-            for observer in self.everything:
-                observer.window(node, PopulationWindow(population, values, found), self.positions)
+        if population.tables is not None and self.looking_up:
+            self._look_up(node, windows.normalised(current))
+        for observer in self.everything:
+            train = PopulationWindow(population, windows.normalised(current), found)
+            observer.window(node, train, self.positions)
         if self.counted:
             self._sum(node, *summed(found, self.network.batch_axis is not None), current.numel())
         if node in self.left and found.spikes is not None:
@@ -128,7 +128,7 @@ class WindowChunk(Chunk):
         return decoded
 
     def _look_up(self, node: str, potentials: Tensor) -> None:
-        for observer in self.observers:
+        for observer in self.looking_up:
             observer.looked_up(node, potentials, self.positions)
 
     def _sum(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor
 
+from coding import FunctionTable
+from neurons import TableLookup
 from snnconv.kernels.backends import backend, native
 from snnconv.kernels.settled_windows import Settled, summed
 from snnconv.spiking.population import Population
@@ -22,8 +25,21 @@ def of_dtype(found: Population, dtype: torch.dtype) -> Population:
     return dataclasses.replace(found, scale=found.scale.to(dtype), shift=found.shift.to(dtype))
 
 
+def with_tables(steps: int, spikes: Literal[1, 2], channels: int, dtype: torch.dtype) -> Population:
+    """Neurons with tables that fall and rise, one for each channel, some of which leave no silence."""
+    code = FunctionTable(steps, spikes)
+    generator = torch.Generator().manual_seed(steps)
+    numbers = torch.rand(5, channels, code.cells, generator=generator, dtype=torch.float64) - 0.5
+    thresholds = numbers[0].sort(1, descending=True).values
+    thresholds[::2, -1] = -math.inf
+    tables = torch.stack([thresholds, numbers[1], numbers[2], 10 * numbers[3].abs() + 1, numbers[4]]).to(dtype)
+    found = of_dtype(population(code, TableLookup(code), True, None if channels == 1 else 1, channels), dtype)
+    return dataclasses.replace(found, tables=tables)
+
+
 def assert_backends_agree(found: Population, current: Tensor, what: str) -> None:
-    assert native("settled_windows_numba", current.dtype, current.device) is not None
+    kernel = "settled_windows_numba" if found.tables is None else "settled_tables_numba"
+    assert native(kernel, current.dtype, current.device) is not None
     with backend("torch"):
         wanted, decoded = settle(found, current, counted=True), decode(found, current)
     given = settle(found, current, counted=True)
@@ -67,3 +83,17 @@ def test_backends_agree_on_random_and_odd_numbers(shape: tuple[int, ...], dtype:
         found = of_dtype(population(code, NEURONS[name](code), True, 1, shape[1]), dtype)
         for layout in (torch.contiguous_format, torch.channels_last):
             assert_backends_agree(found, current.contiguous(memory_format=layout), name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("steps", "spikes"), [(1, 1), (7, 1), (2, 2), (31, 2), (60, 1)])
+def test_backends_agree_on_tables(steps: int, spikes: Literal[1, 2], dtype: torch.dtype) -> None:
+    for shape in ((4, 33, 5, 1), (3, 5, 30, 10), (6, 1, 700, 1)):
+        found = with_tables(steps, spikes, shape[1], dtype)
+        assert found.tables is not None
+        current = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
+        ties = (found.tables[0] * found.scale[:, None] - found.shift[:, None])[:, :, None]  # on thresholds
+        current[0, :, : found.tables.shape[2]] = ties[:, : shape[2]]
+        current.view(-1)[: len(ODD)] = torch.tensor(ODD, dtype=torch.float64).to(dtype)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            assert_backends_agree(found, current.contiguous(memory_format=layout), str(shape))

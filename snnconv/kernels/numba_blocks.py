@@ -1,0 +1,52 @@
+"""What numba's kernels do with a block of a map: potentials before a window, and what it decodes to behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(error_model="numpy")
+def potentials_of(x: Any, constants: Any, job: Any, row: int, first: int, potential: Any) -> None:
+    """Fill ``potential`` with ``(x + shift) * inverse_scale``, for ``x`` of ``row`` from ``first`` on."""
+    period, length = job.period, len(x)
+    if job.along:
+        shift = constants[first : first + length]
+        inverse = constants[period + first : period + first + length]
+        if job.shifted:
+            for i in range(length):
+                potential[i] = (x[i] + shift[i]) * inverse[i]
+        else:
+            for i in range(length):
+                potential[i] = x[i] * inverse[i]
+    else:
+        own_shift, own_inverse = constants[row % period], constants[period + row % period]
+        if job.shifted:
+            for i in range(length):
+                potential[i] = (x[i] + own_shift) * own_inverse
+        else:
+            for i in range(length):
+                potential[i] = x[i] * own_inverse
+
+
+@njit(error_model="numpy")
+def scale_into(found: Any, constants: Any, job: Any, row: int, first: int, decoded: Any) -> None:
+    """Fill ``decoded``, a piece of ``row`` from ``first`` on, with ``found * scale``."""
+    scales, length = 2 * job.period, len(decoded)
+    if job.along:
+        scale = constants[scales + first : scales + first + length]
+        for i in range(length):
+            decoded[i] = found[i] * scale[i]
+    else:
+        own = constants[scales + row % job.period]
+        for i in range(length):
+            decoded[i] = found[i] * own
+
+
+@njit(error_model="numpy")
+def look_up(table: Any, numbers: Any, found: Any) -> None:
+    """Fill ``found`` with what ``table`` holds at ``numbers``."""
+    for i in range(len(found)):
+        found[i] = table[np.uint64(numbers[i])]

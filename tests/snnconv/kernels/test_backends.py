@@ -1,0 +1,140 @@
+"""What computes where: without numba, with one that does not compile, in forked processes, on many threads."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from neurons import IntegrateFire
+from snnconv.kernels import backends, native
+from snnconv.spiking.settling import windows_of
+from tests.support.windows import CODES, population, same_bits
+
+CPU = torch.device("cpu")
+KERNEL = "settled_windows_numba"
+CODE = CODES["few-spike"]
+WINDOWS = windows_of(population(CODE, IntegrateFire(CODE), True, 1, 32))
+CURRENT = torch.randn(20, 32, 40, 40, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Nothing is compiled yet, and nothing of this test stays."""
+    backends._compiled.cache_clear()
+    yield
+    backends._compiled.cache_clear()
+
+
+@pytest.fixture
+def several_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def expected() -> Tensor:
+    with backends.backend("torch"):
+        return WINDOWS.decode(CURRENT)
+
+
+def test_without_numba_torch_computes_and_nothing_is_said(
+    afresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba" else find(name))
+    assert backends.native(KERNEL, torch.float32, CPU) is None
+    assert same_bits(WINDOWS.decode(CURRENT), expected()) and not caplog.records
+
+
+def test_numba_that_is_asked_for_and_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ImportError, match="numba"), backends.backend("numba"):
+        pass
+
+
+def test_a_kernel_that_does_not_compile_is_warned_of_once(
+    afresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*arguments: Any) -> Any:
+        raise ValueError("no such instruction")
+
+    monkeypatch.setattr(native.Native, "of", fail)
+    for _ in range(2):
+        assert same_bits(WINDOWS.decode(CURRENT), expected())
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING and "no such instruction" in record.message
+
+
+def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    compiler = numba.cfunc
+
+    def without_a_folder(signature: Any, cache: bool = False) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compiler(signature)
+
+    job = np.dtype([("taken", np.int64), ("number", np.int64)])
+
+    def double(pointer: Any) -> None:
+        numba.carray(pointer, 1)[0].number *= 2
+
+    monkeypatch.setattr(numba, "cfunc", without_a_folder)
+    given = np.array([0, 21])
+    native.Native.of(double, job)(given, threads=1)
+    assert given.tolist() == [0, 42]
+
+
+@pytest.mark.parametrize("openmp", [True, False])
+def test_all_threads_of_torch_and_those_of_the_caller_get_what_one_gets(
+    openmp: bool, several_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not openmp:
+        monkeypatch.setattr(native, "_openmp", lambda: None)
+    assert native.threads_for(CURRENT.numel()) == 3
+    wanted = expected()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: WINDOWS.decode(CURRENT), range(8)))
+    assert all(same_bits(each, wanted) for each in found)
+    spikes = WINDOWS.sum(CURRENT, batched=True)
+    with backends.backend("torch"):
+        assert torch.equal(WINDOWS.sum(CURRENT, batched=True).spikes, spikes.spikes)
+
+
+def test_small_maps_are_left_to_one_thread(several_threads: None) -> None:
+    assert native.threads_for(1000) == 1 and native.threads_for(10**7) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_computes_what_its_parent_did(several_threads: None, tmp_path: Path) -> None:
+    wanted = WINDOWS.decode(CURRENT)
+    assert native.threads_for(CURRENT.numel()) > 1
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            # Compared by numpy: torch itself waits forever for the threads of its parent.
+            code = 0 if np.array_equal(WINDOWS.decode(CURRENT).numpy(), wanted.numpy()) else 2
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended[0] == 0:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
