@@ -42,8 +42,8 @@ class Observer:
     def begin(self, samples: int) -> None:
         """A batch of ``samples`` starts."""
 
-    def masked(self, left: Mapping[str, Tensor]) -> None:
-        """Samples follow whose masks leave this share of its synapses to each neuron ``[n, ...]`` of a source."""
+    def masked(self, left: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
+        """Samples follow whose masks leave these paths ``[n, ...]`` of all ``[...]`` to each neuron of a source."""
 
     def input(self, spikes: Tensor, position: int) -> None:
         """Spikes of a spiking input at one step."""
@@ -70,7 +70,7 @@ class Observer:
         """Sums of a population's window: spikes of every neuron over samples, updates of all ``neurons`` of these."""
 
     def window_through_masks(self, node: str, spikes: Tensor) -> None:
-        """Spikes of every neuron ``[n, ...]`` in a population's window, of whose synapses masks leave a share."""
+        """Spikes of every neuron ``[n, ...]`` in a population's window, of whose paths masks take some."""
 
     def looked_up(self, node: str, potentials: Tensor, samples: Samples) -> None:
         """In a pipeline: normalised potentials of a population with tables, when all that it receives has arrived."""

@@ -31,8 +31,9 @@ class SpikeCounter(Observer):
         self.updates = dict.fromkeys(network.populations, 0.0)
         self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
         self._counts: dict[str, Tensor] = {}
-        #: Where masks leave only a share of its synapses to a neuron: its spikes, each counted by that share.
+        #: Where masks may take paths of a neuron: those that they leave, all, and its spikes times those left.
         self._left: dict[str, Tensor] = {}
+        self._whole: dict[str, Tensor] = {}
         self._arriving: dict[str, Tensor] = {}
 
     @property
@@ -42,8 +43,8 @@ class SpikeCounter(Observer):
     def begin(self, samples: int) -> None:
         self.samples += samples
 
-    def masked(self, left: Mapping[str, Tensor]) -> None:
-        self._left = dict(left)
+    def masked(self, left: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
+        self._left, self._whole = dict(left), dict(whole)
 
     def input(self, spikes: Tensor, position: int) -> None:
         self.input_spikes += float(spikes.sum(dtype=torch.float64))
@@ -111,9 +112,12 @@ class SpikeCounter(Observer):
 
     def _weighted(self, fan_out: dict[str, Tensor]) -> dict[str, float]:
         names = {node: population.name for node, population in self.network.populations.items()}
+        through = {
+            node: spikes.cpu() / self._whole[node].clamp(min=1.0) for node, spikes in self._arriving.items()
+        }  # spikes, each counted by the share of its paths that is left
         return {
             names.get(node, node): float((counts.double().cpu() * fan_out[node]).sum())
-            for node, counts in {**self._counts, **self._arriving}.items()
+            for node, counts in {**self._counts, **through}.items()
         }
 
 

@@ -19,7 +19,7 @@ from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
-from snnconv.spiking.masked_synapses import synapses_left
+from snnconv.spiking.masked_synapses import paths_left
 from snnconv.spiking.population import Population
 
 _logger = logging.getLogger(__name__)
@@ -128,10 +128,11 @@ class Chunk(ABC):
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
         counting = [observer for observer in observers if observer.of_windows == "sums"]
         masks = {name: self.given()[name] for name in simulator.network.graph.masks} if counting else {}
-        #: By source, the share of its synapses that masks leave each neuron, where somebody counts.
-        self.left = synapses_left(simulator.network, masks)
+        found = paths_left(simulator.network, masks)
+        #: By source, the paths that masks leave each neuron, where somebody counts.
+        self.left = found.left
         for observer in counting:
-            observer.masked(self.left)
+            observer.masked(*found)
 
     @abstractmethod
     def run(self, passed: Passed | None = None) -> tuple[Any, Tensor]:

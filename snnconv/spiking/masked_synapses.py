@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,13 +16,20 @@ from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.synapses import path_counts
 
 
-def synapses_left(network: NetworkBase, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The share of its synapses that ``masks`` leave each neuron, ``[n, ...]``, by source, where they take any.
+class PathsLeft(NamedTuple):
+    """Paths of each neuron of the sources whose synapses masks may take: those ``left`` in every sample, and all."""
 
-    Paths are counted with masks and without: with every weight one they are the gradients of all that arrives.
+    left: dict[str, Tensor]
+    whole: dict[str, Tensor]
+
+
+def paths_left(network: NetworkBase, masks: Mapping[str, Tensor]) -> PathsLeft:
+    """Paths that ``masks`` leave each neuron ``[n, ...]``, by source, and those ``[...]`` without masks.
+
+    With every weight one they are the gradients of all that arrives.
     """
     if not masks:
-        return {}
+        return PathsLeft({}, {})
     constants = {name: tensor.cpu() for name, tensor in network.constants.items()}
     graph = replace(network.graph, constants=constants)
     shapes = {name: concrete(shape, {BATCH: 1}) for name, shape in graph.inputs.items()}
@@ -44,5 +52,6 @@ def synapses_left(network: NetworkBase, masks: Mapping[str, Tensor]) -> dict[str
             found = torch.autograd.grad(total, [*leaves.values()], allow_unused=True)
         return {n: torch.zeros_like(leaves[n]) if g is None else g for n, g in zip(sources, found, strict=True)}
 
-    left, all_ = paths({name: mask.cpu() for name, mask in masks.items()}), paths({})
-    return {name: left[name] / all_[name].clamp(min=1.0) for name in sources}
+    left, whole = paths({name: mask.cpu() for name, mask in masks.items()}), paths({})
+    batched = graph.batch_axis == 0
+    return PathsLeft(left, {name: each[0] if batched else each for name, each in whole.items()})
