@@ -76,9 +76,10 @@ def estimate_sweep(
     Raises:
         SnnconvError: Whatever ``sweep`` raises before its first measurement.
     """
+    start = time.perf_counter()
     found = prepared(model, calibration, data, codings, progress=progress, **options)
     samples = _number_of_samples(found)
-    passes, seconds = {}, 0.0
+    passes, seconds = {}, time.perf_counter() - start  # which the sweep takes too
     for label in told(progress, "estimating", found.pending, len(found.pending)):
         passes[label], taken = _cost(found, label, samples, None if progress is None else Inner(progress, label))
         seconds += taken
