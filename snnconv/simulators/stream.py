@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,9 +18,6 @@ from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.spiking.population import Population
 
-#: Values of the widest population, over samples and steps, that are computed together.
-_TOGETHER = 2**21
-
 
 class StreamChunk(Chunk):
     """The state of one chunk of samples on its way through time.
@@ -29,6 +26,9 @@ class StreamChunk(Chunk):
     an analog input is spread over all of them. Nothing flows back, so every node takes some steps before the next node
     does: they lie behind each other as if they were samples. Where samples may stop after a step it is one at a time.
     """
+
+    #: Values of the widest population, over samples and steps, that are computed together.
+    at_once: ClassVar[int] = 2**21
 
     def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         super().__init__(clock, inputs, first, observers)
@@ -93,7 +93,7 @@ class StreamChunk(Chunk):
         if not self._batched or self.stop is not None or self.left or (self.watched and self.scoring):
             return 1
         widest = max(population.neurons for population in self.network.populations.values())
-        return max(1, _TOGETHER // (len(self.samples) * widest))
+        return max(1, self.at_once // (len(self.samples) * widest))
 
     def _span(self, together: int) -> Span:
         begins = self.t % self.period == 0

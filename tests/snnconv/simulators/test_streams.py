@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import TTFS, Burst, Code, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
+from snnconv.kernels.stream_steps import Advanced, Span, Steps
+from snnconv.simulators.stream import StreamChunk
 from tests.support.conversion import converted
 from tests.support.networks import Perceptron, draw, fitted_part, make, prepared, zoo
 
@@ -124,6 +126,43 @@ def test_the_output_converges_to_the_original(name: str, given: Any, hidden: Cod
     outputs = network.run(x, record=["outputs"]).outputs
     errors = [float((outputs[steps - 1] - wanted).norm() / wanted.norm()) for steps in (32, 256, 2048)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "hidden"),
+    [
+        ("residual", "real", Rate(11)),
+        ("max pooling", "poisson", Rate(11)),
+        ("max pooling", "phase", Phase(4)),
+        ("concatenation", "real", Burst(11)),
+        ("shared", "real", Burst(11)),
+        ("leaky relu", "real", Rate(11)),
+    ],
+)
+def test_steps_computed_together_are_those_computed_one_by_one(
+    name: str, given: Any, hidden: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Phase(4) if given == "phase" else given
+    network, (_, x) = zoo(name, coding=hidden, input=given, schedule=Concurrent(11)), make(name, samples=3)
+    steps: list[int] = []
+    advance = Steps.advance
+
+    def counted(self: Steps, current: Tensor, state: Any, span: Span, **options: Any) -> Advanced:
+        steps.append(span.steps)
+        return advance(self, current, state, span, **options)
+
+    monkeypatch.setattr(Steps, "advance", counted)
+    runs = []
+    for at_once in (2**21, 1):
+        monkeypatch.setattr(StreamChunk, "at_once", at_once)
+        runs += [network.run(x, record=["outputs", "rasters"], seed=0), network.run(x, seed=0)]
+    assert max(steps) > 2 and min(steps) == 1
+    for run in runs:  # sums of products are rounded otherwise where there are more rows of them
+        assert run.spikes == runs[2].spikes and run.synops == runs[2].synops
+        assert torch.allclose(run.output, runs[2].output, rtol=1e-12, atol=1e-12)
+        if run.rasters:
+            assert torch.allclose(run.outputs, runs[2].outputs, rtol=1e-12, atol=1e-12)
+            assert all(torch.equal(raster, runs[2].rasters[each]) for each, raster in run.rasters.items())
 
 
 @pytest.mark.parametrize(
