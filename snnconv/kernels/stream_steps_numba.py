@@ -13,51 +13,28 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
+from snnconv.kernels.numba_blocks import potentials_of, scale_into
 from snnconv.kernels.numba_memory import at, next_part
 from snnconv.kernels.stream_steps import JOB, KINDS
 
-_ZERO, _CORRECTIVE, _GRADED, _IMBALANCED = map(KINDS.index, ("zero", "corrective", "graded", "imbalanced"))
+_SUBTRACT, _ZERO, _CORRECTIVE, _GRADED, _IMBALANCED = map(
+    KINDS.index, ("subtract", "zero", "corrective", "graded", "imbalanced")
+)
 
 
 @njit(error_model="numpy")
-def _integrate(x: Any, constants: Any, job: Any, row: int, first: int, potential: Any) -> None:
-    period, length = job.period, len(x)
-    if job.along:
-        shift = constants[first : first + length]
-        inverse = constants[period + first : period + first + length]
-        if job.shifted:
-            for i in range(length):
-                potential[i] += (x[i] + shift[i]) * inverse[i]
-        else:
-            for i in range(length):
-                potential[i] += x[i] * inverse[i]
-    else:
-        own_shift, own_inverse = constants[row % period], constants[period + row % period]
-        if job.shifted:
-            for i in range(length):
-                potential[i] += (x[i] + own_shift) * own_inverse
-        else:
-            for i in range(length):
-                potential[i] += x[i] * own_inverse
+def _integrate_and_fire(added: Any, bound: Any, payload: Any, zero: Any, potential: Any, fired: Any) -> None:
+    for i in range(len(added)):
+        reached = potential[i] + added[i]
+        sent = payload if reached >= bound else zero
+        potential[i] = reached - sent
+        fired[i] = sent
 
 
 @njit(error_model="numpy")
-def _scaled(fired: Any, constants: Any, job: Any, row: int, first: int, decoded: Any) -> None:
-    scales, length = 2 * job.period, len(decoded)
-    if job.along:
-        scale = constants[scales + first : scales + first + length]
-        for i in range(length):
-            decoded[i] = fired[i] * scale[i]
-    else:
-        own = constants[scales + row % job.period]
-        for i in range(length):
-            decoded[i] = fired[i] * own
-
-
-@njit(error_model="numpy")
-def _fire(potential: Any, payload: Any, bound: Any, one: Any, zero: Any, fired: Any) -> None:
+def _fire(potential: Any, bound: Any, payload: Any, zero: Any, fired: Any) -> None:
     for i in range(len(potential)):
-        fired[i] = (one if potential[i] >= bound else zero) * payload
+        fired[i] = payload if potential[i] >= bound else zero
 
 
 @njit(error_model="numpy")
@@ -108,18 +85,27 @@ def _advance(pointer: Any, real: Any) -> None:
                 for step in range(steps):
                     later = place + step * whole
                     heard = place if job.still else later
-                    _integrate(current[heard : heard + length], constants, job, row, first, potential)
-                    if job.growing:
-                        _burst(potential, memory[place : place + length], rule, one, zero, fired)
+                    added = mirrored
+                    potentials_of(current[heard : heard + length], constants, job, row, first, added)
+                    payload, bound = zero, zero
+                    if not job.growing:
+                        payload, bound = fixed[step], fixed[steps + step]
+                    if kind == _SUBTRACT and not job.growing:
+                        _integrate_and_fire(added, bound, payload, zero, potential, fired)
                     else:
-                        _fire(potential, fixed[step], fixed[steps + step], one, zero, fired)
+                        for i in range(length):
+                            potential[i] += added[i]
+                        if job.growing:
+                            _burst(potential, memory[place : place + length], rule, one, zero, fired)
+                        else:
+                            _fire(potential, bound, payload, zero, fired)
                     if kind == _ZERO:
                         for i in range(length):
                             potential[i] = potential[i] if fired[i] == zero else zero
-                    elif kind < _CORRECTIVE:
+                    elif kind == _SUBTRACT and job.growing:
                         for i in range(length):
                             potential[i] -= fired[i]
-                    else:
+                    elif kind >= _CORRECTIVE:
                         if kind == _CORRECTIVE:
                             for i in range(length):
                                 mirrored[i] = offset - potential[i]
@@ -129,7 +115,7 @@ def _advance(pointer: Any, real: Any) -> None:
                         if job.growing:
                             _burst(mirrored, negative_memory[place : place + length], rule, one, zero, negative)
                         else:
-                            _fire(mirrored, fixed[step], fixed[steps + step], one, zero, negative)
+                            _fire(mirrored, bound, payload, zero, negative)
                         if kind == _CORRECTIVE:
                             balance = emitted[place : place + length]
                             for i in range(length):
@@ -154,7 +140,7 @@ def _advance(pointer: Any, real: Any) -> None:
                         for i in range(length):
                             sums[i] += one if fired[i] != zero else zero
                     if job.scaled:
-                        _scaled(fired, constants, job, row, first, payloads[later : later + length])
+                        scale_into(fired, constants, job, row, first, payloads[later : later + length])
                     else:
                         payloads[later : later + length] = fired
 
