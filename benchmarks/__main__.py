@@ -30,6 +30,7 @@ from benchmarks import (
     tuning,
     two_digits,
     window_cost,
+    window_networks,
 )
 from benchmarks.results import note
 from benchmarks.stored_ratios import SpeedFell
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "speed": speed.run,
     "cost": cost.run,
     "window_cost": window_cost.run,
+    "window_networks": window_networks.run,
     "graph": graph.run,
     "graph_geometric": graph.run_geometric,
     "max_pooling": max_pooling.run,

@@ -67,15 +67,15 @@ class BasicBlock(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """ResNet-20 in its author's form: ``[N, 3, 32, 32]`` to logits ``[N, 10]``."""
+    """ResNet-20 in its author's form: ``[N, 3, 32, 32]`` to logits ``[N, 10]``; ResNet-56 has 9 ``blocks`` a stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: int = _BLOCKS) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, _WIDTHS[0], kernel_size=3, stride=1, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(_WIDTHS[0])
-        self.layer1 = _stage(BasicBlock, _WIDTHS[0], _WIDTHS[0], 1)
-        self.layer2 = _stage(BasicBlock, _WIDTHS[0], _WIDTHS[1], 2)
-        self.layer3 = _stage(BasicBlock, _WIDTHS[1], _WIDTHS[2], 2)
+        self.layer1 = _stage(BasicBlock, _WIDTHS[0], _WIDTHS[0], 1, blocks)
+        self.layer2 = _stage(BasicBlock, _WIDTHS[0], _WIDTHS[1], 2, blocks)
+        self.layer3 = _stage(BasicBlock, _WIDTHS[1], _WIDTHS[2], 2, blocks)
         self.linear = nn.Linear(_WIDTHS[2], _CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,6 +181,6 @@ def check_same_function(first: nn.Module, second: nn.Module, images: Tensor, tol
 _Block = TypeVar("_Block", BasicBlock, ModuleBlock)
 
 
-def _stage(block: type[_Block], in_planes: int, planes: int, stride: int) -> nn.Sequential:
+def _stage(block: type[_Block], in_planes: int, planes: int, stride: int, blocks: int = _BLOCKS) -> nn.Sequential:
     first = block(in_planes, planes, stride)
-    return nn.Sequential(first, *(block(planes, planes, 1) for _ in range(_BLOCKS - 1)))
+    return nn.Sequential(first, *(block(planes, planes, 1) for _ in range(blocks - 1)))
