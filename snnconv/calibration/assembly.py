@@ -136,8 +136,12 @@ def _calibrate(
     given = dict(zip(graph.taken, captured.example, strict=True))
     shapes = {name: tuple(given[name].shape) for name in graph.inputs}
     by_channel = normalization == "channel"
-    channels = channel_axes(graph, shapes) if by_channel else dict.fromkeys([*shapes, *activations])
-    input_axes = {name: 1 if graph.batch_axis == 0 and len(shape) > 2 else None for name, shape in shapes.items()}
+    found = channel_axes(graph, shapes)
+    channels = found if by_channel else dict.fromkeys([*shapes, *activations])
+    on_axis_1 = {
+        name for name, shape in shapes.items() if graph.batch_axis == 0 and len(shape) > 2 and found[name] == 1
+    }
+    input_axes = {name: 1 if name in on_axis_1 else None for name in shapes}
     meeting: set[str] = set()
     if isinstance(plan.schedule, Pipeline):
         # Trains that meet in a max pooling group are compared, so they must stand for the same values.

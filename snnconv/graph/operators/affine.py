@@ -179,6 +179,12 @@ class MatrixProduct(BilinearOperator):
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return None if node.shape is None else len(node.shape) - 1
 
+    def channel_axis_of_two(self, axes: Sequence[int | None]) -> int | None:
+        left, right = axes
+        if right == -1:
+            return -1
+        return left if left != -1 else None  # the other has summed them up: pairs of positions have no channels
+
 
 def _pattern(matrix: Tensor) -> Tensor:
     """Ones where a constant matrix connects; sparse for a sparse one, of which no zero is stored."""

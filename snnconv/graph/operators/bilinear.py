@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from snnconv.graph.graph import Node, Ref
 from snnconv.graph.operators.base import Carries, Classification, Operator, Role
 
@@ -19,6 +21,13 @@ class BilinearOperator(Operator):
 
     def ends(self, node: Node) -> tuple[str, ...]:
         return operands(node)
+
+    def channel_axis_of_two(self, axes: Sequence[int | None]) -> int | None:
+        """Axis of the result along which channels lie, given that of either operand; all of them from the end.
+
+        An operand that is multiplied element by element has the channels of the other.
+        """
+        return axes[0]
 
 
 def operands(node: Node) -> tuple[str, ...]:

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 
 import snnconv
 from coding import Code, FewSpike, OneSpike, Rate
+from tests.support.language_models import POSITIONS, language_model, spiking_language_model, text
 from tests.support.pipelines import assert_simulators_agree
 
 
@@ -91,6 +93,30 @@ def test_tuned_weights_come_along(tmp_path: Any) -> None:
     other.save(tmp_path / "other.snn")
     x = torch.rand(3, 2, 40)
     assert torch.equal(snnconv.load(tmp_path / "other.snn")(x), other(x))
+
+
+@pytest.mark.parametrize("name", ["GPT", "Llama"])
+def test_a_causal_model_of_another_length_fires_the_same_spikes_at_the_positions_that_both_have(name: str) -> None:
+    model, network, longer = language_model(name), spiking_language_model(name, 5), text(4, 8)
+    other = snnconv.resized(network, model, longer)
+    wanted, found = (tree_leaves(each(longer))[0] for each in (model, other))
+    assert float((found - wanted).norm() / wanted.norm()) < 0.03
+    whole, first = other.run(longer, record=["rasters"]), network.run(longer[:, :5], record=["rasters"])
+    for population, raster in first.rasters.items():
+        there = whole.rasters[population][tuple(slice(size) for size in raster.shape)]
+        assert torch.equal(raster, there), population
+
+
+def test_a_model_has_no_more_positions_than_it_learned_nor_a_tuned_network_than_it_tuned() -> None:
+    model, network = language_model("GPT"), spiking_language_model("GPT", 5)
+    with pytest.raises(snnconv.InputError, match=rf"\[4, {POSITIONS + 1}\].*no more positions than it learned"):
+        snnconv.resized(network, model, text(4, POSITIONS + 1))
+    weights = {key: 0.9 * weight if weight.is_floating_point() else weight for key, weight in network.constants.items()}
+    tuned = network.with_(constants=weights, tuned=True)
+    shorter, (name,) = snnconv.resized(tuned, model, text(4, 3)), [key for key in tuned.constants if "slice" in key]
+    assert torch.equal(shorter.constants[name], tuned.constants[name][:3])
+    with pytest.raises(snnconv.ConfigurationError, match=r"was tuned, and its weights .* have the shape \[5, 8\]"):
+        snnconv.resized(tuned, model, text(4, 8))
 
 
 class LongerIsOther(nn.Module):
