@@ -17,6 +17,7 @@ from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
 from snnconv.simulators import Confidence, FirstSpike
+from snnconv.simulators.decoding import Decoder
 from snnconv.simulators.run import Run
 from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.sweeps.estimating import SweepEstimate, estimate_sweep
@@ -29,6 +30,7 @@ __all__ = [
     "ClassJudge",
     "Confidence",
     "ConfigurationError",
+    "Decoder",
     "Evaluation",
     "FirstSpike",
     "InputError",

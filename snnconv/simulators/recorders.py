@@ -99,18 +99,19 @@ class SpikeCounter(Observer):
 
     def synops(self) -> dict[str, float]:
         """Synaptic operations by where the spikes came from, over all samples."""
-        return self._weighted(self.network.synapses.fan_out)
+        return self.weighted(self.network.synapses.fan_out)
 
     def synops_by_layer(self) -> dict[str, float]:
         """The same with every weighted operator between two populations counted by itself."""
-        return self._weighted(self.network.synapses.fan_out_by_layer)
+        return self.weighted(self.network.synapses.fan_out_by_layer)
 
     def pairs(self) -> float:
         """Those of ``synops`` that are pairs of spikes at products of two signals."""
         found = self.synops()
         return sum(found.get(node, 0.0) for node in self.network.execution_plan.products)
 
-    def _weighted(self, fan_out: dict[str, Tensor]) -> dict[str, float]:
+    def weighted(self, fan_out: Mapping[str, Tensor]) -> dict[str, float]:
+        """Synaptic operations where neurons have this fan-out, by node, by where the spikes came from."""
         names = {node: population.name for node, population in self.network.populations.items()}
         through = {
             node: spikes.cpu() / self._whole[node].clamp(min=1.0) for node, spikes in self._arriving.items()

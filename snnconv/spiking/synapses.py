@@ -84,7 +84,7 @@ def count_synapses(
                 bounds.append(name)
     analysis = analysis_of(graph)
     for name in regions.products:
-        by_layer[name] = torch.ones_like(by_layer[name])  # no weights follow: each pair is an operation of its own
+        by_layer[name] = fan_out[name].ne(0).double()  # no weights follow: each pair that is used is an operation
     in_order = tuple(name for name in regions.sources if name in bounds)
     spiking = graph.behind(populations) | analysis.readout
     input_macs = sum(cost for name, cost in macs.items() if name not in spiking)

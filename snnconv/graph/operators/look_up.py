@@ -24,14 +24,14 @@ class _OfWholeNumbers(Operator):
         return Classification(Role.READOUT, known.reason, known.remedy)
 
 
-class _Rows(_OfWholeNumbers):
+class _RowsOfTables(_OfWholeNumbers):
     """An operator that makes a row of every whole number."""
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         return None if node.shape is None else len(node.shape) - 1
 
 
-class LookUp(_Rows):
+class LookUp(_RowsOfTables):
     """An operator that takes rows of the table ``weight`` at the whole numbers ``indices``."""
 
 
@@ -58,7 +58,7 @@ class EmbeddingBag(LookUp):
 
 
 @register
-class OneHot(_Rows):
+class OneHot(_RowsOfTables):
     """A row of zeros for every number, with a one at its place."""
 
     names = ("one_hot",)
