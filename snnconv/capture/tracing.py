@@ -170,7 +170,10 @@ def _on_data(error: Exception) -> tuple[str, str]:
             else "take numbers of constants in __init__, and keep those of the input in tensors",
         )
     reason = "control flow depends on the values of the input"
-    return reason, "compute both branches and choose with torch.where, or decide outside the model"
+    return reason, (
+        "compute both branches and choose with torch.where, or decide outside the model; of a loop that writes a text, "
+        "convert the step, which scores all positions, and write the loop around snnconv.Decoder"
+    )
 
 
 def _refusal(error: Exception) -> UnsupportedModelError:
@@ -180,8 +183,8 @@ def _refusal(error: Exception) -> UnsupportedModelError:
         kind = str(error).partition("<class '")[2].partition("'")[0].rpartition(".")[2]
         reason = f"it returns a {kind}, in which torch.export cannot find the tensors"
         remedy = (
-            "call it without the cache of keys and values, which is for one token after the other: "
-            "model.config.use_cache = False"
+            "call it without the cache of keys and values, model.config.use_cache = False; "
+            "snnconv.Decoder runs the network one token after the other"
             if kind.endswith("Cache")
             else "return a tuple or a dict of tensors; a dataclass is made known by "
             f"torch.export.register_dataclass({kind})"

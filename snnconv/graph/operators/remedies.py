@@ -53,7 +53,8 @@ _REMEDIES = (
     Remedy(
         "embedding one_hot embedding_renorm embedding_bag _embedding_bag _embedding_bag_forward_only",
         "it looks a table up by numbers that it computes from the signal, and so jumps",
-        "look tables up by inputs of whole numbers, in front of the network, or on its output",
+        "look tables up by inputs of whole numbers, in front of the network, or on its output; of a loop that writes a "
+        "text, convert the step, which scores all positions, and write the loop around snnconv.Decoder",
     ),
     # Precision, rounding, quantisation.
     Remedy(

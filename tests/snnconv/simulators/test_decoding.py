@@ -72,7 +72,7 @@ def test_where_an_earlier_position_depends_on_a_later_one_there_is_no_decoder(na
         snnconv.Decoder(spiking_transformer(name))
 
 
-class Columns(nn.Module):
+class QueryColumns(nn.Module):
     """Attention whose queries are columns, with a mask or without; it scores all positions, or the last alone."""
 
     def __init__(self, *, masked: bool = True, last: bool = False) -> None:
@@ -89,8 +89,8 @@ class Columns(nn.Module):
 
 
 def columns(**options: Any) -> tuple[snnconv.SpikingNetwork, Tensor]:
-    """``Columns`` with these options in spikes, and its samples."""
-    model = Columns(**{key: value for key, value in options.items() if key in ("masked", "last")}).double().eval()
+    """``QueryColumns`` with these options in spikes, and its samples."""
+    model = QueryColumns(**{key: value for key, value in options.items() if key in ("masked", "last")}).double().eval()
     x = torch.randn(20, LENGTH, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return snnconv.convert(model, x, coding=OneSpike(8)), x
 
@@ -140,3 +140,25 @@ def test_a_decoder_takes_the_words_that_the_network_takes_and_no_more_than_there
     decoder.reset()
     decoder.step(words[:, :3])
     assert torch.equal(decoder.step(words[:, 3:4]), before)
+
+
+class Writing(nn.Module):
+    """A model that writes a text itself: of so many words, or until it comes to an end."""
+
+    def __init__(self, words: int | None) -> None:
+        super().__init__()
+        self.table, self.head, self.words = nn.Embedding(7, 4), nn.Linear(4, 7), words
+
+    def forward(self, text: Tensor) -> Tensor:
+        for written in range(20):
+            scores: Tensor = self.head(torch.relu(self.table(text[:, -1])))
+            text = torch.cat([text, scores.argmax(-1, keepdim=True)], 1)
+            if written + 1 == self.words or (self.words is None and bool((text[:, -1] == 0).all())):
+                break
+        return scores
+
+
+@pytest.mark.parametrize("words", [2, None])
+def test_a_loop_that_writes_text_stands_around_the_network(words: int | None) -> None:
+    with pytest.raises(snnconv.UnsupportedModelError, match=r"convert the step.*around snnconv\.Decoder"):
+        snnconv.convert(Writing(words).eval(), text(12, 3) % 7)
