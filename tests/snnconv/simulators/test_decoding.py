@@ -108,8 +108,8 @@ def test_what_has_no_output_for_every_position_or_no_closed_form_is_refused() ->
     linear = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
     for options, message in (
         ({"coding": Rate(8)}, "a decoder needs a pipeline"),
-        ({"coding": OneSpike(8), "input": OneSpike(8)}, "an input of real or whole numbers"),
-        ({"coding": OneSpike(8)}, "positions of a sequence on axis 1, and the network takes"),
+        ({"coding": OneSpike(8), "input": "phase"}, "an input of real or whole numbers"),
+        ({"coding": OneSpike(8)}, "linear .* mixes positions, or samples"),
     ):
         with pytest.raises(snnconv.ConfigurationError, match=message):
             snnconv.Decoder(snnconv.convert(linear, torch.randn(20, 4), **options))
