@@ -21,7 +21,8 @@ def channel_axes(graph: Graph, input_shapes: Mapping[str, tuple[int, ...]]) -> d
     if graph.front is not None:
         given = {name: (2,) * len(shape) for name, shape in graph.front.inputs.items()}
         behind = channel_axes(graph.front, given)
-        axes |= {name: behind[made] for name, made in zip(graph.inputs, refs_in(graph.front.output), strict=True)}
+        made = zip(graph.inputs, refs_in(graph.front.output), strict=False)  # masks are last
+        axes |= {name: behind[source] for name, source in made}
     products = analysis_of(graph).products
     for node in graph.nodes.values():
         if node.name not in signals:

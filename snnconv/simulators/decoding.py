@@ -59,7 +59,7 @@ class Decoder:
             raise ConfigurationError("a decoder needs a network that takes a batch: convert it with several sequences")
         if graph.masks:
             raise ConfigurationError(
-                "a decoder takes no masks that come with every sample: convert without them, and give texts of one length"
+                "a decoder takes no masks that come with every sample: convert without them, for texts of one length"
             )
         taken = graph.front or graph
         lengths = {shape[1] if len(shape) > 1 else None for shape in taken.inputs.values()}
