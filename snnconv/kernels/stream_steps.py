@@ -113,6 +113,8 @@ class Steps:
             counted: Whether spikes are wanted.
             watch: Who wants the payloads of every step; they may be reused after the call.
         """
+        # Capture puts the batch on the first axis of all that is no affine map.
+        assert not self.batched or current.shape[0] in (span.samples, span.steps * span.samples)
         current = dense(current)
         if state is None:
             state = self.neuron.initial(span.of_step(current, 0))
