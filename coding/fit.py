@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coding.errors import ConfigurationError
+from coding.minimum import least
 from coding.neural_code import Code
+from coding.window.staircase import Array, decoded, staircase_of
 from coding.window.table_spike import TableSpike
 from coding.window.ttfs import TTFS
 from coding.window.window_code import PowerCode, WindowCode
 
 #: Bases that a first scan looks at, evenly spaced in their logarithm, before the best is refined.
-_SCAN = 40
-_LARGEST_BASE = 4.0
+_SCAN, _LARGEST_BASE = 40, 4.0
+_LOG_BASES = [math.log(_LARGEST_BASE) * (number + 1) / _SCAN for number in range(_SCAN)]
 #: Values that a distribution is gathered into before it is fitted.
 _BINS = 2**13
 _LLOYD_ITERATIONS = 300
@@ -75,36 +79,84 @@ def _gathered(values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _best_base(code: PowerCode, values: Tensor, weights: Tensor) -> Code:
-    from scipy.optimize import minimize_scalar
+    errors_of = _SquaredErrors(values, weights)
 
     def error(log_base: float) -> float:
-        return squared_error(code.with_base(math.exp(log_base)), values, weights)
+        return errors_of(code.with_base(math.exp(log_base)))
 
-    largest = math.log(_LARGEST_BASE)
-    scan = [largest * (number + 1) / _SCAN for number in range(_SCAN)]
-    errors = [error(log_base) for log_base in scan]
+    scanned = _scanned(code)
+    errors = [error(log_base) for log_base in _LOG_BASES] if scanned is None else errors_of.of_all(scanned)
     best = min(range(_SCAN), key=errors.__getitem__)
-    bounds = (scan[best - 1] if best else scan[0] / 8, scan[min(best + 1, _SCAN - 1)])
-    refined = minimize_scalar(error, bounds=bounds, method="bounded", options={"xatol": 1e-4})
-    return code.with_base(math.exp(refined.x if refined.fun < errors[best] else scan[best]))
+    bounds = (_LOG_BASES[best - 1] if best else _LOG_BASES[0] / 8, _LOG_BASES[min(best + 1, _SCAN - 1)])
+    place, refined = least(error, *bounds, tolerance=1e-4)
+    return code.with_base(math.exp(place if refined < errors[best] else _LOG_BASES[best]))
+
+
+class _Stairs(NamedTuple):
+    """The staircases of many codes one behind the other, and where each begins."""
+
+    lowest: Array
+    values: Array
+    starts: Array
+
+
+@lru_cache(maxsize=8)
+def _scanned(code: PowerCode) -> _Stairs | None:
+    """The staircases of ``code`` with every base of the scan; ``None`` where one of them has too many values."""
+    found = [staircase_of(code.with_base(math.exp(log_base))) for log_base in _LOG_BASES]
+    stairs = [each for each in found if each is not None]
+    if len(stairs) < len(found):
+        return None
+    starts = np.cumsum([0, *(len(each.values) for each in stairs[:-1])])
+    lowest, values = (np.concatenate(column) for column in zip(*stairs, strict=True))
+    return _Stairs(lowest, values, starts)
+
+
+class _SquaredErrors:
+    """The ``squared_error`` of many codes over the same flat, positive values, by sums over those that become one."""
+
+    def __init__(self, values: Tensor, weights: Tensor) -> None:
+        order = values.argsort()
+        self._values, self._weights = values[order], weights[order]
+        moments = [torch.ones_like(self._values), self._values, self._values.square()]
+        sums = torch.stack([(self._weights * moment).cumsum(0) for moment in moments])
+        self._sums = torch.nn.functional.pad(sums, (1, 0)).cpu().numpy()
+        self._sorted = self._values.cpu().numpy()
+
+    def __call__(self, code: Code) -> float:
+        stairs = staircase_of(code)
+        if stairs is None:
+            carried = self._values * code.full_scale
+            error = (decoded(code, carried) - carried).square_() / code.full_scale**2
+            return float((error * self._weights).sum()) / float(self._sums[2, -1])
+        return self.of_all(_Stairs(stairs.lowest, stairs.values, np.zeros(1, dtype=np.int64)))[0]
+
+    def of_all(self, stairs: _Stairs) -> list[float]:
+        """The errors of all codes that have these ``stairs``."""
+        begin = np.searchsorted(self._sorted, stairs.lowest)
+        end = np.append(begin[1:], len(self._sorted))
+        end[stairs.starts[1:] - 1] = len(self._sorted)
+        mass, moment = self._sums[:2, end] - self._sums[:2, begin]
+        gained = np.add.reduceat(stairs.values * (stairs.values * mass - 2.0 * moment), stairs.starts)
+        found: list[float] = (1.0 + gained / self._sums[2, -1]).tolist()
+        return found
 
 
 def _best_levels(steps: int, values: Tensor, weights: Tensor) -> tuple[float, ...]:
     """Levels of the least squared error beside 0, falling from 1: thresholds midway, levels at the means between."""
     order = values.argsort()
-    values, weights = values[order], weights[order]
-    nothing = weights.new_zeros(1)
-    mass = torch.cat([nothing, weights.cumsum(0)])
-    moment = torch.cat([nothing, (weights * values).cumsum(0)])
-    largest = values[-1]
-    levels = largest * torch.linspace(0, 1, steps + 1, dtype=values.dtype, device=values.device) ** 1.5
+    along, counted = (part[order].cpu().numpy() for part in (values, weights))
+    mass, moment = (np.append(0.0, np.cumsum(part)) for part in (counted, counted * along))
+    levels: Array = along[-1] * np.linspace(0, 1, steps + 1) ** 1.5
+    before: Array = np.empty(0)
     for _ in range(_LLOYD_ITERATIONS):
-        cuts = torch.searchsorted(values, (levels[1:] + levels[:-1]) / 2)
-        cuts = torch.cat([cuts, cuts.new_tensor([len(values)])])
-        inside = mass[cuts[1:]] - mass[cuts[:-1]]
-        means = (moment[cuts[1:]] - moment[cuts[:-1]]) / inside.clamp(min=1e-300)
-        levels = torch.cat([levels[:1], torch.where(inside > 0, means, levels[1:])])
-    falling = (levels[1:] / levels[-1]).flip(0).tolist()
+        cuts = np.append(np.searchsorted(along, (levels[1:] + levels[:-1]) / 2), len(along))
+        if np.array_equal(cuts, before):
+            break  # and so would all that follow
+        before = cuts
+        inside = np.diff(mass[cuts])
+        levels[1:] = np.where(inside > 0, np.diff(moment[cuts]) / np.maximum(inside, 1e-300), levels[1:])
+    falling = (levels[1:] / levels[-1])[::-1].tolist()
     # Equal levels, from fewer distinct values than steps, are pulled apart: the later of them is never needed.
     for step in range(1, steps):
         falling[step] = min(falling[step], falling[step - 1] * (1.0 - 1e-6))

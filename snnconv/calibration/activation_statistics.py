@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coding import Code
+from coding.window.staircase import decoded, staircase_of
 from neurons import Negative
 from snnconv.graph.operators import ActivationFunction, PiecewiseLinear
 
@@ -24,12 +27,24 @@ HIGHEST = 3
 BINS = 2048
 
 
-def rows_of_channels(values: Tensor, axis: int | None) -> Tensor:
-    """``values``, whose channels lie along ``axis``, as ``[channels, values per channel]``; one row without an axis."""
-    if axis is None:
-        return values.reshape(1, -1)
-    by_channel = values.movedim(axis, 0)
-    return by_channel.reshape(len(by_channel), -1)
+@lru_cache(maxsize=16)
+def _rounding(code: Code) -> Tensor:
+    """Squared errors, in units of a channel's maximum, of its bins' middles: ``[candidates, bins]``.
+
+    They are the same for all channels, and for all populations that ask for this very code.
+    """
+    stairs = staircase_of(code)
+    centres = np.arange(0.5, BINS) / BINS
+    candidates = np.array(_CANDIDATES, dtype=np.float32).astype(np.float64)[:, None]
+    if stairs is None:
+        scales = torch.from_numpy(candidates / code.full_scale).float()
+        found = decoded(code, torch.from_numpy(centres).float() / scales) * scales
+        return (found - torch.from_numpy(centres)).square().float()
+    # From which bin on each of the values is taken: runs of equal levels along every row.
+    begin = np.clip(np.ceil(candidates * stairs.lowest * BINS - 0.5), 0, BINS).astype(np.int64)
+    lengths = np.diff(begin, append=np.full_like(begin[:, :1], BINS))
+    levels = np.repeat((candidates * stairs.values).ravel(), lengths.ravel()).reshape(len(candidates), BINS)
+    return torch.from_numpy(np.square(levels - centres)).float()
 
 
 @dataclass
@@ -55,35 +70,46 @@ class ActivationStatistics:
     total: int = 0
     histogram: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float32))
 
-    def by_channel(self, values: Tensor) -> Tensor:
-        """What the code sees of the values, as ``[channels, values per channel]``."""
-        return rows_of_channels(self.activation.coded_size(values, self.negative), self.channel_axis)
-
     def observe_maximum(self, values: Tensor) -> None:
-        sizes = self.by_channel(values)
-        samples = len(values) if self.batched and self.channel_axis != 0 else 1
-        largest = sizes.reshape(len(sizes), samples, -1).amax(2)
+        """Take the range of a batch in."""
+        sizes = self.activation.coded_size(values, self.negative)
+        largest = self._largest(sizes)
         if self.total == 0:
             self.highest = torch.zeros(len(largest), HIGHEST, dtype=largest.dtype, device=largest.device)
             self.peaks = torch.zeros(len(largest), dtype=torch.float64, device=largest.device)
         self.highest = torch.cat([largest, self.highest], 1).topk(HIGHEST, 1).values
         self.maximum = self.highest[:, 0].clone()
         self.peaks = self.peaks + largest.double().sum(1)
-        self.samples += samples
+        self.samples += largest.shape[1]
         self.active += int(torch.count_nonzero(values))
         self.total += values.numel() if self.present is None else int(self.present.expand_as(values).sum())
 
+    def _largest(self, sizes: Tensor) -> Tensor:
+        """The largest of ``sizes`` in every channel of every sample, ``[channels, samples]``."""
+        apart = self.batched and self.channel_axis != 0
+        if self.channel_axis is None:
+            return sizes.reshape(1, len(sizes) if apart else 1, -1).amax(2)
+        kept = sizes.movedim(self.channel_axis, 1 if apart else 0)
+        within = [*range(2 if apart else 1, kept.dim())]
+        largest = kept.amax(within) if within else kept
+        return largest.T if apart else largest[:, None]
+
     def observe_histogram(self, values: Tensor) -> None:
-        rows = self.by_channel(values)
-        channels = rows.shape[0]
+        """Count a batch whose range was taken in."""
+        sizes = self.activation.coded_size(values, self.negative)
+        channels = len(self.maximum)
         if self.histogram.numel() == 0:
-            self.histogram = torch.zeros(channels, BINS, dtype=torch.int64, device=values.device)
-        width = torch.where(self.maximum > 0, self.maximum, 1.0) / BINS
-        bins = (rows / width[:, None]).long().clamp_(0, BINS - 1)
-        bins += torch.arange(channels, device=values.device)[:, None] * BINS
-        if self.present is not None:
-            bins = bins[rows_of_channels(self.present.expand_as(values), self.channel_axis)]
-        self.histogram += torch.bincount(bins.flatten(), minlength=channels * BINS).view(channels, BINS)
+            self.histogram = torch.zeros(channels, BINS, dtype=torch.int32, device=values.device)
+        if self.total > torch.iinfo(torch.int32).max:  # and a count may be
+            self.histogram = self.histogram.long()
+        along = [1] * values.dim()
+        if self.channel_axis is not None:
+            along[self.channel_axis] = channels
+        per_unit = BINS / torch.where(self.maximum > 0, self.maximum, 1.0)
+        bins = (sizes * per_unit.view(along)).clamp_(max=BINS - 1).int()
+        bins += (torch.arange(channels, dtype=torch.int32, device=values.device) * BINS).view(along)
+        bins = bins.flatten() if self.present is None else bins[self.present.expand_as(bins)]
+        self.histogram.view(-1).index_add_(0, bins, self.histogram.new_ones(()).expand(len(bins)))
 
     def percentile(self, percent: float) -> Tensor:
         """Smallest value that ``percent`` of a channel's values do not exceed, to a histogram's bin; ``[channels]``.
@@ -92,8 +118,8 @@ class ActivationStatistics:
         """
         if percent == 100.0:
             return self.maximum.clone()
-        wanted = self.histogram.sum(1, keepdim=True).float() * (percent / 100.0)
-        bin_index = (self.histogram.cumsum(1) < wanted).sum(1)
+        upto = self.histogram.cumsum(1)
+        bin_index = torch.searchsorted(upto, (upto[:, -1:].float() * (percent / 100.0)).ceil().long())[:, 0]
         edge = self.maximum * ((bin_index.float() + 1.0).clamp(max=BINS) / BINS)
         return torch.where(bin_index == 0, self.maximum, edge)
 
@@ -101,20 +127,24 @@ class ActivationStatistics:
         """Middles of the histogram's bins, in units of a channel's maximum."""
         return (torch.arange(BINS, dtype=torch.float32, device=self.maximum.device) + 0.5) / BINS
 
-    def least_squares(self, code: Code) -> Tensor:
+    def least_squares(self, code: Code, counts: Tensor | None = None) -> Tensor:
         """The largest value for ``code`` to carry, by channel, for the least squared error of rounding and clipping.
 
-        What samples to come exceed the maximum by is clipped too (see ``_clipped_beyond``).
+        What samples to come exceed the maximum by is clipped too (see ``_clipped_beyond``). ``counts``, for whoever
+        asks for many codes, are those of the bins, ``[channels, bins]``, in single precision. It is asked for when all
+        has been observed.
         """
-        centres = self.centres()
+        squares = _rounding(code).to(self.maximum.device)
+        # Values in the lowest bin, next to zero, stay silent under every candidate.
+        rounding = (self.histogram.float() if counts is None else counts)[:, 1:] @ squares[:, 1:].T
+        errors = rounding.double() + self._beyond
         candidates = torch.tensor(_CANDIDATES, dtype=torch.float32, device=self.maximum.device)
-        weights = self.histogram.to(torch.float64)
-        weights[:, 0] = 0.0  # values next to zero stay silent under every candidate
-        scales = (candidates / code.full_scale)[:, None]
-        levels = code.quantize(centres / scales, counted=False).values * scales
-        rounding = weights @ ((centres - levels) ** 2).to(torch.float64).T
-        errors = rounding + self._clipped_beyond(candidates.double())
         return candidates[errors.argmin(1)] * self.maximum
+
+    @cached_property
+    def _beyond(self) -> Tensor:
+        candidates = torch.tensor(_CANDIDATES, dtype=torch.float32, device=self.maximum.device)
+        return self._clipped_beyond(candidates.double())
 
     def _clipped_beyond(self, candidates: Tensor) -> Tensor:
         """Squared error of what as many samples to come exceed the maximum by, cut at each of ``candidates``.
@@ -139,7 +169,8 @@ class ActivationStatistics:
         mean_excess = (end ** (power + 1.0) - start ** (power + 1.0)) / (power + 1.0)
         cut = below**2 + 2.0 * below * mean_excess + integral(end) - integral(start)
         bins = (self.peaks[:, None] / self.samples / unit * BINS).long().clamp(max=BINS - 1)
-        above = self.histogram.flip(1).cumsum(1).flip(1).gather(1, bins)
+        upto = self.histogram.cumsum(1)
+        above = upto[:, -1:] - upto.gather(1, bins) + self.histogram.gather(1, bins)
         values = (above.float() / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
         clipped: Tensor = values * (self.samples / (self.samples + 1)) * cut
         return clipped

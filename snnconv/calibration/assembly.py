@@ -180,7 +180,8 @@ def assemble(
         code = plan.code_for(names[node], node)
         populations[node] = population(calibrated, node, code, scaling, windowed, options)
         if windowed:
-            warn_of_silence(names[node], calibrated.observed[node], scaling, populations[node].code)
+            chosen = populations[node]
+            warn_of_silence(names[node], calibrated.observed[node], scaling, chosen.code, chosen.scale)
     return network_of(calibrated, plan, populations, options, progress)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.graph.divisors import axes_of_divisor
 from snnconv.graph.graph import Graph
-from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.interpreter import Handler, Program
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.graph.operators.sample_masks import fires_if_shifted
@@ -78,9 +78,17 @@ def corrected(
 
         return correct
 
+    program = Program([*graph.nodes.values()])
+    runs = [
+        program.steps(
+            {**graph.constants, **dict(zip(graph.taken, samples, strict=True))},
+            {node: make(node, population) for node, population in populations.items()},
+        )
+        for make in (listen, fire)
+    ]
     with torch.no_grad():
-        evaluate_graph(graph, samples, handlers={node: listen(node, p) for node, p in populations.items()})
-        evaluate_graph(graph, samples, handlers={node: fire(node, p) for node, p in populations.items()})
+        for _ in zip(*runs, strict=True):  # side by side, so that no more than a current waits for the other
+            pass
     parts.end()
     return found
 

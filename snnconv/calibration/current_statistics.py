@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from snnconv.calibration.activation_statistics import rows_of_channels
 from snnconv.graph.operators import ActivationFunction
 from snnconv.graph.operators.tabulated import Tabulated
 
@@ -53,7 +52,10 @@ class CurrentStatistics:
 
     def by_channel(self, currents: Tensor) -> Tensor:
         """Currents as ``[channels, values per channel]``."""
-        return rows_of_channels(currents, self.channel_axis)
+        if self.channel_axis is None:
+            return currents.reshape(1, -1)
+        channels = currents.movedim(self.channel_axis, 0)
+        return channels.reshape(len(channels), -1)
 
     def observe_maximum(self, currents: Tensor) -> None:
         """Take the range of a batch in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,10 +15,13 @@ from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.graph.graph import Graph
-from snnconv.graph.interpreter import evaluate_graph
+from snnconv.graph.graph import Graph, largest_map
+from snnconv.graph.interpreter import Environment, Program
 from snnconv.graph.operators.sample_masks import presence_of
 from snnconv.progress import ProgressCallback, told
+
+#: Values of the largest map that are computed at once when activations are observed.
+_MOST_VALUES = 2**22
 
 
 @dataclass(frozen=True)
@@ -42,22 +45,38 @@ def observe(
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
     Of populations that are looked up their currents are observed. Two passes: maxima first, then histograms over the
-    ranges found. Raises ``InputError`` for a result that is NaN or infinite.
+    ranges found; no map is held for longer than the graph needs it. Raises ``InputError`` for a result that is NaN or
+    infinite.
     """
-    seen = {name: graph.nodes[name].arguments["self"].name for name in found}
-    seen = {name: seen[name] if isinstance(each, CurrentStatistics) else name for name, each in found.items()}
+    parts = [part for chunk in chunks for part in _parts(graph, chunk)]
+    passes = [(False, part) for part in parts] + [(True, part) for part in parts]
     present = {name: place for name in found if (place := presence_of(graph, graph.nodes[name])) is not None}
-    passes = [(False, chunk) for chunk in chunks]
-    passes += [(True, chunk) for _, chunk in passes]
+    program = Program([*graph.nodes.values()], present.values())
     with torch.no_grad():
-        for counting, chunk in told(progress, "observing activations", passes, len(passes)):
-            _, values = evaluate_graph(graph, chunk, keep={*found, *seen.values(), *present.values()})
-            for name, observed in found.items():
-                if not bool(torch.isfinite(values[name]).all()):
-                    raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
-                observed.present = values[present[name]] if name in present else None
+        for counting, part in told(progress, "observing activations", passes, len(passes)):
+            values: Environment = {**graph.constants, **dict(zip(graph.taken, part, strict=True))}
+            for node in program.steps(values):
+                if (observed := found.get(node.name)) is None:
+                    continue
+                if not counting:
+                    _check_finite(node.name, values[node.name])
+                observed.present = values[present[node.name]] if node.name in present else None
+                looked_up = isinstance(observed, CurrentStatistics)
                 observe_next = observed.observe_histogram if counting else observed.observe_maximum
-                observe_next(values[seen[name]])
+                observe_next(values[node.arguments["self"].name if looked_up else node.name])
+
+
+def _parts(graph: Graph, chunk: Inputs) -> Sequence[Inputs]:
+    """``chunk`` in parts of few enough samples that their largest map is not too large."""
+    if graph.batch_axis is None:
+        return [chunk]
+    samples = max(1, _MOST_VALUES // largest_map(graph))
+    return [*zip(*(torch.split(tensor, samples) for tensor in chunk), strict=True)]
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    if not (bool(values.sum().isfinite()) or bool(values.isfinite().all())):
+        raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
 
 
 def largest_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> Tensor:
@@ -77,33 +96,40 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
     if not bool((observed.maximum > 0).any()):  # nothing is known of the values, so all are taken to be as likely
         centres = observed.centres()
         return fit(code, centres, torch.ones_like(centres))
-    first = Scaling(99.9) if scaling.percentile == "mse" else scaling
-    fitted = _fitted(code, observed, largest_of(observed, first, code))
-    if scaling.percentile == "mse":
-        for _ in range(2):
-            fitted = _fitted(code, observed, largest_of(observed, scaling, fitted))
+    counts = observed.histogram.float()
+    if scaling.percentile != "mse":
+        return _fitted(code, observed, largest_of(observed, scaling, code), counts)
+    fitted = _fitted(code, observed, observed.percentile(99.9), counts)
+    for _ in range(2):
+        fitted = _fitted(code, observed, observed.least_squares(fitted, counts), counts)
     return fitted
 
 
-def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor) -> Code:
-    values, weights = _relative_to(observed, largest)
-    extremes = _extremes(observed, largest, values) if code.free_parameter == "sample-gradient" else None
+def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor, counts: Tensor) -> Code:
+    values, weights = _relative_to(observed, largest, counts)
+    extremes = _extremes(observed, largest) if code.free_parameter == "sample-gradient" else None
     return fit(code, values, weights, extremes)
 
 
-def _relative_to(observed: ActivationStatistics, largest: Tensor) -> tuple[Tensor, Tensor]:
-    """Values ``[channels, bins]`` in units of the largest to carry, and the weight of their squared errors."""
+def _relative_to(observed: ActivationStatistics, largest: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Values ``[groups, bins]`` in units of the largest to carry, and the weight of their squared errors.
+
+    Channels in which the largest value is as many times the maximum have the same values: they are a group.
+    """
     active = observed.maximum > 0
-    unit = largest[active][:, None]
-    values = observed.maximum[active][:, None] * observed.centres()[None] / unit
-    weights = observed.histogram[active].double() * unit.double() ** 2
+    ratios, group = torch.unique(largest / torch.where(active, observed.maximum, 1.0), return_inverse=True)
+    squares = torch.where(active, largest / largest.max(), 0.0).square()
+    weights = torch.zeros(len(ratios), counts.shape[1], dtype=counts.dtype, device=counts.device)
+    weights.index_add_(0, group, counts * squares.to(counts)[:, None])
     weights[:, 0] = 0.0
-    return values, weights
+    kept = ratios > 0
+    return observed.centres() / ratios[kept, None], weights[kept].double()
 
 
-def _extremes(observed: ActivationStatistics, largest: Tensor, values: Tensor) -> Extremes:
-    """The 2nd percentile of all ``values``, with all zeros, and the mean over samples and channels of their largest."""
+def _extremes(observed: ActivationStatistics, largest: Tensor) -> Extremes:
+    """The 2nd percentile of all values, with all zeros, and the mean over samples and channels of their largest."""
     active = observed.maximum > 0
+    values = observed.maximum[active][:, None] * observed.centres()[None] / largest[active][:, None]
     sizes, order = values.flatten().sort()
     counted = observed.histogram[active].flatten()[order].double().cumsum(0)
     smallest = sizes[int(torch.searchsorted(counted, 0.02 * counted[-1]))]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from coding import Code
+from coding.window.staircase import decoded, staircase_of
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.fitting import Statistics
@@ -16,7 +19,7 @@ from snnconv.errors import ConfigurationError
 
 #: Share of the mean square of a population's values that a code may silence before it is worth a warning.
 SILENCED_SHARE = 0.01
-
+_BISECTIONS = 40
 
 _logger = logging.getLogger(__name__)
 
@@ -24,16 +27,38 @@ _logger = logging.getLogger(__name__)
 def silenced(observed: ActivationStatistics, scale: Tensor, code: Code) -> tuple[int, float]:
     """Active calibration values that ``code`` makes silent, and their share of the mean square of all values."""
     active = observed.maximum > 0
-    values = observed.maximum[active][:, None] * observed.centres()[None]
-    counts = observed.histogram[active].clone()
-    counts[:, 0] = 0  # mostly zeros
-    lost = code.quantize(values / scale.expand(len(active))[active][:, None], counted=False).values == 0
-    squares = counts * values.double().square()
-    return int(counts[lost].sum()), float(squares[lost].sum() / squares.sum().clamp(min=1e-300))
+    scale = scale.expand(len(active))[active][:, None]
+    least = _least(code) * scale / observed.maximum[active][:, None]
+    centres = observed.centres()
+    counts, squares = observed.histogram[active, 1:], centres[1:].double().square()  # the lowest bin is mostly zeros
+    most = int(torch.searchsorted(centres[1:], least.max())) if len(least) else 0
+    lost = counts[:, :most] * (centres[1 : most + 1] < least)
+    weights = observed.maximum[active].double().square()
+    missed, whole = (weights @ (part.double() @ squares[: part.shape[1]]) for part in (lost, counts))
+    return int(lost.sum()), float(missed / whole.clamp(min=1e-300))
 
 
-def warn_of_silence(name: str, observed: Statistics, scaling: Scaling, code: Code) -> None:
-    """Log a warning where the window is too short for the range of the values, with a length that would do."""
+@lru_cache(maxsize=64)
+def _least(code: Code) -> float:
+    """The least value that a window of ``code`` does not make zero, in units of the scale; at most its largest.
+
+    Found by bisection where the code has no staircase: larger values are decoded to larger ones.
+    """
+    if (stairs := staircase_of(code)) is not None:
+        return float(stairs.lowest[stairs.values > 0][0]) * code.full_scale
+    low, high = 0.0, code.full_scale
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        fires = bool(decoded(code, torch.tensor([middle], dtype=torch.float64)))
+        low, high = (low, middle) if fires else (middle, high)
+    return high
+
+
+def warn_of_silence(name: str, observed: Statistics, scaling: Scaling, code: Code, scale: Tensor) -> None:
+    """Log a warning where the window is too short for the range of the values, with a length that would do.
+
+    ``scale`` is what ``scaling`` chose for ``code``.
+    """
     if isinstance(observed, CurrentStatistics):  # its tables cover the range, however many cells they have
         return
 
@@ -41,7 +66,7 @@ def warn_of_silence(name: str, observed: Statistics, scaling: Scaling, code: Cod
         longer = replace(code, steps=steps)
         return silenced(observed, scale_of(observed, scaling, longer)[0], longer)
 
-    count, share = found(code.steps)
+    count, share = silenced(observed, scale, code)
     if share <= SILENCED_SHARE:
         return
     remedy = "give it more steps, or a code of a wider range"

@@ -24,13 +24,13 @@ from snnconv.capture.translation import capture
 from snnconv.data.batches import Inputs
 from snnconv.data.shapes import BATCH
 from snnconv.errors import SnnconvError
-from snnconv.graph.graph import Graph
+from snnconv.graph.graph import Graph, largest_map
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.multiplications import multiplications
 from snnconv.surroundings import kept_random_numbers
 
-#: Samples of the example on which graph and model are compared.
-_COMPARED = 32
+#: Samples of the example on which graph and model are compared, and values of their largest map.
+_COMPARED, _MOST_VALUES = 32, 2**24
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _captured(
     if graph.batch_axis == 0:
         pair = tuple(torch.cat([tensor[:1], tensor[:1]]) for tensor in example)
         samples = min(len(tensor) for tensor in example)
-        compared = tuple(tensor[:_COMPARED][:samples] for tensor in example) if samples > 1 else pair
+        samples = min(samples, _COMPARED, max(2, _MOST_VALUES // largest_map(graph)))
+        compared = tuple(tensor[:samples] for tensor in example) if samples > 1 else pair
     check_capture(graph, runnable(model, constants), compared)
     if graph.front is not None:
         graph = replace(graph, front=_sized(graph.front, pair))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,23 +71,21 @@ def check_affine(graph: Graph, example: Sequence[Tensor]) -> None:
     outputs are compared, in double precision. Products themselves have to be linear in each operand alone.
     """
     regions = _Regions(graph, example)
-    first, second = regions.draw(seed=1), regions.draw(seed=2)
-    both = {name: first[name] + second[name] for name in first}
-    none = {name: torch.zeros_like(first[name]) for name in first}
-    values = [regions.currents(sources) for sources in (first, second, both, none)]
     problems = []
-    for end in values[0]:
-        of_first, of_second, of_both, of_none = (value[end] for value in values)
+    products: dict[tuple[str, str], list[Tensor]] = {}
+    for end, (of_first, of_second, of_both, of_none) in regions.currents():
         error = (of_both - of_first - of_second + of_none).abs().max()
         if not bool(error <= _AFFINE_TOLERANCE * (of_both.abs().max() + of_none.abs().max() + 1.0)):
             node = graph.nodes[end[0]]
             reason = f"what leads to it is not affine (a sum is off by {float(error):.3g})"
             remedy = "report this operator combination, with the model's code"
             problems.append(Problem(node.op, node.source, reason, remedy))
+        if end[0] in analysis_of(graph).products:
+            products[end] = [of_first, of_second]
     for name, operator in analysis_of(graph).products.items():
         node, slots = graph.nodes[name], operands(graph.nodes[name])
-        given = [{key: value[name, key] for key in slots} for value in values]
-        share = max(_error_along(operator, key, *given[:2]) for key in slots)
+        given = [{key: products[name, key][number] for key in slots} for number in (0, 1)]
+        share = max(_error_along(operator, key, *given) for key in slots)
         if not share <= _AFFINE_TOLERANCE:
             reason = f"it is not linear in each of its factors (a sum is off by {share:.3g} of it)"
             problems.append(Problem(node.op, node.source, reason, "report this operator, with the model's code"))
@@ -106,64 +103,58 @@ def _error_along(operator: Operator, key: str, one: Mapping[str, Tensor], other:
 def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
     """Raise ``UnsupportedModelError`` where a sample's result depends on the other samples of its batch.
 
-    The first and the last sample of a batch are kept while the others change, and the first one stands elsewhere in a
-    larger batch: their activations and outputs must stay.
+    The first and the last sample of a batch stand elsewhere in a larger batch, whose other samples are others: their
+    activations and outputs must stay. They are compared as they are computed, and not held.
     """
     if graph.batch_axis is None:
         return
-    double = _in_double(graph)
     analysis = analysis_of(graph)
     outputs = [name for name in refs_in(graph.output) if name in analysis.signals & graph.nodes.keys()]
-    watched = {name: graph.nodes[name] for name in (*analysis.stations, *outputs)}
-    constant = [node.name for node in graph.nodes.values() if node.name not in analysis.signals]
+    watched, signals = {*analysis.stations, *outputs}, analysis.signals
 
-    def batch(seed: int, samples: int) -> tuple[Tensor, ...]:
+    def batch(seed: int, samples: int) -> list[Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        return tuple(
+        return [
             tensor[:1].repeat(samples, *(1,) * (tensor.dim() - 1))  # a mask, which may not forbid all of a row
             if tensor.dtype is torch.bool
-            else torch.randn((samples, *tensor.shape[1:]), generator=generator, dtype=torch.float64).to(example[0])
+            else torch.randn((samples, *tensor.shape[1:]), generator=generator, dtype=torch.float64)
+            .to(example[0])
+            .double()
             for tensor in example
-        )
+        ]
 
-    def results(inputs: Sequence[Tensor]) -> Environment:
-        with torch.no_grad():
-            given = [tensor if tensor.dtype is torch.bool else tensor.double() for tensor in inputs]
-            return evaluate_graph(double, given, keep={*watched, *constant})[1]
-
-    base = batch(1, _SAMPLES)
-    before = results(base)
+    base, changed = batch(1, _SAMPLES), batch(2, _SAMPLES + 2)
+    moved = {0: _SAMPLES - 1, _SAMPLES - 1: 0}  # where the first and the last sample stand among others
+    for mine, theirs in zip(changed, base, strict=True):
+        for before, after in moved.items():
+            mine[after] = theirs[before]
     problems: dict[str, Problem] = {}
-    last, more = _SAMPLES - 1, _SAMPLES + 2
-    for kept, samples, place in ((0, _SAMPLES, 0), (last, _SAMPLES, last), (0, more, last)):
-        changed = batch(2, samples)
-        for mine, theirs in zip(changed, base, strict=True):
-            mine[place] = theirs[kept]
-        after = results(changed)
-        if (grown := _grown(before, after, constant)) is not None:
-            node = graph.nodes[grown]
-            raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_OF_REPEATED),)))
-        for name, node in watched.items():
-            one, other = before[name], after[name]
-            apart = one.shape[:1] == (_SAMPLES,) and other.shape == (samples, *one.shape[1:])
-            if not apart and (fold := _fold_before(graph, name)) is not None:
+    program = Program([*graph.nodes.values()])
+    environments = [_Doubles(graph.constants) for _ in (base, changed)]
+    for environment, inputs in zip(environments, (base, changed), strict=True):
+        environment.update(zip(graph.taken, inputs, strict=True))
+    with torch.no_grad():
+        for node, _ in zip(*(program.steps(environment) for environment in environments), strict=True):
+            one, other = (environment[node.name] for environment in environments)
+            if node.name not in signals and _grown(one, other):
+                raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_OF_REPEATED),)))
+            if node.name not in watched:
+                continue
+            apart = one.shape[:1] == (_SAMPLES,) and other.shape == (_SAMPLES + 2, *one.shape[1:])
+            if not apart and (fold := _fold_before(graph, node.name)) is not None:
                 problems[fold.name] = Problem(fold.op, fold.source, *_FOLDED)
-            elif not apart or not torch.allclose(one[kept], other[place], rtol=1e-9, atol=1e-12, equal_nan=True):
+            elif not apart or not all(_alike(one[before], other[after]) for before, after in moved.items()):
                 reason = "its result mixes the samples of a batch, depends on their number, or moves the batch axis"
                 remedy = "leave axis 0 alone in all that leads to it: name the other axes"
-                problems[name] = Problem(node.op, node.source, reason, remedy)
+                problems[node.name] = Problem(node.op, node.source, reason, remedy)
     if problems:
         raise UnsupportedModelError(Preflight((), tuple(problems.values())))
 
 
-def _grown(before: Environment, after: Environment, names: Sequence[str]) -> str | None:
-    """The first of ``names``, which no input leads to, that has another value in a batch of another length."""
-    for name in names:
-        one, other = before[name], after[name]
-        dense = isinstance(one, Tensor) and one.layout is torch.strided
-        if dense and one.shape == other.shape and not torch.equal(one, other):
-            return name
-    return None
+def _grown(one: Any, other: Any) -> bool:
+    """Whether what no input leads to has another value in a batch of another length."""
+    dense = isinstance(one, Tensor) and one.layout is torch.strided
+    return dense and one.shape == other.shape and not torch.equal(one, other)
 
 
 def _fold_before(graph: Graph, name: str) -> Node | None:
@@ -181,9 +172,20 @@ def _fold_before(graph: Graph, name: str) -> Node | None:
     return found
 
 
-def _in_double(graph: Graph) -> Graph:
-    constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
-    return replace(graph, constants=constants)
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+class _Doubles(Environment):
+    """An environment with ``constants`` in double precision, each made when it is needed and not kept."""
+
+    def __init__(self, constants: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self._constants = constants
+
+    def __missing__(self, name: str) -> Tensor:
+        constant = self._constants[name]
+        return constant.double() if constant.is_floating_point() else constant
 
 
 class _Regions:
@@ -192,43 +194,54 @@ class _Regions:
     def __init__(self, graph: Graph, example: Sequence[Tensor]) -> None:
         analysis = analysis_of(graph)
         affine = [node for node in graph.nodes.values() if node.name not in analysis.readout]
-        self.stations = [graph.nodes[name] for name in analysis.stations]
+        self.stations = {name: graph.nodes[name] for name in analysis.stations}
         #: The arguments at which regions end, by station.
-        self.ends = {node.name: OPERATORS[node.op].ends(node) for node in self.stations}
+        self.ends = {name: OPERATORS[node.op].ends(node) for name, node in self.stations.items()}
         given = dict(zip(graph.taken, example, strict=True))
         self.shapes = {name: given[name].shape for name in graph.inputs}
-        self.shapes |= {node.name: torch.Size(node.shape or ()) for node in self.stations}
+        self.shapes |= {name: torch.Size(node.shape or ()) for name, node in self.stations.items()}
         if graph.batch_axis == 0:
             self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
-        self.device = example[0].device
+        self.inputs, self.device = graph.inputs, example[0].device
         samples = _SAMPLES if graph.batch_axis == 0 else 1
         masks = {name: given[name][:1].repeat(samples, *(1,) * (given[name].dim() - 1)) for name in graph.masks}
-        self.constants = {**_in_double(graph).constants, **masks}
+        self.constants = {**graph.constants, **masks}
         outputs = analysis.signals.intersection(refs_in(graph.output)) - analysis.readout - self.shapes.keys()
         self.outputs = sorted(outputs)
-        self.program = Program(affine, keep=self.outputs)
+        self.program = Program(affine)
 
-    def draw(self, seed: int) -> dict[str, Tensor]:
-        """Random values for every source of events."""
-        generator = torch.Generator().manual_seed(seed)
-        return {
-            name: torch.randn(shape, generator=generator, dtype=torch.float64).to(self.device)
-            for name, shape in self.shapes.items()
-        }
+    def currents(self) -> Iterator[tuple[tuple[str, str], list[Tensor]]]:
+        """Currents into stations, by argument, and outputs, when all sources emit a, b, a + b, and nothing.
 
-    def currents(self, sources: dict[str, Tensor]) -> dict[tuple[str, str], Tensor]:
-        """Currents into stations, by argument, and outputs when the sources emit these values."""
-        arrived: dict[tuple[str, str], Tensor] = {}
+        a and b are random values for every source of events. Nothing is held for longer than it is needed.
+        """
+        generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+        environments = [_Doubles(self.constants) for _ in range(4)]
+        drawn: list[Tensor] = []
+        arrived: dict[tuple[str, str], list[Tensor]] = {}
+
+        def draw(name: str) -> list[Tensor]:
+            shape = self.shapes[name]
+            one, two = (torch.randn(shape, generator=each, dtype=torch.float64).to(self.device) for each in generators)
+            return [one, two, one + two, torch.zeros_like(one)]
 
         def station(name: str) -> Handler:
             def handle(arguments: Mapping[str, Any]) -> Tensor:
-                arrived.update({(name, key): arguments[key] for key in self.ends[name]})
-                return sources[name]
+                for key in self.ends[name]:
+                    arrived.setdefault((name, key), []).append(arguments[key])
+                if not drawn:
+                    drawn.extend(draw(name))
+                return drawn.pop(0)
 
             return handle
 
-        environment: Environment = {**self.constants, **sources}
+        for name in self.inputs:
+            for environment, values in zip(environments, draw(name), strict=True):
+                environment[name] = values
+        handlers = {name: station(name) for name in self.stations}
         with torch.no_grad():
-            self.program.run(environment, {node.name: station(node.name) for node in self.stations})
-        arrived.update({(name, ""): environment[name] for name in self.outputs})
-        return arrived
+            for node, *_ in zip(*(self.program.steps(each, handlers) for each in environments), strict=True):
+                yield from arrived.items()
+                arrived.clear()
+                if node.name in self.outputs:
+                    yield (node.name, ""), [environment[node.name] for environment in environments]

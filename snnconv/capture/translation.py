@@ -12,6 +12,7 @@ from snnconv.capture.autocast import check_autocast, without_disabled_autocast
 from snnconv.capture.batch_axis import batch_first
 from snnconv.capture.decomposition import decomposed, foreign
 from snnconv.capture.front_of import with_front
+from snnconv.capture.in_place import without_writes
 from snnconv.capture.inference_copy import inference_copy
 from snnconv.capture.intake import check_inputs, check_pair, check_weights
 from snnconv.capture.model_kinds import plain_model
@@ -56,7 +57,9 @@ def capture(
     if isinstance(model, ExportedProgram):
         return with_front(_to_graph(model, _program_batch_axis(model, constants), constants, example), example)
     program, batch_axis = export(inference_copy(module), example)
-    return with_front(_to_graph(without_disabled_autocast(program), batch_axis, constants, example), example)
+    return with_front(
+        _to_graph(without_writes(without_disabled_autocast(program)), batch_axis, constants, example), example
+    )
 
 
 def _program_batch_axis(program: ExportedProgram, constants: Mapping[str, Tensor]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -193,3 +194,8 @@ def map_refs(argument: Argument, function: Callable[[Ref], Argument]) -> Argumen
         items = {key: map_refs(item, function) for key, item in argument.items()}
         return OutputMapping(items) if isinstance(argument, OutputMapping) else items
     return argument
+
+
+def largest_map(graph: Graph) -> int:
+    """The elements of one sample in the largest result whose shape is known, at least 1."""
+    return max((math.prod(node.shape) // 2 for node in graph.nodes.values() if node.shape), default=1) or 1

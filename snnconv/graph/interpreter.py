@@ -56,12 +56,19 @@ class Program:
 
     def run(self, environment: Environment, handlers: Mapping[str, Handler] | None = None) -> None:
         """Evaluate the nodes into ``environment``; nodes named in ``handlers`` are given to their handler."""
+        for _ in self.steps(environment, handlers):
+            pass
+
+    def steps(self, environment: Environment, handlers: Mapping[str, Handler] | None = None) -> Iterator[Node]:
+        """The same node by node: each is yielded with its result in ``environment``, before anything is dropped."""
         handlers = handlers or {}
         for node, evaluate, fixed, open_arguments, drop in self._steps:
             arguments = dict(fixed)
             for key, value in open_arguments:
                 arguments[key] = environment[value.name] if type(value) is Ref else resolve(value, environment)
             environment[node.name] = handlers.get(node.name, evaluate)(arguments)
+            arguments.clear()
+            yield node
             for name in drop:
                 del environment[name]
 

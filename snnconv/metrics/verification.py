@@ -164,6 +164,14 @@ def verified(
     return _verification(simulator.steps, found, network.timing is not None, looked_up)
 
 
+def output_error(network: SpikingNetwork, inputs: Inputs) -> float:
+    """The error of the output alone, as ``verified`` finds it, of ``inputs`` as the graph takes them."""
+    output, _ = simulator_for(network, seed=0).run(inputs, [])
+    with torch.no_grad():
+        wanted, _ = evaluate_graph(network.complete_graph(), inputs)
+    return _output_sums(output, wanted).relative
+
+
 def _verification(steps: int, sums: VerificationSums, waits: bool, looked_up: frozenset[str]) -> Verification:
     errors = tuple(each.error(name) for name, each in sums.populations.items())
     return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits, looked_up)
@@ -194,11 +202,12 @@ class _Decoder(Observer):
 def _sums(population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> ErrorSums:
     difference = (found - wanted).double()
     largest = scale * (population.largest * (1 + 1e-6))
+    exact = wanted.double()
     return ErrorSums(
-        error2=float((difference**2).sum()),
-        norm2=float((wanted.double() ** 2).sum()),
+        error2=float(difference.square().sum()),
+        norm2=float(exact.square().sum()),
         difference=float(difference.sum()),
-        magnitude=float(wanted.double().abs().sum()),
+        magnitude=float(exact.abs().sum()),
         saturated=int((population.coded_size(wanted) > largest).sum()),
         spurious=int(((wanted == 0) & (found != 0)).sum()),
         inactive=int((wanted == 0).sum()),
@@ -226,8 +235,8 @@ def _own_sums(
             found[population.name] = ErrorSums(
                 own2=float(squared.sum()),
                 received2=float(wanted.double().square().sum()),
-                cut2=float(squared[cut].sum()),
-                above2=float(squared[above].sum()),
+                cut2=float((squared * cut).sum()),
+                above2=float((squared * above).sum()),
             )
             return said
 

@@ -64,4 +64,5 @@ class Choices:
     def warn_of_silence(self, network: SpikingNetwork) -> None:
         """Log a warning for every population of ``network`` most of whose values its codes would not fire for."""
         for node, chosen in network.populations.items():
-            warn_of_silence(chosen.name, self._calibrated.observed[node], self._scalings[node], chosen.code)
+            observed, scaling = self._calibrated.observed[node], self._scalings[node]
+            warn_of_silence(chosen.name, observed, scaling, chosen.code, chosen.scale)

@@ -93,7 +93,8 @@ class PiecewiseLinear(ActivationFunction):
         return self.maximum
 
     def unbounded(self, currents: Tensor, unit: Tensor | float = 1.0) -> Tensor:
-        return currents.clamp(min=0.0) + self.negative_slope * currents.clamp(max=0.0)  # the same in any unit
+        above = currents.clamp(min=0.0)
+        return above + self.negative_slope * currents.clamp(max=0.0) if self.negative_slope else above  # in any unit
 
     def slope(self, currents: Tensor) -> Tensor:
         above = (currents > 0).to(currents.dtype)
@@ -101,7 +102,7 @@ class PiecewiseLinear(ActivationFunction):
 
     def error_weight(self, currents: Tensor) -> Tensor:
         above = (currents > 0).to(currents.dtype)
-        return above + (1.0 - above) * self.negative_slope**2
+        return above + (1.0 - above) * self.negative_slope**2 if self.negative_slope else above
 
     def coded_size(self, values: Tensor, negative: Negative) -> Tensor:
         if negative == "graded" and 0.0 < self.negative_slope < 1.0:
