@@ -26,13 +26,21 @@ _STATIC = ("footprint", "weights", "zero_weights", "is_bound")
 
 @dataclass(frozen=True)
 class NeuroBench:
-    """NeuroBench's metrics of correctness aside (Yik et al. 2025, arXiv 2304.04640), as sums over ``samples``.
+    """NeuroBench's metrics, those of correctness aside (Yik et al. 2025, arXiv 2304.04640), as sums over samples.
 
-    ``footprint`` are the bytes of all tensors of the network, ``weights`` the weights of its synapses, of which
-    ``zero_weights`` are 0. ``activations`` are neurons times the steps at which they may fire, ``spikes`` those of them
-    that are not 0. ``macs`` are multiply-accumulates of real inputs that are not 0, ``accumulations`` those of spikes,
-    layer by layer, ``dense`` both if nothing were 0. ``is_bound``: accumulations are an upper bound, since zeros among
-    the weights count as synapses, or several paths join.
+    Attributes:
+        samples: Number of samples.
+        footprint: Bytes of all tensors of the network.
+        weights: Number of weights of its synapses, without biases.
+        zero_weights: How many of them are 0.
+        activations: Neurons times the steps at which they may fire.
+        spikes: How many of these activations are not 0.
+        macs: Multiply-accumulates of real inputs that are not 0, and of what stays real-valued.
+        accumulations: Synaptic operations of spikes, counted layer by layer.
+        dense: Both, if no input and no weight were 0, at every step.
+        updates: Updates of membrane potentials.
+        is_bound: Whether ``accumulations`` is an upper bound: zeros among the weights count as synapses, or several
+            paths join.
     """
 
     samples: int
