@@ -18,7 +18,7 @@ class Progress:
 
     Attributes:
         what: The task, such as "evaluating".
-        done: PartsDone that are done.
+        done: Parts that are done.
         total: All parts; ``None`` while it is not known.
     """
 

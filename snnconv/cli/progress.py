@@ -59,7 +59,7 @@ def _bars() -> Iterator[ProgressCallback]:
 
 @contextmanager
 def search_announced() -> Iterator[None]:
-    """Say on standard error what a search for codes will cost, as the library logs it before one begins."""
+    """Say on standard error what a search for codes will cost, and what it warns of, as the library logs both."""
     logger, handler = logging.getLogger("snnconv.search"), _Announcement(logging.INFO)
     before = logger.level
     logger.addHandler(handler)
@@ -72,9 +72,8 @@ def search_announced() -> Iterator[None]:
 
 
 class _Announcement(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno == logging.INFO:  # warnings are shown as those of all others
-            errors.print(record.getMessage(), markup=False)
+    def emit(self, record: logging.LogRecord) -> None:  # of warnings, too, which nobody else shows once this is here
+        errors.print(record.getMessage(), markup=False)
 
 
 class ProgressLines:

@@ -41,7 +41,8 @@ class ChannelConstants:
             if rows.along:
                 repeats = rows.width // (rows.each * constants.shape[1])
                 constants = constants.repeat_interleave(rows.each, 1).repeat(1, repeats)
-            self._arranged[rows] = constants.contiguous()
+            # The first of several threads wins: jobs know where a tensor lies, so none may take another's place.
+            self._arranged.setdefault(rows, constants.contiguous())
         return rows, self._arranged[rows]
 
 

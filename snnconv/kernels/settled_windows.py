@@ -27,6 +27,8 @@ from snnconv.kernels.window_jobs import PLACES, WindowJobs
 _BLOCK = 2**16
 #: Thresholds of a table that a kernel compares one by one; beyond it torch's search takes less time.
 _MOST_CELLS = 256
+#: Entries of all tables of a population, whose places a kernel is told as numbers in single precision.
+_MOST_ENTRIES = 2**24
 
 
 class Settled(NamedTuple):
@@ -65,7 +67,11 @@ class Windows:
     @cached_property
     def _jobs(self) -> WindowJobs | None:
         form = window_form_of(self.neuron, self.scale.dtype, self.scale.device)
-        if form is None or (isinstance(form, TableForm) and form.thresholds.shape[1] > _MOST_CELLS):
+        if form is None:
+            return None
+        if isinstance(form, TableForm) and (
+            form.thresholds.shape[1] > _MOST_CELLS or form.payloads.numel() > _MOST_ENTRIES
+        ):
             return None
         return WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
 
@@ -150,7 +156,9 @@ class Windows:
 
     def _kernel(self, current: Tensor) -> Native | None:
         """What settles ``current`` in one pass; ``None`` where nothing can."""
-        if current.dtype != self.scale.dtype or not current.numel() or not without_gaps(current):
+        if (current.dtype, current.device) != (self.scale.dtype, self.scale.device):
+            return None  # torch says what is wrong
+        if not current.numel() or not without_gaps(current):
             return None
         if self._jobs is None or (torch.is_grad_enabled() and current.requires_grad):
             return None
@@ -160,9 +168,10 @@ class Windows:
         self, kernel: Native, current: Tensor, decoded: Tensor, places: dict[str, Tensor], samples: int = 1
     ) -> float:
         """Have ``kernel`` fill ``decoded`` and ``places``; the sum of updates, where sums are asked for."""
-        assert self._jobs is not None
+        jobs = self._jobs  # held until the kernel returns: where the constants of its job lie
+        assert jobs is not None
         threads = threads_for(current.numel())
-        job = self._jobs.job(current, samples, threads)
+        job = jobs.job(current, samples, threads)
         job[PLACES["current"]], job[PLACES["decoded"]] = current.data_ptr(), decoded.data_ptr()
         for name, place in places.items():
             job[PLACES[name]] = place.data_ptr()

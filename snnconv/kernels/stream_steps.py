@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,7 +46,8 @@ JOB: np.dtype[Any] = np.dtype(
 )
 #: Where the numbers of a job are, among all.
 _PLACES = {name: offset // 8 for name, (_, offset, *_) in JOB.fields.items()}  # type: ignore[union-attr]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+#: Written out: compiled kernels hold places in it, and are kept until a file of this folder changes.
+KINDS: tuple[Kind, ...] = ("subtract", "zero", "corrective", "graded", "imbalanced")
 
 #: Told the number of a step and its payloads.
 Watch = Callable[[int, Tensor], None]
@@ -157,7 +158,9 @@ class Steps:
         """What takes all steps in one pass; ``None`` where nothing can."""
         if current.requires_grad or not current.numel() or self._form is None:
             return None
-        if current.dtype != self.scale.dtype or (self.batched and memory_order(current)[0] != 0):
+        if (current.dtype, current.device) != (self.scale.dtype, self.scale.device):
+            return None  # torch says what is wrong
+        if self.batched and memory_order(current)[0] != 0:
             return None
         given = span.of_step(current, 0)
         if not all(alike(given, part) for part in state if part is not None):

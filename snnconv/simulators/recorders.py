@@ -126,7 +126,7 @@ def _add_to(sums: dict[str, Tensor], node: str, counts: Tensor) -> None:
     if node in sums:
         sums[node] += counts
     else:
-        sums[node] = counts.double()
+        sums[node] = counts.to(torch.float64, copy=True)  # others may count the same tensor
 
 
 class OutputRecorder(Observer):

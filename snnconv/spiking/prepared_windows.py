@@ -30,8 +30,8 @@ class PreparedWindows:
             kept = self._kept = _Kept(populations)
         return kept.windows
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> PreparedWindows:
-        return type(self)()
+    def __reduce__(self) -> tuple[Any, ...]:  # addresses in memory mean nothing elsewhere
+        return type(self), ()
 
 
 class _Kept:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from snnconv.cli.progress import ProgressLines
+import logging
+
+import pytest
+
+from snnconv.cli.progress import ProgressLines, search_announced
 from snnconv.progress import Progress
 from snnconv.text import duration_text
 
@@ -40,6 +44,17 @@ def test_short_work_says_nothing() -> None:
     for done in range(11):
         heard(Progress("verifying", done, 10))
     assert lines == []
+
+
+def test_the_cost_of_a_search_and_its_warnings_are_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logger = logging.getLogger("snnconv.search.searching")
+    with search_announced():
+        logger.info("it costs an hour")
+        logger.warning("it has few samples")
+    logger.info("it is over")
+    assert capsys.readouterr() == ("", "it costs an hour\nit has few samples\n")
 
 
 def test_durations_are_said_in_units_of_their_size() -> None:

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from neurons import IntegrateFire
 from snnconv.kernels import backends, native
+from snnconv.kernels.layouts import ChannelConstants
+from snnconv.kernels.settled_windows import Windows
 from snnconv.spiking.settling import windows_of
 from tests.support.windows import CODES, population, same_bits
 
@@ -138,3 +140,25 @@ def test_a_forked_process_computes_what_its_parent_did(several_threads: None, tm
         os.kill(child, 9)
         os.waitpid(child, 0)
     assert ended == (child, 0)
+
+
+class _SeenLater(dict[Any, Any]):
+    """What another thread keeps between a look and what is kept then: it is not there yet."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+
+def test_constants_that_a_job_knows_the_address_of_stay_where_two_threads_arrange_the_same() -> None:
+    constants, values = ChannelConstants(1, torch.ones(3, 32)), torch.ones(20, 32)
+    constants._arranged = _SeenLater()
+    rows, arranged = constants.along(values)
+    assert rows.along and constants.along(values)[1] is arranged
+
+
+def test_numbers_of_another_device_are_refused_by_torch() -> None:
+    """An address there is none here."""
+    elsewhere = torch.empty(1, device="meta")
+    made = Windows(IntegrateFire(CODE), IntegrateFire(CODE), None, torch.ones(1), torch.zeros(1))
+    made.scale = made.inverse_scale = elsewhere
+    assert made._kernel(CURRENT) is None

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 import snnconv
-from coding import TTFS, CodingPlan, FewSpike, OneSpike, Phase, Pipeline, Rate
+from coding import TTFS, CodingPlan, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.simulators import Clock, Window, simulator_for
+from snnconv.simulators.recorders import SpikeCounter
 from snnconv.simulators.window_trains import PopulationWindow
 from tests.support.networks import GraphConvolution, TwoInputs, draw, make, prepared
 from tests.support.pipelines import CODES, SHAPES, assert_simulators_agree, shaped
@@ -110,6 +111,16 @@ def test_nothing_is_left_over_from_a_run() -> None:
         assert torch.equal(network.run(x, simulator=simulator).output, first)
     assert torch.equal(x, inputs)
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("schedule", [Pipeline(), Concurrent(4)])
+def test_counters_that_listen_together_count_what_one_does(schedule: Pipeline | Concurrent) -> None:
+    network, x = network_and_input("residual", coding=Rate(4), schedule=schedule)
+    together, alone = [SpikeCounter(network), SpikeCounter(network)], SpikeCounter(network)
+    for observers in (together, [alone]):
+        for _ in range(2):
+            simulator_for(network).run((x,), observers)
+    assert [each.spikes() for each in together] == [alone.spikes()] * 2 and sum(alone.spikes().values())
 
 
 def decided_otherwise(network: snnconv.SpikingNetwork, x: Tensor) -> tuple[int, int]:

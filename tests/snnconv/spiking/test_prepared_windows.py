@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -57,5 +58,6 @@ def test_copies_prepare_their_own() -> None:
     before = used(x)
     copied = copy.deepcopy(used)
     assert copied.windows is not used.windows
+    assert pickle.loads(pickle.dumps(used._windows))._kept is None  # addresses mean nothing in another process
     changed(copied, "shifts in place")
     assert torch.equal(used(x), before) and not torch.equal(copied(x), before)
