@@ -183,6 +183,8 @@ class _Steps:
             return whole if whole in self.nodes else name
         if ALL in axes:
             _refuse(user, "reads at later positions what pairs of positions are")
+        if self.graph.whole:  # this is the front
+            _refuse(user, "pairs positions in front of all spikes, of which a decoder stores nothing")
         if name in self.graph.inputs or (name in self.stations and name not in analysis_of(self.graph).products):
             axis, earlier = axes.index(NEW), f"{name}.earlier"
             self.stored[earlier] = Stored(name, axis)
@@ -322,7 +324,7 @@ class _Steps:
             return self._aligned(self._with_whole(node, apart[0 if node.name in self.swapped else -1]), dims)
         for name in self._operands(node):
             for place, size in enumerate(self.shapes[name], dims - len(self.shapes[name])):
-                if found[place] != OTHER and size > 1 and self._axis(name, place - dims) == OTHER and node.op != "cat":
+                if found[place] != OTHER and size > 1 and self._axis(name, place - dims) == OTHER:
                     _refuse(node, "joins positions with another axis")
         return node, tuple(found)
 

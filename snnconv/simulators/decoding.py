@@ -110,10 +110,11 @@ class Decoder:
         Raises:
             InputError: No tokens, more than there are positions left, other shapes or types than the network takes, or
                 another number of sequences than before.
+            ConfigurationError: The network was moved to another type or device since.
         """
-        inputs = self._check(tokens)
+        output = self._run(self._check(tokens), [])
         self._counted = False
-        return self._run(inputs, [])
+        return output
 
     @own_surroundings()
     def run(self, tokens: Tensor | Sequence[Tensor], *, record: Sequence[str] = ()) -> Run:
@@ -132,7 +133,7 @@ class Decoder:
 
         Raises:
             InputError: As ``step``.
-            ConfigurationError: Earlier positions were not counted, or there is no population of a name.
+            ConfigurationError: As ``step``; earlier positions were not counted, or there is no population of a name.
         """
         if not self._counted:
             raise ConfigurationError(
@@ -164,7 +165,12 @@ class Decoder:
         return tuple(spans.get(axis, slice(None)) for axis in self._axes[node][1:])
 
     def _check(self, tokens: Sequence[Tensor]) -> Inputs:
-        inputs, whole = as_inputs(tokens, "input"), self._whole
+        inputs, whole, like = as_inputs(tokens, "input"), self._whole, self._network.like
+        if (like.dtype, like.device) != (whole.like.dtype, whole.like.device):
+            raise ConfigurationError(
+                f"the network was moved to {whole.like.dtype} on {whole.like.device} since the decoder was made of it "
+                f"in {like.dtype} on {like.device}: make another one"
+            )
         taken = whole.graph.front or whole.graph
         shapes = [(BATCH, _POSITIONS, *shape[2:]) for shape in taken.inputs.values()]
         types = [WHOLE_TYPES[taken.whole[name]] if name in taken.whole else whole.like.dtype for name in taken.inputs]
@@ -188,6 +194,8 @@ class Decoder:
         if graph.front is not None:
             graph = replace(graph, front=replace(graph.front, constants={**graph.front.constants, **numbers}))
         inputs = entered(graph, tokens)
+        if self.position == 0:  # what a step that was broken off left is of another batch
+            self._rooms = {"values": {}, "spikes": {}}
         for observer in observers:
             observer.begin(samples)
         chunk = _Step(Window(self._network), inputs, observers, numbers, partial(self._room, count=count), self._stored)

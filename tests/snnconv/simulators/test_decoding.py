@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 import snnconv
 from coding import FewSpike, OneSpike, Rate
+from snnconv.simulators.window import WindowChunk
 from tests.support.conversion import converted
 from tests.support.language_models import MODELS, spiking_language_model, text
 from tests.support.transformers import transformer
@@ -140,6 +141,51 @@ def test_a_decoder_takes_the_words_that_the_network_takes_and_no_more_than_there
     decoder.reset()
     decoder.step(words[:, :3])
     assert torch.equal(decoder.step(words[:, 3:4]), before)
+
+
+def test_a_step_that_was_broken_off_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, words = spiking_language_model("GPT", LENGTH), text(2, LENGTH)
+    decoder = snnconv.Decoder(network)
+
+    def interrupted(chunk: WindowChunk) -> None:
+        run(chunk)
+        raise KeyboardInterrupt
+
+    run = WindowChunk.run
+    with monkeypatch.context() as patched:
+        patched.setattr(WindowChunk, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            decoder.step(words)
+    one = decoder.run(words[:1]).output  # of another batch, and counted
+    torch.testing.assert_close(one, network(words[:1]), rtol=1e-12, atol=1e-12)
+
+
+def test_a_decoder_of_a_network_that_was_moved_says_so() -> None:
+    network, x = columns()
+    decoder = snnconv.Decoder(network)
+    network.float()
+    with pytest.raises(snnconv.ConfigurationError, match=r"moved to torch\.float32.*make another one"):
+        decoder.step(x[:1].float())
+
+
+class Repeated(nn.Module):
+    """Every word's row times how often the word came so far: pairs of positions, in whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(11, 4), nn.Linear(4, 3)
+        self.register_buffer("earlier", torch.ones(LENGTH, LENGTH).tril())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        times = ((ids[:, :, None] == ids[:, None]).to(torch.float32) * self.earlier).sum(-1, keepdim=True)
+        found: Tensor = self.head(torch.relu(self.words(ids) * times))
+        return found
+
+
+def test_pairs_of_positions_in_front_of_all_spikes_are_refused() -> None:
+    network = snnconv.convert(Repeated().eval(), text(12, LENGTH), coding=OneSpike(8))
+    with pytest.raises(snnconv.ConfigurationError, match="pairs positions in front of all spikes"):
+        snnconv.Decoder(network)
 
 
 class Writing(nn.Module):
