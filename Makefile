@@ -44,7 +44,7 @@ soak: SECONDS := 7200
 soak: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz soak --seconds $(SECONDS) --seed $(SEED) --results $(FUZZ)/soak.json
 
-# The speed of everything beside the libraries of others: one table and its picture, on a machine that does nothing else.
+# The speed of simulators beside the libraries of others: two tables and a picture, on a machine that does nothing else.
 bench: setup
 	@$(BIN)/python -m benchmarks speed
 

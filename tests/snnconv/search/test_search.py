@@ -118,18 +118,22 @@ def test_a_search_for_values_keeps_their_relative_error() -> None:
 def test_what_a_search_will_cost_is_logged_before_it_begins_and_is_what_it_then_tells(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where somebody listens: codes fitted, each measured, and networks tried; the default logs nothing."""
+    """Where somebody listens: codes fitted, each measured, and networks tried; the default logs nothing.
+
+    Listening draws no random number.
+    """
     monkeypatch.setattr("snnconv.search.searching.CANDIDATES", (OneSpike(4), FewSpike(6)))
     model, x = classifier()
     told: list[snnconv.Progress] = []
 
     def hear(found: snnconv.Progress) -> None:
         if found.what == "fitting codes" and not found.done:
-            assert len(caplog.records) == 1
+            assert len(caplog.records) == 1 and torch.equal(torch.get_rng_state(), before)
         told.append(found)
 
+    before = torch.get_rng_state()
     with caplog.at_level("INFO", logger="snnconv.search"):
-        snnconv.convert(model, x, coding="auto", max_loss=40.0, progress=hear)
+        snnconv.convert(model, x, coding="auto", input=OneSpike(8, 2.0), max_loss=40.0, progress=hear)
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
     totals = {each.what: each.total for each in told}
     codes, networks = totals["fitting codes"], totals["trying codes"]
