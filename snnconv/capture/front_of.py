@@ -71,6 +71,8 @@ def front_shaped(graph: Graph, example: Sequence[Tensor], samples: Sequence[Tens
     their axis.
     """
     assert graph.front is not None
+    front = _in_precision(graph.front, graph, example)
+    graph = replace(graph, front=front)
     made = entered(graph, example)
     for name, tensor in zip(graph.inputs, made, strict=False):
         user = next((node for node in graph.nodes.values() if name in node.refs()), Node("output", "output", {}))
@@ -83,12 +85,33 @@ def front_shaped(graph: Graph, example: Sequence[Tensor], samples: Sequence[Tens
             alone = entered(graph, [tensor[place : place + 1] for tensor in samples])
             for name, one, all_ in zip(graph.taken, alone, whole, strict=True):
                 if all_.shape != (count, *one.shape[1:]) or not torch.allclose(all_[place : place + 1], one):
-                    node = graph.front.nodes.get(name, Node(name, name, {}))
+                    node = front.nodes.get(name, Node(name, name, {}))
                     raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_MIXED),)))
     free = (BATCH,) if graph.batch_axis == 0 else ()
     shapes = {name: (*free, *tensor.shape[len(free) :]) for name, tensor in zip(graph.taken, made, strict=True)}
     masks = {name: shapes.pop(name) for name in graph.masks}
     return replace(graph, inputs=shapes, masks=masks), made
+
+
+def _in_precision(front: Graph, graph: Graph, example: Sequence[Tensor]) -> Graph:
+    """``front`` where it makes the inputs of ``graph`` in the precision of the network, whatever that is.
+
+    ``torch.where(mask, 0.0, 2.0)`` is in single precision whatever the model is in.
+    """
+    doubled = {name: value.double() if value.is_floating_point() else value for name, value in front.constants.items()}
+    given = [tensor.double() if tensor.is_floating_point() else tensor for tensor in example]
+    made = entered(replace(graph, front=replace(front, constants=doubled)), given)
+    floating = [tensor for tensor in (*graph.constants.values(), *example) if tensor.is_floating_point()]
+    output, constants, nodes = [*refs_in(front.output)], dict(front.constants), dict(front.nodes)
+    for place, tensor in enumerate(made[: len(graph.inputs)]):
+        if tensor.dtype != torch.float32 or not floating:
+            continue
+        before, one = output[place], f"{output[place]}_one"
+        output[place] = typed = f"{before}_typed"
+        constants[one] = floating[0].new_ones(1)  # one of no axes would leave the precision as it is
+        factors = {"self": Ref(before), "other": Ref(one)}
+        nodes[typed] = replace(nodes[before], name=typed, op="mul", arguments=factors)
+    return replace(front, constants=constants, nodes=nodes, output=[Ref(name) for name in output])
 
 
 def _inside(graph: Graph, filled: Set[str]) -> set[str]:

@@ -214,6 +214,15 @@ def test_elsewhere_a_mask_multiplies() -> None:
     assert torch.equal(network(X, PADDED), network(OTHER, PADDED))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_that_a_mask_chooses_are_in_the_precision_of_the_network(dtype: torch.dtype, tmp_path: Path) -> None:
+    """Where nothing else says so, torch makes them in single precision."""
+    model = masked(lambda m, x, padded: torch.relu(x) * torch.where(padded.unsqueeze(-1), 0.0, 2.0)).to(dtype)
+    network = snnconv.convert(model, ((X.to(dtype), PADDED), None), coding=OneSpike(12)).double()
+    network.save(tmp_path / "chosen.snn")
+    assert torch.equal(snnconv.load(tmp_path / "chosen.snn")(X, PADDED), network(X, PADDED))
+
+
 def test_reports_and_exports_say_what_masks_are() -> None:
     model, _, network = converted("of torch")
     for text in (str(network), str(snnconv.preflight(model, ((X, PADDED), None)))):
