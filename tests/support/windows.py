@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -32,6 +33,8 @@ NEURONS: dict[str, Callable[[Code], WindowNeuron]] = {
     "leaky": lambda code: SignedWindow(code, 0.1),
     "graded identity": lambda code: SignedWindow(code, 1.0, "graded"),
 }
+#: Numbers for which an arithmetic may be another.
+ODD = (0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1e-40, -1e-40, 1e38, -1e38)
 #: Ways in which a current [N, C, H, W] lies in memory.
 LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "contiguous": torch.Tensor.contiguous,

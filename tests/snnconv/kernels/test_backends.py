@@ -17,10 +17,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from coding import Rate
 from neurons import IntegrateFire
 from snnconv.kernels import backends, native
 from snnconv.kernels.layouts import ChannelConstants
 from snnconv.kernels.settled_windows import Windows
+from snnconv.kernels.stream_steps import Span, Steps
 from snnconv.spiking.settling import windows_of
 from tests.support.windows import CODES, population, same_bits
 
@@ -50,6 +52,14 @@ def several_threads() -> Iterator[None]:
 def expected() -> Tensor:
     with backends.backend("torch"):
         return WINDOWS.decode(CURRENT)
+
+
+def stepped() -> tuple[Tensor, Tensor]:
+    """Payloads and spikes of four steps of five samples."""
+    steps = Steps(IntegrateFire(Rate(4)), 1, torch.ones(32), torch.full((32,), 0.1), batched=True)
+    found = steps.advance(CURRENT, None, Span(0, 4, 5, shifting=True), own=False, counted=True, watch=None)
+    assert found.spikes is not None
+    return found.decoded, found.spikes
 
 
 def test_without_numba_torch_computes_and_nothing_is_said(
@@ -113,8 +123,10 @@ def test_all_threads_of_torch_and_those_of_the_caller_get_what_one_gets(
         found = list(pool.map(lambda _: WINDOWS.decode(CURRENT), range(8)))
     assert all(same_bits(each, wanted) for each in found)
     spikes = WINDOWS.sum(CURRENT, batched=True)
+    sent, fired = stepped()
     with backends.backend("torch"):
         assert torch.equal(WINDOWS.sum(CURRENT, batched=True).spikes, spikes.spikes)
+        assert same_bits(stepped()[0], sent) and torch.equal(stepped()[1], fired)
 
 
 def test_small_maps_are_left_to_one_thread(several_threads: None) -> None:

@@ -16,9 +16,7 @@ from snnconv.kernels.backends import backend, native
 from snnconv.kernels.settled_windows import Settled, summed
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode, settle, windows_of
-from tests.support.windows import CODES, LAYOUTS, NEURONS, currents, population, same_bits
-
-ODD = (0.0, -0.0, math.inf, -math.inf, math.nan, -math.nan, 5e-324, 1e-40, -1e-40, 1e38, -1e38)
+from tests.support.windows import CODES, LAYOUTS, NEURONS, ODD, currents, population, same_bits
 
 
 def of_dtype(found: Population, dtype: torch.dtype) -> Population:

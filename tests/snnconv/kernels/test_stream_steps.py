@@ -13,7 +13,7 @@ from neurons import CorrectiveIntegrateFire, IntegrateFire, Neuron, SignedIntegr
 from neurons.step_form import step_form_of
 from snnconv.kernels.backends import backend, native
 from snnconv.kernels.stream_steps import Span, Steps
-from tests.support.windows import LAYOUTS, same_bits
+from tests.support.windows import LAYOUTS, ODD, same_bits
 
 CODES = {
     "rate": Rate(8),
@@ -52,6 +52,7 @@ def advanced(steps: Steps, currents: Tensor, together: int, watched: bool, own: 
 def test_backends_agree_to_the_bit(neuron: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randn(STEPS * 4, 5, 3, 7, generator=generator, dtype=torch.float64).to(dtype)
+    drawn.view(-1)[: len(ODD)] = torch.tensor(ODD, dtype=torch.float64).to(dtype)
     scale, shift = torch.rand(5, generator=generator).to(dtype) + 0.5, torch.randn(5, generator=generator).to(dtype) / 8
     assert native("stream_steps_numba", dtype, torch.device("cpu")) is not None
     for code in CODES.values():
