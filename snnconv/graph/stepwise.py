@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from snnconv.data.shapes import BATCH as SAMPLE_AXIS
 from snnconv.data.shapes import concrete
 from snnconv.errors import ConfigurationError
-from snnconv.graph.analysis import analysis_of
-from snnconv.graph.causality import PICKING, Masks
-from snnconv.graph.graph import Argument, Graph, Node, Ref, refs_in
+from snnconv.graph.causality import PICKING
+from snnconv.graph.graph import Graph, Node, Ref, refs_in
 from snnconv.graph.operators import OPERATORS
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.affine import Linear, MatrixProduct
@@ -27,22 +25,14 @@ from snnconv.graph.operators.choice import MaskedScores
 from snnconv.graph.operators.look_up import Embedding, OneHot
 from snnconv.graph.operators.shape import Permute, View
 from snnconv.graph.positions import ALL, BATCH, NEW, OTHER, Axes, is_joined, kinds, viewed
+from snnconv.graph.step_nodes import COUNT, END, SAMPLES, StepNodes, Stored, refuse, step_numbers
 
-#: Whole numbers that a step gives: its first position, where it ends, how many it has, and the number of samples.
-FIRST, END, COUNT, SAMPLES = (f"positions.{name}" for name in ("first", "end", "count", "samples"))
 #: Operators along the axes that ``dim`` names: those that may drop these axes, and those that keep them.
 _DROPPING = frozenset({"sum", "mean", "amax", "masked_amax", "argmax", "argmin", "select", "unbind"})
 _KEEPING = frozenset(
     {"softmax", "_safe_softmax", "log_softmax", "cumsum", "slice", "narrow", "split", "split_with_sizes", "chunk"}
     | {"tensor_split", "cat", "roll", "flip", "index_select"}
 )
-
-
-class Stored(NamedTuple):
-    """Results of ``source`` at earlier positions, which lie on ``axis``."""
-
-    source: str
-    axis: int
 
 
 class Stepwise(NamedTuple):
@@ -70,12 +60,6 @@ def stepwise(graph: Graph, length: int) -> Stepwise:
             swapped |= {found.product}
 
 
-def step_numbers(first: int, count: int, samples: int) -> dict[str, Tensor]:
-    """What a step of ``count`` positions from ``first`` on gives to a stepwise graph, by name."""
-    given = {FIRST: first, END: first + count, COUNT: count, SAMPLES: samples}
-    return {name: torch.tensor(number) for name, number in given.items()}
-
-
 class _OtherOperandError(Exception):
     """The positions that are reduced are those of the operand that ``product`` takes at NEW positions."""
 
@@ -83,24 +67,12 @@ class _OtherOperandError(Exception):
         self.product = product
 
 
-class _Steps:
-    """Nodes for some positions at a time, made in order; ``swapped`` products take their first operand at ALL."""
-
-    def __init__(self, graph: Graph, length: int, swapped: frozenset[str]) -> None:
-        self.graph, self.length, self.swapped = graph, length, swapped
-        self.signals = graph.signals()
-        self.stations = analysis_of(graph).stations
-        self.nodes: dict[str, Node] = {}
-        self.axes: dict[str, Axes] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.stored: dict[str, Stored] = {}
-        #: Pairs of positions: the product that paired them.
-        self.paired_by: dict[str, str] = {}
-        self.masks = Masks(graph, self.signals, length)
-        self.front = None if graph.front is None else _Steps(graph.front, length, frozenset())
+class _Steps(StepNodes):
+    """Nodes for some positions at a time: what every operator makes of the axes of its operands."""
 
     def made(self) -> Stepwise:
-        graph, front = self.graph, None if self.front is None else self.front.made()
+        graph, inner = self.graph, self.graph.front
+        front = None if inner is None else _Steps(inner, self.length, frozenset()).made()
         made_in_front = [] if front is None else [*refs_in(front.graph.output)]
         for place, (name, shape) in enumerate(graph.inputs.items()):
             self.shapes[name] = concrete(shape, {SAMPLE_AXIS: 2})
@@ -110,7 +82,7 @@ class _Steps:
                 self.axes[name] = front.axes[made_in_front[place]]
         for node in graph.nodes.values():
             if node.name in self.signals:
-                self._place(node)
+                self.place(node)
             else:
                 self._fix(node)
         for name in refs_in(graph.output):
@@ -132,13 +104,13 @@ class _Steps:
 
     def _fix(self, node: Node) -> None:
         """Add ``node``, which carries no signal and may read the size of one."""
-        for name in self._operands(node):
+        for name in self.operands(node):
             at = node.arguments["dim"] if node.op == "sym_size" else None
             if at is None or self.axes[name][at] not in (BATCH, OTHER):
-                _refuse(node, "reads the number of positions")
+                refuse(node, "reads the number of positions")
         self.nodes[node.name] = node
 
-    def _place(self, node: Node) -> None:
+    def place(self, node: Node) -> None:
         """Add ``node``, whose operands are placed."""
         operator = OPERATORS[node.op]
         if isinstance(operator, View):
@@ -152,7 +124,7 @@ class _Steps:
         elif isinstance(operator, Linear):
             placed, axes = self._along(node, [-1])
         elif isinstance(operator, (Embedding, OneHot)):
-            placed, axes = node, (*self.axes[self._operands(node)[0]], OTHER)
+            placed, axes = node, (*self.axes[self.operands(node)[0]], OTHER)
         elif node.op == "getitem":
             placed, axes = node, self.axes[node.arguments["self"].name]
         elif node.op in _DROPPING | _KEEPING:
@@ -161,99 +133,32 @@ class _Steps:
         elif operator.pointwise or isinstance(operator, (ActivationOperator, MaskedScores)):
             placed, axes = self._pointwise(node)
         else:
-            _refuse(node, "is not understood along a sequence")
+            refuse(node, "is not understood along a sequence")
         sizes = placed.shape or ()
         if sizes and any(axis in (NEW, ALL) and size != self.length for axis, size in zip(axes, sizes, strict=True)):
-            _refuse(node, "has another number of positions than the input")
+            refuse(node, "has another number of positions than the input")
         if placed.name in self.stations and (axes[0] != BATCH or any(map(is_joined, axes))):
-            _refuse(node, "has spikes of several samples, or positions, on one axis")
-        for name in self._operands(placed):
+            refuse(node, "has spikes of several samples, or positions, on one axis")
+        for name in self.operands(placed):
             if name in self.paired_by and NEW in axes and ALL in axes:
                 self.paired_by.setdefault(placed.name, self.paired_by[name])
         self.nodes[placed.name], self.axes[placed.name], self.shapes[placed.name] = placed, axes, sizes
 
-    def _operands(self, node: Node) -> list[str]:
-        """Names of the signals that ``node`` takes."""
-        return [name for name in dict.fromkeys(node.refs()) if name in self.axes]
-
-    def _whole(self, name: str, user: Node) -> str:
-        """Name of what ``name`` is at ALL positions."""
-        axes, whole = self.axes[name], f"{name}.whole"
-        if whole in self.nodes or NEW not in kinds(axes):
-            return whole if whole in self.nodes else name
-        if ALL in axes:
-            _refuse(user, "reads at later positions what pairs of positions are")
-        if self.graph.whole:  # this is the front
-            _refuse(user, "pairs positions in front of all spikes, of which a decoder stores nothing")
-        if name in self.graph.inputs or (name in self.stations and name not in analysis_of(self.graph).products):
-            axis, earlier = axes.index(NEW), f"{name}.earlier"
-            self.stored[earlier] = Stored(name, axis)
-            source = self.graph.nodes[name].source if name in self.graph.nodes else user.source
-            arguments = {"tensors": [Ref(earlier), Ref(name)], "dim": axis}
-            self.nodes[whole] = Node(whole, "cat", arguments, self.shapes[name], source)
-            self.axes[earlier] = self.axes[whole] = (*axes[:axis], ALL, *axes[axis + 1 :])
-            self.shapes[whole] = self.shapes[name]
-            return whole
-        if name not in self.graph.nodes or name in self.stations:
-            _refuse(user, "reads at later positions what is no spikes")
-        node = self.graph.nodes[name]
-        operands = {each: self._whole(each, user) for each in self._operands(node)}
-        self._place(replace(node.mapped(lambda ref: Ref(operands.get(ref.name, ref.name))), name=whole))
-        return whole
-
-    def _with_whole(self, node: Node, name: str) -> Node:
-        whole = self._whole(name, node)
-        if whole == name:
-            _refuse(node, "pairs positions in a way that is not understood")
-        return node.mapped(lambda ref: Ref(whole) if ref.name == name else ref)
-
-    def _cut(self, node: Node, axes: Axes, keys: Sequence[str]) -> Node:
-        """``node`` with its constants, aligned with ``axes`` from the end, at the positions of a step."""
-
-        def cut(argument: Argument) -> Argument:
-            if isinstance(argument, (list, tuple)):
-                return type(argument)(cut(each) for each in argument)
-            if not isinstance(argument, Ref) or argument.name in self.axes:
-                return argument
-            return self._constant_at(node, argument, axes)
-
-        return replace(
-            node, arguments={key: cut(value) if key in keys else value for key, value in node.arguments.items()}
-        )
-
-    def _constant_at(self, node: Node, constant: Ref, axes: Axes) -> Ref:
-        value = self.masks.fixed[constant.name]
-        if not isinstance(value, Tensor):
-            return constant
-        name, first = constant.name, len(axes) - value.dim()
-        for place, size in enumerate(value.shape):
-            axis = axes[first + place]
-            if size == 1 or axis in (OTHER, BATCH):
-                continue
-            if is_joined(axis) or size != self.length:
-                _refuse(node, "has a constant of another number of positions than the input")
-            made = f"{name}.{axis}{place}"
-            start = Ref(FIRST) if axis == NEW else 0
-            arguments = {"self": Ref(name), "dim": place, "start": start, "end": Ref(END), "step": 1}
-            self.nodes.setdefault(made, Node(made, "slice", arguments, tuple(value.shape), node.source))
-            name = made
-        return Ref(name)
-
     def _viewed(self, node: Node) -> tuple[Node, Axes]:
-        (source,) = self._operands(node)
+        (source,) = self.operands(node)
         assert node.shape is not None
         found = viewed(self.axes[source], self.shapes[source], node.shape)
         if found is None:
-            _refuse(node, "is a view that is not understood along a sequence")
+            refuse(node, "is a view that is not understood along a sequence")
         given = {BATCH: Ref(SAMPLES), NEW: Ref(COUNT), ALL: Ref(END)}
         shape = [given.get(axis, -1 if is_joined(axis) else size) for axis, size in zip(found, node.shape, strict=True)]
         if shape.count(-1) > 1:
-            _refuse(node, "is a view that is not understood along a sequence")
+            refuse(node, "is a view that is not understood along a sequence")
         self.masks.carry(node, source)
         return replace(node, op="reshape", arguments={"self": Ref(source), "shape": shape}), found
 
     def _permuted(self, node: Node, operator: Permute) -> tuple[Node, Axes]:
-        (source,) = self._operands(node)
+        (source,) = self.operands(node)
         before, shape = self.axes[source], self.shapes[source]
         found = [OTHER] * len(before)
         for place, axis in enumerate(before):
@@ -264,7 +169,7 @@ class _Steps:
         return node, tuple(found)
 
     def _expanded(self, node: Node) -> tuple[Node, Axes]:
-        (source,) = self._operands(node)
+        (source,) = self.operands(node)
         assert node.shape is not None
         axes = (*[OTHER] * (len(node.shape) - len(self.axes[source])), *self.axes[source])
         size = [size if axis == OTHER else -1 for axis, size in zip(axes, node.shape, strict=True)]
@@ -272,10 +177,10 @@ class _Steps:
         return replace(node, arguments={**node.arguments, "size": size}), axes
 
     def _along(self, node: Node, dims: Sequence[int | None]) -> tuple[Node, Axes]:
-        node, axes = self._concatenated(node) if node.op == "cat" else (node, self.axes[self._operands(node)[0]])
-        source = self._operands(node)[0]
+        node, axes = self._concatenated(node) if node.op == "cat" else (node, self.axes[self.operands(node)[0]])
+        source = self.operands(node)[0]
         if None in dims:
-            _refuse(node, "mixes positions, or samples")
+            refuse(node, "mixes positions, or samples")
         named = {dim % len(axes) for dim in dims if dim is not None}
         for dim in named:
             axis = axes[dim]
@@ -284,14 +189,14 @@ class _Steps:
             if axis == NEW and source in self.paired_by and self.paired_by[source] not in self.swapped:
                 raise _OtherOperandError(self.paired_by[source])
             if axis == NEW and node.op in ("select", "slice", "narrow", "index_select"):
-                _refuse(node, "reads some positions alone, and not all of them alike")
+                refuse(node, "reads some positions alone, and not all of them alike")
             if axis != ALL:
-                _refuse(node, "mixes positions, or samples")
+                refuse(node, "mixes positions, or samples")
             summed = node.op == "sum" and source in self.masks.zero_beyond
             if not summed and not (node.op == "masked_amax" and self.masks.forbid(node.arguments["allowed"], axes)):
-                _refuse(node, "takes in positions that come later: no mask forbids them")
+                refuse(node, "takes in positions that come later: no mask forbids them")
         if node.op == "masked_amax":
-            node = self._cut(node, axes, ["allowed"])
+            node = self.cut(node, axes, ["allowed"])
         if node.op in PICKING and ALL not in {axes[dim] for dim in named}:
             self.masks.carry(node, source)
         if node.op in _DROPPING:
@@ -301,42 +206,13 @@ class _Steps:
         return node, axes
 
     def _concatenated(self, node: Node) -> tuple[Node, Axes]:
-        node, axes = self._aligned(node, len(node.shape or ()))
-        return self._cut(node, axes, ["tensors"]), axes
-
-    def _aligned(self, node: Node, dims: int) -> tuple[Node, Axes]:
-        """``node`` with signals at ALL positions where another is, and the axes of what they have in common."""
-        found: list[str] = [OTHER] * dims
-        for name in self._operands(node):
-            first = dims - len(self.axes[name])
-            for place, (axis, size) in enumerate(zip(self.axes[name], self.shapes[name], strict=True), first):
-                have = found[place]
-                if axis == OTHER or have in (OTHER, axis):
-                    found[place] = have if axis == OTHER else axis
-                elif {axis, have} == {NEW, ALL}:
-                    at_new = (each for each in self._operands(node) if self._axis(each, place - dims) == NEW)
-                    return self._aligned(self._with_whole(node, next(at_new)), dims)
-                else:
-                    _refuse(node, f"joins {size} of one axis with another axis")
-        if found.count(NEW) > 1:
-            apart = [name for name in self._operands(node) if self.axes[name].count(NEW) == 1]
-            self.paired_by[node.name] = node.name
-            return self._aligned(self._with_whole(node, apart[0 if node.name in self.swapped else -1]), dims)
-        for name in self._operands(node):
-            for place, size in enumerate(self.shapes[name], dims - len(self.shapes[name])):
-                if found[place] != OTHER and size > 1 and self._axis(name, place - dims) == OTHER:
-                    _refuse(node, "joins positions with another axis")
-        return node, tuple(found)
-
-    def _axis(self, name: str, place: int) -> str:
-        """The axis of ``name`` at this place from the end."""
-        axes = self.axes[name]
-        return axes[place] if -place <= len(axes) else OTHER
+        node, axes = self.aligned(node, len(node.shape or ()))
+        return self.cut(node, axes, ["tensors"]), axes
 
     def _pointwise(self, node: Node) -> tuple[Node, Axes]:
-        node, axes = self._aligned(node, len(node.shape or ()))
+        node, axes = self.aligned(node, len(node.shape or ()))
         self.masks.note(node, axes)
-        return self._cut(node, axes, [*node.arguments]), axes
+        return self.cut(node, axes, [*node.arguments]), axes
 
     def _multiplied(self, node: Node) -> tuple[Node, Axes]:
         keys = [key for key, value in node.arguments.items() if isinstance(value, Ref)]
@@ -345,21 +221,21 @@ class _Steps:
             return self._weighted(node, left, right)
         rows, columns = self.axes[left][-2:], self.axes[right][-2:]
         if {rows[1], columns[0]} == {NEW, ALL}:
-            return self._multiplied(self._with_whole(node, left if rows[1] == NEW else right))
+            return self._multiplied(self.with_whole(node, left if rows[1] == NEW else right))
         if rows[0] == columns[1] == NEW:
             self.paired_by[node.name] = node.name
-            return self._multiplied(self._with_whole(node, left if node.name in self.swapped else right))
+            return self._multiplied(self.with_whole(node, left if node.name in self.swapped else right))
         if rows[1] != columns[0] or NEW in (rows[1], columns[0]) or any(map(is_joined, (*rows, *columns))):
             for name, reduced in ((left, rows[1]), (right, columns[0])):
                 paired = self.paired_by.get(name)
                 if reduced == NEW and paired is not None and paired not in self.swapped:
                     raise _OtherOperandError(paired)
-            _refuse(node, "sums over all positions")
+            refuse(node, "sums over all positions")
         if rows[1] == ALL and self.masks.zero_beyond.isdisjoint((left, right)):
-            _refuse(node, "takes in positions that come later: no mask forbids them")
+            refuse(node, "takes in positions that come later: no mask forbids them")
         axes = (*self.axes[left][:-2], rows[0], columns[1])
         if len(self.axes[left]) != len(self.axes[right]) or self.axes[left][:-2] != self.axes[right][:-2]:
-            _refuse(node, "is a product that is not understood along a sequence")
+            refuse(node, "is a product that is not understood along a sequence")
         return node, axes
 
     def _weighted(self, node: Node, left: str, right: str) -> tuple[Node, Axes]:
@@ -367,7 +243,7 @@ class _Steps:
         signal, constant, summed = (left, right, -1) if left in self.axes else (right, left, -2)
         value = self.masks.fixed[constant]
         if not isinstance(value, Tensor) or value.dim() != 2 or self.axes[signal][summed] != OTHER:
-            _refuse(node, "mixes positions with weights")
+            refuse(node, "mixes positions with weights")
         return node, self.axes[signal]
 
 
@@ -375,9 +251,3 @@ def _takes_all(node: Node, length: int) -> bool:
     given = node.arguments
     ends = given["end"] is None or (isinstance(given["end"], int) and given["end"] >= length)
     return given["start"] in (None, 0) and ends and given["step"] == 1
-
-
-def _refuse(node: Node, why: str) -> NoReturn:
-    raise ConfigurationError(
-        f"{node.op} ({node.source}) {why}: a decoder takes causal networks, position by position; run whole sequences"
-    )

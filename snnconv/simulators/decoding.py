@@ -18,7 +18,8 @@ from snnconv.graph.graph import WHOLE_TYPES
 from snnconv.graph.interpreter import Handler
 from snnconv.graph.output_types import typed
 from snnconv.graph.positions import ALL, NEW
-from snnconv.graph.stepwise import Stored, step_numbers, stepwise
+from snnconv.graph.step_nodes import Stored, step_numbers
+from snnconv.graph.stepwise import stepwise
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.recorders import Rasters, SpikeCounter
 from snnconv.simulators.run import Run
