@@ -63,10 +63,10 @@ class NeuroBench:
         return NeuroBench(**summed)
 
     def to_dict(self) -> dict[str, Any]:
-        """The metrics by NeuroBench's names, operations and updates as means for one sample."""
+        """The metrics by NeuroBench's names, operations and updates as means for one sample; no weights: none is 0."""
         return {
             "Footprint": self.footprint,
-            "ConnectionSparsity": self.zero_weights / self.weights,
+            "ConnectionSparsity": self.zero_weights / max(self.weights, 1),
             "ActivationSparsity": 1.0 - self.spikes / self.activations,
             "SynapticOperations": {
                 "Effective_MACs": self.macs / self.samples,

@@ -48,6 +48,11 @@ def test_weights_of_zero_are_told_apart_and_make_a_bound() -> None:
     assert found.to_dict()["ConnectionSparsity"] == pytest.approx(4 / 20) and found.is_bound
 
 
+def test_a_network_without_weights_has_none_that_is_0() -> None:
+    found = snnconv.neurobench(snnconv.convert(nn.ReLU(), X, coding=OneSpike(STEPS)), X).to_dict()
+    assert found["ConnectionSparsity"] == found["SynapticOperations"]["Dense"] == 0.0
+
+
 def test_parts_of_a_data_set_merge_to_the_whole() -> None:
     network = snnconv.convert(perceptron(), X, coding=OneSpike(STEPS))
 
