@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import batches
+from snnconv.data.batches import Inputs, batches
 from snnconv.data.passage import Passage
-from snnconv.graph.operators import OPERATORS
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.graph import Node, Ref
+from snnconv.graph.interpreter import Handler, evaluate_graph
+from snnconv.graph.operators import OPERATORS, carried
 from snnconv.graph.sparse import is_sparse, stored_values
 from snnconv.metrics.totals import check_alike
 from snnconv.network import SpikingNetwork
@@ -105,26 +108,26 @@ def neurobench(
         ConfigurationError: The simulator or the steps are not supported for the network.
     """
     counter, synapses = SpikeCounter(network), network.synapses
-    real = () if network.plan.input.spiking else tuple(network.graph.inputs)
+    operations = _RealOperations(network)
     passage = Passage(progress, "counting operations", data, network.batch_axis)
-    macs, taken = 0.0, 0
+    macs, dense_macs, taken = 0.0, 0.0, 0
     for inputs, _ in batches(data, "data"):
         given = network.check(inputs, "data")
         chosen = simulator_for(network, simulator, steps=steps, seed=seed)
         _, lengths = chosen.run(given, [counter], passage.samples)
         taken += int(lengths.sum())
-        for name, values in zip(real, given, strict=False):  # masks are last
-            macs += float((values.ne(0).double().cpu() * synapses.fan_out_by_layer[name]).sum())
+        if not network.plan.input.spiking:
+            active, whole = operations.of(given)
+            macs, dense_macs = macs + active, dense_macs + whole
         seed += 1
         passage.batch()
     passage.end()
     streams = network.timing is None
-    presented = taken if streams else counter.samples  # a stream takes its input in at every step
+    presented = taken / counter.samples if streams else 1.0  # a stream takes its input in at every step
     windows = _steps_of_windows(network, taken / counter.samples)
     neurons = {node: each.neurons for node, each in network.populations.items()}
     dense = sum(float(synapses.fan_out_by_layer[name].sum()) * steps for name, steps in windows.items())
     analog = synapses.analog_macs * counter.samples
-    whole = sum(float(synapses.fan_out_by_layer[name].sum()) for name in real) * presented + analog
     updates = sum(counter.updates.values()) if not streams else float(sum(neurons.values()) * taken)
     weights, zeros = _weights(network)
     return NeuroBench(
@@ -134,12 +137,57 @@ def neurobench(
         zero_weights=zeros,
         activations=sum(count * windows[node] for node, count in neurons.items()) * counter.samples,
         spikes=sum(counter.spikes().values()),
-        macs=macs * presented / counter.samples + analog,
+        macs=macs * presented + analog,
         accumulations=sum(counter.synops_by_layer().values()),
-        dense=dense * counter.samples + whole,
+        dense=dense * counter.samples + dense_macs * presented + analog,
         updates=updates,
         is_bound=zeros > 0 or bool(synapses.bounds),
     )
+
+
+def _active(values: Tensor) -> Tensor:
+    """One where a value is not 0."""
+    return values.ne(0).to(values.dtype)
+
+
+#: What counts of real numbers: those that are not 0, and all.
+_EVENTS: tuple[Callable[[Tensor], Tensor], ...] = (_active, torch.ones_like)
+
+
+class _RealOperations:
+    """Counts the multiply-accumulates between the inputs of ``network`` and its first populations, layer by layer."""
+
+    def __init__(self, network: SpikingNetwork) -> None:
+        graph = network.complete_graph()
+        self._signals = graph.signals()
+        spiking = graph.behind(network.populations) | analysis_of(graph).readout
+        self._weighted = [
+            node
+            for node in graph.nodes.values()
+            if node.name in self._signals - spiking and OPERATORS[node.op].weighted
+        ]
+        output = [Ref(node.name) for node in self._weighted]
+        self._graph = replace(graph, output=output, output_type=None).without_dead_nodes()
+
+    def of(self, inputs: Inputs) -> tuple[float, float]:
+        """Those of what is not 0, for a batch, and all."""
+        counts = torch.zeros(2, dtype=torch.float64)
+
+        def counting(node: Node) -> Handler:
+            operator, carries = OPERATORS[node.op], carried(node, self._signals)
+
+            def handle(arguments: Mapping[str, Any]) -> Any:
+                for place, like in enumerate(_EVENTS):
+                    events = {key: like(value) if carries[key] is True else value for key, value in arguments.items()}
+                    counts[place] += operator.paths(events, carries).double().sum().cpu()
+                return operator.evaluate(arguments)
+
+            return handle
+
+        with torch.no_grad():
+            evaluate_graph(self._graph, inputs, handlers={node.name: counting(node) for node in self._weighted})
+        active, whole = counts.tolist()
+        return active, whole
 
 
 def _steps_of_windows(network: SpikingNetwork, steps: float) -> dict[str, float]:

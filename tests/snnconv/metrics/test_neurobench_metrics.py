@@ -48,6 +48,13 @@ def test_weights_of_zero_are_told_apart_and_make_a_bound() -> None:
     assert found.to_dict()["ConnectionSparsity"] == pytest.approx(4 / 20) and found.is_bound
 
 
+def test_real_layers_in_a_row_count_one_by_one() -> None:
+    """Each multiplies what the one before it gives, not every input by its paths."""
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    found = snnconv.neurobench(snnconv.convert(model, X, coding=OneSpike(STEPS)), X).to_dict()["SynapticOperations"]
+    assert found["Effective_MACs"] == 3 * 4 + 4 * 5 and found["Dense"] == 3 * 4 + 4 * 5 + 5 * 2 * STEPS
+
+
 def test_a_network_without_weights_has_none_that_is_0() -> None:
     found = snnconv.neurobench(snnconv.convert(nn.ReLU(), X, coding=OneSpike(STEPS)), X).to_dict()
     assert found["ConnectionSparsity"] == found["SynapticOperations"]["Dense"] == 0.0
