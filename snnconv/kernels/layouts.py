@@ -64,6 +64,15 @@ def parts_of(size: int, rows: MapRows, threads: int) -> tuple[int, int]:
     return parts, -(-blocks // parts)
 
 
+def along_axis(values: Tensor, axis: int | None, dims: int) -> Tensor:
+    """``values`` of channels in a shape that broadcasts over ``dims`` axes; of one value where there is no ``axis``."""
+    if axis is None:
+        return values.reshape(())
+    shape = [1] * dims
+    shape[axis] = -1
+    return values.view(shape)
+
+
 def over_samples(values: Tensor) -> Tensor:
     """Sum over the first axis, along memory: torch takes several times longer over images with channels last."""
     dtype = torch.promote_types(values.dtype, torch.float32)  # half precision cannot count past a few hundred

@@ -60,6 +60,11 @@ class Native:
                 other.result()
 
 
+def places_of(job: np.dtype[Any]) -> dict[str, int]:
+    """Where the fields of a job are among its numbers, each of which takes eight bytes."""
+    return {name: offset // 8 for name, (_, offset, *_) in (job.fields or {}).items()}
+
+
 def threads_for(values: int) -> int:
     """On how many threads to compute ``values``: on torch's, but on none that would have little to do.
 

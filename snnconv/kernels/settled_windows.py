@@ -19,7 +19,7 @@ from coding.window.closed_form import memory_order
 from neurons import WindowNeuron
 from neurons.window_form import TableForm, window_form_of
 from snnconv.kernels.backends import native
-from snnconv.kernels.layouts import dense, over_samples, without_gaps
+from snnconv.kernels.layouts import along_axis, dense, over_samples, without_gaps
 from snnconv.kernels.native import Native, threads_for
 from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
@@ -148,11 +148,7 @@ class Windows:
         return self._broadcast(self.scale, dims), self._broadcast(self.inverse_scale, dims), shift
 
     def _broadcast(self, values: Tensor, dims: int) -> Tensor:
-        if self.axis is None:
-            return values.reshape(())
-        shape = [1] * dims
-        shape[self.axis] = -1
-        return values.view(shape)
+        return along_axis(values, self.axis, dims)
 
     def _kernel(self, current: Tensor) -> Native | None:
         """What settles ``current`` in one pass; ``None`` where nothing can."""

@@ -19,8 +19,8 @@ from coding.window.closed_form import memory_order
 from neurons import BiasedNeuron, Neuron
 from neurons.step_form import Kind, StepForm, step_form_of
 from snnconv.kernels.backends import native
-from snnconv.kernels.layouts import ChannelConstants, alike, dense, over_samples, parts_of
-from snnconv.kernels.native import Native, threads_for
+from snnconv.kernels.layouts import ChannelConstants, alike, along_axis, dense, over_samples, parts_of
+from snnconv.kernels.native import Native, places_of, threads_for
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -45,7 +45,7 @@ JOB: np.dtype[Any] = np.dtype(
     + [(name, np.float64) for name in ("threshold", "gain", "largest", "share", "offset", "charge", "sent")]
 )
 #: Where the numbers of a job are, among all.
-_PLACES = {name: offset // 8 for name, (_, offset, *_) in JOB.fields.items()}  # type: ignore[union-attr]
+_PLACES = places_of(JOB)
 #: Written out: compiled kernels hold places in it, and are kept until a file of this folder changes.
 KINDS: tuple[Kind, ...] = ("subtract", "zero", "corrective", "graded", "imbalanced")
 
@@ -148,11 +148,7 @@ class Steps:
         return self.neuron.step(current.add_(shift), state, t, inverse_scale)
 
     def _broadcast(self, values: Tensor, dims: int) -> Tensor:
-        if self.axis is None:
-            return values.reshape(())
-        shape = [1] * dims
-        shape[self.axis] = -1
-        return values.view(shape)
+        return along_axis(values, self.axis, dims)
 
     def _kernel(self, current: Tensor, state: Any, span: Span) -> Native | None:
         """What takes all steps in one pass; ``None`` where nothing can."""

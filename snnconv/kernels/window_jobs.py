@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neurons.window_form import LevelForm, TableForm, WindowForm
 from snnconv.kernels.layouts import ChannelConstants, parts_of
+from snnconv.kernels.native import places_of
 
 #: Shapes and layouts that are kept.
 _KEPT = 64
@@ -37,7 +38,7 @@ JOB: np.dtype[Any] = np.dtype(
     + [("seen", np.float64), ("sent", np.float64)]
 )
 #: Where the addresses of a job are, among its numbers.
-PLACES = {name: offset // 8 for name, (_, offset, *_) in JOB.fields.items()}  # type: ignore[union-attr]
+PLACES = places_of(JOB)
 
 
 class WindowJobs:

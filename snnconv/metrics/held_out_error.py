@@ -38,7 +38,7 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: P
     # What a reading needs costs several passes, and is seldom needed; a run of the clock costs more than that.
     if network.has_closed_form and output_error(network, _few(network, network.held_out)[0]) <= WORTH_A_CURE:
         return
-    found = _measured(network, network.held_out, "measuring the error", progress)
+    found = _measured(network, progress)
     if found.output <= WORTH_A_CURE:
         return
     own = output_error(network, _few(network, fitted)[0])
@@ -55,11 +55,9 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: P
     )
 
 
-def _measured(
-    network: SpikingNetwork, chunks: Sequence[Inputs], what: str, progress: ProgressCallback | None
-) -> Verification:
-    few = _few(network, chunks)
-    passage = Passage(progress, what, [(inputs, None) for inputs in few], network.batch_axis)
+def _measured(network: SpikingNetwork, progress: ProgressCallback | None) -> Verification:
+    few = _few(network, network.held_out)
+    passage = Passage(progress, "measuring the error", [(inputs, None) for inputs in few], network.batch_axis)
     found = verified(network, few, passage=passage)
     passage.end()
     return found

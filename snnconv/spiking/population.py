@@ -13,6 +13,7 @@ from neurons import Neuron, TableLookup, WindowNeuron
 from snnconv.errors import ConfigurationError
 from snnconv.graph.graph import Source
 from snnconv.graph.operators import ActivationFunction
+from snnconv.kernels.layouts import along_axis
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,7 @@ class Population:
 
     def broadcast(self, values: Tensor, dims: int) -> Tensor:
         """``values``, one per channel, in a shape that broadcasts over a current with ``dims`` axes."""
-        if self.channel_axis is None:
-            return values.reshape(())
-        shape = [1] * dims
-        shape[self.channel_axis] = -1
-        return values.view(shape)
+        return along_axis(values, self.channel_axis, dims)
 
     def broadcast_scale(self, dims: int) -> Tensor:
         """The scale in a shape that broadcasts over a current with ``dims`` axes."""
