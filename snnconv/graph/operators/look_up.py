@@ -72,6 +72,7 @@ class Cast(_OfWholeNumbers):
     """Whole numbers, or a mask, as whole numbers of the type ``dtype``."""
 
     names = ("whole_cast",)
+    pointwise = True
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         result: Tensor = arguments["self"].to(WHOLE_TYPES[arguments["dtype"]])

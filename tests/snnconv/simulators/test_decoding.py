@@ -168,6 +168,26 @@ def test_a_decoder_of_a_network_that_was_moved_says_so() -> None:
         decoder.step(x[:1].float())
 
 
+class LeftOut(nn.Module):
+    """The words that are there: 0 stands for none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(11, 4), nn.Linear(4, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        there = ids.bool().long().to(torch.float32)
+        found: Tensor = self.head(torch.relu(self.words(ids) * there.unsqueeze(-1)))
+        return found
+
+
+def test_masks_of_positions_by_themselves_go_along() -> None:
+    network, words = snnconv.convert(LeftOut().eval(), text(12, LENGTH), coding=OneSpike(8)), text(2, LENGTH)
+    decoder = snnconv.Decoder(network)
+    found = torch.cat([decoder.step(word) for word in words.split(1, 1)], 1)
+    torch.testing.assert_close(found, network(words))
+
+
 class Repeated(nn.Module):
     """Every word's row times how often the word came so far: pairs of positions, in whole numbers."""
 
