@@ -77,6 +77,8 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     yield from on(VECTOR, "softshrink", "hardshrink", lambd=0.5)
     yield from on(VECTOR, "sign")
     yield from on(VECTOR, "gt", "ge", "lt", "le", "eq", "ne", other=0.5)
+    yield "forbidden_pairs", {"self": torch.tensor([[0.0, -1e9]]), "sign": 1.0, "biased": False, "infinite": False}
+    yield "allowed_pairs", {"forbidden": [POSITIVE > 3, POSITIVE > 2], "allowed": None, "dim": -1, "empty": True}
     yield "where", {"self": batch(VECTOR), "condition": POSITIVE > 2, "other": POSITIVE}
     for op in ("logical_not", "bitwise_not"):
         yield op, {"self": POSITIVE > 2}
