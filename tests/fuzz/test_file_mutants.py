@@ -27,6 +27,7 @@ SEED, FEW = 3, 4
 NEVER_READ = {file_kinds.SCRIPT, file_kinds.PICKLE, file_kinds.PAGE, file_kinds.POINTER, file_kinds.FOLDER}
 #: Modules that open files, but none from outside, or none for their content.
 NO_FORMAT = {
+    "snnconv/kernels/native.py",  # its own sources, for a digest of them
     "snnconv/data/file_kinds.py",  # what a file is: each mutant that is refused passes it
     "hw_export/lava/launch.py",  # what its own runtime wrote into a folder of its own
     "hw_export/lava/runtime/main.py",  # memory that it shares with its own processes, as the next two

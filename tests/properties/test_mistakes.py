@@ -13,7 +13,6 @@ from torch import Tensor
 
 import coding.window.closed_form
 import snnconv.calibration.samples
-import snnconv.simulators.window
 import snnconv.storage.saving
 import tests.properties.integers
 from coding import FewSpike, Phase, Rate
@@ -22,6 +21,7 @@ from coding.window.window_code import bounds_of
 from hw_export.integers.simulation import integer_simulation
 from snnconv.capture.capturing import Captured
 from snnconv.graph.operators.affine import Convolution, MatrixProduct
+from snnconv.kernels.settled_windows import Windows
 from snnconv.metrics.totals import Totals
 from snnconv.simulators.recorders import SpikeCounter
 from tests.properties.checking import check
@@ -85,13 +85,13 @@ def wrong_root(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
 
 def centred_batch(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
     """What the samples of a batch have in common is taken off their currents."""
-    decode = snnconv.simulators.window.decode
+    decode = Windows.decode
 
-    def centred(population: Any, current: Tensor) -> Tensor:
-        return decode(population, current - current.mean(0))
+    def centred(windows: Windows, current: Tensor, own: bool = False) -> Tensor:
+        return decode(windows, current - current.mean(0), own)
 
     assert specimen.network  # a conversion would notice
-    patch.setattr(snnconv.simulators.window, "decode", centred)
+    patch.setattr(Windows, "decode", centred)
 
 
 def wide_tie(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
