@@ -112,7 +112,11 @@ def hang() -> None:
 
 
 def grow() -> None:
-    held = b"x" * (1 << 28)
+    """By far more than the libraries that its parent holds in memory, of which a forked child holds none at first."""
+    held = []
+    for _ in range(32):
+        held.append(b"x" * (1 << 26))
+        time.sleep(0.01)
     time.sleep(100.0)
     assert held
 
