@@ -106,13 +106,14 @@ class CurrentStatistics:
 
     def _bins(self, rows: Tensor) -> Tensor:
         """The bin of every current."""
-        if self._divides:
+        if self.divides:
             return torch.searchsorted(self._edges()[:, 1:-1].contiguous(), rows.double().contiguous(), right=True)
         lowest, width = self.lowest[:, None], (self.highest - self.lowest)[:, None]
         return ((rows - lowest) * (BINS / torch.where(width > 0, width, 1.0))).long().clamp_(0, BINS - 1)
 
     @property
-    def _divides(self) -> bool:
+    def divides(self) -> bool:
+        """Whether the function's values divide others, so that its relative error counts."""
         return isinstance(self.activation, Tabulated) and self.activation.divides
 
     def _edges(self) -> Tensor:
@@ -123,7 +124,7 @@ class CurrentStatistics:
         low, high = self.lowest.double()[:, None], self.highest.double()[:, None]
         high = torch.maximum(high, low + self._least)
         inner = torch.linspace(0.0, 1.0, BINS + 1, dtype=torch.float64, device=low.device)
-        if not self._divides:
+        if not self.divides:
             return low + (high - low) * inner
         start = torch.maximum(low + 1e-9 * (high - low), 1e-6 * high.abs())
         share = torch.linspace(0.0, 1.0, BINS // 2, dtype=torch.float64, device=low.device)
@@ -160,7 +161,7 @@ class CurrentStatistics:
         what the largest of n exceeds the mean of all their largest by, over log n. One sample says nothing of others.
         """
         inner, counts, least = self._edges(), self.histogram.double(), self._least
-        if self._divides or self.axes is not None:
+        if self.divides or self.axes is not None:
             counts = counts + self._between(inner)
         low, high = inner[:, :1], inner[:, -1:]
         below, its_weights = self._beyond(low[:, 0] - self.troughs / max(self.samples, 1), counts.flip(1), least)

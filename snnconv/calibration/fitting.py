@@ -14,7 +14,6 @@ from coding.window.function_table import cells_of, table_for
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.current_statistics import BEYOND, BINS, CurrentStatistics
 from snnconv.calibration.scales import Scaling, fitted_code, scale_of
-from snnconv.graph.operators.tabulated import Tabulated
 
 #: Parts of a bin in which a pole is looked for, and how far above all other values its sides must rise.
 _PARTS, _PEAK = 16, 4.0
@@ -49,7 +48,7 @@ def _tabulated(observed: CurrentStatistics, code: Code) -> Fitted:
     edges, weights = observed.distribution()
     values = observed.activation((edges[:, 1:] + edges[:, :-1]) / 2)
     _refuse_poles(observed, edges[:, BEYOND : BEYOND + BINS + 1])
-    divides = isinstance(observed.activation, Tabulated) and observed.activation.divides
+    divides = observed.divides
     values, weights = _as_far_as_known(values, weights, positive=divides)
     cells = cells_of(code)
     places = code.steps - cells + 1
