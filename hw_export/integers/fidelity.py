@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from snnconv.data.batches import Inputs
+from snnconv.data.batches import Inputs, as_inputs
 from snnconv.graph.output_types import typed
 from snnconv.network import SpikingNetwork
-from snnconv.progress import PartsDone, ProgressCallback
+from snnconv.progress import Inner, PartsDone, ProgressCallback
 from snnconv.simulators import simulator_for
+
+#: Samples that fidelity is measured on together.
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,29 @@ def fidelity(
         decisions = [scores.argmax(1) for scores in joined[0]]
         agreement = 100.0 * float((decisions[0] == decisions[1]).double().mean())
     return Fidelity(len(joined[0][0]), (sum(errors) / len(errors)) ** 0.5, agreement)
+
+
+def fidelities(
+    networks: Mapping[str, SpikingNetwork],
+    original: SpikingNetwork,
+    samples: Tensor | Sequence[Tensor] | None,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Fidelity]:
+    """Fidelity of every one of ``networks`` by its label, on ``samples`` or on those that ``original`` held out.
+
+    Empty where it holds none, as a network that was loaded.
+    """
+    chunks = chunks_of(original, samples)
+    return {
+        label: fidelity(one, original, chunks, None if progress is None else Inner(progress, label))
+        for label, one in (networks.items() if chunks else ())
+    }
+
+
+def chunks_of(network: SpikingNetwork, samples: Tensor | Sequence[Tensor] | None) -> Sequence[Inputs]:
+    """``samples``, checked, in parts that are computed together; those that ``network`` held out if there are none."""
+    if samples is None:
+        return network.held_out
+    tensors = network.check(tuple(each.to(network.like) for each in as_inputs(samples, "samples")))
+    starts = range(0, len(tensors[0]), _CHUNK)
+    return [tuple(tensor[start : start + _CHUNK] for tensor in tensors) for start in starts]

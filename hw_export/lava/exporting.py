@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from hw_export.integers.fidelity import fidelity
+from hw_export.integers.fidelity import fidelities
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import integer_simulation
@@ -17,14 +17,10 @@ from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
 from neurons import IntegrateFire
 from neurons.integer_lookup import MEMBRANE_LIMIT
-from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
-from snnconv.progress import Inner, ProgressCallback
+from snnconv.progress import ProgressCallback
 from snnconv.surroundings import own_surroundings
-
-#: Samples that fidelity is measured on together.
-_CHUNK = 64
 
 
 @own_surroundings()
@@ -45,22 +41,12 @@ def export_network(
     limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
     integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit, progress=progress)
     simulation = integer_simulation(integers)
-    chunks = network.held_out if samples is None else _chunks(network, samples)
-    networks = {"as converted": network, "reset to zero": exported, "as integers": simulation}
-    measured = {}
-    for label, one in networks.items() if chunks else ():
-        if label != "reset to zero" or exported is not network:
-            inner = None if progress is None else Inner(progress, label)
-            measured[label] = fidelity(one, network, chunks, inner)
+    reset_to_zero = {} if exported is network else {"reset to zero": exported}
+    networks = {"as converted": network, **reset_to_zero, "as integers": simulation}
+    measured = fidelities(networks, network, samples, progress)
     report = ExportReport(placements(integers), notes(integers), measured)
     write_bundle(integers, path)
     return report
-
-
-def _chunks(network: SpikingNetwork, samples: Tensor | Sequence[Tensor]) -> Sequence[Inputs]:
-    tensors = network.check(tuple(each.to(network.like) for each in as_inputs(samples, "samples")))
-    starts = range(0, len(tensors[0]), _CHUNK)
-    return [tuple(tensor[start : start + _CHUNK] for tensor in tensors) for start in starts]
 
 
 def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:

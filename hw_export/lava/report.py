@@ -11,18 +11,15 @@ import numpy as np
 from hw_export.integers.fidelity import Fidelity
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.ranges import MembraneReach, reaches
+from hw_export.integers.rewriting import rewritten
 from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
 from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import StreamRule
-from snnconv.graph.analysis import analysis_of
-from snnconv.graph.real_valued import analog_text, readout_text, share_text
 from snnconv.text import table
 
 #: Lava's own neurons keep potentials 64 times finer than weights in 24 bits.
 BUILT_IN_LIMIT = 2**17 - 1
 _BUILT_IN_BIAS = 2**15 - 1
-#: Weights below this have fewer than 6 bits with their sign.
-_FEW_WEIGHTS = 32
 BUILT_IN, SIMULATION = "built-in processes", "simulation only (needs microcode)"
 
 
@@ -181,31 +178,8 @@ def _where(integers: IntegerNetwork, node: str, bound: MembraneReach | None) -> 
 
 
 def notes(integers: IntegerNetwork) -> tuple[str, ...]:
-    """What was rewritten on the way to integers, and why."""
-    found = [
-        "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
-        f"{2 * integers.largest_input + 1} values",
-    ]
-    graph = integers.network.complete_graph()
-    if readout := readout_text(graph):
-        found.append(f"the host computes what follows the sums that it reads, in real numbers: {readout}")
-    if analysis_of(graph).analog_operations:
-        synapses = integers.network.synapses
-        share = share_text(synapses.analog_macs, synapses.macs)
-        found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
-    delayed = sum(relays(integers).values())
+    """What was rewritten on the way to Lava, and why."""
+    found, delayed = rewritten(integers), sum(relays(integers).values())
     if delayed:
         found.append(f"{delayed} relays delay skips by a step each, since every connection of Lava takes one")
-    for each in integers.connections:
-        largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
-        if 0 < largest < _FEW_WEIGHTS:
-            source, target = (integers.explicit.name(node) for node in (each.source, each.target))
-            found.append(
-                f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
-                "thresholds have 17 bits, or other sources need a larger step; fewer input_bits or steps may leave more"
-            )
-    saturated = sum(population.saturated for population in integers.populations.values())
-    if saturated:
-        found.append(f"{saturated} weights are larger than 127 thresholds and were clipped")
     return tuple(found)

@@ -1,0 +1,40 @@
+"""What was rewritten on the way to an integer network, as reports of exports say it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hw_export.integers.network import IntegerNetwork
+from snnconv.graph.analysis import analysis_of
+from snnconv.graph.real_valued import analog_text, readout_text, share_text
+
+#: Weights below this have fewer than 6 bits with their sign.
+_FEW_WEIGHTS = 32
+
+
+def rewritten(integers: IntegerNetwork) -> list[str]:
+    """What was rewritten, reduced or left to the host, and why, a sentence each."""
+    found = [
+        "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
+        f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
+        f"{2 * integers.largest_input + 1} values",
+    ]
+    graph = integers.network.complete_graph()
+    if readout := readout_text(graph):
+        found.append(f"the host computes what follows the sums that it reads, in real numbers: {readout}")
+    if analysis_of(graph).analog_operations:
+        synapses = integers.network.synapses
+        share = share_text(synapses.analog_macs, synapses.macs)
+        found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
+    for each in integers.connections:
+        largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
+        if 0 < largest < _FEW_WEIGHTS:
+            source, target = (integers.explicit.name(node) for node in (each.source, each.target))
+            found.append(
+                f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
+                "thresholds have 17 bits, or other sources need a larger step; fewer input_bits or steps may leave more"
+            )
+    saturated = sum(population.saturated for population in integers.populations.values())
+    if saturated:
+        found.append(f"{saturated} weights are larger than 127 thresholds and were clipped")
+    return found
