@@ -29,10 +29,17 @@ def export(
         Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.npz.")
     ],
     target: Annotated[str, typer.Option(help="Target: lava.")] = "lava",
-    per: Annotated[str, typer.Option(help="Step of integer weights: one per channel, or population.")] = "channel",
-    input_bits: Annotated[int, typer.Option(help="Bits of an integer input, its sign included.")] = 10,
+    per: Annotated[
+        str | None, typer.Option(help="Step of integer weights: one per channel (default), or population.")
+    ] = None,
+    input_bits: Annotated[
+        int | None, typer.Option(help="Bits of an integer input, its sign included. [default: chosen by measure]")
+    ] = None,
     reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava, for rate code.")] = "",
     data: Annotated[Path | None, typer.Option(help="Samples on which to measure the loss of export.")] = None,
+    allow_loss: Annotated[
+        float, typer.Option(help="Percent of the decisions that integers may lose; more is refused.")
+    ] = 1.0,
     json_file: Json = None,
 ) -> None:
     """Write a converted network for a neuromorphic machine, and say what became of it."""
@@ -48,6 +55,7 @@ def export(
             input_bits=input_bits,
             reset="zero" if reset else None,
             samples=None if data is None else load_samples(data)[0],
+            allow_loss=allow_loss,
             progress=progress,
         )
     with kept(lambda: f"{output} is written"):

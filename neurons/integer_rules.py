@@ -46,6 +46,11 @@ class StreamRule:
         return self.fraction / self.positive
 
     @property
+    def widest(self) -> int:
+        """The most that a threshold is multiplied by, on either side."""
+        return (self.largest_gain or 1) * (self.reciprocal_slope if self.negative == "imbalanced" else 1)
+
+    @property
     def positive(self) -> int:
         """Payload of a positive spike of gain 1: fractions of it are left for graded negative ones."""
         return self.reciprocal_slope if self.negative == "graded" else 1

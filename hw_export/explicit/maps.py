@@ -16,10 +16,10 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
-def integer_units(values: Array, step: float, largest: int) -> Array:
-    """``values`` divided by ``step``, rounded and clipped at ``largest``: an input as a machine takes it."""
+def integer_units(values: Array, step: float, smallest: int, largest: int) -> Array:
+    """``values`` divided by ``step``, rounded and clipped at both ends: an input as a machine takes it."""
     units = np.rint(np.asarray(values, dtype=np.float64) / step)
-    return np.clip(units, -largest, largest).astype(np.int64)
+    return np.clip(units, smallest, largest).astype(np.int64)
 
 
 class LinearMap(ABC):

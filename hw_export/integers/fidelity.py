@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +13,13 @@ from torch.utils._pytree import tree_leaves
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.graph.output_types import typed
 from snnconv.network import SpikingNetwork
-from snnconv.progress import Inner, PartsDone, ProgressCallback
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.simulators import simulator_for
 
-#: Samples that fidelity is measured on together.
+#: Samples that run together.
 _CHUNK = 64
+#: The outputs of some samples: one tensor ``[N, ...]`` for each that the model returns.
+Outputs = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -36,52 +39,52 @@ class Fidelity:
         return f"output error {100 * self.error:.2f} %{decided} ({self.samples} samples)"
 
 
-def fidelity(
-    network: SpikingNetwork,
-    original: SpikingNetwork,
-    inputs: Sequence[Inputs],
-    progress: ProgressCallback | None = None,
-) -> Fidelity:
-    """Fidelity of ``network`` to the activations of ``original``, chunk by chunk of ``inputs``."""
-    pairs: list[list[tuple[Tensor, Tensor]]] = []
+def fidelity(found: Outputs, exact: Outputs) -> Fidelity:
+    """Fidelity of the outputs ``found`` to those of the original, ``exact``."""
+    pairs = list(zip(found, exact, strict=True))
+    errors = [float((one - two).square().mean() / two.var().clamp(min=1e-30)) for one, two in pairs]
+    decided = [decisions(outputs) for outputs in (found, exact)]
+    agreement = None
+    if decided[0] is not None and decided[1] is not None:
+        agreement = 100.0 * float((decided[0] == decided[1]).double().mean())
+    return Fidelity(len(exact[0]), (sum(errors) / len(errors)) ** 0.5, agreement)
+
+
+def decisions(outputs: Outputs) -> Tensor | None:
+    """The class of the largest score, ``[N]``; ``None`` for outputs that are no class scores."""
+    if len(outputs) != 1 or outputs[0].dim() != 2 or outputs[0].shape[1] < 2:
+        return None
+    return outputs[0].argmax(1)
+
+
+def outputs_of(network: SpikingNetwork, inputs: Sequence[Inputs], progress: ProgressCallback | None = None) -> Outputs:
+    """What ``network`` yields, chunk by chunk of ``inputs``."""
     samples = PartsDone(progress, "measuring fidelity", sum(len(chunk[0]) for chunk in inputs))
-    for chunk in inputs:
-        exact = tree_leaves(original.reference(*(tensor.to(original.like) for tensor in chunk)))
+
+    def of(chunk: Inputs) -> Any:
         own = network.check(tuple(tensor.to(network.like) for tensor in chunk))
         output, _ = simulator_for(network).run(own, [], samples.more)
-        found = tree_leaves(typed(output, network.graph.output_type))
-        pairs.append([(one.double().cpu(), two.double().cpu()) for one, two in zip(exact, found, strict=True)])
+        return typed(output, network.graph.output_type)
+
+    found = _joined(of, inputs)
     samples.end()
-    joined = [tuple(torch.cat(column) for column in zip(*each, strict=True)) for each in zip(*pairs, strict=True)]
-    errors = [float((two - one).square().mean() / one.var().clamp(min=1e-30)) for one, two in joined]
-    agreement = None
-    if len(joined) == 1 and joined[0][0].dim() == 2 and joined[0][0].shape[1] > 1:
-        decisions = [scores.argmax(1) for scores in joined[0]]
-        agreement = 100.0 * float((decisions[0] == decisions[1]).double().mean())
-    return Fidelity(len(joined[0][0]), (sum(errors) / len(errors)) ** 0.5, agreement)
+    return found
 
 
-def fidelities(
-    networks: Mapping[str, SpikingNetwork],
-    original: SpikingNetwork,
-    samples: Tensor | Sequence[Tensor] | None,
-    progress: ProgressCallback | None = None,
-) -> dict[str, Fidelity]:
-    """Fidelity of every one of ``networks`` by its label, on ``samples`` or on those that ``original`` held out.
-
-    Empty where it holds none, as a network that was loaded.
-    """
-    chunks = chunks_of(original, samples)
-    return {
-        label: fidelity(one, original, chunks, None if progress is None else Inner(progress, label))
-        for label, one in (networks.items() if chunks else ())
-    }
+def original_outputs(network: SpikingNetwork, inputs: Sequence[Inputs]) -> Outputs:
+    """What the original of ``network`` yields, chunk by chunk of ``inputs``."""
+    return _joined(lambda chunk: network.reference(*(tensor.to(network.like) for tensor in chunk)), inputs)
 
 
 def chunks_of(network: SpikingNetwork, samples: Tensor | Sequence[Tensor] | None) -> Sequence[Inputs]:
-    """``samples``, checked, in parts that are computed together; those that ``network`` held out if there are none."""
+    """``samples``, a batch, in chunks that run together; if not given, those that ``network`` held out."""
     if samples is None:
         return network.held_out
     tensors = network.check(tuple(each.to(network.like) for each in as_inputs(samples, "samples")))
     starts = range(0, len(tensors[0]), _CHUNK)
     return [tuple(tensor[start : start + _CHUNK] for tensor in tensors) for start in starts]
+
+
+def _joined(outputs: Callable[[Inputs], Any], inputs: Sequence[Inputs]) -> Outputs:
+    chunks = [[one.detach().double().cpu() for one in tree_leaves(outputs(chunk))] for chunk in inputs]
+    return tuple(torch.cat(pieces) for pieces in zip(*chunks, strict=True))

@@ -62,19 +62,36 @@ class IntegerOutput:
 
 
 @dataclass(frozen=True)
-class IntegerNetwork:
-    """``explicit`` with integers: connections with weights of 8 bits, populations, inputs and outputs, by node.
+class IntegerInput:
+    """How an input becomes integers: divided by ``step``, rounded, and clipped to ``smallest`` and ``largest``.
 
-    An input is divided by its step, rounded, and clipped at ``largest_input``.
+    Both ends are those of what calibration saw, and one of them is 0 where it saw one side only.
     """
+
+    step: float
+    smallest: int
+    largest: int
+
+    @property
+    def bits(self) -> int:
+        """Bits of the integers, the sign included where there are negative ones."""
+        return max(self.largest.bit_length(), (-self.smallest).bit_length()) + (self.smallest < 0)
+
+    def taken(self, values: Array) -> Array:
+        """``values`` as the integers that the network takes."""
+        return integer_units(values, self.step, self.smallest, self.largest)
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """``explicit`` with integers: inputs, connections with weights of 8 bits, populations and outputs, by node."""
 
     explicit: ExplicitNetwork
     per: Per
     connections: tuple[Connection, ...]
     populations: Mapping[str, IntegerPopulation]
     outputs: Mapping[str, IntegerOutput]
-    input_steps: Mapping[str, float]
-    largest_input: int
+    inputs: Mapping[str, IntegerInput]
 
     @property
     def network(self) -> SpikingNetwork:
@@ -95,7 +112,3 @@ class IntegerNetwork:
         """First step of every population's window; empty for a stream."""
         timing = self.network.timing
         return {} if timing is None else timing.starts
-
-    def quantized_input(self, name: str, values: Array) -> Array:
-        """``values`` of the input ``name`` as the integers that the network takes."""
-        return integer_units(values, self.input_steps[name], self.largest_input)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw_export.explicit.maps import Array
+from hw_export.explicit.network import ExplicitNetwork
 from hw_export.integers.network import IntegerNetwork, over_channels
 from neurons.integer_lookup import MEMBRANE_LIMIT, LookupRule
 from neurons.integer_rules import Rule, TableRule
@@ -25,12 +26,30 @@ class Payloads:
 
 
 @dataclass(frozen=True)
+class NeuronLimits:
+    """The largest numbers that a machine's neurons hold: potentials, what arrives in one step, and biases."""
+
+    membrane: int = MEMBRANE_LIMIT
+    current: int = MEMBRANE_LIMIT
+    bias: int = MEMBRANE_LIMIT
+
+    @property
+    def threshold(self) -> int:
+        """The largest threshold at which a membrane that saturates holds a remainder below it and a spike's worth."""
+        return self.membrane // 2
+
+
+@dataclass(frozen=True)
 class MembraneReach:
-    """How far the membrane of a population (or the sum of an output in one step) could go either way."""
+    """How far the membrane of a population (or the sum of an output in one step) could go either way.
+
+    ``current`` is the largest size of what arrives: in one step, or over a sample where a pipeline sums it first.
+    """
 
     node: str
     lowest: int
     highest: int
+    current: int
 
     @property
     def size(self) -> int:
@@ -42,10 +61,9 @@ def payloads_of(integers: IntegerNetwork) -> dict[str, Payloads]:
     """Bounds of the payloads of every source that has any; bursts without a largest gain have none."""
     steps, windowed = integers.steps, integers.network.timing is not None
     found: dict[str, Payloads] = {}
-    for name in integers.explicit.inputs:
-        largest = integers.largest_input
-        total = largest if windowed else largest * steps
-        found[name] = Payloads(-largest, largest, -total, total)
+    for name, taken in integers.inputs.items():
+        times = 1 if windowed else steps
+        found[name] = Payloads(taken.smallest, taken.largest, times * taken.smallest, times * taken.largest)
     for node in integers.explicit.shapes:
         if node in integers.populations:
             bounds = _of_rule(integers.populations[node].rule, steps)
@@ -72,15 +90,26 @@ def _of_rule(rule: Rule, steps: int) -> Payloads | None:
     return Payloads(lowest, largest, lowest * steps, largest * steps)
 
 
-def reaches(integers: IntegerNetwork) -> list[MembraneReach]:
-    """The worst case of every population and output; raises ``ConfigurationError`` where payloads have no bound."""
+def steady(network: ExplicitNetwork, target: str) -> bool:
+    """Whether the same current arrives at the population ``target`` at every step: that of inputs in a stream."""
+    return network.network.timing is None and all(each.source in network.inputs for each in network.into(target))
+
+
+def reaches(integers: IntegerNetwork, limits: Mapping[str, NeuronLimits] | None = None) -> list[MembraneReach]:
+    """The worst case of every population and output; raises ``ConfigurationError`` where payloads have no bound.
+
+    Where saturation changes no spike (docs/concepts/integers.md), a membrane reaches no farther than it saturates:
+    at 24 bits, or where the ``limits`` of its node say.
+    """
     payloads = payloads_of(integers)
     found = []
     for target in (*integers.populations, *integers.outputs):
         lowest, highest = arriving(integers, target, payloads)
+        current = int(max(-lowest.min(), highest.max()))
         if target in integers.populations:
-            lowest, highest = _of_membrane(integers, target, lowest, highest)
-        found.append(MembraneReach(target, int(lowest.min()), int(highest.max())))
+            limit = (limits or {}).get(target, NeuronLimits())
+            lowest, highest = _of_membrane(integers, target, lowest, highest, limit)
+        found.append(MembraneReach(target, int(lowest.min()), int(highest.max()), current))
     return found
 
 
@@ -107,7 +136,9 @@ def arriving(integers: IntegerNetwork, target: str, payloads: Mapping[str, Paylo
     return lowest, highest
 
 
-def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: Array) -> tuple[Array, Array]:
+def _of_membrane(
+    integers: IntegerNetwork, target: str, lowest: Array, highest: Array, limit: NeuronLimits
+) -> tuple[Array, Array]:
     population = integers.populations[target]
     rule, bias = population.rule, population.bias
     start = population.initial.astype(np.float64)
@@ -126,10 +157,14 @@ def _of_membrane(integers: IntegerNetwork, target: str, lowest: Array, highest: 
         top = factor * max(map(max, rule.thresholds))
         return start + bias + lowest - over, np.maximum(start + bias + highest + signed, top)
     steps = integers.steps
-    top = population.threshold * (rule.largest_gain or 1)
-    if rule.negative == "imbalanced":
-        top = top * rule.reciprocal_slope
-    return start + steps * np.minimum(0, bias + lowest), np.maximum(start + steps * np.maximum(0, bias + highest), top)
+    top = population.threshold * rule.widest
+    low, high = np.minimum(0, bias + lowest), np.maximum(0, bias + highest)
+    far = start + steps * low, np.maximum(start + steps * high, top)
+    if not steady(integers.explicit, target) or rule.gain > 1 or int(top.max()) > limit.threshold:
+        return far
+    near = start + low, np.maximum(start + high, top)  # after one step; farther on, saturation changes no spike
+    lowest = np.maximum(far[0], np.minimum(near[0], -limit.membrane))
+    return lowest, np.minimum(far[1], np.maximum(near[1], limit.membrane))
 
 
 def _ends(*numbers: Array) -> tuple[int, int]:
@@ -158,10 +193,11 @@ def check_ranges(integers: IntegerNetwork) -> None:
     if not found:
         return
     found.sort(key=lambda reach: -reach.size)
+    bits = max(taken.bits for taken in integers.inputs.values())
     names = "; ".join(
         f"{integers.explicit.name(reach.node)} from {reach.lowest} to {reach.highest}" for reach in found[:5]
     )
     raise ConfigurationError(
         f"{len(found)} membranes could overflow 24 bits (+-{MEMBRANE_LIMIT}) if everything that excites them fired: "
-        f"{names}; use fewer steps, a smaller burst gain, or input_bits below {1 + integers.largest_input.bit_length()}"
+        f"{names}; use fewer steps, a smaller burst gain, or input_bits below {bits}"
     )

@@ -10,7 +10,7 @@ import numpy as np
 from hw_export.explicit.maps import Array, Shape
 from hw_export.explicit.network import Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation, over_channels
-from neurons.integer_lookup import PLACE_BITS, LookupRule
+from neurons.integer_lookup import MEMBRANE_LIMIT, PLACE_BITS, LookupRule
 from neurons.integer_rules import StreamRule, TableRule
 
 
@@ -29,7 +29,7 @@ class IntegerRun:
 
 
 def run_reference(integers: IntegerNetwork, inputs: Mapping[str, Array], record: Sequence[str] = ()) -> IntegerRun:
-    """Simulate integer ``inputs [N, ...]`` (see ``quantized_input``) and record the nodes named in ``record``."""
+    """Simulate integer ``inputs [N, ...]`` (see ``IntegerInput.taken``) and record the nodes named in ``record``."""
     explicit, windowed = integers.explicit, integers.network.timing is not None
     count = len(next(iter(inputs.values())))
     stations: dict[str, _Stream | _Table | _Lookup | _Accumulated | _Ranked] = {}
@@ -77,7 +77,7 @@ def _arriving(integers: IntegerNetwork, target: str, sent: Mapping[str, Array], 
 
 
 class _Membrane:
-    """Membrane potentials, and how far they went."""
+    """Membrane potentials of 24 bits, which saturate, and how far they went."""
 
     def __init__(self, start: Array, shape: Shape) -> None:
         self.potential = np.broadcast_to(start, shape).astype(np.int64)
@@ -85,6 +85,7 @@ class _Membrane:
 
     def integrate(self, current: Array) -> None:
         self.potential += current
+        np.clip(self.potential, -MEMBRANE_LIMIT, MEMBRANE_LIMIT, out=self.potential)
         self.lowest = min(self.lowest, int(self.potential.min(initial=0)))
         self.highest = max(self.highest, int(self.potential.max(initial=0)))
 

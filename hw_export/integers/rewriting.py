@@ -16,8 +16,12 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
     """What was rewritten, reduced or left to the host, and why, a sentence each."""
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have at most 8 bits and a step of their own in every {integers.per}; inputs are rounded to "
-        f"{2 * integers.largest_input + 1} values",
+        f"weights have at most 8 bits and a step of their own in every {integers.per}",
+        *(
+            f"{name} is rounded to integers of {taken.bits} bits, from {taken.smallest} to {taken.largest}, each "
+            f"{taken.step:.6g}; what lies beyond the range that calibration saw is clipped"
+            for name, taken in integers.inputs.items()
+        ),
     ]
     graph = integers.network.complete_graph()
     if readout := readout_text(graph):
@@ -32,7 +36,8 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
             source, target = (integers.explicit.name(node) for node in (each.source, each.target))
             found.append(
                 f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
-                "thresholds have 17 bits, or other sources need a larger step; fewer input_bits or steps may leave more"
+                "thresholds would be too large, or other sources need a larger step; fewer input_bits or steps may "
+                "leave more"
             )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:

@@ -83,8 +83,8 @@ class _GraphWriter:
         """The original graph with every region between populations replaced."""
         original, integers = self._original, self._integers
         integer_payloads: dict[str, Ref] = {}
-        for name, step in integers.input_steps.items():
-            arguments = {"self": Ref(name), "step": step, "largest": integers.largest_input}
+        for name, taken in integers.inputs.items():
+            arguments = {"self": Ref(name), "step": taken.step, "smallest": taken.smallest, "largest": taken.largest}
             integer_payloads[name] = self._add("whole_input", arguments, (2, *integers.explicit.inputs[name]))
         for node in original.nodes.values():
             if node.name in integers.populations:

@@ -19,25 +19,35 @@ def export(
     network: SpikingNetwork,
     path: str | os.PathLike[str],
     *,
-    per: Literal["channel", "population"] = "channel",
-    input_bits: int = 10,
+    per: Literal["channel", "population"] | None = None,
+    input_bits: int | None = None,
     reset: Literal["zero"] | None = None,
     samples: Tensor | Sequence[Tensor] | None = None,
+    allow_loss: float = 1.0,
     progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write ``network`` as integers to the bundle ``path``, whole or not at all, and report what became of it.
 
-    ``per`` says which weights share a step, ``input_bits`` how finely inputs are rounded. ``reset="zero"`` replaces
-    neurons of rate code by those that Lava has itself (LIFReset). What the network loses by all of this is measured on
-    ``samples``, a batch, or on the calibration samples held out, which a network that was loaded has not. ``progress``
-    is called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``). Raises
-    ``ConfigurationError`` for what integers cannot represent or could overflow, ``StorageError`` if the file cannot be
-    written.
+    ``per`` says which weights share a step, those of a channel if not given. ``input_bits`` are those of an input; if
+    not given, those with which outputs stay nearest are chosen. ``reset="zero"`` replaces neurons of rate code by those
+    that Lava has itself (LIFReset), which have one threshold per population, so ``per`` is then "population". What the
+    network loses by all of this is measured on ``samples``, a batch, or on the calibration samples held out, which a
+    network that was loaded has not. Integers that lose more than ``allow_loss`` percent of its decisions are refused.
+    ``progress`` is called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``).
+    Raises ``ConfigurationError`` for what integers cannot represent, could overflow or lose too much by,
+    ``StorageError`` if the file cannot be written.
     """
     from hw_export.lava.exporting import export_network
 
     return export_network(
-        network, path, per=per, input_bits=input_bits, reset=reset, samples=samples, progress=progress
+        network,
+        path,
+        per=per,
+        input_bits=input_bits,
+        reset=reset,
+        samples=samples,
+        allow_loss=allow_loss,
+        progress=progress,
     )
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ import numpy as np
 from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, SparseMap
 from hw_export.explicit.network import Connection, Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
-from hw_export.integers.ranges import reaches
 from hw_export.integers.simulation import integer_simulation
-from hw_export.lava.report import runs_built_in
+from hw_export.lava.report import built_in_reaches, runs_built_in
 from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule, WindowRule
 from snnconv.data.arrays import array_archive
@@ -27,8 +27,8 @@ from snnconv.network import SpikingNetwork, load
 from snnconv.storage.atomic import temporary_file, write_whole
 from snnconv.storage.saving import content_of
 
-#: Since 2 there are populations that look their spikes up.
-VERSION = 2
+#: Since 2 there are populations that look their spikes up, since 3 inputs have a smallest and a largest integer each.
+VERSION = 3
 #: The array that holds the network itself; the runtime does not look at it.
 NETWORK = "network"
 
@@ -98,7 +98,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
                 f"{integers.explicit.name(node)} has neurons of shape {list(shape)}; Lava's synapses take vectors and "
                 "maps of channels, height and width, so view it as one of these"
             )
-    bounds = {reach.node: reach for reach in reaches(integers)}
+    bounds = built_in_reaches(integers)
     stations = []
     for node, shape in integers.explicit.shapes.items():
         entry: dict[str, Any] = {"name": node, "shape": list(shape), "depth": depths[node]}
@@ -134,10 +134,9 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         "interval": integers.steps,
         "steps": integers.steps,
         "inputs": [
-            {"name": name, "shape": list(shape), "repeat": repeat, "step": integers.input_steps[name]}
+            {"name": name, "shape": list(shape), "repeat": repeat, **asdict(integers.inputs[name])}
             for name, shape in integers.explicit.inputs.items()
         ],
-        "largest_input": integers.largest_input,
         "populations": stations,
         "connections": connections,
         "outputs": outputs,

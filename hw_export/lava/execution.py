@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw_export.explicit.maps import Array, integer_units
+from hw_export.explicit.maps import Array
 from hw_export.lava.bundle import read_network
 from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import LavaResult, launch
@@ -66,14 +66,14 @@ def run_bundle(
 
 def _whole(tensors: Inputs, decoding: Decoding) -> dict[str, Array]:
     """The inputs as integers, as the machine takes them."""
-    largest, found = decoding.largest_input, {}
-    for tensor, (name, step) in zip(tensors, decoding.input_steps.items(), strict=True):
-        values = tensor.double().numpy()
-        limit = torch.tensor([(largest + 0.5) * step], dtype=torch.float64)
-        leaving = InputRange(-limit, limit).leaving(tensor.double())
+    found = {}
+    for tensor, (name, taken) in zip(tensors, decoding.inputs.items(), strict=True):
+        low, high = ((end * taken.step) for end in (taken.smallest - 0.5, taken.largest + 0.5))
+        ends = (torch.tensor([end], dtype=torch.float64) for end in (low, high))
+        leaving = InputRange(*ends).leaving(tensor.double())
         if leaving.share:
             _logger.warning("%s; it is clipped", leaving.text(name))
-        found[name] = integer_units(values, step, largest)
+        found[name] = taken.taken(tensor.double().numpy())
     return found
 
 

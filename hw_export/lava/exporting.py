@@ -9,14 +9,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from hw_export.integers.fidelity import fidelities
+from hw_export.integers.assessment import UNMEASURED, assessed
+from hw_export.integers.fidelity import chunks_of
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
-from hw_export.integers.simulation import integer_simulation
+from hw_export.integers.ranges import NeuronLimits
 from hw_export.lava.bundle import write_bundle
 from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
 from neurons import IntegrateFire
-from neurons.integer_lookup import MEMBRANE_LIMIT
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
@@ -28,23 +28,32 @@ def export_network(
     network: SpikingNetwork,
     path: str | os.PathLike[str],
     *,
-    per: Per,
-    input_bits: int,
+    per: Per | None,
+    input_bits: int | None,
     reset: Literal["zero"] | None,
     samples: Tensor | Sequence[Tensor] | None,
+    allow_loss: float,
     progress: ProgressCallback | None,
 ) -> ExportReport:
     """Quantise ``network``, write its bundle and say what became of it; see ``hw_export.lava.export``."""
     if reset not in (None, "zero"):
         raise ConfigurationError(f"reset must be 'zero' or None, got {reset!r}")
-    exported = network if reset is None else with_hard_reset(network)
-    limit = MEMBRANE_LIMIT if reset is None else BUILT_IN_LIMIT
-    integers = quantize(exported, per=per, input_bits=input_bits, membrane_limit=limit, progress=progress)
-    simulation = integer_simulation(integers)
-    reset_to_zero = {} if exported is network else {"reset to zero": exported}
-    networks = {"as converted": network, **reset_to_zero, "as integers": simulation}
-    measured = fidelities(networks, network, samples, progress)
-    report = ExportReport(placements(integers), notes(integers), measured)
+    networks = {"as converted": network}
+    if reset is not None:
+        networks["reset to zero"] = with_hard_reset(network)
+    *_, exported = networks.values()
+    chunks = chunks_of(network, samples)
+    integers = quantize(
+        exported,
+        per=per or ("channel" if reset is None else "population"),
+        input_bits=input_bits,
+        samples=chunks,
+        limits=None if reset is None else NeuronLimits(membrane=BUILT_IN_LIMIT),
+        progress=progress,
+    )
+    measured = assessed(integers, networks, chunks, allow_loss, progress)
+    said = notes(integers) if measured else (*notes(integers), UNMEASURED)
+    report = ExportReport(placements(integers), said, measured)
     write_bundle(integers, path)
     return report
 

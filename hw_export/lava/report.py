@@ -10,7 +10,7 @@ import numpy as np
 
 from hw_export.integers.fidelity import Fidelity
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
-from hw_export.integers.ranges import MembraneReach, reaches
+from hw_export.integers.ranges import MembraneReach, NeuronLimits, reaches
 from hw_export.integers.rewriting import rewritten
 from hw_export.lava.limits import CORES, Cores, cores_of, memory_of
 from neurons.integer_lookup import LookupRule
@@ -82,7 +82,6 @@ class ExportReport:
         ]
         fit = f"cores: {_interval(self.cores)} of {CORES} on a Loihi 2 chip: {self.cores.fit}"
         measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
-        measured = measured or ["what the network loses was not measured: give samples"]
         return "\n".join([table(head, rows), fit, *(f"- {note}" for note in self.notes), *measured])
 
 
@@ -92,7 +91,7 @@ def _interval(cores: Cores) -> str:
 
 def placements(integers: IntegerNetwork) -> tuple[Placement, ...]:
     """Where every population, gate and output of ``integers`` runs, and what it takes."""
-    bounds = {reach.node: reach for reach in reaches(integers)}
+    bounds = built_in_reaches(integers)
     found = []
     for node in (*integers.explicit.shapes, *integers.outputs):
         shape = integers.explicit.shapes.get(node) or integers.explicit.currents[node].shape
@@ -137,6 +136,12 @@ def relays(integers: IntegerNetwork) -> dict[str, int]:
     for each in integers.connections:
         found[each.source] = max(found.get(each.source, 0), depths[each.target] - depths[each.source] - 1)
     return {source: count for source, count in found.items() if count}
+
+
+def built_in_reaches(integers: IntegerNetwork) -> dict[str, MembraneReach]:
+    """How far membranes could go on Lava's own neurons, by node."""
+    limits = dict.fromkeys(integers.populations, NeuronLimits(membrane=BUILT_IN_LIMIT))
+    return {reach.node: reach for reach in reaches(integers, limits)}
 
 
 def runs_built_in(population: IntegerPopulation, bound: MembraneReach) -> bool:

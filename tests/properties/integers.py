@@ -19,9 +19,9 @@ def integers_are_simulated_exactly(specimen: Specimen) -> None:
     assert integers is not None
     simulation = integer_simulation(integers)
     values = {
-        name: integers.quantized_input(name, tensor.numpy())
+        name: integers.inputs[name].taken(tensor.numpy())
         for name, tensor in zip(specimen.network.graph.inputs, specimen.inputs, strict=True)
-        if name in integers.input_steps
+        if name in integers.inputs
     }
     found = run_reference(integers, values, list(integers.populations))
     simulators = ["clock", "window"] if simulation.has_closed_form else ["clock"]

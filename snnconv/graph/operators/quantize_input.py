@@ -12,7 +12,7 @@ from snnconv.graph.reach import Reach
 
 @register
 class QuantizeInput(Operator):
-    """``self / step`` rounded and clipped at ``largest``: an input that an exported network takes.
+    """``self / step`` rounded and clipped to ``smallest`` and ``largest``: an input that an exported network takes.
 
     It stands between an analog input and the first synapses only, where it runs once and no spike passes it; there
     its result is a constant, so what follows stays affine.
@@ -25,7 +25,8 @@ class QuantizeInput(Operator):
 
     def evaluate(self, arguments: Arguments) -> Tensor:
         largest = arguments["largest"]
-        return torch.round(arguments["self"] / arguments["step"]).clamp(-largest, largest)
+        smallest = arguments.get("smallest", -largest)  # files of older versions clip both sides alike
+        return torch.round(arguments["self"] / arguments["step"]).clamp(smallest, largest)
 
     def paths(self, arguments: Arguments, carries: Carries) -> Tensor:
         counts: Tensor = arguments["self"]

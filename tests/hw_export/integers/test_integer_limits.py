@@ -11,6 +11,7 @@ import torch
 
 import snnconv
 from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
+from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.quantization import quantize
 from hw_export.integers.ranges import payloads_of, reaches
 from hw_export.integers.reference import run_reference
@@ -28,8 +29,9 @@ def test_no_membrane_leaves_the_worst_case(name: str, code: str) -> None:
     integers = integer(name, code)
     bounds = {reach.node: reach for reach in reaches(integers)}
     payloads = payloads_of(integers)
-    signs = np.where(images(4, seed=3).numpy() > 0, 1, -1) * integers.largest_input
-    found = run_reference(integers, {next(iter(integers.input_steps)): signs}, list(integers.populations))
+    ((name, taken),) = integers.inputs.items()
+    ends = np.where(images(4, seed=3).numpy() > 0, taken.largest, taken.smallest)
+    found = run_reference(integers, {name: ends}, list(integers.populations))
     for node in integers.populations:
         assert bounds[node].size <= MEMBRANE_LIMIT
         assert (
@@ -47,26 +49,70 @@ def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
     reach = next(reach for reach in reaches(integers) if reach.node == next(iter(integers.populations)))
     connection, population = integers.connections[0], integers.populations[reach.node]
     weight = connection.map.weights.astype(np.int64)
-    tops = np.abs(weight).sum((1, 2, 3)) * integers.largest_input
+    ((name, taken),) = integers.inputs.items()
+    tops = np.maximum(weight * taken.largest, weight * taken.smallest).sum((1, 2, 3))
     assert reach.highest <= tops.max() + max(0, population.bias.max())
-    x = np.sign(weight[tops.argmax()])[None, :, ::1, ::1]
     picture = np.zeros((1, 2, 8, 8), np.int64)
-    picture[:, :, 3:6, 3:6] = x * integers.largest_input
-    found = run_reference(integers, {next(iter(integers.input_steps)): picture})
+    picture[:, :, 3:6, 3:6] = np.where(weight[tops.argmax()] > 0, taken.largest, taken.smallest)
+    found = run_reference(integers, {name: picture})
     bias = np.broadcast_to(population.bias, (4, 8, 8)).reshape(4, -1)[tops.argmax(), 0]
     assert found.potentials[reach.node][1] == tops.max() + bias <= reach.highest
 
 
 def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
-    network = assembled("residual", coding=Rate(), schedule=Concurrent(128))
-    short, long = quantize(network, input_bits=3), quantize(network, input_bits=10)
-    assert max(int(np.abs(each.map.weights.astype(int)).max()) for each in short.into("relu")) == 127
-    assert 8 <= max(int(np.abs(each.map.weights.astype(int)).max()) for each in long.into("relu")) < 64
+    network = assembled("residual", coding=Burst(largest_gain=8), schedule=Concurrent(128))
+    short, long = quantize(network, input_bits=3), quantize(network, input_bits=9)
+    assert largest_weight(short, "relu") == 127 and 8 <= largest_weight(long, "relu") < 64
     assert all(reach.lowest >= -MEMBRANE_LIMIT and reach.highest <= MEMBRANE_LIMIT for reach in reaches(long))
     with pytest.raises(
         ConfigurationError, match=r"membranes could overflow 24 bits .*relu from -\d+ to \d+.*fewer steps"
     ):
         quantize(replace_steps(network, 2**18), input_bits=12)
+
+
+def largest_weight(integers: IntegerNetwork, target: str) -> int:
+    return max(int(np.abs(each.map.weights.astype(int)).max()) for each in integers.into(target))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("residual", {}),
+        ("residual", {"neuron": lambda code: IntegrateFire(code, reset="zero")}),
+        ("residual", {"neuron": lambda code: IntegrateFire(code, initial_potential=0.0)}),
+        ("leaky", {"negative": "graded"}),
+        ("leaky", {"negative": "imbalanced"}),
+    ],
+)
+def test_membranes_behind_an_input_saturate_and_no_spike_changes(name: str, options: Any) -> None:
+    """The reference saturates at 24 bits, the clock does not."""
+    integers = quantize(assembled(name, coding=Rate(96), schedule=Concurrent(96), **options), input_bits=14)
+    ((source, taken),), first = integers.inputs.items(), next(iter(integers.populations))
+    x = images(6, seed=5)
+    x[3:] = torch.where(x[3:] > 0, taken.largest, taken.smallest) * taken.step
+    found = run_reference(integers, {source: taken.taken(x.numpy())}, list(integers.populations))
+    lowest, highest = found.potentials[first]
+    assert MEMBRANE_LIMIT in (-lowest, highest)
+    simulation = integer_simulation(integers)
+    run = simulation.run(x, simulator="clock", record=["rasters"])
+    for node, quantized in integers.populations.items():
+        payloads = run.rasters[simulation.populations[node].name].numpy() / quantized.rule.unit
+        np.testing.assert_array_equal(np.rint(payloads), found.rasters[node].swapaxes(0, 1))
+    reach = next(each for each in reaches(integers) if each.node == first)
+    assert -MEMBRANE_LIMIT <= reach.lowest <= lowest and highest <= reach.highest <= MEMBRANE_LIMIT
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-0.25, 3.0), (-2.0, 0.0), (2.0, 5.0)])
+def test_an_input_takes_the_bits_of_the_side_that_calibration_saw(low: float, high: float) -> None:
+    x = low + (high - low) * torch.rand(40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[:, :2] = torch.tensor([low, high])
+    layers = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).double()
+    integers = quantize(snnconv.convert(layers, x, coding=Rate(8), schedule=Concurrent(8)), input_bits=8)
+    ((_, taken),) = integers.inputs.items()
+    assert taken.bits == 8 and (taken.smallest == 0) == (low >= 0.0) and (taken.largest == 0) == (high <= 0.0)
+    assert np.abs(taken.taken(x.numpy()) * taken.step - x.numpy()).max() <= 0.5000001 * taken.step
+    assert (taken.smallest - 1) * taken.step < low and (taken.largest + 1) * taken.step > high
+    assert (taken.taken(np.array([-9.0, 9.0])) == (taken.smallest, taken.largest)).all()
 
 
 def replace_steps(network: SpikingNetwork, steps: int) -> SpikingNetwork:

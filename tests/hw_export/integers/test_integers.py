@@ -29,11 +29,11 @@ SAMPLES = 3
 @functools.cache
 def integer(name: str, code: str) -> IntegerNetwork:
     """The integer network of ``converted(name, code)``; made once for all tests, which only read it."""
-    return quantize(converted(name, code))
+    return quantize(converted(name, code), input_bits=9)
 
 
 def reference(integers: IntegerNetwork, record: bool = True, samples: int = SAMPLES) -> IntegerRun:
-    values = {name: integers.quantized_input(name, images(samples, seed=5).numpy()) for name in integers.input_steps}
+    values = {name: taken.taken(images(samples, seed=5).numpy()) for name, taken in integers.inputs.items()}
     return run_reference(integers, values, list(integers.populations) if record else [])
 
 
@@ -125,7 +125,7 @@ def test_the_closed_form_of_an_integer_network_is_its_clock(code: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_integers_change_the_output_little(name: str, code: str, per: Any) -> None:
     network = converted(name, code)
-    simulation = integer_simulation(quantize(network, per=per))
+    simulation = integer_simulation(quantize(network, per=per, input_bits=9))
     x = images(50, seed=9)
     exact = tree_leaves(network.reference(x))
     for true, before, after in zip(exact, tree_leaves(network(x)), tree_leaves(simulation(x)), strict=True):
@@ -210,8 +210,7 @@ def test_several_inputs_shared_modules_and_silent_channels(code: Any) -> None:
     integers = quantize(network)
     simulation, few = integer_simulation(integers), (x[:4], y[:4])
     values = {
-        name: integers.quantized_input(name, tensor.numpy())
-        for name, tensor in zip(integers.input_steps, few, strict=True)
+        name: integers.inputs[name].taken(tensor.numpy()) for name, tensor in zip(integers.inputs, few, strict=True)
     }
     found = run_reference(integers, values, list(integers.populations))
     run = simulation.run(few, simulator="clock", record=["rasters"])

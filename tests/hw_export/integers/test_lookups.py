@@ -25,7 +25,7 @@ from tests.support.exported import LOOKUPS, assembled, images, looked_up
 
 @functools.cache
 def integer(codes: str, per: Any = "channel", **options: Any) -> IntegerNetwork:
-    return quantize(looked_up(codes, **options), per=per)
+    return quantize(looked_up(codes, **options), per=per, input_bits=9)
 
 
 def differences(
@@ -33,7 +33,7 @@ def differences(
 ) -> tuple[int, int]:
     """Payloads of the reference that ``simulator`` does not fire, and spikes in all; membranes keep their bounds."""
     x = images(3, seed=5) if inputs is None else inputs
-    values = {name: integers.quantized_input(name, x.numpy()) for name in integers.input_steps}
+    values = {name: taken.taken(x.numpy()) for name, taken in integers.inputs.items()}
     found = run_reference(integers, values, list(integers.populations))
     run = simulation.run(x, simulator=simulator, record=["rasters"])
     sent, bounds = payloads_of(integers), {reach.node: reach for reach in reaches(integers)}

@@ -73,7 +73,7 @@ def change(place: str, value: Any) -> Callable[[Manifest], None]:
 HUGE = 10**12
 CHANGES: list[tuple[str, Any, str]] = [
     ("format", "snnconv", "manifest.format"),
-    ("version", 3, "update snnconv"),
+    ("version", 4, "update snnconv"),
     ("version", 0, "manifest.version"),
     ("version", True, "manifest.version"),
     ("version", None, "no field 'version'"),

@@ -101,7 +101,10 @@ def test_bundles_of_the_version_before_run(tmp_path: Path) -> None:
     lava.export(converted("residual", "few-spike"), tmp_path / "new.npz")
     with np.load(tmp_path / "new.npz") as file:
         arrays = {name: file[name] for name in file.files if name != "digest"}
-    text = json.dumps(json.loads(str(arrays.pop("manifest"))) | {"version": 1})
+    manifest = json.loads(str(arrays.pop("manifest")))
+    (taken,) = manifest["inputs"]
+    largest = max(-taken.pop("smallest"), taken.pop("largest"))
+    text = json.dumps(manifest | {"version": 1, "largest_input": largest})
     signed = {name: array for name, array in arrays.items() if name != NETWORK}
     np.savez(tmp_path / "old.npz", manifest=np.array(text), digest=np.array(digest(text, signed)), **arrays)
     assert_alike(tmp_path / "old.npz")
@@ -266,7 +269,7 @@ def test_a_bundle_that_was_altered_is_refused(bundle: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("largest_input", 0),
+        ("inputs", [{"name": "x", "step": 0.1, "smallest": 1, "largest": 9}]),
         ("steps", 1.5),
         ("inputs", []),
         ("outputs", [{"name": "x"}]),
@@ -276,7 +279,7 @@ def test_a_bundle_that_was_altered_is_refused(bundle: Path, tmp_path: Path) -> N
 )
 def test_a_signed_bundle_that_does_not_describe_its_network_is_refused(bundle: Path, key: str, value: Any) -> None:
     network, manifest, arrays = read_network(bundle)
-    with pytest.raises(StorageError, match=r"the manifest|positive"):
+    with pytest.raises(StorageError, match=r"the manifest|positive|smallest integer"):
         Decoding.of(manifest | {key: value}, arrays, network)
 
 

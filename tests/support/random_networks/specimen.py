@@ -58,7 +58,7 @@ class Specimen:
     def integers(self) -> IntegerNetwork | None:
         """The integer network; ``None`` where integers cannot represent the network."""
         try:
-            return quantize(self.network)
+            return quantize(self.network, input_bits=9)
         except snnconv.ConfigurationError:
             return None
 

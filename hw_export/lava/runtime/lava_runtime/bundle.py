@@ -16,7 +16,7 @@ from lava_runtime.network import BundleGate, BundleNetwork, BundlePopulation, In
 from lava_runtime.rules import read_gate, read_population
 from lava_runtime.synapses import read_connection
 
-FORMAT, VERSION = "snnconv-lava", 2
+FORMAT, VERSION = "snnconv-lava", 3
 #: The array for who reads the results; it has a checksum of its own.
 _NOT_RUN = "network"
 #: A process of the operating system each.
@@ -78,7 +78,10 @@ def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> BundleNetwor
     steps = manifest.integer("steps", 1)
     inputs, populations, gates, outputs = {}, {}, {}, {}
     for entry in manifest.objects("inputs"):
-        inputs[entry.name("name")] = Input(entry.name("name"), entry.shape(), entry.boolean("repeat"))
+        ends = (-LARGEST_VALUE, LARGEST_VALUE)
+        if manifest.integer("version", 1) >= 3:
+            ends = entry.integer("smallest", -LARGEST_VALUE, 0), entry.integer("largest", 0, LARGEST_VALUE)
+        inputs[entry.name("name")] = Input(entry.name("name"), entry.shape(), entry.boolean("repeat"), *ends)
     for entry in manifest.objects("populations"):
         if entry.get("rule") == "maximum":
             gates[entry.name("name")] = read_gate(entry)
@@ -169,13 +172,17 @@ def read_inputs(path: str, network: BundleNetwork) -> dict[str, np.ndarray]:
         raise BundleError(f"{path} holds the inputs {sorted(arrays)}, the network takes {sorted(network.inputs)}")
     checked = {}
     for name, array in arrays.items():
-        shape = network.inputs[name].shape
+        part = network.inputs[name]
+        shape, smallest, largest = part.shape, part.smallest, part.largest
         if array.ndim == 0 or array.shape[1:] != shape or len(array) == 0:
             raise BundleError(f"input {name!r} has shape {list(array.shape)}, it must be one or more of {list(shape)}")
         if array.dtype.kind not in "iu":
             raise BundleError(f"input {name!r} is {array.dtype.name}, it must hold integers")
-        if max(int(array.max()), -int(array.min())) > LARGEST_VALUE:
-            raise BundleError(f"input {name!r} has values beyond 24 bits: {array.min()} to {array.max()}")
+        if int(array.min()) < smallest or int(array.max()) > largest:
+            raise BundleError(
+                f"input {name!r} has values from {array.min()} to {array.max()}, "
+                f"the network takes {smallest} to {largest}"
+            )
         checked[name] = array.astype(np.int32)
     if len({len(array) for array in checked.values()}) > 1:
         raise BundleError(f"the inputs hold different numbers of samples: { {n: len(a) for n, a in checked.items()} }")

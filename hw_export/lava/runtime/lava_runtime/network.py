@@ -11,11 +11,13 @@ from lava_runtime.layout import Shape
 
 @dataclass(frozen=True)
 class Input:
-    """Values that are given at run time, sent at the first or at every local step."""
+    """Integers from ``smallest`` to ``largest``, given at run time and sent at the first or at every local step."""
 
     name: str
     shape: Shape
     repeat: bool
+    smallest: int
+    largest: int
     depth: int = 0
     unit: bool = False
 

@@ -1,0 +1,89 @@
+"""What a network loses as integers, measured before it is exported; too much is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from hw_export.integers.fidelity import Fidelity, Outputs, decisions, fidelity, original_outputs, outputs_of
+from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.simulation import integer_simulation
+from snnconv.data.batches import Inputs
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+from snnconv.progress import Inner, ProgressCallback
+
+#: Standard deviations of a count of changed decisions beyond which a loss is no chance (95 %, one side).
+_BEYOND_CHANCE = 1.645
+#: By how much of their standard deviation integers may move values that are no class scores before it is said.
+_WORTH_A_WARNING = 0.1
+#: What a report says where nothing was measured.
+UNMEASURED = "what the network loses was not measured, nor were bits of inputs chosen by it: give samples"
+#: What the integers are called beside the networks that they come from.
+INTEGERS = "as integers"
+
+_logger = logging.getLogger(__name__)
+
+
+def assessed(
+    integers: IntegerNetwork,
+    networks: Mapping[str, SpikingNetwork],
+    samples: Sequence[Inputs],
+    allow_loss: float,
+    progress: ProgressCallback | None = None,
+) -> Mapping[str, Fidelity]:
+    """The fidelity to the original of ``networks``, by label, and of the integers that the last of them became.
+
+    Without ``samples`` it is empty. Raises ``ConfigurationError`` where the integers lose more than ``allow_loss``
+    percent of the decisions that the last network takes as the original does, beyond what chance changes of so few
+    samples; what may be chance is logged as a warning, and so are values that integers move far.
+    """
+    if not 0.0 <= allow_loss <= 100.0:
+        raise ConfigurationError(f"allow_loss is in percent and must lie in [0, 100], got {allow_loss!r}")
+    if not samples:
+        return {}
+    exact = original_outputs(next(iter(networks.values())), samples)
+    found: dict[str, Outputs] = {}
+    for label, network in {**networks, INTEGERS: integer_simulation(integers)}.items():
+        found[label] = outputs_of(network, samples, None if progress is None else Inner(progress, label))
+    (*_, before), after = networks, found[INTEGERS]
+    check_loss(integers, exact, found[before], after, allow_loss)
+    return {label: fidelity(outputs, exact) for label, outputs in found.items()}
+
+
+def check_loss(integers: IntegerNetwork, exact: Outputs, before: Outputs, after: Outputs, allow_loss: float) -> None:
+    """Refuse, or warn of, what outputs lose from ``before`` to ``after`` they are integers; see ``assessed``."""
+    decided = [decisions(outputs) for outputs in (exact, before, after)]
+    if any(each is None for each in decided):
+        moved = fidelity(after, before).error
+        if moved > _WORTH_A_WARNING:
+            _logger.warning(
+                "as integers the outputs move by %.1f %% of their standard deviation; %s", 100 * moved, _help(integers)
+            )
+        return
+    true, own, whole = (each for each in decided if each is not None)
+    right, kept = own == true, whole == true
+    had, lost, won = (int(each.sum()) for each in (right, right & ~kept, kept & ~right))
+    share = 100.0 * (lost - won) / max(1, had)
+    if share <= allow_loss:
+        return
+    numbers = (
+        f"of {len(true)} samples {had} are decided as by the original before rounding, {had - lost + won} as integers: "
+        f"{share:.1f} % of these decisions are lost, {allow_loss:g} % are allowed"
+    )
+    if lost - won <= _BEYOND_CHANCE * (lost + won) ** 0.5:
+        _logger.warning("%s; so few samples may differ by chance: give more of them (samples=)", numbers)
+        return
+    raise ConfigurationError(f"{numbers}; {_help(integers)}; allow_loss={share:.2g} or more exports it all the same")
+
+
+def _help(integers: IntegerNetwork) -> str:
+    """What may bring integers nearer to their network."""
+    bits = max((taken.bits for taken in integers.inputs.values()), default=0)
+    found = [f"leave input_bits out (now {bits}), so that the best are chosen"]
+    if integers.per == "population":
+        found.append('take per="channel"')
+    found.append("bring the features of an input to one range")
+    if integers.network.timing is None:
+        found.append("take fewer steps, or another code")
+    return "what may help: " + ", ".join(found)
