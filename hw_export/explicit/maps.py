@@ -120,7 +120,7 @@ class DenseMap(LinearMap):
 
     def apply(self, values: Array) -> Array:
         flat = values.reshape(len(values), -1).astype(np.float64)
-        return (flat @ self.weight.T.astype(np.float64)).reshape(len(values), *self.target_shape)
+        return (flat @ self.weight.T.astype(np.float64, copy=False)).reshape(len(values), *self.target_shape)
 
     def by_target(self, reduce: Callable[[Array], Array]) -> Array:
         return reduce(self.weight.reshape(self.target_shape[0], -1))

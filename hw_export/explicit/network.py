@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from hw_export.explicit.ends import Ends, decoded
 from hw_export.explicit.linearity import check_sums
 from hw_export.explicit.maps import Array, LinearMap, Shape
 from hw_export.explicit.probing import linear_map
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
-from snnconv.graph.affine_regions import Regions, resolved
+from snnconv.graph.affine_regions import Regions
 from snnconv.graph.front import front_text, masks_text
-from snnconv.graph.graph import Node, Ref, refs_in
-from snnconv.graph.operators import OPERATORS, carried
+from snnconv.graph.graph import Node, Ref
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, told
 from snnconv.spiking.population import Population
@@ -144,8 +139,8 @@ def explicit(network: SpikingNetwork, progress: ProgressCallback | None = None) 
     check_sums(regions)
     stations = [name for name in graph.nodes if name in regions.stations]
     gates = {name: _gate(graph.nodes[name], regions, network) for name in stations if name not in network.populations}
-    outputs = tuple(name for name in graph.nodes if name in _decoded(regions))
-    ends = _Ends(regions, network)
+    outputs = tuple(name for name in graph.nodes if name in decoded(regions))
+    ends = Ends(regions, network)
     connections = []
     sources = (*graph.inputs, *stations)
     for source in told(progress, "writing out connections", sources, len(sources)):
@@ -153,7 +148,8 @@ def explicit(network: SpikingNetwork, progress: ProgressCallback | None = None) 
             if target in gates:
                 continue
             between = f"from {network.name_of(source)} to {network.name_of(target)}"
-            found = linear_map(ends.response(source, target), ends.shape(source), ends.shape(target), between)
+            written = ends.written(source, target)
+            found = linear_map(ends.response(source, target), ends.shape(source), ends.shape(target), between, written)
             connections.append(Connection(source, target, found))
     for name in outputs:  # an output that is a population's own spikes
         if name in stations:
@@ -169,15 +165,6 @@ def explicit(network: SpikingNetwork, progress: ProgressCallback | None = None) 
         tuple(connections),
         ends.currents(outputs),
     )
-
-
-def _decoded(regions: Regions) -> set[str]:
-    """What the output and the readout operators use of what runs in time."""
-    timed = {node.name for node in regions.nodes}
-    used = {name for node in regions.graph.nodes.values() if node.name not in timed for name in node.refs()} | set(
-        refs_in(regions.graph.output)
-    )
-    return used & timed & regions.signals
 
 
 def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
@@ -203,105 +190,3 @@ def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
         end = (shape[1 + axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
         padding.append((before[axis], max(before[axis], end - size[axis] - before[axis])))
     return Gate(argument.name, shape, kernel, stride, (padding[0], padding[1]), dilation)
-
-
-class _Ends:
-    """Responses between the ends of regions, in units of scales, in double precision."""
-
-    def __init__(self, regions: Regions, network: SpikingNetwork) -> None:
-        self._regions, self._network = regions, network
-        self._batched = network.batch_axis == 0
-        self._populations = network.populations
-        self._outputs = _decoded(regions)
-
-    def shape(self, node: str) -> Shape:
-        return tuple(self._regions.sample_shape(node))
-
-    def behind(self, source: str) -> list[str]:
-        """Populations, gates and outputs that the events of ``source`` reach, in order of execution."""
-        reached = self._regions.behind(source)
-        ends = self._regions.stations | (self._outputs - self._regions.stations)
-        return [node.name for node in self._regions.nodes if node.name in reached and node.name in ends]
-
-    def emitted(self, source: str) -> Tensor:
-        """What a payload of 1 stands for, in the shape of ``source`` or broadcastable to it."""
-        if source in self._populations:
-            population, dims = self._populations[source], len(self.shape(source)) + self._batched
-            windowed = self._network.timing is not None
-            scale = population.window_scale(dims) if windowed else population.broadcast_scale(dims)
-            scale = scale.cpu().double()
-            return scale[0] if self._batched and scale.dim() == dims else scale
-        gate = self._regions.graph.nodes.get(source)
-        if gate is None:
-            return torch.ones((), dtype=torch.float64)
-        before = self.emitted(gate.arguments["self"].name)
-        if before.dim() == 3 and before.shape[1:] != (1, 1):
-            raise ConfigurationError(f"max pooling {source} compares different scales; use one scale per channel")
-        return before
-
-    def response(self, source: str, target: str) -> Callable[[Tensor], Tensor]:
-        """Normalised currents that events (payloads in units of the source's scale) cause at ``target``."""
-        emitted, inverse_scale = self.emitted(source), self._inverse_scale(target)
-
-        def respond(events: Tensor) -> Tensor:
-            sent = events * emitted
-            if self._batched:
-                return self._arriving(source, target, sent, len(sent)) * inverse_scale
-            return torch.stack([self._arriving(source, target, each, 1) for each in sent]) * inverse_scale
-
-        return respond
-
-    def _inverse_scale(self, target: str) -> Tensor:
-        return 1.0 / self.emitted(target) if target in self._populations else torch.ones((), dtype=torch.float64)
-
-    def _arriving(self, source: str, target: str, events: Tensor, width: int) -> Tensor:
-        regions = self._regions
-        values: dict[str, Any] = {**regions.constants(width), source: events}
-        region = regions.behind(source)
-
-        def value_of(ref: Ref) -> Any:
-            return values[ref.name] if ref.name in values else regions.no_events(ref.name, width)
-
-        for node in regions.nodes:
-            if node.name not in region:
-                continue
-            arguments = resolved(node, value_of)
-            if node.name in regions.stations:
-                if node.name == target:
-                    return torch.as_tensor(arguments["self"])
-                continue
-            operator = OPERATORS[node.op]
-            values[node.name] = operator.evaluate(operator.homogeneous(arguments, carried(node, regions.signals)))
-            if node.name == target:
-                return torch.as_tensor(values[node.name])
-        raise AssertionError(f"{source} does not reach {target}")
-
-    def currents(self, outputs: tuple[str, ...]) -> dict[str, Array]:
-        """Constant currents of all populations and outputs while every source is silent."""
-        regions = self._regions
-        values: dict[str, Any] = dict(regions.constants(1))
-        found: dict[str, Array] = {}
-
-        def value_of(ref: Ref) -> Any:
-            return values[ref.name] if ref.name in values else regions.no_events(ref.name, 1)
-
-        for node in regions.nodes:
-            if node.name not in regions.signals:
-                continue
-            arguments = resolved(node, value_of)
-            if node.name in self._populations:
-                population, current = self._populations[node.name], arguments["self"]
-                current = current + population.broadcast(population.shift, current.dim()).cpu().double()
-                found[node.name] = self._sample(current * self._inverse_scale(node.name), node.name)
-            elif node.name not in regions.stations:
-                values[node.name] = OPERATORS[node.op].evaluate(arguments)
-                if node.name in outputs:
-                    found[node.name] = self._sample(values[node.name], node.name)
-        for name in outputs:
-            if name in regions.stations:
-                found[f"{name} decoded"] = np.zeros(self.shape(name))
-        return found
-
-    def _sample(self, values: Tensor, node: str) -> Array:
-        current: Array = values.expand(self._regions.shape(node)).numpy()
-        return np.array(current[0] if self._batched else current)

@@ -1,10 +1,11 @@
-"""From a function that is known to be linear to the map a machine can hold, by sending unit events through it."""
+"""From a function that is known to be linear to the map a machine can hold, by sending events through it."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +27,18 @@ _DENSE = 0.25
 _TOLERANCE = 1e-9
 
 
-def linear_map(respond: Respond, source_shape: Shape, target_shape: Shape, between: str) -> LinearMap:
-    """The map of ``respond``: a convolution where one gives the same currents, else a matrix.
+def linear_map(
+    respond: Respond, source_shape: Shape, target_shape: Shape, between: str, written: Array | None = None
+) -> LinearMap:
+    """The map of ``respond``: ``written`` or a convolution where one gives the same currents, else a matrix.
 
-    Raises ``ConfigurationError`` naming ``between`` if it is no convolution and too large to be probed.
+    ``written`` is a matrix, ``[target neurons, source neurons]``, that it may be. Raises ``ConfigurationError`` naming
+    ``between`` if it is none of these and too large to be probed.
     """
+    if written is not None:
+        read = _stored(written, source_shape, target_shape)
+        if _agrees(read, respond):
+            return read
     if len(source_shape) == len(target_shape) == 3 and math.prod(source_shape[1:]) > 1:
         nothing = SparseMap(
             source_shape, target_shape, sparse.csr_array((math.prod(target_shape), math.prod(source_shape)))
@@ -153,7 +161,13 @@ def _matrix(respond: Respond, source_shape: Shape, target_shape: Shape, between:
         events[torch.arange(len(chosen)), chosen] = 1.0
         answers = respond(events.view(-1, *source_shape)).reshape(len(chosen), targets)
         rows.append(sparse.csr_array(answers.numpy()))
-    matrix = sparse.csr_array(sparse.vstack(rows).T)
-    if matrix.nnz > _DENSE * sources * targets:
-        return DenseMap(source_shape, target_shape, matrix.toarray())
-    return SparseMap(source_shape, target_shape, matrix)
+    return _stored(sparse.csr_array(sparse.vstack(rows).T), source_shape, target_shape)
+
+
+def _stored(matrix: Any, source_shape: Shape, target_shape: Shape) -> LinearMap:
+    """The map of ``matrix``, an array or a sparse one, dense where many of its elements are not zero."""
+    dense = isinstance(matrix, np.ndarray)
+    nonzeros = np.count_nonzero(matrix) if dense else matrix.nnz
+    if nonzeros > _DENSE * math.prod(matrix.shape):
+        return DenseMap(source_shape, target_shape, matrix if dense else matrix.toarray())
+    return SparseMap(source_shape, target_shape, sparse.csr_array(matrix))

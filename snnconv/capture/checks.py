@@ -14,9 +14,10 @@ from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ModelError
 from snnconv.graph.analysis import analysis_of
+from snnconv.graph.double_precision import Doubles
 from snnconv.graph.front import entered
-from snnconv.graph.graph import Graph, Node, refs_in
-from snnconv.graph.interpreter import Environment, Handler, Program, evaluate_graph
+from snnconv.graph.graph import Graph, Node, largest_map, refs_in
+from snnconv.graph.interpreter import Handler, Program, evaluate_graph
 from snnconv.graph.operators import OPERATORS, Operator
 from snnconv.graph.operators.bilinear import operands
 from snnconv.graph.operators.shape import View
@@ -35,8 +36,8 @@ _OF_REPEATED = (
     "it takes in, over axis 0, a constant that is repeated for every sample, so that its result grows with the batch",
     "leave axis 0 alone: mask.sum(1, keepdim=True), or take the mask of one sample: mask[0].sum()",
 )
-#: Samples in the batches of random values that regions are probed with.
-_SAMPLES = 3
+#: Samples in the batches of random values that regions are probed with; fewer where a map is as large as that.
+_SAMPLES, _LARGE_MAP = 3, 2**20
 
 
 def check_capture(graph: Graph, model: nn.Module, example: Sequence[Tensor]) -> None:
@@ -123,16 +124,15 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
             for tensor in example
         ]
 
-    base, changed = batch(1, _SAMPLES), batch(2, _SAMPLES + 2)
-    moved = {0: _SAMPLES - 1, _SAMPLES - 1: 0}  # where the first and the last sample stand among others
+    samples = _SAMPLES if largest_map(graph) < _LARGE_MAP else 2
+    base, changed = batch(1, samples), batch(2, samples + 2)
+    moved = {0: samples - 1, samples - 1: 0}  # where the first and the last sample stand among others
     for mine, theirs in zip(changed, base, strict=True):
         for before, after in moved.items():
             mine[after] = theirs[before]
     problems: dict[str, Problem] = {}
     program = Program([*graph.nodes.values()])
-    environments = [_Doubles(graph.constants) for _ in (base, changed)]
-    for environment, inputs in zip(environments, (base, changed), strict=True):
-        environment.update(zip(graph.taken, inputs, strict=True))
+    environments = [Doubles(graph, dict(zip(graph.taken, inputs, strict=True))) for inputs in (base, changed)]
     with torch.no_grad():
         for node, _ in zip(*(program.steps(environment) for environment in environments), strict=True):
             one, other = (environment[node.name] for environment in environments)
@@ -140,7 +140,7 @@ def check_samples_apart(graph: Graph, example: Sequence[Tensor]) -> None:
                 raise UnsupportedModelError(Preflight((), (Problem(node.op, node.source, *_OF_REPEATED),)))
             if node.name not in watched:
                 continue
-            apart = one.shape[:1] == (_SAMPLES,) and other.shape == (_SAMPLES + 2, *one.shape[1:])
+            apart = one.shape[:1] == (samples,) and other.shape == (samples + 2, *one.shape[1:])
             if not apart and (fold := _fold_before(graph, node.name)) is not None:
                 problems[fold.name] = Problem(fold.op, fold.source, *_FOLDED)
             elif not apart or not all(_alike(one[before], other[after]) for before, after in moved.items()):
@@ -176,18 +176,6 @@ def _alike(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)
 
 
-class _Doubles(Environment):
-    """An environment with ``constants`` in double precision, each made when it is needed and not kept."""
-
-    def __init__(self, constants: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        self._constants = constants
-
-    def __missing__(self, name: str) -> Tensor:
-        constant = self._constants[name]
-        return constant.double() if constant.is_floating_point() else constant
-
-
 class _Regions:
     """The affine regions of a graph in double precision, from sources of events to the next ones."""
 
@@ -200,12 +188,12 @@ class _Regions:
         given = dict(zip(graph.taken, example, strict=True))
         self.shapes = {name: given[name].shape for name in graph.inputs}
         self.shapes |= {name: torch.Size(node.shape or ()) for name, node in self.stations.items()}
+        samples = 1
         if graph.batch_axis == 0:
-            self.shapes = {name: torch.Size((_SAMPLES, *shape[1:])) for name, shape in self.shapes.items()}
-        self.inputs, self.device = graph.inputs, example[0].device
-        samples = _SAMPLES if graph.batch_axis == 0 else 1
-        masks = {name: given[name][:1].repeat(samples, *(1,) * (given[name].dim() - 1)) for name in graph.masks}
-        self.constants = {**graph.constants, **masks}
+            samples = _SAMPLES if largest_map(graph) < _LARGE_MAP else 1
+            self.shapes = {name: torch.Size((samples, *shape[1:])) for name, shape in self.shapes.items()}
+        self.graph, self.device = graph, example[0].device
+        self.masks = {name: given[name][:1].repeat(samples, *(1,) * (given[name].dim() - 1)) for name in graph.masks}
         outputs = analysis.signals.intersection(refs_in(graph.output)) - analysis.readout - self.shapes.keys()
         self.outputs = sorted(outputs)
         self.program = Program(affine)
@@ -216,7 +204,7 @@ class _Regions:
         a and b are random values for every source of events. Nothing is held for longer than it is needed.
         """
         generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-        environments = [_Doubles(self.constants) for _ in range(4)]
+        environments = [Doubles(self.graph, self.masks) for _ in range(4)]
         drawn: list[Tensor] = []
         arrived: dict[tuple[str, str], list[Tensor]] = {}
 
@@ -235,7 +223,7 @@ class _Regions:
 
             return handle
 
-        for name in self.inputs:
+        for name in self.graph.inputs:
             for environment, values in zip(environments, draw(name), strict=True):
                 environment[name] = values
         handlers = {name: station(name) for name in self.stations}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.graph.analysis import analysis_of
+from snnconv.graph.double_precision import doubled
 from snnconv.graph.graph import Graph, Node, Ref, map_refs, refs_in
 from snnconv.graph.operators import OPERATORS
 
@@ -35,7 +36,7 @@ class Regions:
         decoded = {name for node in analysis.readout for name in graph.nodes[node].refs()}
         decoded |= set(refs_in(graph.output))
         self.outputs = decoded & {node.name for node in self.nodes} & self.signals - set(self.sources)
-        self._constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
+        self._constants = doubled(graph)
 
     def shape(self, name: str, width: int = 1) -> tuple[int, ...]:
         """Shape of a signal in a batch of ``width``."""

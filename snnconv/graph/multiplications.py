@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 
+from snnconv.graph.double_precision import Doubles
 from snnconv.graph.graph import Graph
-from snnconv.graph.interpreter import Handler, evaluate_graph, zero_inputs
+from snnconv.graph.interpreter import Handler, Program, zero_inputs
 from snnconv.graph.operators import OPERATORS, Operator, carried
 from snnconv.graph.operators.base import Carries
 
@@ -34,9 +34,8 @@ def multiplications(graph: Graph, input_shapes: Mapping[str, tuple[int, ...]]) -
 
     weighted = [node for node in graph.nodes.values() if node.name in signals and OPERATORS[node.op].weighted]
     handlers = {node.name: counting(node.name, OPERATORS[node.op], carried(node, signals)) for node in weighted}
-    constants = {name: t.double() if t.is_floating_point() else t for name, t in graph.constants.items()}
-    device = next((tensor.device for tensor in constants.values()), None)
+    device = next((tensor.device for tensor in graph.constants.values()), None)
     with torch.no_grad():
         zeros = zero_inputs(graph, torch.float64, device, input_shapes)
-        evaluate_graph(replace(graph, constants=constants), zeros, handlers=handlers)
+        Program([*graph.nodes.values()]).run(Doubles(graph, dict(zip(graph.taken, zeros, strict=True))), handlers)
     return found

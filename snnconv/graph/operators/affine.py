@@ -20,6 +20,9 @@ _WEIGHTS_FROM_DATA = Classification(
     "keep the weights constant",
 )
 
+#: Elements that are converted to another precision, or written out for a convolution, at a time.
+_AT_ONCE = 2**23
+
 
 class _Weighted(Operator):
     """An input times a weight plus a bias."""
@@ -47,16 +50,15 @@ class Convolution(_Weighted):
     names = ("conv1d", "conv2d", "conv3d")
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        weight = arguments["weight"]
-        return (torch.conv1d, torch.conv2d, torch.conv3d)[weight.dim() - 3](
-            arguments["input"],
-            weight,
-            arguments["bias"],
-            arguments["stride"],
-            arguments["padding"],
-            arguments["dilation"],
-            arguments["groups"],
-        )
+        given, weight = arguments["input"], arguments["weight"]
+        options = [arguments[key] for key in ("bias", "stride", "padding", "dilation", "groups")]
+        convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[weight.dim() - 3]
+        if given.dtype is torch.float64 and given.dim() == weight.dim():
+            # In this precision torch writes out what every window sees, for all samples that it is given.
+            samples = max(1, _AT_ONCE // (given[0].numel() * math.prod(weight.shape[2:])))
+            if samples < len(given):
+                return torch.cat([convolution(part, weight, *options) for part in given.split(samples)])
+        return convolution(given, weight, *options)
 
     def reach(self, arguments: Arguments) -> Reach:
         found: Reach = arguments["input"]
@@ -127,7 +129,19 @@ class Linear(_Weighted):
     names = ("linear",)
 
     def evaluate(self, arguments: Arguments) -> Tensor:
-        return torch.nn.functional.linear(arguments["input"], arguments["weight"], arguments["bias"])
+        given, weight, bias = (arguments[key] for key in ("input", "weight", "bias"))
+        if weight.dtype == given.dtype:
+            return torch.nn.functional.linear(given, weight, bias)
+        # A large weight in another precision (``Doubles``): some rows at a time, so that it is never held twice.
+        rows = weight.split(max(1, _AT_ONCE // weight.shape[1]))
+        result = torch.cat([torch.nn.functional.linear(given, part.to(given.dtype)) for part in rows], -1)
+        return result if bias is None else result + bias
+
+    def paths(self, arguments: Arguments, carries: Carries) -> Any:
+        given, weight = arguments["input"], arguments["weight"]
+        if weight.layout is not torch.strided:
+            return super().paths(arguments, carries)
+        return given.sum(-1, keepdim=True).expand(*given.shape[:-1], len(weight))
 
     def mixed_axis(self, carries: Carries) -> int | None:
         return -1

@@ -132,3 +132,26 @@ def test_weights_are_scaled_by_the_channel_they_lead_to(name: str) -> None:
     np.testing.assert_allclose(one.scaled(factors).apply(events), expected, rtol=0, atol=1e-10)
     largest = one.by_target(lambda rows: np.abs(rows).max(1))
     np.testing.assert_allclose(one.scaled(factors).by_target(lambda rows: np.abs(rows).max(1)), largest * factors)
+
+
+def test_a_written_matrix_is_taken_where_it_is_the_map_and_no_event_is_sent_through_it_one_by_one() -> None:
+    shape, matrix = (2, 4, 4), weights(6, 32)
+    sent: list[int] = []
+
+    def respond(events: Tensor) -> Tensor:
+        sent.append(len(events))
+        return events.flatten(1) @ matrix.T
+
+    one = linear_map(respond, shape, (6,), "from a to b", matrix.numpy())
+    assert isinstance(one, DenseMap) and one.weight is not None
+    assert torch.equal(torch.from_numpy(one.weight), matrix)
+    assert sent == [2]
+    other = linear_map(respond, shape, (6,), "from a to b", matrix.flip(1).numpy())
+    assert sent == [2, 2, 32]  # a matrix that is another map is not taken
+    assert_same(other, respond)
+
+
+def test_a_written_matrix_of_zeros_but_for_a_few_is_kept_sparse() -> None:
+    matrix = torch.eye(8, 32, dtype=torch.float64)
+    one = linear_map(lambda x: x.flatten(1) @ matrix.T, (2, 4, 4), (8,), "from a to b", matrix.numpy())
+    assert isinstance(one, SparseMap) and one.matrix.nnz == 8
