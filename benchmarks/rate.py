@@ -14,7 +14,7 @@ import snnconv
 from benchmarks.datasets import LabelledImages, cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.results import ACCURACY_HEAD, accuracy_cells, publish
-from coding import Rate
+from coding import Rate, Schedule
 
 CALIBRATION_IMAGES = 500
 STEPS = 128
@@ -28,9 +28,12 @@ def batches(split: LabelledImages, size: int = 100) -> Iterator[tuple[Tensor, Te
     yield from zip(torch.split(split.images, size), torch.split(split.labels, size), strict=True)
 
 
-def convert(model: nn.Module, neuron: str, steps: int = STEPS) -> snnconv.SpikingNetwork:
+def convert(
+    model: nn.Module, neuron: str, steps: int = STEPS, schedule: Schedule | None = None
+) -> snnconv.SpikingNetwork:
     """``model`` in rate code, calibrated on training images of CIFAR-10."""
-    return snnconv.convert(model, cifar10_train(CALIBRATION_IMAGES).images, coding=Rate(steps), neuron=neuron)
+    samples = cifar10_train(CALIBRATION_IMAGES).images
+    return snnconv.convert(model, samples, coding=Rate(steps), neuron=neuron, schedule=schedule)
 
 
 def measure(

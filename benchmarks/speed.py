@@ -24,7 +24,7 @@ from benchmarks.speed_plot import draw
 from benchmarks.stored_ratios import check_stored
 from benchmarks.time_to_loss import LOSS, modes_of, ratios_to_peer, rows_to_loss, steps_to_loss, work_of
 from benchmarks.timing import Quartiles, Turns, in_fresh_process, in_turns, machine
-from coding import Burst, FewSpike, Rate
+from coding import Burst, FewSpike, Pipeline, Rate
 
 THREADS = (1, 2)
 #: Steps of a call that is timed: ours prepares what does not change with time once a call, the others have nothing to.
@@ -66,6 +66,7 @@ def _networks() -> dict[str, snnconv.SpikingNetwork]:
     convert = partial(snnconv.convert, resnet20(data_file(WEIGHTS_FILE)), cifar10_train(BATCH).images)
     return {
         "window": convert(coding=FewSpike(6, spikes=3)),
+        "rate window": convert(coding=Rate(STEPS), schedule=Pipeline()),
         "integrate-fire": convert(coding=Rate(STEPS)),
         "corrective": convert(coding=Rate(STEPS), neuron="corrective"),
         "burst": convert(coding=Burst(STEPS)),
@@ -77,7 +78,7 @@ def timed(folder: str) -> Turns:
     images, model = cifar10_test(BATCH).images, resnet20(data_file(WEIGHTS_FILE))
     works: dict[str, Callable[[], Any]] = {f"{ORIGINAL}, {name}": form for name, form in forms(model, images).items()}
     steps: dict[str, int] = {}
-    for name in ("window", "integrate-fire", "corrective", "burst"):
+    for name in ("window", "rate window", "integrate-fire", "corrective", "burst"):
         network = snnconv.load(Path(folder) / name)
         if network.has_closed_form:
             works[f"{OURS}, {name}"] = partial(network, images)

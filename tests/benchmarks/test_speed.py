@@ -18,6 +18,7 @@ TURNS = Turns(
         "original, raw": [2.0, 4.0],
         "original, folded": [1.0, 2.0],
         "snnconv, window": [3.0, 6.0],
+        "snnconv, rate window": [3.0, 6.0],
         "snnconv, integrate-fire step": [2.0, 4.0],
         "snnconv, corrective step": [4.0, 8.0],
         "SpikingJelly, 1 step a call": [6.0, 12.0],
@@ -26,7 +27,7 @@ TURNS = Turns(
     [1.0],
     1,
 )
-STEPS = {"integrate-fire": None, "corrective": 20, "SpikingJelly": 48}
+STEPS = {"windows": 16, "integrate-fire": None, "corrective": 20, "SpikingJelly": 48}
 
 
 def test_costs_are_in_passes_of_the_network_as_given_and_of_its_fastest_form() -> None:
@@ -36,13 +37,16 @@ def test_costs_are_in_passes_of_the_network_as_given_and_of_its_fastest_form() -
 
 
 def test_time_to_a_loss_is_steps_times_their_time_beside_the_peers_fastest_mode() -> None:
-    """20 steps of 4 s and 48 of 5 s; what does not come to the loss has no time."""
+    """20 steps of 4 s and 48 of 5 s; windows of all lengths are one call; what never comes to the loss has no time."""
     found = {row[0]: row for row in rows_to_loss(TURNS, STEPS, images=1000)}
     assert found["snnconv, corrective step"][5] == pytest.approx(20 * 4 / (48 * 5))
+    assert found["snnconv, rate window"][2:6] == [16, 1, 45.0, pytest.approx(3 / (48 * 5))]
     assert "SpikingJelly, 4 steps a call" in found
     assert found["snnconv, integrate-fire step"][2:6] == [None, 1, None, None]
     assert own_ratios(TURNS, STEPS).keys() == {
         "snnconv, window",
+        "snnconv, rate window",
+        "snnconv, rate window to the loss",
         "snnconv, integrate-fire step",
         "snnconv, corrective step",
         "snnconv, corrective step to the loss",
