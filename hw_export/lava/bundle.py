@@ -17,7 +17,7 @@ from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, SparseMap
 from hw_export.explicit.network import Connection, Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.simulation import integer_simulation
-from hw_export.lava.report import built_in_reaches, runs_built_in
+from hw_export.lava.placing import built_in_reaches, obstacle
 from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule, WindowRule
 from snnconv.data.arrays import array_archive
@@ -104,7 +104,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         entry: dict[str, Any] = {"name": node, "shape": list(shape), "depth": depths[node]}
         if node in integers.populations:
             entry |= _population(integers, node, integers.populations[node], keep)
-            entry["built_in"] = runs_built_in(integers.populations[node], bounds[node])
+            entry["built_in"] = obstacle(integers.populations[node], bounds[node]) is None
         else:
             entry |= _gate(integers.explicit.gates[node], integers.network.timing is not None)
         stations.append(entry)

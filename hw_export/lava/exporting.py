@@ -13,9 +13,10 @@ from hw_export.integers.assessment import UNMEASURED, assessed
 from hw_export.integers.fidelity import chunks_of
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
-from hw_export.integers.ranges import NeuronLimits
 from hw_export.lava.bundle import write_bundle
-from hw_export.lava.report import BUILT_IN_LIMIT, ExportReport, notes, placements
+from hw_export.lava.declared import LIF
+from hw_export.lava.placing import placements
+from hw_export.lava.report import ExportReport, notes
 from neurons import IntegrateFire
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
@@ -48,7 +49,7 @@ def export_network(
         per=per or ("channel" if reset is None else "population"),
         input_bits=input_bits,
         samples=chunks,
-        limits=None if reset is None else NeuronLimits(membrane=BUILT_IN_LIMIT),
+        limits=None if reset is None else LIF,
         progress=progress,
     )
     measured = assessed(integers, networks, chunks, allow_loss, progress)

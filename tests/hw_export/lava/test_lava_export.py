@@ -24,7 +24,6 @@ from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import NETWORK, read_network
 from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import MAIN, LavaError, launch
-from hw_export.lava.limits import cores_of
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
 from tests.support.exported import converted, images, looked_up, model
@@ -71,7 +70,7 @@ def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str,
 def test_tables_fire_spike_for_spike_as_the_clock_simulator(arithmetic: str, tmp_path: Path) -> None:
     report = lava.export(looked_up("both"), tmp_path / "network.npz")
     assert_alike(tmp_path / "network.npz", arithmetic=arithmetic)
-    silu, _, relu, *_ = report.placements
+    _, silu, _, relu, *_ = report.placements
     assert "a table for each channel" in silu.reason and "window code" in relu.reason
     assert silu.memory == 8 * silu.neurons + silu.weights + 4 * (5 * 4 * 5)  # of 5 numbers, 4 channels, 5 cells
     assert report.fidelity["as integers"].error < report.fidelity["as converted"].error + 0.02
@@ -119,33 +118,20 @@ def test_a_reset_to_zero_is_for_rate_code_only(tmp_path: Path) -> None:
 def test_the_report_says_what_runs_where_and_what_it_takes(tmp_path: Path) -> None:
     network = converted("residual", "few-spike")
     report = lava.export(network, tmp_path / "network.npz")
-    names = [placement.name for placement in report.placements]
-    assert names[: len(network.populations)] == [population.name for population in network.populations.values()]
-    hidden = report.placements[: len(network.populations)]
+    (source, *placed) = report.placements
+    hidden = placed[: len(network.populations)]
+    assert [each.name for each in hidden] == [population.name for population in network.populations.values()]
     assert not any(placement.built_in for placement in hidden) and "needs microcode" in str(report)
-    first = report.placements[0]
+    first = hidden[0]
     assert (first.neurons, first.weights, first.weight_bits) == (4 * 64, 2 * 4 * 9, 8)
     fan_in = nn.functional.conv2d(torch.ones(1, 2, 8, 8), torch.ones(4, 2, 3, 3), padding=1).sum()
     weights = quantize(network).connections[0].map.weights
     assert first.synapses <= int(fan_in) and (first.synapses == int(fan_in) or (weights == 0).any())
-    assert any("1 relays delay skips" in note for note in report.notes)
+    assert (source.where, source.neurons, source.cores.most) == ("host", 2 * 64, 0) and "graded" in source.reason
+    assert any("skips wait 1 steps" in note for note in report.notes)
+    assert placed[-1].name == f"delays behind {first.name}" and placed[-1].where.startswith("simulation only")
     assert report.cores.fit == "fits" and json.dumps(report.to_dict())
     assert report.fidelity["as integers"].error < report.fidelity["as converted"].error + 0.05
-
-
-@pytest.mark.parametrize(
-    ("neurons", "weights", "synapses", "fewest", "most", "fit"),
-    [
-        (100, 1000, 1000, 1, 2, "fits"),
-        (8193, 10, 10, 2, 3, "fits"),
-        (10, 10, 200 * 128 * 1024, 1, 201, "may fit"),
-        (129 * 8192, 10, 10, 129, 130, "does not fit"),
-        (10, 130 * 128 * 1024, 130 * 128 * 1024, 130, 131, "does not fit"),
-    ],
-)
-def test_cores_are_an_interval(neurons: int, weights: int, synapses: int, fewest: int, most: int, fit: str) -> None:
-    cores = cores_of(neurons, weights, synapses)
-    assert (cores.fewest, cores.most, cores.fit) == (fewest, most, fit)
 
 
 def test_what_is_lost_is_measured_on_samples_of_ones_own(tmp_path: Path) -> None:
@@ -322,8 +308,10 @@ def test_relays_are_shared_by_source_and_counted(tmp_path: Path) -> None:
     x = torch.randn(30, 6, dtype=torch.float64)
     network = snnconv.convert(Skips().double(), x, coding=Rate(), schedule=Concurrent(8))
     report = lava.export(network, tmp_path / "network.npz")
-    relays = [placement for placement in report.placements if placement.name.startswith("relays of")]
-    assert [(each.neurons, each.synapses) for each in relays] == [(12, 12)]
+    (late,) = [placement for placement in report.placements if placement.name.startswith("delays behind")]
+    assert (
+        late.built_in and late.cores.most == 0 and "up to 2 steps" in late.reason
+    )  # matrices have delays of their own
     run = lava.run(tmp_path / "network.npz", x[:3])
     assert run.spikes == read_network(tmp_path / "network.npz")[0].run(x[:3]).spikes
 

@@ -192,7 +192,7 @@ class Assembly:
             shape=lava_shape(population.shape),
             du=_NO_CURRENT_MEMORY if self.fixed else 1,
             dv=0,
-            vth=to_lava(population.threshold, rank) - (1 if self.fixed else 0.5),
+            vth=int(population.threshold.max()) - (1 if self.fixed else 0.5),
             bias_mant=to_lava(population.bias, rank),
             bias_exp=_WEIGHT_EXPONENT if self.fixed else 0,
             reset_interval=self.network.interval,

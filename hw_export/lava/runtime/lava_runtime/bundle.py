@@ -75,18 +75,18 @@ def _refuse(constant: str) -> Any:
 
 
 def _network(manifest: Fields, arrays: Mapping[str, np.ndarray]) -> BundleNetwork:
-    steps = manifest.integer("steps", 1)
+    steps, newer = manifest.integer("steps", 1), manifest.integer("version", 1) >= 3
     inputs, populations, gates, outputs = {}, {}, {}, {}
     for entry in manifest.objects("inputs"):
         ends = (-LARGEST_VALUE, LARGEST_VALUE)
-        if manifest.integer("version", 1) >= 3:
+        if newer:
             ends = entry.integer("smallest", -LARGEST_VALUE, 0), entry.integer("largest", 0, LARGEST_VALUE)
         inputs[entry.name("name")] = Input(entry.name("name"), entry.shape(), entry.boolean("repeat"), *ends)
     for entry in manifest.objects("populations"):
         if entry.get("rule") == "maximum":
             gates[entry.name("name")] = read_gate(entry)
         else:
-            populations[entry.name("name")] = read_population(entry, arrays)
+            populations[entry.name("name")] = read_population(entry, arrays, newer)
     for entry in manifest.objects("outputs"):
         outputs[entry.name("name")] = Output(entry.name("name"), entry.shape(), entry.integer("depth", 1))
     names = [entry.name("name") for key in ("inputs", "populations", "outputs") for entry in manifest.objects(key)]

@@ -20,14 +20,17 @@ from lava_runtime.network import (
 
 #: Elements of a pooling window, or of its padding, along one axis.
 _WIDEST = 1 << 12
-#: Of Lava's own neurons, in units of weights.
-_LARGEST_THRESHOLD, _LARGEST_BIAS = (1 << 17) - 1, (1 << 15) - 1
+#: Of Lava's own neurons, in units of weights: what their models declare.
+LARGEST_THRESHOLD, LARGEST_BIAS = 1 << 17, (1 << 12) - 1
 #: Of tables: payloads and potentials have 24 bits with sign, the widths of places parts of a potential's unit as well.
 _LARGEST_ENTRY, _LARGEST_WIDTH = (1 << 23) - 1, 1 << 28
 
 
-def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePopulation:
-    """The population that ``entry`` describes; ``BundleError`` if it describes none."""
+def read_population(entry: Fields, arrays: Mapping[str, np.ndarray], declared: bool) -> BundlePopulation:
+    """The population that ``entry`` describes; ``BundleError`` if it describes none.
+
+    Lava's own neurons run it if the bundle says so, and is not so old that it did not keep what they have ``declared``.
+    """
     shape = entry.shape()
     threshold = _values(entry, "threshold", arrays, shape)
     if threshold.min() < 1:
@@ -48,12 +51,12 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePo
         initial=_values(entry, "initial", arrays, shape),
         bias=_values(entry, "bias", arrays, shape),
         bias_every_step=entry.boolean("bias_every_step"),
-        built_in=entry.boolean("built_in"),
+        built_in=entry.boolean("built_in") and declared,
     )
     if population.built_in and not _lava_can(population):
         raise BundleError(
             f"{entry.where} is said to run on Lava's own neurons, which reset to zero, start from zero, fire spikes "
-            f"of 1 and hold thresholds and biases up to {_LARGEST_THRESHOLD} and {_LARGEST_BIAS}"
+            f"of 1, share one threshold up to {LARGEST_THRESHOLD} and hold biases up to {LARGEST_BIAS}"
         )
     return population
 
@@ -61,8 +64,9 @@ def read_population(entry: Fields, arrays: Mapping[str, np.ndarray]) -> BundlePo
 def _lava_can(population: BundlePopulation) -> bool:
     rule = population.rule
     alike = isinstance(rule, BundleStreamRule) and (rule.reset, rule.gain, rule.negative) == ("zero", 1, None)
-    bounded = population.threshold.max() <= _LARGEST_THRESHOLD and np.abs(population.bias).max() <= _LARGEST_BIAS
-    return bool(alike and bounded and population.bias_every_step and not population.initial.any())
+    bounded = population.threshold.max() <= LARGEST_THRESHOLD and np.abs(population.bias).max() <= LARGEST_BIAS
+    shared = population.threshold.min() == population.threshold.max()
+    return bool(alike and bounded and shared and population.bias_every_step and not population.initial.any())
 
 
 def _values(entry: Fields, key: str, arrays: Mapping[str, np.ndarray], shape: Shape) -> np.ndarray:
