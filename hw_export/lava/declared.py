@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hw_export.integers.ranges import NeuronLimits
 
-#: Bits by module, model, and port or variable: ``LavaPyType(..., precision=bits)``.
+#: Bits by folder of Lava's processes, model, and port or variable: ``LavaPyType(..., precision=bits)``.
 DECLARED: Mapping[str, Mapping[str, Mapping[str, int]]] = {
-    "lava.proc.lif.models": {
+    "lif": {
         "PyLifResetModelBitAcc": {
             "a_in": 16,
             "s_out": 24,
@@ -27,11 +27,11 @@ DECLARED: Mapping[str, Mapping[str, Mapping[str, int]]] = {
             "vth": 17,
         },
     },
-    "lava.proc.dense.models": {"PyDelayDenseModelBitAcc": {"a_out": 16, "weights": 8, "delays": 6}},
-    "lava.proc.sparse.models": {"PyDelaySparseModelBitAcc": {"a_out": 16, "weights": 8, "delays": 6}},
-    "lava.proc.conv.models": {"PyConvModelFixed": {"s_in": 24, "a_out": 24, "weight": 8}},
+    "dense": {"PyDelayDenseModelBitAcc": {"a_out": 16, "weights": 8, "delays": 6}},
+    "sparse": {"PyDelaySparseModelBitAcc": {"a_out": 16, "weights": 8, "delays": 6}},
+    "conv": {"PyConvModelFixed": {"s_in": 24, "a_out": 24, "weight": 8}},
 }
-_LIF = DECLARED["lava.proc.lif.models"]["PyLifResetModelBitAcc"]
+_LIF = DECLARED["lif"]["PyLifResetModelBitAcc"]
 #: Potentials have 24 bits, of which 6 are finer than a unit of weights (``vth`` is shifted by them).
 FRACTION_BITS = 6
 #: Of Lava's own neurons, in units of weights.
@@ -42,18 +42,21 @@ LIF = NeuronLimits(
 )
 #: It fires above its threshold, ours fire at it.
 LARGEST_LIF_THRESHOLD = 2 ** _LIF["vth"]
-LONGEST_DELAY = 2 ** DECLARED["lava.proc.dense.models"]["PyDelayDenseModelBitAcc"]["delays"] - 1
+LONGEST_DELAY = 2 ** DECLARED["dense"]["PyDelayDenseModelBitAcc"]["delays"] - 1
 
 
-def declared_bits(module: str, model: str) -> Mapping[str, int]:
-    """The bits that ``model`` of the installed ``module`` declares, those of its base classes in the file included.
+def declared_bits(process: str, model: str) -> Mapping[str, int]:
+    """The bits that ``model`` of the installed lava-nc declares for ``process``, those of its base classes included.
 
-    The file is read and not imported. Raises ``ModuleNotFoundError`` where there is no such module.
+    The file is read and not imported. Raises ``ModuleNotFoundError`` where there is no such process.
     """
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"{module} is not installed")
-    return _bits(ast.parse(Path(found.origin).read_text()), model)
+    found = importlib.util.find_spec("lava")
+    places = found.submodule_search_locations if found else None
+    files = [Path(place, "proc", process, "models.py") for place in places or ()]
+    for file in files:
+        if file.is_file():
+            return _bits(ast.parse(file.read_text()), model)
+    raise ModuleNotFoundError(f"lava-nc is not installed, or has no process {process!r}")
 
 
 def _bits(tree: ast.Module, model: str) -> dict[str, int]:

@@ -25,15 +25,15 @@ sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its fo
 
 from lava_runtime.rules import LARGEST_BIAS, LARGEST_THRESHOLD
 
-LIF_BITS = DECLARED["lava.proc.lif.models"]["PyLifResetModelBitAcc"]
+LIF_BITS = DECLARED["lif"]["PyLifResetModelBitAcc"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lava") is None, reason="lava-nc is not installed")
 @pytest.mark.parametrize(
-    ("module", "model"), [(module, model) for module, models in DECLARED.items() for model in models]
+    ("process", "model"), [(process, model) for process, models in DECLARED.items() for model in models]
 )
-def test_the_limits_are_those_that_lava_declares(module: str, model: str) -> None:
-    found, expected = declared_bits(module, model), DECLARED[module][model]
+def test_the_limits_are_those_that_lava_declares(process: str, model: str) -> None:
+    found, expected = declared_bits(process, model), DECLARED[process][model]
     assert {name: found.get(name) for name in expected} == expected
 
 
@@ -41,7 +41,7 @@ def test_the_runtime_holds_the_same_limits() -> None:
     assert (LIF.bias, LARGEST_LIF_THRESHOLD) == (LARGEST_BIAS, LARGEST_THRESHOLD)
     assert (LIF.membrane, LIF.current, LIF.bias) == (131_071, 32_767, 4_095)
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
-        declared_bits("lava.proc.nowhere", "Model")
+        declared_bits("nowhere", "Model")
 
 
 def small(weight: float, bias: float, inputs: int = 8, low: float = 0.0) -> snnconv.SpikingNetwork:
