@@ -1,11 +1,14 @@
-"""What numba's kernels do with a block of a map: potentials before a window, and what it decodes to behind it."""
+"""What numba's kernels do with a block of a map: potentials before a window, and what follows from it behind it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
+
+from snnconv.kernels.numba_memory import at
+from snnconv.kernels.window_jobs import TALLY_BITS
 
 
 @njit(error_model="numpy")
@@ -50,3 +53,22 @@ def look_up(table: Any, numbers: Any, found: Any) -> None:
     """Fill ``found`` with what ``table`` holds at ``numbers``."""
     for i in range(len(found)):
         found[i] = table[np.uint64(numbers[i])]
+
+
+@njit(error_model="numpy")
+def add_totals(tallied: Any, job: Any, start: int, totals: Any) -> None:
+    """Add what is ``tallied`` of neurons from ``start`` on to ``totals``, and forget it."""
+    length, size, low = len(tallied), job.size, tallied.dtype.type((1 << TALLY_BITS) - 1)
+    updates, spikes = np.int64(0), np.int64(0)
+    for i in range(length):
+        updates += tallied[i] >> TALLY_BITS
+        spikes += tallied[i] & low
+    totals[0] += updates
+    totals[1] += spikes
+    weights = carray(at(job.weights, np.int64), job.kinds)
+    for kind in range(job.kinds):
+        weight, weighted = carray(at(weights[kind], np.int32), size)[start : start + length], np.int64(0)
+        for i in range(length):
+            weighted += np.int64(tallied[i] & low) * np.int64(weight[i])
+        totals[2 + kind] += weighted
+    tallied[:] = 0

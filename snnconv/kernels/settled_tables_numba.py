@@ -12,9 +12,9 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
-from snnconv.kernels.numba_blocks import look_up, potentials_of, scale_into
+from snnconv.kernels.numba_blocks import add_totals, look_up, potentials_of, scale_into
 from snnconv.kernels.numba_memory import at, next_part
-from snnconv.kernels.window_jobs import JOB
+from snnconv.kernels.window_jobs import JOB, TALLY_BITS
 
 
 @njit(error_model="numpy")
@@ -52,6 +52,23 @@ def _compare(job: Any, rising: Any, row: int, first: int, raised: Any, reached: 
 
 
 @njit(error_model="numpy")
+def _tally(job: Any, reached: Any, level: Any, slope: Any, tally: Any) -> None:
+    """Spikes of neurons, and their updates above them: a step until the last spike, or all where more may follow."""
+    integer, real = tally.dtype.type, level.dtype.type
+    raised, one, none, zero = integer(1 << TALLY_BITS), integer(1), integer(0), real(0.0)
+    steps, cells, most = integer(job.steps), integer(job.cells), real(job.steps + 1)
+    if job.levels:
+        for i in range(len(tally)):
+            second = level[i] > zero and slope[i] != zero
+            updates = min(integer(most - level[i]), steps) if second else steps
+            tally[i] = updates * raised + (one if reached[i] > none else none) + (one if second else none)
+    else:
+        for i in range(len(tally)):
+            updates = min(integer(cells + one - reached[i]), steps)
+            tally[i] = updates * raised + (one if reached[i] > none else none)
+
+
+@njit(error_model="numpy")
 def _settle(pointer: Any, real: Any, integer: Any) -> None:
     job = carray(pointer, 1)[0]
     size, width, whole, entries = job.size, job.width, job.samples * job.size, job.trains
@@ -60,28 +77,25 @@ def _settle(pointer: Any, real: Any, integer: Any) -> None:
     rising, payloads = constants[5 * job.period :], carray(at(job.values, real), entries)
     origins, rates = carray(at(job.origins, real), entries), carray(at(job.rates, real), entries)
     slopes = carray(at(job.slopes, real), entries)
-    zero, one, most, steps = real(0.0), real(1.0), real(job.levels), real(job.steps)
+    zero, most, low = real(0.0), real(job.levels), integer((1 << TALLY_BITS) - 1)
     raised, found, level = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, real)
     origin, rate, slope = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, real)
-    spikes, updates, updated = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, np.float64)
+    tally, tallied = np.empty(BLOCK, integer), np.zeros(BLOCK, integer)
     base, reached, entry = np.empty(BLOCK, integer), np.empty(BLOCK, integer), np.empty(BLOCK, integer)
-    counted = job.spike_sums != 0 or job.spikes_found != 0
+    counted, columns = job.totals != 0 or job.spikes_found != 0, 2 + job.kinds
     pieces = (width + BLOCK - 1) // BLOCK
     blocks = ((size + width - 1) // width) * pieces
     while True:
         part = next_part(pointer)
         if part >= job.parts:
             return
-        updated[:] = 0.0
+        totals = carray(at(job.totals, np.int64), job.parts * columns)[part * columns : (part + 1) * columns]
         for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
             row, first = block // pieces, (block % pieces) * BLOCK
             start = row * width + first
             length = min(BLOCK, min(width, size - row * width) - first)
             if length <= 0:
                 continue
-            if job.spike_sums:
-                sums = carray(at(job.spike_sums, real), size)[start : start + length]
-                sums[:] = zero
             for sample in range(job.samples):
                 place = sample * size + start
                 potentials_of(current[place : place + length], constants, job, row, first, raised)
@@ -100,24 +114,26 @@ def _settle(pointer: Any, real: Any, integer: Any) -> None:
                         level[i] = most if here > most else here
                     for i in range(length):
                         found[i] += level[i] * slope[i]
-                if counted:
-                    for i in range(length):
-                        second = job.levels != 0 and level[i] > zero and slope[i] != zero
-                        spikes[i] = (one if reached[i] > 0 else zero) + (one if second else zero)
-                        silent = steps if job.levels else real(job.cells + 1 - reached[i])
-                        updates[i] = min(steps + one - level[i] if second else silent, steps)
                 scale_into(found, constants, job, row, first, decoded[place : place + length])
                 if job.found:
                     carray(at(job.found, real), whole)[place : place + length] = found[:length]
+                if counted:
+                    _tally(job, reached[:length], level, slope, tally[:length])
                 if job.spikes_found:
-                    carray(at(job.spikes_found, real), whole)[place : place + length] = spikes[:length]
-                    carray(at(job.updates_found, real), whole)[place : place + length] = updates[:length]
-                if job.spike_sums:
+                    spikes = carray(at(job.spikes_found, real), whole)[place : place + length]
                     for i in range(length):
-                        sums[i] += spikes[i]
-                        updated[i] += updates[i]
-        if job.spike_sums:
-            carray(at(job.update_sums, np.float64), job.parts)[part] = updated.sum()
+                        spikes[i] = real(tally[i] & low)
+                if job.updates_found:
+                    updates = carray(at(job.updates_found, real), whole)[place : place + length]
+                    for i in range(length):
+                        updates[i] = real(tally[i] >> TALLY_BITS)
+                if job.totals:
+                    for i in range(length):
+                        tallied[i] += tally[i]
+                    if sample % job.most_samples == job.most_samples - 1:
+                        add_totals(tallied[:length], job, start, totals)
+            if job.totals:
+                add_totals(tallied[:length], job, start, totals)
 
 
 def _single(job: Any) -> None:

@@ -7,8 +7,9 @@ backend. A shift that is zero in all channels is left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from neurons.window_form import TableForm, window_form_of
 from snnconv.kernels.backends import native
 from snnconv.kernels.layouts import along_axis, dense, over_samples, without_gaps
 from snnconv.kernels.native import Native, threads_for
+from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
 #: Values that torch settles at once on one thread, so that they stay in its cache.
@@ -38,12 +40,20 @@ class Settled(NamedTuple):
     decoded: Tensor
 
 
-class WindowSums(NamedTuple):
-    """What windows decode a current to, spikes of every neuron over all samples, and updates over all neurons, too."""
+class Sums(NamedTuple):
+    """Spikes and updates of all neurons and samples, and these spikes by weights of their neurons."""
+
+    spikes: float
+    updates: float
+    weighted: Mapping[NeuronWeights, float]
+
+
+class Summed(NamedTuple):
+    """What windows decode a current to, what they sum to, and the spikes of every neuron, where they are wanted."""
 
     decoded: Tensor
-    spikes: Tensor
-    updates: float
+    sums: Sums
+    spikes: Tensor | None
 
 
 class Windows:
@@ -73,7 +83,8 @@ class Windows:
             form.thresholds.shape[1] > _MOST_CELLS or form.payloads.numel() > _MOST_ENTRIES
         ):
             return None
-        return WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
+        jobs = WindowJobs(form, self.axis, self.shift, self.inverse_scale, self.scale)
+        return jobs if jobs.most_samples else None
 
     def shifted(self, current: Tensor) -> Tensor:
         """``current`` and the shift."""
@@ -94,7 +105,8 @@ class Windows:
         places = {"found": torch.empty_like(decoded)}
         if counted:
             places |= {name: torch.empty_like(decoded) for name in ("spikes_found", "updates_found")}
-        self._run(kernel, current, decoded, places)
+        threads = threads_for(current.numel())
+        kernel(self._job(current, decoded, places, threads), threads)
         return Settled(Quantized(places["found"], places.get("spikes_found"), places.get("updates_found")), decoded)
 
     def decode(self, current: Tensor, own: bool = False) -> Tensor:
@@ -104,27 +116,50 @@ class Windows:
         decoded = current if own else torch.empty_like(current)
         kernel = self._kernel(current)
         if kernel is not None:
-            self._run(kernel, current, decoded, {})
+            threads = threads_for(current.numel())
+            kernel(self._job(current, decoded, {}, threads), threads)
         else:
             self._decode_in_blocks(current, decoded)
         return decoded
 
-    def sum(self, current: Tensor, batched: bool, own: bool = False) -> WindowSums:
+    def sum(
+        self,
+        current: Tensor,
+        batched: bool,
+        weights: Sequence[NeuronWeights] = (),
+        *,
+        own: bool = False,
+        by_neuron: bool = False,
+    ) -> Summed:
         """What ``settle`` decodes ``current`` to, and the sums of what it counts.
 
-        Sums of spikes are over axis 0 if ``batched``. ``own`` says that the memory of ``current`` is the caller's.
+        Axis 0 is that of samples if ``batched``; ``weights`` are those of one sample. ``own`` says that the memory of
+        ``current`` is the caller's, ``by_neuron`` that spikes of every neuron are wanted, too.
         """
         given, current = current, dense(current)
         own = own or current is not given
-        decoded = current if own else torch.empty_like(current)
         kernel = self._kernel(current)
-        if kernel is None or (batched and memory_order(current)[0] != 0 and len(current) > 1):
+        samples, rows = 1, {}
+        if not batched or len(current) == 1 or memory_order(current)[0] == 0:
+            sample, samples = (current[0], len(current)) if batched else (current, 1)
+            rows = {each: each.along(sample) for each in weights if each.uniform is None}
+        elif any(each.uniform is None for each in weights):  # neurons do not lie beside each other
+            kernel = None
+        if kernel is None or any(row.dtype != torch.int32 for row in rows.values()):
             found, decoded = self.settle(current, counted=True)
-            return WindowSums(decoded, *summed(found, batched))
-        spikes = torch.empty_strided(current.shape[1:], current.stride()[1:], dtype=current.dtype) if batched else None
-        spikes = torch.empty_like(decoded) if spikes is None else spikes
-        updates = self._run(kernel, current, decoded, {"spike_sums": spikes}, len(current) if batched else 1)
-        return WindowSums(decoded, spikes, updates)
+            return Summed(decoded, summed(found, batched, weights), found.spikes if by_neuron else None)
+        decoded = current if own else torch.empty_like(current)
+        places = {"spikes_found": torch.empty_like(decoded)} if by_neuron else {}
+        threads, addresses = threads_for(current.numel()), np.array([row.data_ptr() for row in rows.values()], np.int64)
+        job = self._job(current, decoded, places, threads, samples)
+        totals = np.zeros((job[PLACES["parts"]], 2 + len(rows)), np.int64)
+        job[PLACES["totals"]], job[PLACES["kinds"]] = totals.ctypes.data, len(rows)
+        job[PLACES["weights"]] = addresses.ctypes.data
+        kernel(job, threads)
+        updates, spikes, *weighted = totals.sum(0).tolist()
+        by_weights = {each: each.of_sum(float(spikes)) for each in weights if each.uniform is not None}
+        by_weights |= {each: float(total) for each, total in zip(rows, weighted, strict=True)}
+        return Summed(decoded, Sums(float(spikes), float(updates), by_weights), places.get("spikes_found"))
 
     def _decode_in_blocks(self, current: Tensor, decoded: Tensor) -> None:
         order, axis = memory_order(current), self.axis
@@ -160,28 +195,21 @@ class Windows:
             return None
         return native(self._jobs.kernel, current.dtype, current.device)
 
-    def _run(
-        self, kernel: Native, current: Tensor, decoded: Tensor, places: dict[str, Tensor], samples: int = 1
-    ) -> float:
-        """Have ``kernel`` fill ``decoded`` and ``places``; the sum of updates, where sums are asked for."""
-        jobs = self._jobs  # held until the kernel returns: where the constants of its job lie
-        assert jobs is not None
-        threads = threads_for(current.numel())
-        job = jobs.job(current, samples, threads)
+    def _job(
+        self, current: Tensor, decoded: Tensor, places: dict[str, Tensor], threads: int, samples: int = 1
+    ) -> np.ndarray[Any, Any]:
+        """A job that fills ``decoded`` and ``places``."""
+        assert self._jobs is not None
+        job = self._jobs.job(current, samples, threads)
         job[PLACES["current"]], job[PLACES["decoded"]] = current.data_ptr(), decoded.data_ptr()
         for name, place in places.items():
             job[PLACES[name]] = place.data_ptr()
-        if "spike_sums" not in places:
-            kernel(job, threads)
-            return 0.0
-        updates = np.empty(job[PLACES["parts"]])
-        job[PLACES["update_sums"]] = updates.ctypes.data
-        kernel(job, threads)
-        return float(updates.sum())
+        return job
 
 
-def summed(found: Quantized, batched: bool) -> tuple[Tensor, float]:
-    """Spikes of every neuron over all samples (axis 0 if ``batched``), and updates over all neurons, too."""
+def summed(found: Quantized, batched: bool, weights: Sequence[NeuronWeights]) -> Sums:
+    """Sums of what was counted of every neuron; axis 0 is that of samples if ``batched``."""
     assert found.spikes is not None and found.updates is not None
-    spikes = over_samples(found.spikes) if batched else found.spikes.clone()
-    return spikes, float(found.updates.sum(dtype=torch.float64))
+    spikes = over_samples(found.spikes) if batched else found.spikes
+    total, updates = (float(each.sum(dtype=torch.float64)) for each in (spikes, found.updates))
+    return Sums(total, updates, {each: each.total(spikes) for each in weights})

@@ -1,7 +1,7 @@
 """Settled windows on a CPU, compiled by numba: one pass over memory, whatever is counted on the way.
 
 A map is cut into rows, along which the constants of channels repeat, and rows into blocks that stay in the nearest
-cache. A block of all samples is settled one after the other, so that its sums over samples stay there, too.
+cache. A block of all samples is settled one after the other, so that what is tallied of them stays there, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
-from snnconv.kernels.numba_blocks import look_up, potentials_of, scale_into
+from snnconv.kernels.numba_blocks import add_totals, look_up, potentials_of, scale_into
 from snnconv.kernels.numba_memory import at, next_part
 from snnconv.kernels.window_jobs import JOB
 
@@ -27,13 +27,14 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
     carry, values = carray(at(job.carry, integer), job.cells), carray(at(job.values, real), job.trains)
     following = carray(at(job.following, integer), job.trains)
     spikes, updates = carray(at(job.spikes, real), job.trains), carray(at(job.updates, real), job.trains)
+    tallies, columns = carray(at(job.tallies, integer), job.trains), 2 + job.kinds
     bits, low = integer(job.cell_bits), integer((1 << job.cell_bits) - 1)
     below, last = integer(job.lowest_cell - 1), integer(job.cells - 1)
     zero, one = integer(0), integer(1)
     seen, sent = real(job.seen), real(job.sent)
     potentials, sizes = np.empty(BLOCK, real), np.empty(BLOCK, real)
-    found, counts, trains = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, integer)
-    updated = np.empty(BLOCK, np.float64)
+    found, trains = np.empty(BLOCK, real), np.empty(BLOCK, integer)
+    tally, tallied = np.empty(BLOCK, integer), np.zeros(BLOCK, integer)
     of, signs = potentials.view(integer), found.view(integer)
     coded = sizes.view(integer) if job.signed else of
     pieces = (width + BLOCK - 1) // BLOCK
@@ -42,16 +43,13 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
         part = next_part(pointer)
         if part >= job.parts:
             return
-        updated[:] = 0.0
+        totals = carray(at(job.totals, np.int64), job.parts * columns)[part * columns : (part + 1) * columns]
         for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
             row, first = block // pieces, (block % pieces) * BLOCK
             start = row * width + first
             length = min(BLOCK, min(width, size - row * width) - first)
             if length <= 0:
                 continue
-            if job.spike_sums:
-                sums = carray(at(job.spike_sums, real), size)[start : start + length]
-                sums[:] = real(0.0)
             for sample in range(job.samples):
                 place = sample * size + start
                 potentials_of(current[place : place + length], constants, job, row, first, potentials)
@@ -81,15 +79,14 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
                     look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
                 if job.updates_found:
                     look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
-                if job.spike_sums:
-                    look_up(spikes, trains, counts[:length])
+                if job.totals:
+                    look_up(tallies, trains, tally[:length])
                     for i in range(length):
-                        sums[i] += counts[i]
-                    look_up(updates, trains, counts[:length])
-                    for i in range(length):
-                        updated[i] += counts[i]
-        if job.spike_sums:
-            carray(at(job.update_sums, np.float64), job.parts)[part] = updated.sum()
+                        tallied[i] += tally[i]
+                    if sample % job.most_samples == job.most_samples - 1:
+                        add_totals(tallied[:length], job, start, totals)
+            if job.totals:
+                add_totals(tallied[:length], job, start, totals)
 
 
 def _single(job: Any) -> None:

@@ -22,7 +22,8 @@ _KEPT = 64
 #: ``samples`` maps of ``size`` values lie behind each other, in rows of ``width``. ``constants`` are shifts, inverse
 #: scales and scales, for tables also slacks, places of a channel's entries and all thresholds, which rise; ``period``
 #: of each: ``along`` a row, or one for each row, in turn. Then come the ``WindowForm`` (``values`` are payloads of
-#: tables) and the places of results; sums are over samples, those of updates over neurons, too, by part.
+#: tables) and the places of results. Spikes and updates of a neuron are tallied in one number, ``most_samples`` at a
+#: time; ``totals`` of a part are its updates, its spikes, and these by each of ``kinds`` weights, at so many addresses.
 JOB: np.dtype[Any] = np.dtype(
     [
         (name, np.int64)
@@ -30,13 +31,16 @@ JOB: np.dtype[Any] = np.dtype(
             *("taken", "parts", "blocks"),
             *("current", "samples", "size", "width", "along", "shifted", "period", "constants"),
             *("cell_bits", "lowest_cell", "cells", "carry", "corrections", "following"),
-            *("trains", "values", "spikes", "updates", "signed"),
+            *("trains", "values", "spikes", "updates", "tallies", "signed"),
             *("origins", "rates", "slopes", "levels", "steps"),
-            *("decoded", "found", "spikes_found", "updates_found", "spike_sums", "update_sums"),
+            *("decoded", "found", "spikes_found", "updates_found"),
+            *("totals", "kinds", "weights", "most_samples"),
         )
     ]
     + [("seen", np.float64), ("sent", np.float64)]
 )
+#: Bits by which updates are raised above spikes where both are tallied in one number.
+TALLY_BITS = 16
 #: Where the addresses of a job are, among its numbers.
 PLACES = places_of(JOB)
 
@@ -58,7 +62,9 @@ class WindowJobs:
         else:
             self.kernel = "settled_windows_numba"
             told, self._tensors = _told_of_levels(form)
-        self._told = told | {"shifted": shift is not None}
+        #: Samples of which a kernel can tally what neurons do; 0 where it can not even of one.
+        self.most_samples = _most_samples(form)
+        self._told = told | {"shifted": shift is not None, "most_samples": self.most_samples}
         self._constants = ChannelConstants(axis, torch.stack(constants))
         self._jobs: dict[tuple[Any, ...], np.ndarray[Any, Any]] = {}
 
@@ -86,6 +92,15 @@ class WindowJobs:
         return job.view(np.int64)
 
 
+def _most_samples(form: WindowForm) -> int:
+    """Samples of which spikes and updates of a neuron can be tallied in one number; 0 where they are too many."""
+    if isinstance(form, TableForm):
+        most = form.steps
+    else:
+        most = max(int(counts.max()) for counts in (form.levels.updates, form.levels.spikes))
+    return (1 << TALLY_BITS - 1) // (most + 1)
+
+
 def _told_of_levels(form: LevelForm) -> tuple[dict[str, Any], Sequence[Tensor]]:
     """What a job says of ``form``, and the tensors that must live as long."""
     levels, negative = form
@@ -100,6 +115,8 @@ def _told_of_levels(form: LevelForm) -> tuple[dict[str, Any], Sequence[Tensor]]:
         "sent": 1.0 if negative is None else negative.sent,
     }
     tensors = {name: getattr(levels, name) for name in ("carry", "following", "values", "spikes", "updates")}
+    integer = levels.carry.dtype
+    tensors["tallies"] = (levels.updates.to(integer) << TALLY_BITS) + levels.spikes.to(integer)
     return told | _addresses(**tensors), list(tensors.values())
 
 

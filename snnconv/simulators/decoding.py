@@ -26,6 +26,7 @@ from snnconv.simulators.run import Run
 from snnconv.simulators.window import Window, WindowChunk
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.input_range import InputRange
+from snnconv.spiking.synapses import FanOut
 from snnconv.surroundings import own_surroundings
 
 #: What the axis of positions is called where an input has another shape.
@@ -144,25 +145,29 @@ class Decoder:
         nodes = list(network.populations) if "rasters" in record else [network.node_of(name) for name in record]
         inputs = self._check(as_inputs(tokens, "input"))
         first, rasters = self.position, Rasters(nodes)
-        counter = SpikeCounter(network)
-        output = self._run(inputs, [counter, rasters] if nodes else [counter])
-        at = {node: self._places(node, first) for node in self._axes}
+        at = {node: self._places(node, first, first + inputs[0].shape[1]) for node in self._axes}
         synapses, populations = self._whole.synapses, network.populations.items()
+        whole, by_layer = synapses.fan_out, synapses.fan_out_by_layer
+        fan_outs = {
+            node: FanOut.of(whole[node][places], by_layer[node][places]) for node, places in at.items() if node in whole
+        }
+        counter = SpikeCounter(network, fan_outs=fan_outs)
+        output = self._run(inputs, [counter, rasters] if nodes else [counter])
         return Run(
             output=output,
             steps=torch.full((self._samples,), network.timing.latency if network.timing is not None else 0),
             samples=self._samples,
             spikes=counter.spikes(),
             input_spikes=0.0,
-            synops=counter.weighted(_at(synapses.fan_out, at)),
-            synops_by_layer=counter.weighted(_at(synapses.fan_out_by_layer, at)),
+            synops=counter.synops(),
+            synops_by_layer=counter.synops_by_layer(),
             neurons={each.name: torch.empty(each.shape, device="meta")[at[node]].numel() for node, each in populations},
             rasters=rasters.result(network) if nodes else {},
         )
 
-    def _places(self, node: str, first: int) -> tuple[slice, ...]:
-        """Where in one sample of ``node`` the neurons are that a step from position ``first`` on runs."""
-        spans = {NEW: slice(first, self.position), ALL: slice(0, self.position)}
+    def _places(self, node: str, first: int, end: int) -> tuple[slice, ...]:
+        """Where in one sample of ``node`` the neurons are that a step from position ``first`` up to ``end`` runs."""
+        spans = {NEW: slice(first, end), ALL: slice(0, end)}
         return tuple(spans.get(axis, slice(None)) for axis in self._axes[node][1:])
 
     def _check(self, tokens: Sequence[Tensor]) -> Inputs:
@@ -261,7 +266,3 @@ class _Step(WindowChunk):
         room = self._room("values", name, new)
         room.new.copy_(new)
         return room.both
-
-
-def _at(counts: Mapping[str, Tensor], places: Mapping[str, tuple[slice, ...]]) -> dict[str, Tensor]:
-    return {node: found[places[node]] for node, found in counts.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from snnconv.kernels.neuron_weights import NeuronWeights
+from snnconv.kernels.settled_windows import Sums
 from snnconv.simulators.window_trains import PopulationWindow
 
 #: Positions of samples in a batch; the slice of everything where there is no batch axis.
@@ -60,14 +62,21 @@ class Observer:
     def product(self, node: str, pairs: Tensor) -> None:
         """Pairs of spikes that met at each element of a product of two signals ``[n, ...]``, over all steps."""
 
+    def product_sum(self, node: str, pairs: float) -> None:
+        """The sum of these over all elements and samples, where one element counts as much as another."""
+
     def updated(self, node: str, neurons: int) -> None:
         """In a pipeline: ``neurons`` of a population (of all samples) updated their state at one step."""
 
     def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
         """A population's whole window at once, instead of its payloads step by step, for those who want everything."""
 
-    def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
-        """Sums of a population's window: spikes of every neuron over samples, updates of all ``neurons`` of these."""
+    def weights(self, node: str) -> Sequence[NeuronWeights]:
+        """By what the spikes of a population, or the pairs at a product, are to be summed in windows."""
+        return ()
+
+    def window_sums(self, node: str, sums: Sums, neurons: int) -> None:
+        """Sums of a population's window over all ``neurons``, samples and steps, by ``weights`` too."""
 
     def window_through_masks(self, node: str, spikes: Tensor) -> None:
         """Spikes of every neuron ``[n, ...]`` in a population's window, of whose paths masks take some."""

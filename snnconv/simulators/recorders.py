@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,17 +11,25 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from snnconv.kernels.layouts import over_samples
+from snnconv.kernels.neuron_weights import NeuronWeights
+from snnconv.kernels.settled_windows import Sums
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.synapses import FanOut
 
 
 class SpikeCounter(Observer):
-    """Spikes of every neuron, summed over samples and steps, and from them the synaptic operations."""
+    """Spikes summed over neurons, samples and steps, and from them the synaptic operations.
+
+    ``fan_outs`` are those of the network's synapses unless others are given.
+    """
 
     of_windows = "sums"
 
-    def __init__(self, network: NetworkBase, *, by_step: bool = False) -> None:
+    def __init__(
+        self, network: NetworkBase, *, by_step: bool = False, fan_outs: Mapping[str, FanOut] | None = None
+    ) -> None:
         self.network = network
         #: Spikes of all populations at every step, over all samples; empty unless asked for.
         self.by_step: list[float] = []
@@ -30,6 +39,10 @@ class SpikeCounter(Observer):
         #: State updates by population, over all samples; a pipeline reports them, a stream updates every neuron.
         self.updates = dict.fromkeys(network.populations, 0.0)
         self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
+        self._given = fan_outs
+        #: Spikes by node and their sums by weights, as far as they came summed; the others by neuron.
+        self._spikes: dict[str, float] = {}
+        self._weighted: dict[NeuronWeights, float] = {}
         self._counts: dict[str, Tensor] = {}
         #: Where masks may take paths of a neuron: those that they leave, all, and its spikes times those left.
         self._left: dict[str, Tensor] = {}
@@ -39,6 +52,10 @@ class SpikeCounter(Observer):
     @property
     def follows_steps(self) -> bool:
         return self._wants_steps
+
+    @cached_property
+    def _fan_outs(self) -> Mapping[str, FanOut]:
+        return self.network.synapses.fan_outs if self._given is None else self._given
 
     def begin(self, samples: int) -> None:
         self.samples += samples
@@ -57,6 +74,7 @@ class SpikeCounter(Observer):
             self.by_step[t] += float(counts.sum())
 
     def fired(self, node: str, spikes: Tensor) -> None:
+        self._spikes.setdefault(node, 0.0)
         _add_to(self._counts, node, spikes)
 
     def gate(self, node: str, payload: Tensor) -> None:
@@ -68,10 +86,16 @@ class SpikeCounter(Observer):
     def updated(self, node: str, neurons: int) -> None:
         self.updates[node] += neurons
 
-    def window_sums(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
+    def weights(self, node: str) -> Sequence[NeuronWeights]:
+        return self._fan_outs[node]
+
+    def window_sums(self, node: str, sums: Sums, neurons: int) -> None:
         assert self.network.timing is not None
-        self.updates[node] += self.network.timing.listens[node] * neurons + updates
-        _add_to(self._counts, node, spikes)
+        self.updates[node] += self.network.timing.listens[node] * neurons + sums.updates
+        self._add_sums(node, sums.spikes, sums.weighted)
+
+    def product_sum(self, node: str, pairs: float) -> None:
+        self._add_sums(node, pairs, {each: each.of_sum(pairs) for each in self.weights(node)})
 
     def window_through_masks(self, node: str, spikes: Tensor) -> None:
         _add_to(self._arriving, node, self._over_samples(spikes.double() * self._left[node].to(spikes.device)))
@@ -85,41 +109,50 @@ class SpikeCounter(Observer):
     def _add(self, node: str, spikes: Tensor) -> Tensor:
         """Add ``spikes`` of all samples, and give their sums."""
         counts = self._over_samples(spikes)
-        _add_to(self._counts, node, counts)
+        self.fired(node, counts)
         if node in self._left:
             self.window_through_masks(node, spikes)
         return counts
 
+    def _add_sums(self, node: str, spikes: float, weighted: Mapping[NeuronWeights, float]) -> None:
+        self._spikes[node] = self._spikes.get(node, 0.0) + spikes
+        for weights in {*self.weights(node)}:
+            self._weighted[weights] = self._weighted.get(weights, 0.0) + weighted[weights]
+
     def spikes(self) -> dict[str, float]:
         """Spikes by population name, over all samples."""
         return {
-            population.name: float(self._counts[node].sum(dtype=torch.float64)) if node in self._counts else 0.0
+            population.name: self._spikes.get(node, 0.0)
+            + (float(self._counts[node].sum(dtype=torch.float64)) if node in self._counts else 0.0)
             for node, population in self.network.populations.items()
         }
 
     def synops(self) -> dict[str, float]:
         """Synaptic operations by where the spikes came from, over all samples."""
-        return self.weighted(self.network.synapses.fan_out)
+        return self._operations({node: fan_out.whole for node, fan_out in self._fan_outs.items()})
 
     def synops_by_layer(self) -> dict[str, float]:
         """The same with every weighted operator between two populations counted by itself."""
-        return self.weighted(self.network.synapses.fan_out_by_layer)
+        return self._operations({node: fan_out.by_layer for node, fan_out in self._fan_outs.items()})
 
     def pairs(self) -> float:
         """Those of ``synops`` that are pairs of spikes at products of two signals."""
         found = self.synops()
         return sum(found.get(node, 0.0) for node in self.network.execution_plan.products)
 
-    def weighted(self, fan_out: Mapping[str, Tensor]) -> dict[str, float]:
-        """Synaptic operations where neurons have this fan-out, by node, by where the spikes came from."""
-        names = {node: population.name for node, population in self.network.populations.items()}
+    def _operations(self, weights: Mapping[str, NeuronWeights]) -> dict[str, float]:
+        """Spikes by ``weights`` of their neurons, by where they came from."""
         through = {
             node: spikes.cpu() / self._whole[node].clamp(min=1.0) for node, spikes in self._arriving.items()
         }  # spikes, each counted by the share of its paths that is left
-        return {
-            names.get(node, node): float((counts.double().cpu() * fan_out[node]).sum())
-            for node, counts in {**self._counts, **through}.items()
-        }
+        found: dict[str, float] = {}
+        for node in self._spikes:
+            if node in through:
+                found[node] = weights[node].total(through[node])
+            else:
+                by_neuron = weights[node].total(self._counts[node]) if node in self._counts else 0.0
+                found[node] = self._weighted.get(weights[node], 0.0) + by_neuron
+        return {self.network.name_of(node): total for node, total in found.items()}
 
 
 def _add_to(sums: dict[str, Tensor], node: str, counts: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +15,8 @@ from snnconv.graph.interpreter import Environment, Handler, Program
 from snnconv.graph.operators.activation import ActivationOperator, activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
-from snnconv.kernels.settled_windows import summed
+from snnconv.kernels.neuron_weights import NeuronWeights
+from snnconv.kernels.settled_windows import Sums, summed
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.simulators.window_trains import PopulationWindow
@@ -49,7 +50,8 @@ class WindowChunk(Chunk):
 
     def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
         super().__init__(simulator, inputs, first, observers)
-        self.counted = any(observer.of_windows == "sums" for observer in observers)
+        self.counting = [observer for observer in observers if observer.of_windows == "sums"]
+        self.counted = bool(self.counting)
         self.everything = [observer for observer in observers if observer.of_windows == "everything"]
         self.looking_up = [observer for observer in observers if observer.wants_potentials]
         self.windows = simulator.network.windows
@@ -94,6 +96,7 @@ class WindowChunk(Chunk):
         looked_up = population.tables is not None and self.looking_up
         if node in self.execution_plan.pooled or node in self.multiplied | self.left.keys() or self.everything:
             return partial(self._whole, node, population)
+        weights = self._weights(node)
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
@@ -101,8 +104,8 @@ class WindowChunk(Chunk):
                 self._look_up(node, windows.normalised(current))
             if not self.counted:
                 return windows.decode(current, own)
-            found = windows.sum(current, self.network.batch_axis is not None, own)
-            self._sum(node, found.spikes, found.updates, current.numel())
+            found = windows.sum(current, self._batched, weights, own=own)
+            self._sum(node, found.sums, current.numel())
             return found.decoded
 
         return fire
@@ -110,31 +113,47 @@ class WindowChunk(Chunk):
     def _whole(self, node: str, population: Population, arguments: Mapping[str, Any]) -> Tensor:
         """What a population sends whose windows somebody wants to see neuron by neuron."""
         current = activation_at(self.network.graph.nodes[node]).current(arguments)
-        windows, pooled = self.windows[node], node in self.execution_plan.pooled
-        found, decoded = windows.settle(current, self.counted or pooled)
+        windows, weights = self.windows[node], self._weights(node)
         if population.tables is not None and self.looking_up:
             self._look_up(node, windows.normalised(current))
-        for observer in self.everything:
-            train = PopulationWindow(population, windows.normalised(current), found)
-            observer.window(node, train, self.positions)
-        if self.counted:
-            self._sum(node, *summed(found, self.network.batch_axis is not None), current.numel())
-        if node in self.left and found.spikes is not None:
+        spikes: Tensor | None = None
+        if self.everything:
+            found, decoded = windows.settle(current, counted=True)
+            spikes = found.spikes
+            for observer in self.everything:
+                train = PopulationWindow(population, windows.normalised(current), found)
+                observer.window(node, train, self.positions)
+            if self.counted:
+                self._sum(node, summed(found, self._batched, weights), current.numel())
+        elif self.counted:
+            decoded, sums, spikes = windows.sum(current, self._batched, weights, by_neuron=True)
+            self._sum(node, sums, current.numel())
+        else:
+            decoded = windows.decode(current)
+        if spikes is not None and node in self.left:
             for observer in self.observers:
-                observer.window_through_masks(node, found.spikes)
-        if pooled or node in self.multiplied:
-            assert found.spikes is not None
-            self.potentials[node], self.spikes[node] = windows.shifted(current), found.spikes
+                observer.window_through_masks(node, spikes)
+        pooled = node in self.execution_plan.pooled
+        if spikes is not None and (pooled or node in self.multiplied):
+            self.spikes[node] = spikes
+        if pooled:
+            self.potentials[node] = windows.shifted(current)
         return decoded
+
+    @property
+    def _batched(self) -> bool:
+        return self.network.batch_axis is not None
+
+    def _weights(self, node: str) -> list[NeuronWeights]:
+        return list(dict.fromkeys(each for observer in self.counting for each in observer.weights(node)))
 
     def _look_up(self, node: str, potentials: Tensor) -> None:
         for observer in self.looking_up:
             observer.looked_up(node, potentials, self.positions)
 
-    def _sum(self, node: str, spikes: Tensor, updates: float, neurons: int) -> None:
-        for observer in self.observers:
-            if observer.of_windows == "sums":
-                observer.window_sums(node, spikes, updates, neurons)
+    def _sum(self, node: str, sums: Sums, neurons: int) -> None:
+        for observer in self.counting:
+            observer.window_sums(node, sums, neurons)
 
     def gate(self, node: str, operator: MaximumOperator) -> Handler:
         """The window of the candidate with the largest potential: the one whose train comes last in the lexicon."""
@@ -148,13 +167,16 @@ class WindowChunk(Chunk):
         def gate(arguments: Mapping[str, Any]) -> Tensor:
             analog = {name: self.environment[name] for name in route.candidates - self.potentials.keys()}
             keys = {**arguments, "self": routed(route.whole, self.potentials)}
-            spikes = routed(
-                route.homogeneous, self.spikes | {name: torch.zeros_like(value) for name, value in analog.items()}
-            )
-            self.potentials[node], self.spikes[node] = operator.evaluate(keys), operator.select(keys, spikes)
-            for observer in self.observers:
-                observer.gated(node, self.spikes[node])
-            return operator.select(keys, arguments["self"])
+            places = operator.places(keys)
+            if node in self.execution_plan.pooled:
+                self.potentials[node] = operator.at(keys, places, keys["self"])
+            if self.counted:
+                silent = {name: torch.zeros_like(value) for name, value in analog.items()}
+                spikes = routed(route.homogeneous, self.spikes | silent)
+                self.spikes[node] = operator.at(keys, places, spikes)
+                for observer in self.observers:
+                    observer.gated(node, self.spikes[node])
+            return operator.at(keys, places, arguments["self"])
 
         return gate
 
@@ -164,10 +186,22 @@ class WindowChunk(Chunk):
             return operator.evaluate
 
         def multiply(arguments: Mapping[str, Any]) -> Tensor:
-            pairs = Meetings(self.execution_plan, self.spikes, self.environment, self.input_offsets()).pairs(node)
-            for observer in self.observers:
-                observer.product(node, pairs)
+            meetings = Meetings(self.execution_plan, self.spikes, self.environment, self.input_offsets())
+            weights = self._weights(node)
+            if node in self.left or any(each.uniform is None for each in weights):
+                pairs = meetings.pairs(node)
+                for observer in self.counting:
+                    observer.product(node, pairs)
+            else:
+                total = meetings.total(node, self._most_spikes)
+                for observer in self.counting:
+                    observer.product_sum(node, total)
             result: Tensor = operator.evaluate(arguments)
             return result
 
         return multiply
+
+    @cached_property
+    def _most_spikes(self) -> int:
+        """How often a neuron fires at most."""
+        return max(population.code.steps for population in self.network.populations.values())

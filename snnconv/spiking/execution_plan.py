@@ -63,7 +63,7 @@ class ExecutionPlan:
     def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
         analysis = analysis_of(graph)
         self._signals = signals = analysis.signals
-        self._populations = populations
+        self.populations = populations
         self._live: dict[frozenset[str], LiveStep] = {}
         timed: set[str] = set() if constant_input else set(graph.inputs)
         lists: dict[str, list[Node]] = {"setup": [], "step": [], "readout": []}
@@ -127,7 +127,7 @@ class ExecutionPlan:
         pending, path, candidates = [ref for ref in nodes[gate].refs() if ref in self._signals], set(), set()
         while pending:
             name = pending.pop()
-            if name in self._populations or name in self.gates or name in self.products or name not in nodes:
+            if name in self.populations or name in self.gates or name in self.products or name not in nodes:
                 candidates.add(name)
             elif name not in path:
                 path.add(name)
@@ -142,7 +142,7 @@ class ExecutionPlan:
         feeding: dict[str, tuple[str, ...]] = {}
         for node in self.step.nodes:
             found = set().union(*(reached.get(name, set()) for name in node.refs()))
-            if node.name in self._populations:
+            if node.name in self.populations:
                 feeding[node.name] = tuple(sorted(found))
                 found = {node.name}
             reached[node.name] = found
@@ -157,12 +157,12 @@ class ExecutionPlan:
         return self._live[key]
 
     def _live_step(self, active: frozenset[str]) -> LiveStep:
-        live = {name for name in active if name not in self._populations}
+        live = {name for name in active if name not in self.populations}
         nodes: list[Node] = []
         listening: set[str] = set()
         for node in self.step.nodes:
             reached = any(name in live for name in node.refs())
-            if node.name in self._populations:
+            if node.name in self.populations:
                 if reached:
                     listening.add(node.name)
                 if node.name in active:

@@ -65,6 +65,16 @@ class Meetings:
         met: Tensor = found - operator.evaluate(fixed)
         return met
 
+    def total(self, product: str, largest: int) -> float:
+        """The sum of ``pairs`` if a neuron fires ``largest`` times at most; without them where populations meet."""
+        route = self._plan.product_routes[product]
+        slots = {key: route.gate.arguments[key].name for key in operands(route.gate)}
+        direct = not route.nodes and all(name in self._plan.populations for name in slots.values())
+        if not direct:
+            return float(self.pairs(product).sum())
+        spikes = {key: self._spikes[name] for key, name in slots.items()}
+        return self._plan.products[product].total(spikes, largest)
+
     def _counts(self, route: Route) -> Environment:
         """Spikes that arrive at each element of the operands, with every weight one."""
         values: Environment = dict(self._surroundings)

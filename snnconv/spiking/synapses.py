@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from snnconv.graph.multiplications import multiplications
 from snnconv.graph.operators import OPERATORS, Spread, carried
 from snnconv.graph.operators.bilinear import operands
 from snnconv.graph.reach import NotAProductError, Reach
+from snnconv.kernels.neuron_weights import NeuronWeights
 
 #: Elements and multiply-accumulates that counting by single spikes may evaluate in one network; seconds on one core.
 PROBE_LIMIT = 4 * 10**9
@@ -24,6 +26,19 @@ _PROBE_BATCH = 64
 #: What a call of an operator takes of that by itself.
 _CALL = 10**4
 _EVERY_AXIS = frozenset(range(-64, 0))
+
+
+class FanOut(NamedTuple):
+    """The fan-out of a source as weights of its spikes: to the next stations, and to weighted operators on the way."""
+
+    whole: NeuronWeights
+    by_layer: NeuronWeights
+
+    @classmethod
+    def of(cls, whole: Tensor, by_layer: Tensor) -> FanOut:
+        """Those of tensors of one sample; one for both where they are alike."""
+        found = NeuronWeights(whole)
+        return cls(found, found if torch.equal(whole, by_layer) else NeuronWeights(by_layer))
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,11 @@ class Synapses:
     input_macs: int
     analog_macs: int
     product_macs: int
+
+    @cached_property
+    def fan_outs(self) -> dict[str, FanOut]:
+        """``fan_out`` and ``fan_out_by_layer`` as weights of spikes, by node."""
+        return {node: FanOut.of(whole, self.fan_out_by_layer[node]) for node, whole in self.fan_out.items()}
 
 
 def count_synapses(

@@ -13,7 +13,7 @@ from snnconv.graph.graph import Node, Ref
 from snnconv.graph.operators import OPERATORS, Operator, Role, Spread
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.base import carried
-from snnconv.graph.operators.bilinear import operands
+from snnconv.graph.operators.bilinear import BilinearOperator, operands
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.graph.reach import NotAProductError, Reach
 from snnconv.surroundings import own_surroundings
@@ -122,6 +122,12 @@ class _Example:
             joint = _flat(self.operator.evaluate({**one, key: one[key] + other[key]}))
             apart = self.operator.evaluate(one) + self.operator.evaluate({**one, key: other[key]})
             require_close(joint, _flat(apart), f"{self.what}: of two signals it must be linear in each by itself")
+        assert isinstance(self.operator, BilinearOperator)
+        counts = {key: values.abs() for key, values in one.items()}
+        largest = max(float(values.max()) for values in counts.values())
+        total = self.operator.total({**self.arguments, **counts}, largest)
+        whole = float(self.operator.evaluate({**self.arguments, **counts}).sum())
+        require(total == whole, f"{self.what}: total must be the sum of what evaluate gives for whole numbers")
 
     def _check_affine(self) -> None:
         """f(a + b) = f(a) + f(b) - f(0), and f(x) = h(x) + f(0)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
-from snnconv.graph.operators.bilinear import BilinearOperator
+from snnconv.graph.operators.bilinear import BilinearOperator, summed, total_of_products
 from snnconv.graph.reach import NotAProductError, Reach, unit_vectors
 
 _WEIGHTS_FROM_DATA = Classification(
@@ -172,6 +172,13 @@ class MatrixProduct(BilinearOperator):
         # A constant matrix, such as an adjacency, connects where it is not zero.
         factors = (value if carries[key] else _pattern(value) for key, value in arguments.items())
         return torch.matmul(*factors)
+
+    def total(self, arguments: Arguments, largest: float) -> float:
+        left, right = arguments.values()
+        # Every element of a column of the left meets all those of a row of the right.
+        columns = summed(left, [-2] if left.dim() > 1 else [], largest)
+        rows = summed(right, [-1] if right.dim() > 1 else [], largest)
+        return total_of_products(columns, rows.transpose(-1, -2) if right.dim() > 1 else rows, largest)
 
     def reach(self, arguments: Arguments) -> Reach:
         left, right = arguments.values()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, register
-from snnconv.graph.operators.bilinear import BilinearOperator
+from snnconv.graph.operators.bilinear import BilinearOperator, total_of_products
 from snnconv.graph.operators.remedies import remedy_for
 from snnconv.graph.reach import Reach, unit_vectors
 
@@ -78,6 +78,9 @@ class Product(_Elementwise, BilinearOperator):
     def paths(self, arguments: Arguments, carries: Carries) -> Any:
         ones = {key: value if carries[key] else _one(value) for key, value in arguments.items()}
         return self.evaluate(ones)
+
+    def total(self, arguments: Arguments, largest: float) -> float:
+        return total_of_products(arguments["self"], arguments["other"], largest)
 
 
 @register

@@ -33,8 +33,16 @@ class MaximumOperator(Operator):
         return None
 
     @abstractmethod
+    def places(self, arguments: Arguments) -> Tensor:
+        """Where ``self`` is largest in each group, in the form that ``at`` takes; the first of those that are alike."""
+
+    @abstractmethod
+    def at(self, arguments: Arguments, places: Tensor, values: Tensor) -> Tensor:
+        """Elements of ``values``, in the shape of ``self``, at ``places``."""
+
     def select(self, arguments: Arguments, values: Tensor) -> Tensor:
         """Elements of ``values`` at the places where ``self`` is largest in its group."""
+        return self.at(arguments, self.places(arguments), values)
 
 
 @register
@@ -46,8 +54,10 @@ class MaxPool(MaximumOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return self._pool(arguments, return_indices=False)  # type: ignore[no-any-return]
 
-    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
-        _, places = self._pool(arguments, return_indices=True)
+    def places(self, arguments: Arguments) -> Tensor:
+        return self._pool(arguments, return_indices=True)[1]  # type: ignore[no-any-return]
+
+    def at(self, arguments: Arguments, places: Tensor, values: Tensor) -> Tensor:
         first = places.dim() - int(self.op[-2])  # places count over the pooled axes together
         return values.flatten(first).gather(first, places.flatten(first)).view(places.shape)
 
@@ -81,20 +91,14 @@ class Maximum(MaximumOperator):
     def evaluate(self, arguments: Arguments) -> Tensor:
         return torch.amax(arguments["self"], arguments["dim"], arguments["keepdim"])
 
-    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
-        keys: Tensor = arguments["self"]
-        reduced = sorted(dim % keys.dim() for dim in arguments["dim"])
-        kept = [dim for dim in range(keys.dim()) if dim not in reduced]
+    def places(self, arguments: Arguments) -> Tensor:
+        return _groups(arguments, arguments["self"]).argmax(-1, keepdim=True)
 
-        def flat(tensor: Tensor) -> Tensor:
-            return tensor.permute([*kept, *reduced]).flatten(len(kept))
-
-        found = flat(values).gather(-1, flat(keys).argmax(-1, keepdim=True)).squeeze(-1)
-        return (
-            found.view([1 if dim in reduced else keys.shape[dim] for dim in range(keys.dim())])
-            if arguments["keepdim"]
-            else found
-        )
+    def at(self, arguments: Arguments, places: Tensor, values: Tensor) -> Tensor:
+        found = _groups(arguments, values).gather(-1, places).squeeze(-1)
+        reduced = _reduced(arguments)
+        shape = [1 if dim in reduced else size for dim, size in enumerate(values.shape)]
+        return found.view(shape) if arguments["keepdim"] else found
 
     def channel_axis(self, node: Node, axis: int | None, shape: tuple[int, ...]) -> int | None:
         dims = {dim % len(shape) for dim in node.arguments["dim"]}
@@ -113,12 +117,26 @@ class MaskedMaximum(Maximum):
         found = super().evaluate({**arguments, "self": self._candidates(arguments)})
         return torch.where(found > -torch.inf, found, 0.0)
 
-    def select(self, arguments: Arguments, values: Tensor) -> Tensor:
-        keys = {**arguments, "self": self._candidates(arguments)}
-        return torch.where(super().evaluate(keys) > -torch.inf, super().select(keys, values), 0.0)
+    def places(self, arguments: Arguments) -> Tensor:
+        return super().places({**arguments, "self": self._candidates(arguments)})
+
+    def at(self, arguments: Arguments, places: Tensor, values: Tensor) -> Tensor:
+        largest = super().at(arguments, places, self._candidates(arguments))
+        return torch.where(largest > -torch.inf, super().at(arguments, places, values), 0.0)
 
     def _candidates(self, arguments: Arguments) -> Tensor:
         return torch.where(arguments["allowed"], arguments["self"], -torch.inf)
+
+
+def _reduced(arguments: Arguments) -> list[int]:
+    return sorted(dim % arguments["self"].dim() for dim in arguments["dim"])
+
+
+def _groups(arguments: Arguments, values: Tensor) -> Tensor:
+    """``values``, in the shape of ``self``, with those of a group along one last axis."""
+    reduced = _reduced(arguments)
+    kept = [dim for dim in range(values.dim()) if dim not in reduced]
+    return values.permute([*kept, *reduced]).flatten(len(kept))
 
 
 @register

@@ -21,6 +21,7 @@ from coding import Rate
 from neurons import IntegrateFire
 from snnconv.kernels import backends, native
 from snnconv.kernels.layouts import ChannelConstants
+from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.kernels.settled_windows import Windows
 from snnconv.kernels.stream_steps import Span, Steps
 from snnconv.spiking.settling import windows_of
@@ -122,10 +123,11 @@ def test_all_threads_of_torch_and_those_of_the_caller_get_what_one_gets(
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: WINDOWS.decode(CURRENT), range(8)))
     assert all(same_bits(each, wanted) for each in found)
-    spikes = WINDOWS.sum(CURRENT, batched=True)
+    weights = [NeuronWeights(torch.arange(CURRENT[0].numel()).view(CURRENT[0].shape).double())]
+    sums = WINDOWS.sum(CURRENT, True, weights).sums
     sent, fired = stepped()
     with backends.backend("torch"):
-        assert torch.equal(WINDOWS.sum(CURRENT, batched=True).spikes, spikes.spikes)
+        assert WINDOWS.sum(CURRENT, True, weights).sums == sums
         assert same_bits(stepped()[0], sent) and torch.equal(stepped()[1], fired)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 from coding import FunctionTable
 from neurons import TableLookup
 from snnconv.kernels.backends import backend, native
+from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.kernels.settled_windows import Settled, summed
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode, settle, windows_of
@@ -44,16 +46,25 @@ def assert_backends_agree(found: Population, current: Tensor, what: str) -> None
     uncounted = settle(found, current, counted=False)
     assert same_bits(decode(found, current), decoded) and decode(found, current).stride() == decoded.stride(), what
     assert same_bits(uncounted.decoded, decoded), what
+    assert wanted.found.spikes is not None
     for batched in (True, False):
-        found_sums = windows_of(found).sum(current, batched)
-        spikes, updates = summed(wanted.found, batched)
-        assert same_bits(found_sums.decoded, decoded) and found_sums.updates == updates, what
-        assert torch.equal(found_sums.spikes, spikes), what
+        weights = drawn_weights(current.shape[1:] if batched else current.shape)
+        sums = windows_of(found).sum(current, batched, weights, by_neuron=True)
+        assert sums.spikes is not None
+        assert same_bits(sums.decoded, decoded) and torch.equal(sums.spikes, wanted.found.spikes), what
+        assert sums.sums == summed(wanted.found, batched, weights), what
     mine = current.clone()
     in_place = windows_of(found).decode(mine, own=True)
     assert same_bits(in_place, decoded) and in_place.data_ptr() == mine.data_ptr(), what
     for mine, other in zip(everything(given), everything(wanted), strict=True):
         assert same_bits(mine, other) and mine.shape == other.shape, what
+
+
+def drawn_weights(shape: Sequence[int]) -> list[NeuronWeights]:
+    """Weights that differ, up to the largest of 32 bits, and one for all."""
+    generator = torch.Generator().manual_seed(2)
+    drawn = [torch.randint(0, most, tuple(shape), generator=generator).double() for most in (2**31, 7)]
+    return [*(NeuronWeights(each) for each in drawn), NeuronWeights(torch.full(tuple(shape), 3.0))]
 
 
 def everything(settled: Settled) -> list[Tensor]:
@@ -95,3 +106,31 @@ def test_backends_agree_on_tables(steps: int, spikes: Literal[1, 2], dtype: torc
         current.view(-1)[: len(ODD)] = torch.tensor(ODD, dtype=torch.float64).to(dtype)
         for layout in (torch.contiguous_format, torch.channels_last):
             assert_backends_agree(found, current.contiguous(memory_format=layout), str(shape))
+
+
+@pytest.mark.parametrize("neuron", ["few-spike", "table"])
+def test_sums_over_more_samples_than_one_number_tallies(neuron: str) -> None:
+    code = CODES["few-spike"]
+    table = with_tables(31, 2, 5, torch.float32)
+    found = table if neuron == "table" else population(code, NEURONS["leaky"](code), True, 1)
+    current = torch.randn(9000, 5, generator=torch.Generator().manual_seed(3))
+    jobs = windows_of(found)._jobs
+    assert jobs is not None and len(current) > 2 * jobs.most_samples
+    weights = drawn_weights([5])
+    with backend("torch"):
+        wanted = windows_of(found).sum(current, True, weights).sums
+    assert windows_of(found).sum(current, True, weights).sums == wanted
+
+
+def test_weights_are_whole_numbers_and_may_take_more_than_32_bits() -> None:
+    code = CODES["few-spike"]
+    found = population(code, NEURONS["leaky"](code), True, 1)
+    current = torch.randn(3, 5, 3, 7, generator=torch.Generator().manual_seed(3))
+    large = NeuronWeights(2.0**31 + torch.arange(105).view(5, 3, 7).double())
+    sums = windows_of(found).sum(current, True, [large]).sums
+    counts = settle(found, current, counted=True).found.spikes
+    assert counts is not None and sums.weighted[large] == float((counts.double() * large.values).sum())
+    with pytest.raises(ValueError, match="whole"):
+        NeuronWeights(torch.tensor([0.5]))
+    with pytest.raises(ValueError, match="different"):
+        large.of_sum(1.0)
