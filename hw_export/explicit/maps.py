@@ -22,6 +22,11 @@ def integer_units(values: Array, step: float, smallest: int, largest: int) -> Ar
     return np.clip(units, smallest, largest).astype(np.int64)
 
 
+def plane(shape: Shape) -> Shape:
+    """``shape`` as channels, height and width where it has that or a line ``[C, L]``, which is as high as 1."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
 class LinearMap(ABC):
     """A linear map from a source's values to a target's currents; shapes are those of one sample."""
 
@@ -60,7 +65,10 @@ class LinearMap(ABC):
 
 @dataclass(frozen=True)
 class ConvolutionMap(LinearMap):
-    """Cross-correlation with zero padding, as ``torch.nn.Conv2d``: ``weight`` is ``[O, I / groups, h, w]``."""
+    """Cross-correlation with zero padding, as ``torch.nn.Conv2d``: ``weight`` is ``[O, I / groups, h, w]``.
+
+    Its ends are maps ``[C, H, W]``, or both are lines ``[C, L]``, whose kernels are as high as 1.
+    """
 
     source_shape: Shape
     target_shape: Shape
@@ -77,19 +85,20 @@ class ConvolutionMap(LinearMap):
     def apply(self, values: Array) -> Array:
         (above, left), (down, right), (vertical, horizontal) = self.padding, self.stride, self.dilation
         outputs, inputs, height, width = self.weight.shape
-        padded = np.pad(values.astype(np.float64), ((0, 0), (0, 0), (above, above), (left, left)))
+        maps = values.astype(np.float64).reshape(-1, *plane(self.source_shape))
+        padded = np.pad(maps, ((0, 0), (0, 0), (above, above), (left, left)))
         reach = (vertical * (height - 1) + 1, horizontal * (width - 1) + 1)
         windows = np.lib.stride_tricks.sliding_window_view(padded, reach, (2, 3))
         windows = windows[:, :, ::down, ::right, ::vertical, ::horizontal]
-        rows, columns = self.target_shape[1:]
-        found = np.empty((len(values), *self.target_shape))
+        found = np.empty((len(values), *plane(self.target_shape)))
+        rows, columns = found.shape[2:]
         each = outputs // self.groups
         for group in range(self.groups):
             taken = windows[:, group * inputs : (group + 1) * inputs, :rows, :columns]
             weight = self.weight[group * each : (group + 1) * each].astype(np.float64)
             product = np.tensordot(taken, weight, axes=((1, 4, 5), (1, 2, 3)))
             found[:, group * each : (group + 1) * each] = product.transpose(0, 3, 1, 2)
-        return found
+        return found.reshape(-1, *self.target_shape)
 
     def by_target(self, reduce: Callable[[Array], Array]) -> Array:
         return reduce(self.weight.reshape(len(self.weight), -1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from hw_export.explicit.ends import Ends, decoded
 from hw_export.explicit.linearity import check_sums
-from hw_export.explicit.maps import Array, LinearMap, Shape
+from hw_export.explicit.maps import Array, LinearMap, Shape, plane
 from hw_export.explicit.probing import linear_map
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
@@ -31,7 +31,10 @@ class Connection:
 
 @dataclass(frozen=True)
 class Gate:
-    """A max pooling over the spikes of one ``source``, in two dimensions; padding, before and after, never wins."""
+    """A max pooling over the spikes of one ``source``, in two dimensions; padding, before and after, never wins.
+
+    ``shape`` is that of a map ``[C, H, W]``; lines ``[C, L]`` are pooled as maps of height 1.
+    """
 
     source: str
     shape: Shape
@@ -170,8 +173,11 @@ def explicit(network: SpikingNetwork, progress: ProgressCallback | None = None) 
 def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
     argument = node.arguments["self"]
     place = f"max pooling {node.name} ({node.source})"
-    if node.op != "max_pool2d":
-        raise ConfigurationError(f"{place}: only max_pool2d can be exported, got {node.op}")
+    if node.op not in ("max_pool1d", "max_pool2d"):
+        raise ConfigurationError(
+            f"{place}: max pooling of one and two dimensions can be exported, got {node.op}; take a stride or an "
+            "average in its place"
+        )
     if not isinstance(argument, Ref) or argument.name not in regions.stations:
         raise ConfigurationError(
             f"{place} pools more than the spikes of one population, which cannot be exported; "
@@ -181,11 +187,13 @@ def _gate(node: Node, regions: Regions, network: SpikingNetwork) -> Gate:
     def pair(key: str) -> tuple[int, int]:
         value = node.arguments[key] or (node.arguments["kernel_size"] if key == "stride" else 0)
         sizes = [value] if isinstance(value, int) else list(value)
+        if node.op == "max_pool1d":  # a line is as high as 1
+            sizes.insert(0, 0 if key == "padding" else 1)
         return (sizes[0], sizes[-1])
 
     kernel, stride, before, dilation = (pair(key) for key in ("kernel_size", "stride", "padding", "dilation"))
-    shape, size = regions.sample_shape(node.name), regions.sample_shape(argument.name)[1:]
-    padding = []
+    shape, size = (plane(regions.sample_shape(name)) for name in (node.name, argument.name))
+    size, padding = size[1:], []
     for axis in (0, 1):  # with ceil_mode the last window may hang over the border
         end = (shape[1 + axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1
         padding.append((before[axis], max(before[axis], end - size[axis] - before[axis])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, LinearMap, Shape, SparseMap
+from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, LinearMap, Shape, SparseMap, plane
 from snnconv.errors import ConfigurationError
 
 #: Currents ``[N, *target_shape]`` that events ``[N, *source_shape]`` cause, in double precision.
@@ -39,18 +40,31 @@ def linear_map(
         read = _stored(written, source_shape, target_shape)
         if _agrees(read, respond):
             return read
+    if len(source_shape) == len(target_shape) == 2 and source_shape[1] > 1:
+        ends = plane(source_shape), plane(target_shape)
+        found = _as_convolution(lambda events: respond(events[:, :, 0]).unsqueeze(2), *ends)
+        if found is not None:
+            return replace(found, source_shape=source_shape, target_shape=target_shape)
     if len(source_shape) == len(target_shape) == 3 and math.prod(source_shape[1:]) > 1:
         nothing = SparseMap(
             source_shape, target_shape, sparse.csr_array((math.prod(target_shape), math.prod(source_shape)))
         )
         if _agrees(nothing, respond):
             return nothing
-        strides = (_strides(before, after) for before, after in zip(source_shape[1:], target_shape[1:], strict=True))
-        for everywhere, stride in itertools.product((False, True), itertools.product(*strides)):
-            found = _convolution(respond, source_shape, target_shape, stride, everywhere)
-            if found is not None and _agrees(found, respond):
-                return found
+        found = _as_convolution(respond, source_shape, target_shape)
+        if found is not None:
+            return found
     return _matrix(respond, source_shape, target_shape, between)
+
+
+def _as_convolution(respond: Respond, source_shape: Shape, target_shape: Shape) -> ConvolutionMap | None:
+    """The convolution between two maps ``[C, H, W]`` that gives the currents of ``respond``; none if there is none."""
+    strides = (_strides(before, after) for before, after in zip(source_shape[1:], target_shape[1:], strict=True))
+    for everywhere, stride in itertools.product((False, True), itertools.product(*strides)):
+        found = _convolution(respond, source_shape, target_shape, stride, everywhere)
+        if found is not None and _agrees(found, respond):
+            return found
+    return None
 
 
 def _agrees(found: LinearMap, respond: Respond) -> bool:

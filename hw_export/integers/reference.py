@@ -225,7 +225,9 @@ class _Ranked:
 
 
 def pooled(gate: Gate, values: Array) -> Array:
-    """Largest of ``values [N, C, H, W]`` in every window of ``gate``."""
+    """Largest of ``values [N, C, H, W]``, or of lines ``[N, C, L]``, in every window of ``gate``."""
+    if values.ndim == 3:
+        return pooled(gate, values[:, :, None])[:, :, 0]
     (down, right), (vertical, horizontal) = gate.stride, gate.dilation
     padded = np.pad(values, ((0, 0), (0, 0), *gate.padding), constant_values=np.iinfo(np.int64).min)
     reach = (vertical * (gate.kernel[0] - 1) + 1, horizontal * (gate.kernel[1] - 1) + 1)

@@ -147,16 +147,17 @@ class _GraphWriter:
     def _synapses(self, one: LinearMap, sent: Ref) -> Ref:
         shape = (2, *one.target_shape)
         if isinstance(one, ConvolutionMap):
+            line = len(one.source_shape) == 2
             arguments = {
                 "input": sent,
-                "weight": self._constant("weight", _tensor(one.weight)),
+                "weight": self._constant("weight", _tensor(one.weight[:, :, 0] if line else one.weight)),
                 "bias": None,
-                "stride": list(one.stride),
-                "padding": list(one.padding),
-                "dilation": list(one.dilation),
+                "stride": list(one.stride[line:]),
+                "padding": list(one.padding[line:]),
+                "dilation": list(one.dilation[line:]),
                 "groups": one.groups,
             }
-            return self._add("conv2d", arguments, shape)
+            return self._add("conv1d" if line else "conv2d", arguments, shape)
         weight = one.weights
         if isinstance(one, SparseMap):
             if one.matrix.shape[0] * one.matrix.shape[1] > _DENSE_LIMIT:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hw_export.explicit.maps import ConvolutionMap
+from hw_export.explicit.maps import ConvolutionMap, plane
 from hw_export.explicit.network import Connection
 from hw_export.explicit.rate import RateNetwork, as_matrix
 from snnconv.data.batches import check_like
@@ -112,7 +112,7 @@ class StreamSynapses(nn.Module):
     def __init__(self, connection: Connection, found: RateNetwork) -> None:
         super().__init__()
         one = connection.map
-        self.shape, self.flat = one.target_shape, not isinstance(one, ConvolutionMap)
+        self.shape, self.taken = one.target_shape, plane(one.source_shape)
         if isinstance(one, ConvolutionMap):
             weight, channels = one.weight, one.source_shape[0]
             self.layer: nn.Module = nn.Conv2d(
@@ -129,9 +129,10 @@ class StreamSynapses(nn.Module):
         else:
             names = [found.explicit.name(end) for end in (connection.source, connection.target)]
             weight = as_matrix(one, f"from {names[0]} to {names[1]}")
+            self.taken = (weight.shape[1],)
             self.layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
         self.layer.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weight)).to(found.dtype))
 
     def forward(self, events: Tensor) -> Tensor:
-        current: Tensor = self.layer(events.flatten(1) if self.flat else events)
+        current: Tensor = self.layer(events.reshape(len(events), *self.taken))
         return current.reshape(len(events), *self.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, SparseMap
+from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, Shape, SparseMap, plane
 from hw_export.explicit.network import Connection, Gate
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.simulation import integer_simulation
@@ -22,7 +23,7 @@ from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule, WindowRule
 from snnconv.data.arrays import array_archive
 from snnconv.data.file_kinds import BUNDLE, unreadable
-from snnconv.errors import ConfigurationError, StorageError
+from snnconv.errors import StorageError
 from snnconv.network import SpikingNetwork, load
 from snnconv.storage.atomic import temporary_file, write_whole
 from snnconv.storage.saving import content_of
@@ -92,16 +93,10 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         arrays[name] = np.ascontiguousarray(values.astype(dtype))
         return name
 
-    for node, shape in {**integers.explicit.inputs, **integers.explicit.shapes}.items():
-        if len(shape) not in (1, 3):
-            raise ConfigurationError(
-                f"{integers.explicit.name(node)} has neurons of shape {list(shape)}; Lava's synapses take vectors and "
-                "maps of channels, height and width, so view it as one of these"
-            )
     bounds = built_in_reaches(integers)
     stations = []
     for node, shape in integers.explicit.shapes.items():
-        entry: dict[str, Any] = {"name": node, "shape": list(shape), "depth": depths[node]}
+        entry: dict[str, Any] = {"name": node, "shape": list(lava_form(shape)), "depth": depths[node]}
         if node in integers.populations:
             entry |= _population(integers, node, integers.populations[node], keep)
             entry["built_in"] = obstacle(integers.populations[node], bounds[node]) is None
@@ -120,7 +115,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
     outputs = [
         {
             "name": node,
-            "shape": list(output.offset.shape) if output.offset.ndim in (1, 3) else [output.offset.size],
+            "shape": list(lava_form(output.offset.shape)),
             "depth": depths[node],
             "step": keep(f"output.{node}.step", output.step, np.float64),
             "offset": keep(f"output.{node}.offset", output.offset, np.float64),
@@ -134,7 +129,7 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
         "interval": integers.steps,
         "steps": integers.steps,
         "inputs": [
-            {"name": name, "shape": list(shape), "repeat": repeat, **asdict(integers.inputs[name])}
+            {"name": name, "shape": list(lava_form(shape)), "repeat": repeat, **asdict(integers.inputs[name])}
             for name, shape in integers.explicit.inputs.items()
         ],
         "populations": stations,
@@ -145,14 +140,27 @@ def describe(integers: IntegerNetwork) -> tuple[dict[str, Any], dict[str, Array]
     return manifest, arrays
 
 
+def lava_form(shape: Shape) -> Shape:
+    """The shape in which Lava holds neurons of ``shape``: vectors and maps as they are, lines as maps of height 1.
+
+    What has more axes is unrolled behind its channels: synapses to and from it are matrices.
+    """
+    return plane(shape) if len(shape) <= 3 else (shape[0], shape[1], math.prod(shape[2:]))
+
+
+def _formed(values: Array) -> Array:
+    """Numbers of a population, one for each channel or neuron, in the form of Lava."""
+    return values.reshape(lava_form(values.shape))
+
+
 def _population(integers: IntegerNetwork, node: str, population: IntegerPopulation, keep: Any) -> Mapping[str, Any]:
     rule = population.rule
     windowed = isinstance(rule, WindowRule)
     entry: dict[str, Any] = {
         "unit": not isinstance(rule, WindowRule) and rule.gain == 1 and rule.negative is None,
-        "threshold": keep(f"{node}.threshold", population.threshold, np.int32),
-        "initial": keep(f"{node}.initial", population.initial, np.int32),
-        "bias": keep(f"{node}.bias", population.bias, np.int32),
+        "threshold": keep(f"{node}.threshold", _formed(population.threshold), np.int32),
+        "initial": keep(f"{node}.initial", _formed(population.initial), np.int32),
+        "bias": keep(f"{node}.bias", _formed(population.bias), np.int32),
         "bias_every_step": not windowed,
     }
     if isinstance(rule, LookupRule):

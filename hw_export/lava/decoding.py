@@ -11,6 +11,7 @@ import numpy as np
 
 from hw_export.explicit.maps import Array
 from hw_export.integers.network import IntegerInput
+from hw_export.lava.bundle import lava_form
 from snnconv.errors import StorageError
 from snnconv.network import SpikingNetwork
 
@@ -51,7 +52,7 @@ class Decoding:
         if any(not taken.smallest <= 0 <= taken.largest for taken in found.inputs.values()):
             raise StorageError("the smallest integer of an input must not be above 0, the largest not below")
         stations = {
-            node: tuple(count.shape)
+            node: lava_form(tuple(count.shape))
             for node, count in network.synapses.fan_out.items()
             if node not in network.graph.inputs
         }

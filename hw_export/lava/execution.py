@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hw_export.explicit.maps import Array
-from hw_export.lava.bundle import read_network
+from hw_export.lava.bundle import lava_form, read_network
 from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import LavaResult, launch
 from snnconv.data.batches import Inputs, as_inputs
@@ -73,7 +73,8 @@ def _whole(tensors: Inputs, decoding: Decoding) -> dict[str, Array]:
         leaving = InputRange(*ends).leaving(tensor.double())
         if leaving.share:
             _logger.warning("%s; it is clipped", leaving.text(name))
-        found[name] = taken.taken(tensor.double().numpy())
+        values = taken.taken(tensor.double().numpy())
+        found[name] = values.reshape(len(values), *lava_form(values.shape[1:]))
     return found
 
 
@@ -87,13 +88,15 @@ def _as_run(network: SpikingNetwork, decoding: Decoding, inputs: Inputs, result:
         environment[name] = torch.from_numpy(sums * step.reshape(-1, *[1] * (offset.ndim - 1)) + offset)
     populations, fan_out = network.populations, network.synapses.fan_out
     by_layer = network.synapses.fan_out_by_layer
-    counts = {node: torch.from_numpy(result.spikes[node].astype(np.float64)) for node in result.spikes}
+    spikes = {node: count.reshape(fan_out[node].shape) for node, count in result.spikes.items()}
+    counts = {node: torch.from_numpy(count.astype(np.float64)) for node, count in spikes.items()}
     rasters = {}
     for node, raster in result.rasters.items():
         population = populations[node]
         start = 0 if network.timing is None else network.timing.starts[node]
         length = steps if network.timing is None else network.timing.lengths[node]
         inside = torch.from_numpy(raster[:, start : start + length]).transpose(0, 1).double()
+        inside = inside.reshape(*inside.shape[:2], *fan_out[node].shape)
         rasters[population.name] = inside * decoding.units[node]
     return Run(
         output=network.execution_plan.decode(environment),
