@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks import (
     antlr,
+    c_exports,
     codes,
     comparison,
     conversion,
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "detection_rate": detection_rate.run,
     "int8": export.run_int8,
     "lava": export.run_lava,
+    "c": c_exports.run,
     "antlr": antlr.run,
     "tuning": tuning.run,
     "two_digits": two_digits.run,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from torch import Tensor
 
 import snnconv
-from hw_export import lava
+from hw_export import c, lava
+from hw_export.c.identifiers import check_name
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, show, writable
 from snnconv.cli.progress import progress_bars
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
+from snnconv.storage.atomic import check_new_folder
+
+_EXPORTS: dict[str, Callable[..., Any]] = {"lava": lava.export, "c": c.export}
+#: What says, by target, that the output can be written, before the work is done.
+_CHECKS: dict[str, Callable[[Path], object]] = {"lava": writable, "c": check_new_folder}
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -26,9 +33,9 @@ def add_commands(app: typer.Typer) -> None:
 def export(
     network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.npz.")
+        Path, typer.Option("--output", "-o", help="File to write, such as network.npz; for C a new folder.")
     ],
-    target: Annotated[str, typer.Option(help="Target: lava.")] = "lava",
+    target: Annotated[str, typer.Option(help="Target: lava, or c, a program in C99.")] = "lava",
     per: Annotated[
         str | None, typer.Option(help="Step of integer weights: one per channel (default), or population.")
     ] = None,
@@ -36,24 +43,34 @@ def export(
         int | None, typer.Option(help="Bits of an integer input, its sign included. [default: chosen by measure]")
     ] = None,
     reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava, for rate code.")] = "",
+    name: Annotated[
+        str | None, typer.Option(help="What the program in C and its files are called. [default: network]")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Samples on which to measure the loss of export.")] = None,
     allow_loss: Annotated[
         float, typer.Option(help="Percent of the decisions that integers may lose; more is refused.")
     ] = 1.0,
     json_file: Json = None,
 ) -> None:
-    """Write a converted network for a neuromorphic machine, and say what became of it."""
-    if target != "lava":
-        raise ConfigurationError(f"--target must be lava, got {target!r}")
+    """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
+    if target not in _EXPORTS:
+        raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
     if reset not in ("", "zero"):
         raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
+    if reset and target != "lava":
+        raise ConfigurationError("--reset is for --target lava")
+    if name is not None and target != "c":
+        raise ConfigurationError("--name is for --target c")
+    _CHECKS[target](output)
+    if name is not None:
+        check_name(name)
+    chosen = {"per": per, "reset": reset or None, "name": name}
     with progress_bars() as progress:
-        report = lava.export(
+        report = _EXPORTS[target](
             snnconv.load(network),
             output,
-            per=per,  # type: ignore[arg-type]
+            **{option: value for option, value in chosen.items() if value is not None},
             input_bits=input_bits,
-            reset="zero" if reset else None,
             samples=None if data is None else load_samples(data)[0],
             allow_loss=allow_loss,
             progress=progress,

@@ -1,11 +1,13 @@
-"""Files that are written whole or not at all, by one process at a time, in the place and of the kind that they had."""
+"""What is written whole or not at all, by one process at a time: files in the place of those before, new folders."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +51,39 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         pass
 
 
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Raise ``StorageError`` where ``write_new_folder`` would, as far as that can be told without content."""
+    with _explained(path), claimed(_new_folder(path), "lock", 0o600, _CLEARING_SECONDS):
+        pass
+
+
+def write_new_folder(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
+    """Make a folder ``path`` that holds ``files``, contents by name; after an interruption there is none of them.
+
+    What a killed process left beside it is removed. Raises ``StorageError`` where there is anything but an empty folder
+    already, and where it cannot be written.
+    """
+    with _explained(path):
+        target = _new_folder(path)
+        own = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+        beside = target.with_name(f".snnconv-{own}.folder")
+        with claimed(target, "lock", 0o600, _CLEARING_SECONDS):
+            shutil.rmtree(beside, ignore_errors=True)
+            try:
+                beside.mkdir()
+                if target.is_dir():
+                    beside.chmod(stat.S_IMODE(target.stat().st_mode))
+                for name, content in files.items():
+                    write_whole(beside / name, content)
+                os.rename(beside, target)
+            except StorageError as error:
+                raise StorageError(str(error).replace(str(beside), str(path))) from error
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _sync_folder(target.parent)
+
+
 @contextmanager
 def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
     """No other process, and no other call, has ``path`` to itself as long as this lasts.
@@ -88,6 +123,18 @@ def _meant(path: str | os.PathLike[str]) -> Path:
         raise StorageError(f"{path} cannot be written: it is no regular file")
     if target.exists() and not os.access(target, os.W_OK):
         raise StorageError(f"{path} cannot be written: it is read-only")
+    return target
+
+
+def _new_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder that ``path`` leads to; raises ``StorageError`` unless it is new, or empty and not the current one."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir() and any(target.iterdir()):
+        raise StorageError(f"{path} cannot be written: it is a folder with files in it; name a new one")
+    if target.is_dir() and target.samefile(os.curdir):
+        raise StorageError(f"{path} cannot be written: it is the current folder; name a new one in it")
+    if not target.is_dir() and (target.exists() or target.is_symlink()):
+        raise StorageError(f"{path} cannot be written: it is no folder; name a new one")
     return target
 
 

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 import snnconv
 from coding import Concurrent, Rate
-from hw_export import nir
+from hw_export import c, nir
 from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import write_bundle
 from snnconv.cli.options import write_json
@@ -75,4 +75,9 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "snnconv/sweeps/file.py": lambda path: SweepFile(path, {"model": "a"}).add("rate", {"figures": {"steps": 4}}),
     "snnconv/sweeps/plotting.py": figure,
     "snnconv/training/checkpoint.py": checkpoint,
+}
+
+#: Every kind of folder that is written at once, as above.
+FOLDER_WRITERS: dict[str, Callable[[Path], object]] = {
+    "hw_export/c/exporting.py": lambda path: c.export(network(), path),
 }

@@ -19,9 +19,9 @@ import pytest
 
 from snnconv.errors import StorageError
 from snnconv.storage import atomic, claims
-from snnconv.storage.atomic import exclusive, write_whole
+from snnconv.storage.atomic import exclusive, write_new_folder, write_whole
 from tests.support.children import ended, killed_at, on_small_disk, read_only, started
-from tests.support.written_files import WRITERS
+from tests.support.written_files import FOLDER_WRITERS, WRITERS
 
 ROOT = Path(__file__).parents[3]
 Write = Callable[[Path], object]
@@ -60,7 +60,7 @@ def writes(name: str, call: ast.Call) -> bool:
 
 def test_every_kind_of_file_is_among_those_tested_and_written_in_one_place() -> None:
     """Of the rest, one writes to devices alone, and three into folders of their own, which are removed."""
-    found, others = set(), set()
+    found, folders, others = set(), set(), set()
     for package in ("coding", "neurons", "snnconv", "hw_export"):
         for file in (ROOT / package).rglob("*.py"):
             text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix()
@@ -69,9 +69,11 @@ def test_every_kind_of_file_is_among_those_tested_and_written_in_one_place() -> 
             named = list(calls(ast.parse(text)))
             if dict(named).keys() & {"write_whole", "replace_whole"} and name != "snnconv/storage/atomic.py":
                 found.add(name)
+            if "write_new_folder" in dict(named):
+                folders.add(name)
             if any(writes(*each) for each in named):
                 others.add(name)
-    assert found == WRITERS.keys()
+    assert found == WRITERS.keys() and folders == FOLDER_WRITERS.keys()
     own = {"snnconv/cli/options.py", "snnconv/storage/atomic.py", "hw_export/lava/launch.py"}
     assert {name for name in others if not name.startswith("hw_export/lava/runtime/")} == own
 
@@ -191,6 +193,70 @@ def test_a_file_that_is_read_only_is_refused(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(StorageError, match="name cannot be written: it is read-only"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+# Folders
+
+FILES = {"first": b"1" * 9, "second": b"2" * 9}
+
+
+@pytest.fixture(params=[*FOLDER_WRITERS, None])
+def write_folder(request: pytest.FixtureRequest) -> Write:
+    return FOLDER_WRITERS.get(request.param, lambda path: write_new_folder(path, FILES))
+
+
+def test_a_folder_is_made_or_filled_at_once(write_folder: Write, tmp_path: Path, umask: None) -> None:
+    write_folder(tmp_path / "new")
+    (tmp_path / "empty").mkdir(0o700)
+    (tmp_path / "link").symlink_to("empty")
+    write_folder(tmp_path / "link")
+    assert content(tmp_path / "new") == content(tmp_path / "empty") and len(content(tmp_path / "new")) > 1
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new", "empty")] == [0o750, 0o700]
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "empty", "link"}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: write_whole(path, b"old"), "it is no folder"),
+        (lambda path: path.symlink_to(path), "it is no folder"),
+        (lambda path: (path.mkdir(), write_whole(path / "old", b"old")), "it is a folder with files in it"),
+        (lambda path: (path.mkdir(), os.chdir(path)), "it is the current folder"),
+    ],
+)
+def test_what_is_there_already_is_refused_and_stays(
+    make: Callable[[Path], None], reason: str, write_folder: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "name")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StorageError, match=f"name cannot be written: {reason}"):
+        write_folder(tmp_path / "name")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stage", ["mkdir", *STAGES, "rename"])
+def test_a_folder_that_cannot_be_written_is_not_there(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, stage, fail)
+        with pytest.raises(StorageError, match=r"name.* cannot be written: No space left on device"):
+            write_new_folder(tmp_path / "name", FILES)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "rename"])
+def test_a_kill_leaves_no_part_of_a_folder_and_the_next_write_nothing_beside_it(stage: str, tmp_path: Path) -> None:
+    for calls in (1, 2):
+        if stage != "rename" or calls == 1:
+            killed_at(stage, lambda: write_new_folder(tmp_path / "name", FILES), calls)
+            assert not (tmp_path / "name").exists()
+    write_new_folder(tmp_path / "name", FILES)
+    assert [path.name for path in tmp_path.iterdir()] == ["name"] and content(tmp_path / "name") == FILES
 
 
 # Kills, and others that write
