@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from coding import Code, CodingPlan, Pipeline
+from coding import Code, CodingPlan, InputCode, Pipeline
 from neurons import NEURONS, Negative, Neuron, default_negative
 from snnconv.calibration.activation_statistics import ActivationStatistics
 from snnconv.calibration.bias_correction import corrected
@@ -20,6 +20,7 @@ from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.fitting import Statistics, fitted
 from snnconv.calibration.naming import population_names
 from snnconv.calibration.options import Options
+from snnconv.calibration.original_currents import OriginalCurrents, presented
 from snnconv.calibration.samples import Calibration, arrange, collect
 from snnconv.calibration.scales import Scaling, observe
 from snnconv.calibration.silence import warn_of_silence
@@ -50,7 +51,7 @@ class Calibrated:
 
     Where the output is decoded from spike counts, the graph has neurons there. It does not depend on codes, so that
     many networks can be assembled from one. ``names`` are those of populations, ``negative`` is how their neurons fire
-    below zero.
+    below zero. ``currents`` are what the original's populations receive, by the input code of who asked for them.
     """
 
     graph: Graph
@@ -60,6 +61,7 @@ class Calibrated:
     names: dict[str, str]
     input_ranges: list[InputRange]
     negative: Negative
+    currents: dict[InputCode, OriginalCurrents] = field(default_factory=dict)
 
 
 class Calibrator:
@@ -218,24 +220,20 @@ def network_of(
     graph, samples = calibrated.graph, calibrated.samples
     if isinstance(plan.schedule, Pipeline) and options.bias_correction:
         check_neurons_wait(populations.values())
-        chunks = [_presented(chunk, plan, calibrated.input_ranges) for chunk in samples.fitted]
-        populations = corrected(graph, populations, chunks, progress)
+        populations = corrected(populations, _currents(calibrated, plan.input), progress)
     densities = {name: found.active / max(found.total, 1) for name, found in calibrated.observed.items()}
     densities.update({name: 1.0 for name in graph.inputs})
     ranges = calibrated.input_ranges
     return SpikingNetwork(graph, populations, plan, [*graph.inputs.values()], ranges, densities, samples.held_out)
 
 
-def _presented(inputs: Inputs, plan: CodingPlan, ranges: Sequence[InputRange]) -> Inputs:
-    """What the windows of a spiking input make of ``inputs``; an analog input is presented as it is."""
-    code = plan.input.code
-    if code is None:
-        return inputs
-    presented = (
-        seen.restore(code.quantize(seen.normalize(values), counted=False).values)
-        for values, seen in zip(inputs, ranges, strict=False)
-    )
-    return (*presented, *inputs[len(ranges) :])  # masks are last
+def _currents(calibrated: Calibrated, input_code: InputCode) -> OriginalCurrents:
+    """The currents on samples as ``input_code`` presents them, the same for all networks that have it."""
+    found = calibrated.currents.get(input_code)
+    if found is None:
+        chunks = [presented(chunk, input_code.code, calibrated.input_ranges) for chunk in calibrated.samples.fitted]
+        found = calibrated.currents[input_code] = OriginalCurrents(calibrated.graph, calibrated.activations, chunks)
+    return found
 
 
 def population(

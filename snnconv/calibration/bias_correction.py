@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snnconv.data.batches import Inputs
+from snnconv.calibration.original_currents import OriginalCurrents
 from snnconv.graph.divisors import axes_of_divisor
-from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, Program
 from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.ratio import RatioPopulation
@@ -21,15 +20,12 @@ from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode
 
-#: Samples that means are taken over (their error is then far below that of a spike), and activations held at once.
-_MOST_SAMPLES, _MOST_ACTIVATIONS = 128, 2**27
+#: Values of a current whose errors are summed at once, so that they stay in the cache.
+_BLOCK = 2**17
 
 
 def corrected(
-    graph: Graph,
-    populations: Mapping[str, Population],
-    chunks: Sequence[Inputs],
-    progress: ProgressCallback | None = None,
+    populations: Mapping[str, Population], original: OriginalCurrents, progress: ProgressCallback | None = None
 ) -> dict[str, Population]:
     """``populations`` of a pipeline with shifts that remove the mean error of their currents, channel by channel.
 
@@ -37,22 +33,11 @@ def corrected(
     al. 2021, for currents instead of outputs). Neurons weigh by the square of their activation's slope, since an error
     counts by what it does to the output: neurons that both networks keep silent weigh nothing, those below zero of a
     leaky ReLU little. As far as it may be chance, because samples differ in it, the mean is not taken back.
-    ``chunks`` are calibration samples; as many are used as memory allows.
+    ``original`` has the samples.
     """
-    samples = _samples(populations, chunks, graph.batch_axis == 0)
-    parts = PartsDone(progress, "correcting biases", 2 * len(populations))  # two passes
-    wanted: dict[str, Tensor] = {}
+    graph = original.graph
+    parts = PartsDone(progress, "correcting biases", len(populations))
     found: dict[str, Population] = {}
-
-    def listen(node: str, population: Population) -> Handler:
-        operator = activation_at(graph.nodes[node])
-
-        def keep(arguments: Mapping[str, Any]) -> Tensor:
-            wanted[node] = operator.current(arguments)
-            parts.more()
-            return population.activation(wanted[node])
-
-        return keep
 
     def fire(node: str, population: Population) -> Handler:
         operator = activation_at(graph.nodes[node])
@@ -64,46 +49,29 @@ def corrected(
         shifted = not (divides or absent or isinstance(operator, RatioPopulation))
 
         def correct(arguments: Mapping[str, Any]) -> Tensor:
-            current = operator.current(arguments)
+            current, exact = operator.current(arguments), original.take(node)
             parts.more()
             if not shifted:
                 found[node] = population
                 return decode(population, current)
-            difference = wanted.pop(node) - current
-            weight_of = population.activation.error_weight
-            weights = torch.maximum(weight_of(current + difference), weight_of(current))
-            shift = _mean_error(difference * weights, weights, population, graph.batch_axis == 0)
+            shift = _mean_error(exact, current, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
             return decode(found[node], current)
 
         return correct
 
     program = Program([*graph.nodes.values()])
-    runs = [
-        program.steps(
-            {**graph.constants, **dict(zip(graph.taken, samples, strict=True))},
-            {node: make(node, population) for node, population in populations.items()},
-        )
-        for make in (listen, fire)
-    ]
+    handlers = {node: fire(node, population) for node, population in populations.items()}
     with torch.no_grad():
-        for _ in zip(*runs, strict=True):  # side by side, so that no more than a current waits for the other
-            pass
+        for _ in zip(original.run(), program.steps(original.environment(), handlers), strict=True):
+            pass  # side by side: what the original computes need not be held for longer than the node before it
     parts.end()
     return found
 
 
-def _samples(populations: Mapping[str, Population], chunks: Sequence[Inputs], batched: bool) -> Inputs:
-    if len(chunks) == 1 or not batched:
-        return chunks[0]
-    neurons = sum(population.neurons for population in populations.values())
-    most = min(_MOST_SAMPLES, max(1, _MOST_ACTIVATIONS // neurons))
-    return tuple(torch.cat(column)[:most] for column in zip(*chunks, strict=True))
-
-
-def _mean_error(errors: Tensor, weights: Tensor, population: Population, batched: bool) -> Tensor:
-    """Mean of weighted ``errors``, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
-    sums, counts = _by_sample(errors, population, batched), _by_sample(weights, population, batched)
+def _mean_error(exact: Tensor, current: Tensor, population: Population, batched: bool) -> Tensor:
+    """Mean of the weighted errors of ``current``, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
+    sums, counts = _weighted_errors(exact, current, population, batched)
     count = counts.sum(0)
     count = torch.where(count > 0.0, count, 1.0)
     mean = sums.sum(0) / count
@@ -113,6 +81,18 @@ def _mean_error(errors: Tensor, weights: Tensor, population: Population, batched
     # The variance of the mean follows from how far every sample's sum is from what the mean would make of it.
     variance = ((sums - mean * counts) / count).square().sum(0) * (samples / (samples - 1))
     return mean * (1.0 - variance / mean.square().clamp(min=1e-30)).clamp(min=0.0)
+
+
+def _weighted_errors(exact: Tensor, current: Tensor, population: Population, batched: bool) -> tuple[Tensor, Tensor]:
+    """Sums of weighted errors, and of weights, of every channel in every sample, both ``[samples, channels]``."""
+    weight_of, samples = population.activation.error_weight, len(exact) if batched else 1
+    together = max(1, _BLOCK * samples // max(1, exact.numel())) if batched else max(1, len(exact))
+    sums, counts = [], []
+    for wanted, found in zip(torch.split(exact, together), torch.split(current, together), strict=True):
+        weights = torch.maximum(weight_of(wanted), weight_of(found))
+        counts.append(_by_sample(weights, population, batched))
+        sums.append(_by_sample((wanted - found).mul_(weights), population, batched))
+    return torch.cat(sums), torch.cat(counts)
 
 
 def _by_sample(values: Tensor, population: Population, batched: bool) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -25,6 +25,7 @@ from snnconv.search.sensitivity import sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.logs import SearchLog, Trial
+from snnconv.spiking.synapses import Synapses
 from snnconv.text import code_text
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
@@ -65,6 +66,7 @@ class _Search:
     progress: ProgressCallback | None
     trials: list[Trial] = field(default_factory=list)
     tried: list[list[int]] = field(default_factory=list)
+    synapses: Synapses | None = None
 
     def __post_init__(self) -> None:
         samples = self.calibrated.samples
@@ -137,7 +139,18 @@ class _Search:
         )
 
     def _try(self, chosen: list[int], label: str) -> Trial:
+        if chosen in self.tried:
+            trial = replace(self.trials[self.tried.index(chosen)], codes=label)
+        else:
+            trial = self._measured(chosen, label)
+        self.trials.append(trial)
+        self.tried.append(chosen)
+        self._tell()
+        return trial
+
+    def _measured(self, chosen: list[int], label: str) -> Trial:
         network = self.choices.network(chosen)
+        network.synapses = self.synapses = self.synapses or network.synapses  # whatever the codes
         counter, found = SpikeCounter(network), []
         for chunk in self.measured_on:
             output, _ = simulator_for(network).run(chunk, [counter])
@@ -146,11 +159,7 @@ class _Search:
         latency = network.timing.latency
         measured = Costs(**measures(totals_of(network, counter, latency, latency * counter.samples)))
         loss = self.goal.judge.expected_loss(self.exact, found)
-        trial = Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
-        self.trials.append(trial)
-        self.tried.append(chosen)
-        self._tell()
-        return trial
+        return Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
 
     def _tell(self) -> None:
         tell(self.progress, "trying codes", len(self.trials), self._networks)
