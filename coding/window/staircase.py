@@ -18,7 +18,7 @@ from coding.window.window_code import WindowCode, table_of
 
 Array = NDArray[Any]
 #: Values that a staircase may have: with more, windows are sooner run step by step.
-MOST_VALUES = 2**10
+MOST_VALUES = 2**12
 #: Staircases that are kept, since a scan asks for the same codes for every population, and the bytes they may take.
 _KEPT, _KEPT_BYTES = 4096, 2**25
 

@@ -99,16 +99,16 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
     counts = observed.histogram.float()
     if scaling.percentile != "mse":
         return _fitted(code, observed, largest_of(observed, scaling, code), counts)
-    fitted = _fitted(code, observed, observed.percentile(99.9), counts)
-    for _ in range(2):
-        fitted = _fitted(code, observed, observed.least_squares(fitted, counts), counts)
+    fitted = _fitted(code, observed, observed.percentile(99.9), counts, refined=False)
+    for refined in (False, True):
+        fitted = _fitted(code, observed, observed.least_squares(fitted, counts), counts, refined)
     return fitted
 
 
-def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor, counts: Tensor) -> Code:
+def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor, counts: Tensor, refined: bool = True) -> Code:
     values, weights = _relative_to(observed, largest, counts)
     extremes = _extremes(observed, largest) if code.free_parameter == "sample-gradient" else None
-    return fit(code, values, weights, extremes)
+    return fit(code, values, weights, extremes, refined=refined)
 
 
 def _relative_to(observed: ActivationStatistics, largest: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

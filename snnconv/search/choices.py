@@ -39,16 +39,14 @@ class Choices:
         nodes, self._scalings = calibrated.activations, scalings_of(calibrated, options, windowed=True)
         asked = {node: codes_asked(calibrated, node, candidates) for node in nodes}
         fits = PartsDone(progress, "fitting codes", sum(len(set(codes)) for codes in asked.values()))
-        self.populations = {node: self._of(node, codes, fits) for node, codes in asked.items()}
+        found: dict[str, dict[Code, Population]] = {node: {} for node in nodes}
+        for number in range(len(candidates)):  # code by code, since what fits tabulate of one serves all populations
+            for node, codes in asked.items():
+                if (code := codes[number]) not in found[node]:
+                    found[node][code] = population(calibrated, node, code, self._scalings[node], True, options)
+                    fits.more()
+        self.populations = {node: [found[node][code] for code in codes] for node, codes in asked.items()}
         fits.end()
-
-    def _of(self, node: str, asked: Sequence[Code], fits: PartsDone) -> list[Population]:
-        found: dict[Code, Population] = {}
-        for code in asked:
-            if code not in found:
-                found[code] = population(self._calibrated, node, code, self._scalings[node], True, self._options)
-            fits.more()
-        return [found[code] for code in asked]
 
     def network(self, chosen: Sequence[int], progress: ProgressCallback | None = None) -> SpikingNetwork:
         """The network in which every population, in order, has the candidate of this number."""
