@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coding import Code, CodingPlan
 from coding.window.function_table import table_for
@@ -48,8 +49,13 @@ class Choices:
         self.populations = {node: [found[node][code] for code in codes] for node, codes in asked.items()}
         fits.end()
 
-    def network(self, chosen: Sequence[int], progress: ProgressCallback | None = None) -> SpikingNetwork:
-        """The network in which every population, in order, has the candidate of this number."""
+    def network(
+        self, chosen: Sequence[int], progress: ProgressCallback | None = None, corrected: bool = True
+    ) -> SpikingNetwork:
+        """The network in which every population, in order, has the candidate of this number.
+
+        Not ``corrected``, it is for whoever asks for its structure alone.
+        """
         names, populations = self._calibrated.names, {}
         for (node, choices), number in zip(self.populations.items(), chosen, strict=True):
             populations[node] = choices[number]
@@ -57,7 +63,8 @@ class Choices:
             names[node]: self._candidates[number] for node, number in zip(self.populations, chosen, strict=True)
         }
         plan = CodingPlan(self._plan.hidden, self._plan.input, overrides, self._plan.schedule)
-        return network_of(self._calibrated, plan, populations, self._options, progress)
+        options = self._options if corrected else replace(self._options, bias_correction=False)
+        return network_of(self._calibrated, plan, populations, options, progress)
 
     def warn_of_silence(self, network: SpikingNetwork) -> None:
         """Log a warning for every population of ``network`` most of whose values its codes would not fire for."""

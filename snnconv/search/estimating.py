@@ -19,14 +19,18 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.text import duration_text
 
+#: Shares of all codes whose error of the output is measured, and of candidates that are tried in all populations.
+_MEASURED, _TRIED = 0.4, 0.2
+
 
 @dataclass(frozen=True)
 class SearchEstimate:
-    """What a search is expected to cost: ``codes`` fitted, each measured alone on ``fitted`` samples, and ``networks``
-    measured on ``held_out`` samples. Prints as a sentence.
+    """What a search is expected to cost: ``codes`` fitted, so many of them ``measured`` on ``fitted`` samples, and so
+    many ``networks`` on ``held_out`` samples. Prints as a sentence.
     """
 
     codes: int
+    measured: int
     networks: int
     fitted: int
     held_out: int
@@ -35,13 +39,13 @@ class SearchEstimate:
     @property
     def passes(self) -> int:
         """Passes of a sample through a network, or through what is behind a population."""
-        return self.codes * self.fitted + self.networks * self.held_out
+        return self.measured * self.fitted + self.networks * self.held_out
 
     def __str__(self) -> str:
         return (
-            f"the search fits {self.codes} codes, measures each on {self.fitted} samples, and {self.networks} networks "
-            f"on {self.held_out}: {self.passes} passes of a sample, about {duration_text(self.seconds)}, an estimate "
-            "from one network made and run on this machine"
+            f"the search fits {self.codes} codes, measures about {self.measured} of them on {self.fitted} samples, and "
+            f"about {self.networks} networks on {self.held_out}: {self.passes} passes of a sample, about "
+            f"{duration_text(self.seconds)}, an estimate from one network made and run on this machine"
         )
 
 
@@ -51,9 +55,9 @@ def search_estimate(
     options: Options,
     plan: CodingPlan,
     measured_on: Sequence[Inputs],
-    networks: int,
+    mixed: int,
 ) -> SearchEstimate:
-    """The cost of a search among ``candidates`` that tries so many ``networks``, from one of them, timed."""
+    """The cost of a search among ``candidates`` that tries so many ``mixed`` networks, from one of them, timed."""
     graph, scalings = calibrated.graph, scalings_of(calibrated, options, windowed=True)
     asked = {node: codes_asked(calibrated, node, candidates) for node in calibrated.activations}
     start = time.perf_counter()
@@ -74,5 +78,6 @@ def search_estimate(
     behind = (time.perf_counter() - start) / 2  # on average half of the network is behind a population
     codes = sum(len(set(each)) for each in asked.values())
     fitted, *held_out = (1 if graph.batch_axis is None else len(inputs[0]) for inputs in (looked_at, *measured_on))
-    seconds = codes * (fit + behind) + networks * trial
-    return SearchEstimate(codes, networks, fitted, sum(held_out), seconds)
+    measured, networks = round(codes * _MEASURED), mixed + round(len(candidates) * _TRIED)
+    seconds = codes * fit + measured * behind + networks * trial
+    return SearchEstimate(codes, measured, networks, fitted, sum(held_out), seconds)

@@ -21,7 +21,7 @@ from snnconv.progress import ProgressCallback, tell
 from snnconv.search.choices import Choices
 from snnconv.search.estimating import search_estimate
 from snnconv.search.objective import Goal
-from snnconv.search.sensitivity import sensitivities
+from snnconv.search.sensitivity import Sensitivities
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.logs import SearchLog, Trial
@@ -33,6 +33,10 @@ from snnconv.text import code_text
 FEW_DECISIONS = 100
 
 _BISECTIONS = 12
+#: How much dearer than a network that keeps the bound one code throughout may seem, and how many times larger its
+#: squared errors than those of a network that does not, before it is left out: costs of populations alone are those of
+#: the network within a few percent, errors within a factor of 2 or 3.
+_COST_MARGIN, _ERROR_MARGIN = 1.1, 4.0
 
 _logger = logging.getLogger(__name__)
 
@@ -49,8 +53,9 @@ def search(
     What a code in one population does to the output is measured with all others exact; such errors nearly add up as
     squares. For a price of error, every population then takes the code with the least cost and priced error; bisection
     finds the price at which the assembled network, measured on samples held out, just keeps the bound; where these are
-    few a warning is logged. Of fewer than five whole graphs none is held out: they are measured on themselves, node by
-    node. Raises ``ConfigurationError`` for fewer samples otherwise, and where no candidate keeps the bound.
+    few a warning is logged. Networks of one code throughout are tried behind these, where their populations' costs and
+    errors do not rule them out. Of fewer than five whole graphs none is held out: they are measured on themselves, node
+    by node. Raises ``ConfigurationError`` for fewer samples otherwise, and where no candidate keeps the bound.
     """
     if not calibrated.samples.held_out and calibrated.graph.batch_axis is not None:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
@@ -72,41 +77,31 @@ class _Search:
         samples = self.calibrated.samples
         self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
         if _logger.isEnabledFor(logging.INFO):  # it costs about as much as one of the networks
-            arguments = (self.calibrated, CANDIDATES, self.options, self.plan, self.measured_on, self._networks)
+            arguments = (self.calibrated, CANDIDATES, self.options, self.plan, self.measured_on, _BISECTIONS)
             _logger.info("%s", search_estimate(*arguments))
         self.choices = Choices(self.calibrated, CANDIDATES, self.options, self.plan, self.progress)
         with torch.no_grad():
             self.exact = [evaluate_graph(self.calibrated.graph, chunk)[0] for chunk in self.measured_on]
 
-    @property
-    def _networks(self) -> int:
-        """How many networks are tried."""
-        return len(CANDIDATES) + _BISECTIONS
-
     def run(self) -> SpikingNetwork:
         self._warn_of_few_decisions()
         self._tell()
-        for number, code in enumerate(CANDIDATES):
-            self._try([number] * len(self.choices.populations), code_text(code))
-        found = sensitivities(
+        found = Sensitivities(
             self.calibrated,
-            self.choices.network(self.tried[0]),
+            self.choices.network([0] * len(self.choices.populations), corrected=False),
             self.choices.populations,
             self.goal.judge,
+            self.goal.minimize,
             self.progress,
         )
-        errors, costs = (
-            torch.tensor([[getattr(each, kind) for each in row] for row in found], dtype=torch.float64)
-            for kind in ("error", self.goal.minimize)
-        )
-        errors, costs = (each / each.mean().clamp(min=1e-300) for each in (errors, costs))
         low, high = 1e-6, 1e6  # prices of squared error against cost, in units that make both means 1
         for _ in range(_BISECTIONS):
             price = (low * high) ** 0.5
-            chosen = (costs + price * errors).argmin(1).tolist()
-            trial = self._try(chosen, f"mixed, price of error {price:.3g}")
-            low, high = (low, price) if trial.loss <= self.goal.max_loss else (price, high)
-        kept = [number for number, trial in enumerate(self.trials) if trial.loss <= self.goal.max_loss]
+            trial = self._try(found.cheapest(price), f"mixed, price of error {price:.3g}")
+            low, high = (low, price) if self._keeps(trial) else (price, high)
+        left_out = self._try_one_code_throughout(found)
+        tell(self.progress, "trying codes", len(self.trials), len(self.trials))
+        kept = [number for number, trial in enumerate(self.trials) if self._keeps(trial)]
         if not kept:
             best = min(self.trials, key=lambda trial: trial.loss)
             raise ConfigurationError(
@@ -115,9 +110,34 @@ class _Search:
             )
         best_number = min(kept, key=lambda number: self.trials[number].cost(self.goal.minimize))
         network = self.choices.network(self.tried[best_number])  # assembled again: all at once would fill the memory
-        network.search_log = SearchLog(tuple(self.trials), best_number)
+        network.search_log = SearchLog(tuple(self.trials), best_number, left_out)
         self.choices.warn_of_silence(network)
         return network
+
+    def _keeps(self, trial: Trial) -> bool:
+        return trial.loss <= self.goal.max_loss
+
+    def _try_one_code_throughout(self, found: Sensitivities) -> tuple[str, ...]:
+        """Try every candidate in all populations, the cheapest first; those that are ruled out are returned instead.
+
+        That is where their populations cost more together than those of a network that keeps the bound, or have far
+        larger errors than those of one that does not.
+        """
+        left_out = []
+        whole = [[number] * len(self.choices.populations) for number in range(len(CANDIDATES))]
+        for chosen in sorted(whole, key=lambda chosen: found.expected(chosen)[0]):
+            code, (cost, error) = code_text(CANDIDATES[chosen[0]]), found.expected(chosen)
+            kept, lost = (
+                [found.expected(self.tried[at]) for at, trial in enumerate(self.trials) if self._keeps(trial) is keeps]
+                for keeps in (True, False)
+            )
+            least_cost = min((each for each, _ in kept), default=math.inf)
+            least_error = min((each for _, each in lost), default=math.inf)
+            if cost > _COST_MARGIN * least_cost or error > _ERROR_MARGIN * least_error:
+                left_out.append(code)
+            else:
+                self._try(chosen, code)
+        return tuple(left_out)
 
     def _warn_of_few_decisions(self) -> None:
         """Log a warning where the loss is measured on so few decisions that what is chosen may not hold elsewhere."""
@@ -162,4 +182,4 @@ class _Search:
         return Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
 
     def _tell(self) -> None:
-        tell(self.progress, "trying codes", len(self.trials), self._networks)
+        tell(self.progress, "trying codes", len(self.trials), len(CANDIDATES) + _BISECTIONS)  # at most

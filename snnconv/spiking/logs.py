@@ -32,10 +32,13 @@ class SearchLog:
     Attributes:
         trials: Every network that was measured, in order.
         chosen: Number of the chosen one, from 0.
+        left_out: Codes that were not tried in all populations at once, because what single populations cost with them,
+            or do to the output, rules them out.
     """
 
     trials: tuple[Trial, ...]
     chosen: int
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [
@@ -48,7 +51,8 @@ class SearchLog:
             ]
             for number, trial in enumerate(self.trials)
         ]
-        return table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
+        tried = table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
+        return f"{tried}\nruled out by single populations: {', '.join(self.left_out)}" if self.left_out else tried
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,12 @@ def test_a_code_of_numbers_is_returned_unchanged(code: Code) -> None:
     assert fit(code, *half_normal()) is code
 
 
+@pytest.mark.parametrize("code", [OneSpike(6), OneSpike(24), FewSpike(8, spikes=3), FewSpike(12, spikes=6)], ids=str)
+def test_a_base_that_is_not_refined_is_next_to_the_best(code: WindowCode) -> None:
+    coarse, best = (base_of(fit(code, *half_normal(), refined=refined)) for refined in (False, True))
+    assert coarse == pytest.approx(best, rel=0.02) and coarse != best
+
+
 @pytest.mark.parametrize("spikes", [1, 2, 4, 8])
 def test_the_best_base_rises_with_the_spikes_allowed_towards_two(spikes: int) -> None:
     fitted = [fit(FewSpike(8, spikes=count), *half_normal()) for count in (spikes, min(spikes * 2, 8))]
