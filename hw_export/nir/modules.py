@@ -1,147 +1,139 @@
-"""Torch modules of NIR nodes: what nirtorch's own lack, such as biases of Affine, padding of sums and IF neurons."""
+"""Torch modules of NIR nodes: what nirtorch's own lack, such as biases of Affine, axes of one sample, and neurons."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from coding.optional import imported
-from hw_export.nir.writing import SNNTORCH_STEP, TIME_CONSTANT
+from hw_export.nir.neuron_nodes import NeuronNode, ThresholdNode, tensor_of
+from hw_export.nir.profiles import SNNTORCH_STEP, TIME_CONSTANT
 from snnconv.errors import StorageError
 
 
-class IntegrateFireNode(nn.Module):
-    """Neurons that integrate ``resistance`` times their current and fire where they exceed ``threshold``.
+class FlattenNode(nn.Module):
+    """Axes ``first`` to ``last`` of one sample as one; those below 0 count from the last, as in NIR."""
 
-    They reset to ``floor``, or by subtracting ``subtracted``. The state is the potential and the last spikes, in the
-    shape of the layer, which is that of the population unless it was laid flat.
-    """
-
-    def __init__(
-        self,
-        resistance: Tensor,
-        threshold: Tensor,
-        floor: Tensor,
-        subtracted: float | None,
-        initial_potential: float,
-        shape: tuple[int, ...],
-    ) -> None:
+    def __init__(self, first: int, last: int) -> None:
         super().__init__()
-        self.register_buffer("resistance", resistance)
-        self.register_buffer("threshold", threshold)
-        self.register_buffer("floor", floor)
-        self.subtracted, self.initial_potential, self.shape = subtracted, initial_potential, shape
+        self.first, self.last = first, last
 
-    def forward(
-        self, current: Tensor, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Spikes, and the potential after them with the spikes in the shape of the population."""
-        before = torch.full_like(current, self.initial_potential) if state is None else state[0].reshape(current.shape)
-        potential = before + self.get_buffer("resistance") * current
-        fired = potential > self.get_buffer("threshold")
-        spikes = fired.to(potential.dtype)
-        if self.subtracted is None:
-            potential = torch.where(fired, self.get_buffer("floor"), potential)
-        else:
-            potential = potential - spikes * self.subtracted
-        shape = (len(current), *self.shape)
-        return spikes, (potential.reshape(shape), spikes.reshape(shape))
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(*(axis + 1 if axis >= 0 else axis for axis in (self.first, self.last)))
 
 
-def node_map() -> dict[type, Callable[[Any], nn.Module]]:
+class ScaleNode(nn.Module):
+    """A factor for each value of a sample."""
+
+    def __init__(self, scale: Tensor) -> None:
+        super().__init__()
+        self.shape = None if scale.numel() == 1 else tuple(scale.shape)
+        self.register_buffer("scale", scale.reshape(()) if scale.numel() == 1 else scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.get_buffer("scale")
+
+
+def node_map(dt: float | None = None) -> dict[type, Callable[[Any], nn.Module]]:
     """A node map for ``nirtorch.nir_to_torch``; its functions raise ``StorageError`` for what they cannot represent.
 
-    Pass it as ``nirtorch.nir_to_torch(graph, node_map(), dtype=...)`` to run an exported graph exactly.
+    Pass it as ``nirtorch.nir_to_torch(graph, node_map(), dtype=...)`` to run an exported graph exactly. ``dt`` is the
+    time step in seconds, which neurons with time constants need; without it a step is the unit of time.
     """
     nir = imported("nir", "snnconv[nir]")
+
+    def neurons(node: Any) -> NeuronNode:
+        return neuron_node(node, dt)
+
     return {
         nir.Input: lambda node: nn.Identity(),
         nir.Output: lambda node: nn.Identity(),
         nir.Affine: lambda node: _linear(node.weight, node.bias),
         nir.Linear: lambda node: _linear(node.weight, None),
-        nir.Conv2d: _convolution,
-        nir.Flatten: lambda node: nn.Flatten(int(node.start_dim), int(node.end_dim)),
-        nir.SumPool2d: lambda node: nn.AvgPool2d(
-            _pair(node.kernel_size), _pair(node.stride), _pair(node.padding), divisor_override=1
-        ),
-        nir.AvgPool2d: lambda node: nn.AvgPool2d(_pair(node.kernel_size), _pair(node.stride), _pair(node.padding)),
-        nir.IF: lambda node: _integrate_fire(node, node.r),
-        nir.LIF: _without_leak,
+        nir.Conv1d: lambda node: _convolution(node, nn.Conv1d, 1),
+        nir.Conv2d: lambda node: _convolution(node, nn.Conv2d, 2),
+        nir.Scale: lambda node: ScaleNode(tensor_of(node.scale)),
+        nir.Flatten: lambda node: FlattenNode(int(node.start_dim), int(node.end_dim)),
+        nir.SumPool2d: lambda node: _pool(node, divisor=1),
+        nir.AvgPool2d: lambda node: _pool(node, divisor=None),
+        nir.Threshold: ThresholdNode,
+        **dict.fromkeys((nir.I, nir.IF, nir.LI, nir.LIF, nir.CubaLI, nir.CubaLIF), neurons),
     }
 
 
-def _tensor(array: Any) -> Tensor:
-    """The numbers of a node, real ones: the module of the graph casts these to its precision, and whole ones not."""
-    tensor = torch.from_numpy(array)
-    return tensor if tensor.is_floating_point() else tensor.double()
+def neuron_node(node: Any, dt: float | None) -> NeuronNode:
+    """The module of a neuron; raises ``StorageError`` for one with time constants where ``dt`` is not known."""
+    nir = imported("nir", "snnconv[nir]")
+    if isinstance(node, nir.LIF) and _stands_for_if(node):
+        return NeuronNode(nir.IF(np.ones_like(node.r), node.v_threshold, node.v_reset, metadata=node.metadata), 1.0)
+    if dt is None and any(hasattr(node, key) for key in ("tau", "tau_mem")):
+        raise StorageError(
+            "it has time constants, and no time step is known: give dt=, in seconds, as the simulation that the graph "
+            "was made for has it (1e-4 in snntorch, 1e-3 in norse), or 'dt' in the graph's metadata"
+        )
+    return NeuronNode(node, 1.0 if dt is None else dt)
+
+
+def _stands_for_if(node: Any) -> bool:
+    """Whether ``export`` wrote these for a reader that knows no others: nothing leaks, and no current is scaled."""
+    leak = SNNTORCH_STEP / np.asarray(node.tau, dtype=np.float64)
+    return (
+        str(node.metadata.get("code")) == "rate"
+        and not node.v_leak.any()
+        and bool((np.abs(leak) <= SNNTORCH_STEP / TIME_CONSTANT * 1.001).all())
+        and bool(np.allclose(node.r * leak, 1.0))
+    )
 
 
 def _linear(weight: Any, bias: Any) -> nn.Linear:
     if weight.ndim != 2:
         raise StorageError(f"a weight of shape {weight.shape} is no matrix")
     module = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    module.weight = nn.Parameter(_tensor(weight), requires_grad=False)
-    if bias is not None:
-        module.bias = nn.Parameter(_tensor(bias), requires_grad=False)
+    _fill(module, weight, bias)
     return module
 
 
-def _convolution(node: Any) -> nn.Conv2d:
-    padding = node.padding if isinstance(node.padding, str) else _pair(node.padding)
-    module = nn.Conv2d(
+def _convolution(node: Any, kind: Any, axes: int) -> nn.Module:
+    if node.weight.ndim != axes + 2:
+        raise StorageError(f"a weight of shape {node.weight.shape} is no kernel of a convolution over {axes} axes")
+    padding = node.padding if isinstance(node.padding, str) else _sizes(node.padding, axes)
+    module: nn.Module = kind(
         node.weight.shape[1] * int(node.groups),
         node.weight.shape[0],
         node.weight.shape[2:],
-        _pair(node.stride),
+        _sizes(node.stride, axes),
         padding,
-        _pair(node.dilation),
+        _sizes(node.dilation, axes),
         int(node.groups),
+        bias=node.bias is not None,
         device="meta",
     )
-    module.weight = nn.Parameter(_tensor(node.weight), requires_grad=False)
-    module.bias = nn.Parameter(_tensor(node.bias), requires_grad=False)
+    _fill(module, node.weight, node.bias)
     return module
 
 
-def _without_leak(node: Any) -> IntegrateFireNode:
-    leak = np.abs(SNNTORCH_STEP / node.tau) > SNNTORCH_STEP / TIME_CONSTANT * 1.001
-    if leak.any() or node.v_leak.any() or not np.allclose(node.r * SNNTORCH_STEP / node.tau, 1.0):
-        raise StorageError(
-            "a LIF node leaks or scales its current; only those that integrate, as exported with "
-            'neuron="LIF-snntorch", can be read'
-        )
-    return _integrate_fire(node, np.ones_like(node.r))
+def _fill(module: nn.Module, weight: Any, bias: Any) -> None:
+    module.weight = nn.Parameter(tensor_of(weight), requires_grad=False)
+    if bias is None:
+        return
+    if bias.shape != weight.shape[:1]:
+        raise StorageError(f"a bias of shape {bias.shape} does not fit {weight.shape[0]} results")
+    module.bias = nn.Parameter(tensor_of(bias), requires_grad=False)
 
 
-def _integrate_fire(node: Any, resistance: Any) -> IntegrateFireNode:
-    said = node.metadata
-    name = said.get("name", "an IF node")
-    reset, start = said.get("reset", "zero"), float(said.get("initial_potential", 0.0))
-    subtracted = float(said.get("subtracted", 1.0)) if reset == "subtract" else None
-    if reset not in ("zero", "subtract") or not math.isfinite(start) or not math.isfinite(subtracted or 0.0):
-        raise StorageError(
-            f"metadata of {name} says reset {reset!r}, initial potential {start}, subtracted {subtracted}, which "
-            "cannot be run"
-        )
-    resistance, threshold, floor = (_tensor(each) for each in (resistance, node.v_threshold, node.v_reset))
-    shape = sample_shape(node, node.output_type["output"])
-    return IntegrateFireNode(resistance, threshold, floor, subtracted, start, shape)
+def _pool(node: Any, divisor: int | None) -> nn.AvgPool2d:
+    kernel, stride, padding = (_sizes(each, 2) for each in (node.kernel_size, node.stride, node.padding))
+    return nn.AvgPool2d(
+        (kernel[0], kernel[1]), (stride[0], stride[1]), (padding[0], padding[1]), divisor_override=divisor
+    )
 
 
-def sample_shape(node: Any, laid: Any) -> tuple[int, ...]:
-    """The shape of one sample before it was laid flat, which only metadata can tell."""
-    sizes = tuple(int(size) for size in laid)
-    said = tuple(int(size) for size in np.atleast_1d(node.metadata.get("shape", sizes)))
-    if any(size < 0 for size in said) or math.prod(said) != math.prod(sizes):
-        raise StorageError(f"metadata says that {sizes} values have shape {said}")
-    return said
-
-
-def _pair(value: Any) -> tuple[int, int]:
+def _sizes(value: Any, axes: int) -> tuple[int, ...]:
+    """One size an axis; a single one is that of all."""
     sizes = [int(size) for size in np.atleast_1d(value)]
-    return (sizes[0], sizes[-1])
+    if len(sizes) not in (1, axes):
+        raise StorageError(f"{value!r} has {len(sizes)} sizes, and the node has {axes} axes")
+    return tuple(sizes * axes if len(sizes) == 1 else sizes)

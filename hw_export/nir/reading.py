@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
+import math
 import os
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from coding.optional import imported
-from hw_export.nir.files import DAMAGE, ordered, read
-from hw_export.nir.modules import node_map, sample_shape
-from hw_export.nir.writing import VERSION
+from hw_export.nir.files import DAMAGE, read
+from hw_export.nir.layout import Layout, at_node, layout_of
+from hw_export.nir.neuron_nodes import NodeState, said_number, sample_shape
+from hw_export.nir.program import NIRProgram
+from hw_export.nir.writing import FORMAT, VERSION
 from snnconv.data.batches import check_like
 from snnconv.data.shapes import BATCH
 from snnconv.errors import ConfigurationError, StorageError
@@ -26,15 +24,16 @@ if TYPE_CHECKING:
     import nir
 
 
-#: Numbers of the largest result of a node, and of all results where they are tried out, for one sample.
-_LARGEST_RESULT, _MOST_NUMBERS = 2**30, 2**26
+#: Numbers of the results of all nodes, where these are tried out for one sample.
+_MOST_NUMBERS = 2**26
 
 
 class NIRState(NamedTuple):
-    """Potentials and the last spikes of all IF nodes, ``[N, ...]``, by the population's name."""
+    """Potentials, last spikes and synaptic currents of the neurons that have them, ``[N, ...]``, by population."""
 
     potentials: dict[str, Tensor]
     spikes: dict[str, Tensor]
+    currents: dict[str, Tensor]
 
 
 class NIRModule(nn.Module):
@@ -44,12 +43,13 @@ class NIRModule(nn.Module):
         output, rasters = module.run(x, steps=32)  # the mean output, spikes [T, N, ...] by population
         current, state = module(x, None)           # or one step at a time, with explicit state
 
-    ``steps`` is what the file says, or ``None``. Potentials are in units of the threshold.
+    ``steps`` is what the file says, or ``None``. Potentials are in the units of the graph, in those that this library
+    wrote in units of the threshold.
     """
 
     def __init__(
         self,
-        program: nn.Module,
+        program: NIRProgram,
         nodes: dict[str, str],
         input_shape: tuple[int, ...],
         output_shape: tuple[int, ...],
@@ -58,8 +58,7 @@ class NIRModule(nn.Module):
         super().__init__()
         self.program, self.steps = program, steps
         self.input_shape, self.output_shape = input_shape, output_shape
-        self._children = [name for name, _ in program.named_children()]
-        self._nodes = nodes  # children of the program by population
+        self._nodes = nodes  # nodes of the program by population
 
     @property
     def like(self) -> Tensor:
@@ -70,14 +69,17 @@ class NIRModule(nn.Module):
     def forward(self, x: Tensor, state: NIRState | None = None) -> tuple[Tensor, NIRState]:
         """The output's current ``[N, ...]`` of one step, and the state behind it. Raises ``InputError``."""
         check_like((x,), [(BATCH, *self.input_shape)], [self.like.dtype], self.like.device, "input")
-        # The program writes into the dictionary that it is given.
-        states: dict[str, Any] = dict.fromkeys(self._children)
+        states = {}
         if state is not None:
-            states |= {child: (state.potentials[name], state.spikes[name]) for name, child in self._nodes.items()}
-        current, states = self.program(x, states)
-        found = {name: states[child] for name, child in self._nodes.items()}
-        potentials, spikes = ({name: each[part] for name, each in found.items()} for part in (0, 1))
-        return current.reshape(len(x), *self.output_shape), NIRState(potentials, spikes)
+            for name, node in self._nodes.items():
+                states[node] = NodeState(*(each.get(name) for each in state))
+        current, found = self.program(x, states)
+        parts: tuple[dict[str, Tensor], ...] = ({}, {}, {})
+        for name, node in self._nodes.items():
+            for part, value in zip(parts, found[node], strict=True):
+                if value is not None:
+                    part[name] = value
+        return current.reshape(len(x), *self.output_shape), NIRState(*parts)
 
     @own_surroundings()
     def run(self, x: Tensor, steps: int | None = None) -> tuple[Tensor, dict[str, Tensor]]:
@@ -87,86 +89,88 @@ class NIRModule(nn.Module):
             raise ConfigurationError(f"the file does not say for how many steps to run; give steps, got {steps!r}")
         total: Tensor | None = None
         state: NIRState | None = None
-        rasters: dict[str, list[Tensor]] = {name: [] for name in self._nodes}
+        rasters: dict[str, list[Tensor]] = {}
         for _ in range(chosen):
             current, state = self(x, state)
             total = current if total is None else total + current
             for name, spikes in state.spikes.items():
-                rasters[name].append(spikes)
+                rasters.setdefault(name, []).append(spikes)
         assert total is not None
         return total / chosen, {name: torch.stack(each) for name, each in rasters.items()}
 
 
 @own_surroundings()
-def load(source: str | os.PathLike[str] | nir.NIRGraph) -> NIRModule:
-    """The module of a NIR file, or of a ``nir.NIRGraph``.
+def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = None) -> NIRModule:
+    """The module of a NIR file, or of a ``nir.NIRGraph``, whose arrays may be torch tensors.
 
-    Reads Affine, Linear, Conv2d, SumPool2d, AvgPool2d, Flatten, IF, and LIF nodes whose leak vanishes. IF nodes reset
-    to ``v_reset`` and start from 0 unless their metadata says otherwise. Raises ``StorageError`` for a file that is
-    truncated, no NIR file, or holds other nodes or cycles.
+    Reads all nodes of NIR but Delay, nested graphs, and cycles through exactly one node that fires, whose spikes then
+    arrive one step late. Neurons take steps of Euler's method of ``dt`` seconds, which the graph's metadata may say
+    instead, as ``dt``; without either a step is the unit of time, and neurons with time constants are refused. Neurons
+    start at rest and reset to ``v_reset`` unless their metadata says otherwise (Pedersen et al., 2024, Nature
+    Communications 15, 8122, Table 1). Nodes describe one sample, without an axis of samples. The module has the
+    precision of the weights.
+
+    Raises ``StorageError`` for a file that is truncated or no NIR file, and for a node that cannot be run, naming it;
+    ``ConfigurationError`` for a ``dt`` that is no positive number, or another one than the graph says.
     """
     if isinstance(source, (str, os.PathLike)):
         place, graph = os.fspath(source), read(source)
     else:
         place, graph = "the graph", source
-    order = ordered(graph, place)
-    kinds = node_map()
-    for name in order:
-        if type(graph.nodes[name]) not in kinds:
-            raise StorageError(f"{place}: {name} is a {type(graph.nodes[name]).__name__} node, which cannot be read")
-    if graph.metadata.get("format") == "snnconv" and graph.metadata.get("version") != VERSION:
-        raise StorageError(
-            f"{place} has metadata of version {graph.metadata.get('version')}; this snnconv reads {VERSION}"
-        )
     try:
-        module = _module(graph, order, kinds)
-        if _numbers(module) <= _MOST_NUMBERS:
-            module(torch.zeros(1, *module.input_shape, dtype=module.like.dtype))  # what values alone show
+        layout = layout_of(graph, place)
+    except DAMAGE as error:
+        raise StorageError(f"{place} is no NIR graph that can be read: {error}") from error
+    said = graph.metadata if isinstance(graph.metadata, dict) else {}
+    if said.get("format") == FORMAT and said.get("version") not in range(1, VERSION + 1):
+        raise StorageError(f"{place} has metadata of version {said.get('version')}; this snnconv reads {VERSION}")
+    steps = _number(said, "steps", place)
+    program = NIRProgram(layout, _time_step(said, dt, place))
+    program.to(torch.float64 if _double(layout) else torch.float32).eval().requires_grad_(False)
+    nodes: dict[str, str] = {}
+    for name in program.stateful:
+        called = str(layout.nodes[name].metadata.get("name", name))
+        nodes[name if called in nodes else called] = name
+    end = layout.nodes[layout.output]
+    with at_node(place, layout.output, end):
+        output_shape = sample_shape(end, program.shapes[layout.output])
+    if steps is not None and (steps < 1 or steps != int(steps)):
+        raise StorageError(f"{place}: its metadata says steps {steps}; a whole number from 1 on can be run")
+    shape = program.shapes[layout.input]
+    module = NIRModule(program, nodes, shape, output_shape, None if steps is None else int(steps))
+    try:
+        if sum(math.prod(sizes) for sizes in program.shapes.values()) <= _MOST_NUMBERS:
+            module(torch.zeros(1, *shape, dtype=module.like.dtype))  # what values alone show
         return module
     except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
 
 
-def _numbers(module: NIRModule) -> int:
-    """How many numbers a step of one sample makes, computed without values, which shows what does not fit together.
-
-    Raises ``ValueError`` for a result that is too large.
-    """
-    shapes = [torch.Size(module.input_shape)]
-    bare = copy.deepcopy(module.program).to("meta")
-    for part in bare.modules():
-        part.register_forward_hook(lambda _, inputs, output: shapes.extend(_shapes(output)))
-    sample = torch.zeros(1, *module.input_shape, dtype=module.like.dtype, device="meta")
-    bare(sample, dict.fromkeys(name for name, _ in bare.named_children()))
-    numbers = [shape.numel() for shape in shapes]
-    if max(numbers) > _LARGEST_RESULT:
-        large = [*shapes[numbers.index(max(numbers))]]
-        raise ValueError(f"it makes a result of the shape {large}, more than {_LARGEST_RESULT} numbers")
-    return sum(numbers)
+def _time_step(said: dict[str, Any], dt: float | None, place: str) -> float | None:
+    """Seconds of a step: ``dt``, or what the metadata of the graph says, or neither."""
+    found = _number(said, "dt", place)
+    if found is None and said.get("format") == FORMAT:
+        found = 1.0  # as in files of version 1
+    if found is not None and not found > 0:
+        raise StorageError(f"{place}: its metadata says dt {found:g}, which is no time step")
+    if dt is not None and not (math.isfinite(dt) and dt > 0):
+        raise ConfigurationError(f"dt must be a positive number of seconds, got {dt!r}")
+    if dt is not None and found is not None and dt != found:
+        raise ConfigurationError(f"{place} was written for dt {found:g}, and dt={dt:g} was asked for; leave dt out")
+    return found if dt is None else dt
 
 
-def _shapes(output: Any) -> list[torch.Size]:
-    return [leaf.shape for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
+def _number(said: dict[str, Any], key: str, place: str) -> float | None:
+    try:
+        return said_number(said, key)
+    except StorageError as error:
+        raise StorageError(f"{place}: {error}") from error
 
 
-def _module(graph: Any, order: list[str], kinds: Mapping[type, Callable[[Any], nn.Module]]) -> NIRModule:
-    nir, nirtorch = imported("nir", "snnconv[nir]"), imported("nirtorch", "snnconv[nir]")
-    # Names of ours: those of a file may clash once they are made attributes.
-    names = {name: f"node_{position}" for position, name in enumerate(order)}
-    edges = [(names[before], names[after]) for before, after in graph.edges]
-    renamed = nir.NIRGraph({names[name]: graph.nodes[name] for name in order}, edges, type_check=False)
-    arrays = [getattr(node, key, None) for node in graph.nodes.values() for key in ("weight", "v_threshold")]
-    double = any(array is not None and array.dtype == np.float64 for array in arrays)
-    program = nirtorch.nir_to_torch(renamed, kinds, dtype=torch.float64 if double else torch.float32)
-    program.eval().requires_grad_(False)
-    nodes: dict[str, str] = {}
-    for name in order:
-        if isinstance(graph.nodes[name], (nir.IF, nir.LIF)):
-            said = str(graph.nodes[name].metadata.get("name", name))
-            nodes[name if said in nodes else said] = names[name]
-    (start,) = (node for node in graph.nodes.values() if isinstance(node, nir.Input))
-    (end,) = (node for node in graph.nodes.values() if isinstance(node, nir.Output))
-    input_shape = tuple(int(size) for size in start.input_type["input"])
-    output_shape = sample_shape(end, end.output_type["output"])
-    steps = graph.metadata.get("steps")
-    return NIRModule(program, nodes, input_shape, output_shape, None if steps is None else int(steps))
+def _double(layout: Layout) -> bool:
+    """Whether weights are in double precision, or thresholds where there are no weights."""
+    for keys in (("weight",), ("v_threshold", "threshold", "scale", "r")):
+        types = [getattr(node, key).dtype for node in layout.nodes.values() for key in keys if hasattr(node, key)]
+        if types:
+            return any(each == "float64" for each in types)
+    return False

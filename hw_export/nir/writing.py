@@ -6,7 +6,7 @@ import io
 import logging
 import os
 import re
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from coding.optional import imported
 from hw_export.explicit.maps import Array, ConvolutionMap, Shape
 from hw_export.explicit.network import Connection
 from hw_export.explicit.rate import RateNetwork, as_matrix, rate_network, strict_threshold
-from snnconv.errors import ConfigurationError
+from hw_export.nir.profiles import STANDARD, TIME_CONSTANT, Profile, ProfileName, profile_of
 from snnconv.network import SpikingNetwork
 from snnconv.storage.atomic import write_whole
 from snnconv.surroundings import own_surroundings
@@ -25,32 +25,30 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-Neuron = Literal["IF", "LIF-snntorch"]
-
-#: The time step that snntorch's reader assumes, and a time constant whose leak vanishes in single precision.
-SNNTORCH_STEP = 1e-4
-TIME_CONSTANT = 1e8
-VERSION = 1
+FORMAT = "snnconv"
+VERSION = 2
 _ROUNDING = 1e-12
 
 
 @own_surroundings()
 def export(
-    network: SpikingNetwork, path: str | os.PathLike[str] | None = None, *, neuron: Neuron = "IF"
+    network: SpikingNetwork, path: str | os.PathLike[str] | None = None, *, profile: ProfileName | None = None
 ) -> nir.NIRGraph:
     """Write ``network`` as a NIR graph, and return the graph.
 
-    Populations are IF nodes with threshold 1 and unit spikes; ``neuron="LIF-snntorch"`` writes them as LIF nodes whose
-    leak vanishes, the only ones that snntorch reads. What NIR lacks (initial potential, reset by subtraction,
-    scales) is in the nodes' metadata, which ``load`` honours. Arrays have the network's precision. The file is written
-    whole or not at all. Raises ``ConfigurationError`` for a network that NIR cannot represent, and ``StorageError``.
+    Populations are IF nodes with threshold 1 and unit spikes. What NIR lacks (initial potential, reset by subtraction,
+    scales) is in the nodes' metadata, which ``load`` honours. ``profile`` names the reader that the file is for; it is
+    then written as that reader takes it, and what it would run with other spikes is refused. Arrays have the network's
+    precision. The file is written whole or not at all. Raises ``ConfigurationError`` for a network that NIR, or that
+    reader, cannot represent, and ``StorageError``.
     """
-    if neuron not in get_args(Neuron):
-        raise ConfigurationError(f"neuron must be one of {', '.join(get_args(Neuron))}, got {neuron!r}")
+    chosen = profile_of(profile)
     imported("nir", "snnconv[nir]")
     found = rate_network(network, "NIR")
-    graph = _NirWriter(found, neuron).graph()
-    _warn(found)
+    chosen.check(found)
+    graph = _NirWriter(found, chosen).graph()
+    if chosen is STANDARD:
+        _warn(found)
     if path is not None:
         content = io.BytesIO()
         imported("nir", "snnconv[nir]").write(content, graph)
@@ -82,9 +80,9 @@ class _NirWriter:
     is laid flat, and so is what follows: NIR flattens, and cannot undo it.
     """
 
-    def __init__(self, found: RateNetwork, neuron: Neuron) -> None:
+    def __init__(self, found: RateNetwork, profile: Profile) -> None:
         self._nir = imported("nir", "snnconv[nir]")
-        self._found, self._neuron = found, neuron
+        self._found, self._profile = found, profile
         self._type = np.dtype("float64" if found.dtype == torch.float64 else "float32")
         self._nodes: dict[str, Any] = {}
         self._edges: list[tuple[str, str]] = []
@@ -103,11 +101,12 @@ class _NirWriter:
         for target in found.targets:
             self._target(target)
         metadata = {
-            "format": "snnconv",
+            "format": FORMAT,
             "version": VERSION,
             "code": "rate",
             "steps": found.steps,
-            "neuron": self._neuron,
+            "dt": self._profile.dt,
+            "profile": self._profile.name,
         }
         return self._nir.NIRGraph(self._nodes, self._edges, metadata=metadata)
 
@@ -217,11 +216,15 @@ class _NirWriter:
             "shape": np.array(population.shape, dtype=np.int64),
         }
         threshold = np.full(laid, strict_threshold(self._found.dtype), self._type)
+        if self._profile.at_threshold:
+            metadata["fires"] = "at threshold"
+            threshold = np.nextafter(threshold, np.ones((), self._type))
         ones, zeros = np.ones(laid, self._type), np.zeros(laid, self._type)
-        if self._neuron == "IF":
-            return self._nir.IF(r=ones, v_threshold=threshold, v_reset=zeros, metadata=metadata)
+        if self._profile.node == "IF":
+            resistance = np.full(laid, 1.0 / self._profile.dt, self._type)
+            return self._nir.IF(r=resistance, v_threshold=threshold, v_reset=zeros, metadata=metadata)
         tau = ones * TIME_CONSTANT
-        resistance = (tau / SNNTORCH_STEP).astype(self._type)
+        resistance = (tau / self._profile.dt).astype(self._type)
         return self._nir.LIF(
             tau=tau, r=resistance, v_leak=zeros, v_threshold=threshold, v_reset=zeros.copy(), metadata=metadata
         )

@@ -166,7 +166,7 @@ def converted(
         lambda: (model, x),
         coding=Rate(STEPS),
         schedule=Concurrent(STEPS),
-        neuron=NEURONS[neuron],
+        neuron=(NEURONS | {"from zero": functools.partial(IntegrateFire, initial_potential=0.0)})[neuron],
     )
     if exact:
         for population in network.populations.values():

@@ -67,7 +67,14 @@ def test_metadata_survives_the_file(tmp_path: Path) -> None:
     network, _ = converted("digits", "subtract")
     export(network, tmp_path / "a.nir")
     graph = nir.read(tmp_path / "a.nir")
-    assert graph.metadata == {"format": "snnconv", "version": 1, "code": "rate", "steps": STEPS, "neuron": "IF"}
+    assert graph.metadata == {
+        "format": "snnconv",
+        "version": 2,
+        "code": "rate",
+        "steps": STEPS,
+        "dt": 1.0,
+        "profile": "NIR",
+    }
     for population in network.populations.values():
         (said,) = (n.metadata for n in graph.nodes.values() if n.metadata.get("name") == population.name)
         assert (said["code"], said["reset"], said["subtracted"]) == ("rate", "subtract", 1.0)
@@ -142,8 +149,8 @@ def test_other_networks_are_refused() -> None:
     for network, reason in cases:
         with pytest.raises(ConfigurationError, match=reason):
             export(network)
-    with pytest.raises(ConfigurationError, match="IF, LIF-snntorch"):
-        export(converted("deep")[0], neuron="LIF")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="norse, sinabs, snntorch, spikingjelly, got 'LIF'"):
+        export(converted("deep")[0], profile="LIF")  # type: ignore[arg-type]
 
 
 def test_matrices_are_written_piece_by_piece_and_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,13 +210,6 @@ def test_graphs_of_others_are_read() -> None:
     assert torch.equal(raster, torch.stack(spikes)) and raster.any()
     wanted = F.avg_pool2d(torch.stack(spikes).mean(0), 2).flatten(1) @ torch.from_numpy(nodes[6].weight).T
     torch.testing.assert_close(output, wanted)
-
-
-def test_lif_nodes_that_leak_are_refused() -> None:
-    ones = np.ones(3)
-    leaky = nir.LIF(ones, ones, 0 * ones, ones)
-    with pytest.raises(StorageError, match="leaks"):
-        load(nir.NIRGraph.from_list(nir.Input(np.array([3])), leaky, nir.Output(np.array([3]))))
 
 
 def test_steps_have_to_be_known() -> None:

@@ -96,7 +96,7 @@ def test_files_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
     ("key", "value", "reason"),
     [
         ("reset", "sideways", "sideways"),
-        ("initial_potential", float("nan"), "initial potential nan"),
+        ("initial_potential", float("nan"), "initial_potential nan"),
         ("subtracted", float("inf"), "subtracted inf"),
         ("shape", np.array([3, 5]), "have shape"),
         ("shape", np.array([-16, -1]), "have shape"),
@@ -111,31 +111,31 @@ def test_metadata_that_cannot_be_run_is_refused(key: str, value: Any, reason: st
 
 def test_future_files_are_refused(tmp_path: Path) -> None:
     graph = export(converted("deep")[0])
-    graph.metadata["version"] = 2
-    with pytest.raises(StorageError, match="version 2"):
+    graph.metadata["version"] = 3
+    with pytest.raises(StorageError, match="version 3"):
         load(graph)
 
 
-def test_graphs_that_cannot_run_in_one_pass_are_refused() -> None:
+def test_graphs_without_a_meaning_are_refused() -> None:
     graph = export(converted("deep")[0])
     graph.edges.append(("layers_3", "x_to_layers_1"))
-    with pytest.raises(StorageError, match="cycle"):
+    with pytest.raises(StorageError, match=r"cycle of .*layers_1 \(IF\).* has 2 nodes that fire"):
         load(graph)
     graph = export(converted("deep")[0])
     graph.edges.remove(("layers_1", "layers_1_to_layers_3"))
-    with pytest.raises(StorageError, match="nothing reaches"):
+    with pytest.raises(StorageError, match="nothing reaches layers_1_to_layers_3, layers_3"):
         load(graph)
     graph = export(converted("deep")[0])
     graph.nodes["layers_1"].v_threshold[0] = np.nan
-    with pytest.raises(StorageError, match="v_threshold of layers_1"):
+    with pytest.raises(StorageError, match="v_threshold of node layers_1"):
         load(graph)
     graph = export(converted("deep")[0])
     graph.nodes["more"] = nir.Input(np.array([6]))
     with pytest.raises(StorageError, match="2 Input nodes"):
         load(graph)
     graph = export(converted("deep")[0])
-    graph.nodes["layers_1"] = nir.Scale(np.ones(16))
-    with pytest.raises(StorageError, match="layers_1 is a Scale node"):
+    graph.nodes["layers_1"] = nir.Delay(np.ones(16))
+    with pytest.raises(StorageError, match=r"node layers_1 \(Delay\) cannot be run: a Delay has no meaning here"):
         load(graph)
 
 
@@ -153,7 +153,7 @@ def test_a_graph_that_cannot_run_is_refused_when_it_is_read(axis: int, size: int
     flat = nir.Flatten({"input": np.array([size])}, axis, -1)
     nodes = {"input": nir.Input(np.array([size])), "flat": flat, "output": nir.Output(np.array([size]))}
     graph = nir.NIRGraph(nodes, [("input", "flat"), ("flat", "output")], type_check=False)
-    with pytest.raises(StorageError, match=r"cannot be made a module"):
+    with pytest.raises(StorageError, match=r"node flat \(Flatten\) cannot be run|node input \(Input\)"):
         load(graph)
 
 
