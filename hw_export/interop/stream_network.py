@@ -1,4 +1,4 @@
-"""Rate-coded networks as modules of snntorch and norse: their neurons, the converted network's synapses."""
+"""Rate-coded networks as modules of other libraries: their neurons, the converted network's synapses."""
 
 from __future__ import annotations
 

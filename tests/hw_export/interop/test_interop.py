@@ -1,4 +1,4 @@
-"""Modules of snntorch and norse, against the clock."""
+"""Modules of snntorch, norse and sinabs, against the clock."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import torch
 
 import snnconv
 from coding import Pipeline, Rate
-from hw_export.interop import to_norse, to_snntorch
+from hw_export.interop import to_norse, to_sinabs, to_snntorch
 from hw_export.interop.stream_network import StreamNetwork
 from snnconv import SpikingNetwork
 from snnconv.errors import ConfigurationError, InputError
 from tests.hw_export.nir.nir_networks import MODELS, NEURONS, STEPS, assert_same_spikes, clock, converted
 from tests.support.networks import make, network_of
 
-MAKERS = {"snntorch": to_snntorch, "norse": to_norse}
+MAKERS = {"snntorch": to_snntorch, "norse": to_norse, "sinabs": to_sinabs}
 Maker = Callable[[SpikingNetwork], StreamNetwork]
 
 
 @pytest.fixture(params=list(MAKERS))
 def maker(request: pytest.FixtureRequest) -> Maker:
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed (benchmarks/requirements-peers.txt)")
     return MAKERS[request.param]
 
 
@@ -69,7 +70,8 @@ def test_gradients_reach_the_weights(maker: Maker) -> None:
     network, x = converted("deep", "subtract")
     module = maker(network)
     module.run(x, 4)[0].square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+    weights = module.synapses.parameters()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
 
 
 def test_the_surrogate_is_that_of_snntorch() -> None:
@@ -112,7 +114,7 @@ def test_the_modules_are_those_of_the_library() -> None:
 
 
 def test_what_they_cannot_represent_is_refused(maker: Maker) -> None:
-    format = "snntorch" if maker is to_snntorch else "norse"
+    (format,) = (name for name, each in MAKERS.items() if each is maker)
     with pytest.raises(ConfigurationError, match=rf"activation: {format} cannot represent SignedIntegrateFire"):
         maker(network_of("leaky relu"))
     with pytest.raises(ConfigurationError, match=rf"{format} cannot represent max pooling"):
