@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hw_export.lava.report import ExportReport
+    from hw_export.lava.sessions import Session
     from snnconv.network import SpikingNetwork
     from snnconv.progress import ProgressCallback
     from snnconv.simulators import Run
@@ -80,3 +81,32 @@ def run(
         timeout=timeout,
     )
     return found
+
+
+def session(
+    path: str | os.PathLike[str],
+    *,
+    record: Sequence[str] = (),
+    arithmetic: Literal["fixed", "float"] = "fixed",
+    hardware: bool = False,
+    interpreter: str | None = None,
+    timeout: float = 3600.0,
+    batch: int = 64,
+) -> Session:
+    """Start the bundle ``path`` on Lava once, for many runs: ``with lava.session(path) as session: session.run(x)``.
+
+    Each run yields what ``run`` does, without the seconds that a start takes, and may take ``timeout`` seconds. More
+    samples than ``batch`` run in parts; files for ``batch`` samples are reserved. The other options are those of
+    ``run``, and so are the errors; one in a run ends the session. When it is closed, nothing of it is left running.
+    """
+    from hw_export.lava.sessions import Session
+
+    return Session(
+        path,
+        record=record,
+        arithmetic=arithmetic,
+        hardware=hardware,
+        interpreter=interpreter,
+        timeout=timeout,
+        batch=batch,
+    )

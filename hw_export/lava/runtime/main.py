@@ -1,4 +1,9 @@
-"""Runs a bundle on Lava: ``python main.py BUNDLE INPUTS RESULT``, with an interpreter that has lava-nc."""
+"""Runs a bundle on Lava: ``python main.py BUNDLE INPUTS RESULT``, with an interpreter that has lava-nc.
+
+With ``--session CAPACITY`` and no files it starts once and runs again and again: a line ``{"inputs": FILE, "result":
+FILE}`` on its standard input is a run, of up to so many samples, and a line on its standard output says that it is
+done. It ends with its input.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 #: How a run ends: with a result, with a message, or with the traceback of what failed.
@@ -31,12 +37,11 @@ def main() -> int:
 
     install = "install what is missing:\n  " + "\n  ".join(INSTALL)
     try:
-        import numpy as np
+        import numpy  # noqa: F401
         import scipy.sparse  # noqa: F401
     except ImportError as error:
         print(f"{sys.executable} has no numpy or scipy: {error}; {install}", file=sys.stderr)
         return NO_LAVA
-    from lava_runtime.archive import write_arrays
     from lava_runtime.bundle import read_bundle, read_inputs
     from lava_runtime.compatibility import load_lava, name_shared_memory
 
@@ -46,14 +51,13 @@ def main() -> int:
         unknown = set(options.record) - set(network.populations) - set(network.gates)
         if unknown:
             raise BundleError(f"the bundle has no populations {sorted(unknown)} to record")
-        samples = read_inputs(options.inputs, network)
+        samples = None if options.session else read_inputs(options.inputs, network)
         if options.prefix is not None:
             name_shared_memory(options.prefix)
         version = load_lava()
         folder = options.folder or tempfile.mkdtemp(prefix="snnconv-lava-")
-        arrays, report = _run(options, network, samples, folder)
-        report |= {"python": platform.python_version(), "lava": version}
-        write_arrays(options.result, {**arrays, "report": np.array(json.dumps(report))})
+        said = {"python": platform.python_version(), "lava": version}
+        _run(options, network, samples, folder, said)
     except BundleError as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -81,8 +85,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run a bundle on Lava.", allow_abbrev=False)
     parser.add_argument("bundle", help="the network, an .npz file")
-    parser.add_argument("inputs", help="integers [N, *shape] of every input by name, an .npz file")
-    parser.add_argument("result", help="the .npz file to write")
+    parser.add_argument("inputs", nargs="?", help="integers [N, *shape] of every input by name, an .npz file")
+    parser.add_argument("result", nargs="?", help="the .npz file to write")
+    parser.add_argument("--session", type=int, default=0, metavar="CAPACITY", help="run what standard input names")
     parser.add_argument("--arithmetic", choices=("fixed", "float"), default="fixed")
     parser.add_argument("--synapses", choices=("fast", "lava"), default="fast", help="whose models of synapses run")
     parser.add_argument("--record", action="append", default=[], metavar="NAME", help="keep what a population sends")
@@ -92,13 +97,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str, said: dict[str, str]) -> None:
     import lava.utils.loihi
+    import numpy as np
     from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
 
+    from lava_runtime.archive import write_arrays
     from lava_runtime.assembly import Assembly
+    from lava_runtime.bundle import read_inputs
     from lava_runtime.errors import BundleError
-    from lava_runtime.guard import run_guarded
+    from lava_runtime.guard import GuardedRuns
 
     began = time.perf_counter()
     parent = os.getppid()
@@ -108,7 +116,8 @@ def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str) -
     if options.hardware and not fixed:
         raise BundleError("Loihi 2 has no floating point: run with fixed arithmetic")
     fast = options.synapses == "fast" and not options.hardware
-    assembly = Assembly(network, samples, fixed, fast, frozenset(options.record), folder)
+    capacity = options.session or len(next(iter(samples.values())))
+    assembly = Assembly(network, capacity, fixed, fast, frozenset(options.record), folder)
     assembly.build()
     built = time.perf_counter()
     config = (Loihi2HwCfg if options.hardware else Loihi2SimCfg)(
@@ -118,15 +127,33 @@ def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str) -
     def alive() -> bool:
         return options.prefix is None or os.getppid() == parent
 
-    seconds = run_guarded(assembly.processes, config, assembly.steps, assembly.channel_size, alive)
-    arrays = {f"outputs.{name}": page.open() for name, page in assembly.sums.items()}
-    arrays |= {f"rasters.{name}": page.open() for name, page in assembly.rasters.items()}
-    arrays |= {f"spikes.{name}": page.open() for name, page in assembly.spikes.items()}
-    report = {
-        "seconds": {"build": built - began, **seconds},
-        "steps": assembly.steps,
-    }
-    return arrays, report
+    with GuardedRuns(assembly.processes, config, assembly.channel_size, alive) as runs:
+        seconds = {"build": built - began, "compile": time.perf_counter() - built}
+
+        def run(samples: Any, result: str) -> None:
+            steps, idle = assembly.begin(samples)
+            report = {"seconds": {**seconds, "run": runs.run(idle + steps)}, "steps": steps, **said}
+            arrays = assembly.results(len(next(iter(samples.values()))))
+            write_arrays(result, {**arrays, "report": np.array(json.dumps(report))})
+
+        if not options.session:
+            run(samples, options.result)
+            return
+        for request in _requests():
+            inputs = read_inputs(request["inputs"], network)
+            count = len(next(iter(inputs.values())))
+            if count > capacity:
+                raise BundleError(f"{count} samples are more than the {capacity} of this session")
+            run(inputs, request["result"])
+
+
+def _requests() -> Iterator[dict[str, str]]:
+    """What standard input asks for, one by one; each is said to be done when the next is taken."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what Lava prints is no answer
+    for line in sys.stdin:
+        yield json.loads(line)
+        print("done", file=answers, flush=True)
 
 
 if __name__ == "__main__":

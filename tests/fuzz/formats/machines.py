@@ -20,7 +20,8 @@ from torch import nn
 import hw_export.lava.execution as execution
 from coding import FunctionTable
 from hw_export import lava, nir
-from hw_export.lava.launch import MAIN, LavaError, LavaResult
+from hw_export.lava.child import LavaError
+from hw_export.lava.launch import MAIN, LavaResult
 from snnconv import convert
 from snnconv.data.file_kinds import BUNDLE, NIR
 from tests.fuzz.formats.format import FileFormat

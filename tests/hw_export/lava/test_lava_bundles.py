@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw_export.lava.launch import MAIN, LavaError, launch
+from hw_export.lava.child import LavaError
+from hw_export.lava.launch import MAIN, launch
 from tests.hw_export.lava.lava_bundles import Builder, negative, stream
 from tests.hw_export.lava.lava_networks import NETWORKS, lookup, table
 

@@ -22,8 +22,9 @@ from hw_export import lava
 from hw_export.commands import add_commands
 from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import NETWORK, read_network
+from hw_export.lava.child import LavaError
 from hw_export.lava.decoding import Decoding
-from hw_export.lava.launch import MAIN, LavaError, launch
+from hw_export.lava.launch import MAIN, launch
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, InputError, StorageError
 from tests.support.exported import converted, images, looked_up, model

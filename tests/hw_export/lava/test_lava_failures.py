@@ -15,9 +15,14 @@ from types import FrameType
 
 import numpy as np
 import pytest
+import torch
 
 import hw_export.lava.launch as launching
-from hw_export.lava.launch import LavaError, launch
+import snnconv
+from coding import Concurrent, Rate
+from hw_export import lava
+from hw_export.lava.child import LavaError
+from hw_export.lava.launch import launch
 from tests.hw_export.lava.lava_bundles import Builder, stream
 
 ROOT = Path(__file__).parents[3]
@@ -99,8 +104,8 @@ def test_an_exception_in_a_model_is_shown_with_its_traceback(
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("os.kill(os.getpid(), signal.SIGKILL)", "ended: it was killed by SIGKILL"),
-        ("os._exit(5)", "ended: its exit status was 5"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ended (StreamNeurons of hidden): it was killed by SIGKILL"),
+        ("os._exit(5)", "ended (StreamNeurons of hidden): its exit status was 5"),
         ("os.kill(os.getppid(), signal.SIGKILL)", "the run on Lava was killed by SIGKILL"),
     ],
 )
@@ -109,6 +114,44 @@ def test_a_process_that_dies_is_reported(
 ) -> None:
     break_neurons(monkeypatch, scratch, statement)
     assert words in attempt(scratch)
+
+
+def exported(folder: Path) -> Path:
+    x = torch.rand(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    layers = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).double()
+    network = snnconv.convert(layers, x, coding=Rate(4), schedule=Concurrent(4))
+    lava.export(network, folder / "exported.npz", input_bits=6, allow_loss=100.0)
+    return folder / "exported.npz"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("raise ValueError('no such spike')", "ValueError: no such spike"),
+        (
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            r"a process of the network ended \(StreamNeurons of relu\): it was killed by SIGKILL",
+        ),
+        ("os.kill(os.getppid(), signal.SIGKILL)", "the run on Lava was killed by SIGKILL"),
+        ("time.sleep(1000)", "it took more than 1 s"),
+    ],
+)
+def test_what_fails_in_a_session_ends_it_and_is_named(
+    statement: str, words: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_neurons(monkeypatch, scratch, statement)
+    with lava.session(exported(scratch.parent), timeout=1.0 if "sleep" in statement else 60.0) as session:
+        with pytest.raises(LavaError, match=words):
+            session.run(torch.rand(2, 3))
+        assert list(scratch.iterdir()) == [] and processes_of(scratch) == []
+        with pytest.raises(LavaError, match="has ended: start another"):
+            session.run(torch.rand(2, 3))
+
+
+def test_a_session_that_nobody_closes_leaves_nothing(scratch: Path) -> None:
+    session = lava.session(exported(scratch.parent))
+    assert session.run(torch.rand(2, 3)).samples == 2 and len(processes_of(scratch)) > 3
+    del session  # the fixture looks for what is left
 
 
 def test_a_run_that_hangs_is_stopped(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +176,16 @@ def test_an_interruption_ends_the_run(scratch: Path, monkeypatch: pytest.MonkeyP
         signal.signal(signal.SIGALRM, before)
 
 
-def test_the_run_ends_where_its_launcher_is_killed(tmp_path: Path) -> None:
-    net = chain(steps=100_000)
-    program = f"""
-import numpy, tempfile
-tempfile.tempdir = {str(tmp_path)!r}
-from hw_export.lava.launch import launch
-launch({str(net.save(tmp_path / "net.npz"))!r}, {{"image": numpy.ones((1000, 3), int)}})
-"""
+@pytest.mark.parametrize("kind", ["run", "session"])
+def test_the_run_ends_where_its_launcher_is_killed(kind: str, tmp_path: Path) -> None:
+    program = f"import numpy, tempfile, time, torch\ntempfile.tempdir = {str(tmp_path)!r}\n"
+    if kind == "run":
+        path = chain(steps=100_000).save(tmp_path / "net.npz")
+        program += "from hw_export.lava.launch import launch\n"
+        program += f"launch({str(path)!r}, {{'image': numpy.ones((1000, 3), int)}})\n"
+    else:
+        program += f"from hw_export import lava\nsession = lava.session({str(exported(tmp_path))!r})\n"
+        program += "session.run(torch.rand(2, 3))\ntime.sleep(1000)\n"
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as launcher:
         deadline = time.monotonic() + 60.0
         while len(processes_of(tmp_path)) < 5 and time.monotonic() < deadline:
@@ -191,7 +236,7 @@ def test_a_full_disk_is_called_so(scratch: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(launching, "_write", full)
+        patch.setattr(launching, "write_inputs", full)
         assert "is full" in attempt(scratch)
     program = scratch.parent / "full.py"
     program.write_text(

@@ -69,16 +69,17 @@ _FAST_MODELS: dict[type, tuple[type, type]] = {
 
 @dataclass
 class Assembly:
-    """Processes with their models, and the pages into which they write."""
+    """Processes with their models, and the pages that they read and into which they write, of ``capacity`` samples."""
 
     network: BundleNetwork
-    samples: Mapping[str, np.ndarray]
+    capacity: int
     fixed: bool
     fast: bool
     record: Collection[str]
     folder: str
     processes: list[Any] = field(default_factory=list)
     models: dict[Any, type] = field(default_factory=dict)
+    samples: dict[str, Page] = field(default_factory=dict)
     sums: dict[str, Page] = field(default_factory=dict)
     spikes: dict[str, Page] = field(default_factory=dict)
     rasters: dict[str, Page] = field(default_factory=dict)
@@ -88,15 +89,33 @@ class Assembly:
         self._groups: dict[Any, set[Any]] = {}
         self._targets: dict[str, Any] = {}
         self._channel_bytes = 0
-        self._count = len(next(iter(self.samples.values())))
+        self._turn = Page.create(os.path.join(self.folder, "turn"), (2,), "int64")
+        self._passed = 0
 
-    @property
-    def steps(self) -> int:
-        """Time steps until the last part has ended its last sample."""
-        network = self.network
+    def begin(self, samples: Mapping[str, np.ndarray]) -> tuple[int, int]:
+        """Lay out ``samples``, no more than ``capacity``, and forget the run before, while nothing runs.
+
+        Returns the time steps that Lava takes for them, and how many come before: Lava's own neurons begin a sample at
+        multiples of the interval.
+        """
+        network, count = self.network, len(next(iter(samples.values())))
+        for name, page in self.samples.items():
+            page.open()[:count] = to_lava(samples[name], len(network.inputs[name].shape))
+        for page in (*self.sums.values(), *self.spikes.values(), *self.rasters.values()):
+            page.open()[...] = 0
+        idle = -self._passed % network.interval
+        self._turn.open()[:] = self._passed + idle, count
         depths = [part.depth for part in network.populations.values()]
         depths += [output.depth for output in network.outputs.values()]
-        return self._clock(max(depths)).last
+        steps = self._clock(max(depths)).last(count)
+        self._passed += idle + steps
+        return steps, idle
+
+    def results(self, count: int) -> dict[str, np.ndarray]:
+        """What the run of ``count`` samples yielded, by kind and name."""
+        found = {f"outputs.{name}": page.open()[:count] for name, page in self.sums.items()}
+        found |= {f"rasters.{name}": page.open()[:count] for name, page in self.rasters.items()}
+        return found | {f"spikes.{name}": page.open() for name, page in self.spikes.items()}
 
     @property
     def channel_size(self) -> int:
@@ -120,20 +139,20 @@ class Assembly:
         sending |= {gate.source for gate in network.gates.values()}
         for name, part in network.inputs.items():
             if name in sending:
-                values = to_lava(self.samples[name], len(part.shape))
-                source = SampleSource(
-                    shape=lava_shape(part.shape), samples=values, repeat=part.repeat, clock=self._clock(0)
-                )
-                self._ports[name, 0] = self._add(source).s_out
+                shape = lava_shape(part.shape)
+                page = self.samples[name] = self._page("samples", (self.capacity, *shape), "int32")
+                source = SampleSource(shape=shape, samples=page, repeat=part.repeat, clock=self._clock(0))
+                self._ports[name, 0] = self._add(source, name).s_out
         for population in network.populations.values():
             self._add_population(population)
         receiving = {connection.target for connection in network.connections}
         for name, output in network.outputs.items():
-            page = self._page("sums", name, (self._count, *output.shape), "int64" if self.fixed else "float64")
+            page = self._page("sums", (self.capacity, *output.shape), "int64" if self.fixed else "float64")
             self.sums[name] = page
             if name in receiving:  # nothing else would connect it with the rest
                 clock = self._clock(output.depth)
-                self._targets[name] = self._add(SampleSink(shape=lava_shape(output.shape), sums=page, clock=clock)).a_in
+                sink = SampleSink(shape=lava_shape(output.shape), sums=page, clock=clock)
+                self._targets[name] = self._add(sink, name).a_in
         for gate in network.gates.values():
             self._add_gate(gate)
         for connection in network.connections:
@@ -141,13 +160,14 @@ class Assembly:
         self._tie()
 
     def _clock(self, depth: int) -> StepClock:
-        return StepClock(depth, self.network.interval, self.network.steps, self._count)
+        return StepClock(depth, self.network.interval, self.network.steps, self._turn)
 
-    def _page(self, kind: str, name: str, shape: Shape, dtype: str) -> Page:
+    def _page(self, kind: str, shape: Shape, dtype: str) -> Page:
         index = len(getattr(self, kind))
         return Page.create(os.path.join(self.folder, f"{kind}.{index}"), shape, dtype)
 
-    def _add(self, process: Any) -> Any:
+    def _add(self, process: Any, part: str) -> Any:
+        process.name = f"{type(process).__name__} of {part}"
         self.processes.append(process)
         self._groups[process] = {process}
         models = _OWN_MODELS.get(type(process))
@@ -158,10 +178,10 @@ class Assembly:
         return process
 
     def _journal(self, part: BundlePopulation | BundleGate) -> dict[str, Page | None]:
-        self.spikes[part.name] = self._page("spikes", part.name, part.shape, "int64")
+        self.spikes[part.name] = self._page("spikes", part.shape, "int64")
         if part.name in self.record:
-            shape = (self._count, self.network.steps, *part.shape)
-            self.rasters[part.name] = self._page("rasters", part.name, shape, "int32")
+            shape = (self.capacity, self.network.steps, *part.shape)
+            self.rasters[part.name] = self._page("rasters", shape, "int32")
         return {"spikes": self.spikes[part.name], "raster": self.rasters.get(part.name)}
 
     def _add_population(self, population: BundlePopulation) -> None:
@@ -182,7 +202,7 @@ class Assembly:
             clock=self._clock(population.depth),
             **self._journal(population),
         )
-        self._ports[population.name, 0] = self._add(neurons).s_out
+        self._ports[population.name, 0] = self._add(neurons, population.name).s_out
         self._targets[population.name] = neurons.a_in
 
     def _add_built_in(self, population: BundlePopulation) -> None:
@@ -198,10 +218,10 @@ class Assembly:
             reset_interval=self.network.interval,
             reset_offset=(population.depth + 1) % self.network.interval,
         )
-        self._ports[population.name, 0] = self._add(neurons).s_out
+        self._ports[population.name, 0] = self._add(neurons, population.name).s_out
         self._targets[population.name] = neurons.a_in
         journal = Journal(shape=neurons.s_out.shape, clock=self._clock(population.depth), **self._journal(population))
-        self._join(neurons.s_out, self._add(journal).a_in)
+        self._join(neurons.s_out, self._add(journal, population.name).a_in)
 
     def _add_gate(self, gate: BundleGate) -> None:
         if (gate.name, 0) in self._ports:
@@ -215,7 +235,7 @@ class Assembly:
             clock=self._clock(gate.depth),
             **self._journal(gate),
         )
-        self._ports[gate.name, 0] = self._add(process).s_out
+        self._ports[gate.name, 0] = self._add(process, gate.name).s_out
         self._join(self._ports[gate.source, 0], process.a_in)
 
     def _join(self, sender: Any, receiver: Any) -> None:
@@ -231,11 +251,11 @@ class Assembly:
     def _connect(self, connection: BundleConnection) -> None:
         source, target = self.network.source(connection.source), self.network.target(connection.target)
         bits = 0 if source.unit else _PAYLOAD_BITS
-        synapses = connection.synapses
+        synapses, between = connection.synapses, f"{connection.source} to {connection.target}"
         if isinstance(synapses, BundleConvolution):
-            process = self._convolution(synapses, source.shape, bits)
+            process = self._add(self._convolution(synapses, source.shape, bits), between)
         else:
-            process = self._matrix(synapses, source.shape, target.shape, bits)
+            process = self._add(self._matrix(synapses, source.shape, target.shape, bits), between)
         self._join(self._delayed(connection.source, connection.delay - 1), process.s_in)
         self._join(process.a_out, self._targets[connection.target])
 
@@ -251,6 +271,7 @@ class Assembly:
                 )
             else:
                 relay = self._weighted(Sparse, identity(source.shape[0], np.int8, "csr"), bits)
+            self._add(relay, f"{name}, {steps} steps late")
             self._join(self._delayed(name, steps - 1), relay.s_in)
             self._ports[name, steps] = relay.a_out
         return self._ports[name, steps]
@@ -258,16 +279,14 @@ class Assembly:
     def _convolution(self, synapses: BundleConvolution, source: Shape, bits: int) -> Any:
         # Lava flips the kernel, and orders it as targets, width, height, sources
         weight = np.ascontiguousarray(synapses.weight.transpose(0, 3, 2, 1)[:, ::-1, ::-1, :])
-        return self._add(
-            Conv(
-                weight=weight,
-                input_shape=lava_shape(source),
-                padding=synapses.padding[::-1],
-                stride=synapses.stride[::-1],
-                dilation=synapses.dilation[::-1],
-                groups=synapses.groups,
-                num_message_bits=bits,
-            )
+        return Conv(
+            weight=weight,
+            input_shape=lava_shape(source),
+            padding=synapses.padding[::-1],
+            stride=synapses.stride[::-1],
+            dilation=synapses.dilation[::-1],
+            groups=synapses.groups,
+            num_message_bits=bits,
         )
 
     def _matrix(self, synapses: DenseSynapses | SparseSynapses, source: Shape, target: Shape, bits: int) -> Any:
@@ -280,15 +299,10 @@ class Assembly:
 
     def _weighted(self, kind: type[Any], weights: Any, bits: int) -> Any:
         if not self.fixed:
-            return self._add(kind(weights=weights.astype(float), num_message_bits=bits))
+            return kind(weights=weights.astype(float), num_message_bits=bits)
         # Lava drops the lowest bit of weights of mixed sign: twice the weight, halved after the sum, keeps it
-        return self._add(
-            kind(
-                weights=weights.astype(np.int32) * 2,
-                weight_exp=-1,
-                sign_mode=SignMode.MIXED,
-                num_message_bits=bits,
-            )
+        return kind(
+            weights=weights.astype(np.int32) * 2, weight_exp=-1, sign_mode=SignMode.MIXED, num_message_bits=bits
         )
 
     def _tie(self) -> None:
@@ -301,6 +315,6 @@ class Assembly:
                 senders[group] = port
         first, *others = senders.values()
         for other in others:
-            tie = self._add(Tie(first_shape=first.shape, second_shape=other.shape))
+            tie = self._add(Tie(first_shape=first.shape, second_shape=other.shape), "parts")
             self._join(first, tie.first_in)
             self._join(other, tie.second_in)

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lava_runtime.journal import Page
 
 
 @dataclass(frozen=True)
 class StepClock:
-    """A process that is ``depth`` connections behind the inputs, in a run of ``samples`` samples."""
+    """A process that is ``depth`` connections behind the inputs.
+
+    ``turn`` is a page of two numbers, which change while nothing runs: Lava's time steps before the first step of the
+    samples that run now, and how many samples these are.
+    """
 
     depth: int
     interval: int
     steps: int
-    samples: int
+    turn: Page
+
+    @cached_property
+    def _now(self) -> np.ndarray[Any, np.dtype[Any]]:
+        return self.turn.open()
 
     def position(self, time_step: int) -> tuple[int, int] | None:
         """Sample and local step at Lava's ``time_step``, which counts from 1; None outside all samples."""
-        elapsed = time_step - 1 - self.depth
+        before, samples = int(self._now[0]), int(self._now[1])
+        elapsed = time_step - 1 - self.depth - before
         sample, step = divmod(elapsed, self.interval)
-        return (sample, step) if elapsed >= 0 and step < self.steps and sample < self.samples else None
+        return (sample, step) if elapsed >= 0 and step < self.steps and sample < samples else None
 
-    @property
-    def last(self) -> int:
-        """The last time step of the last sample."""
-        return (self.samples - 1) * self.interval + self.steps + self.depth
+    def last(self, samples: int) -> int:
+        """The last time step of the last of ``samples``, counted from their first step on."""
+        return (samples - 1) * self.interval + self.steps + self.depth

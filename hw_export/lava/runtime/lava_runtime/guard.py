@@ -6,8 +6,9 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from multiprocessing.connection import wait
+from types import TracebackType
 from typing import Any
 
 from lava.magma.core.run_conditions import RunSteps
@@ -17,33 +18,41 @@ from lava_runtime.errors import RunError
 _LOOK_SECONDS = 0.01
 
 
-def run_guarded(
-    processes: list[Any],
-    config: Any,
-    steps: int,
-    channel_size: int,
-    alive: Callable[[], bool],
-) -> Mapping[str, float]:
-    """Compile and run what is connected with ``processes``; seconds that it took.
+class GuardedRuns:
+    """What is connected with ``processes``, compiled once and run as often as one likes.
 
-    ``alive`` says whether there still is somebody who waits for the result. Raises ``RunError`` with the traceback of
-    a process model that fails. All processes have ended when this returns or raises.
+    ``alive`` says whether there still is somebody who waits for the results. All processes have ended behind the
+    ``with`` block, or when it was not entered for an error.
     """
-    sys.setrecursionlimit(1000 + 20 * len(processes))  # lava walks along connections by recursion
-    _raise_file_limit()
-    anchor = processes[0]
-    began = time.perf_counter()
-    try:
-        anchor.create_runtime(run_cfg=config, compile_config={"pypy_channel_size": channel_size})
-        compiled = time.perf_counter()
-        anchor.run(condition=RunSteps(num_steps=steps, blocking=False))
-        _watch(anchor.runtime, alive)
-        anchor.wait()
-        ended = time.perf_counter()
-    finally:
-        if anchor.runtime is not None:
-            _end(anchor.runtime)
-    return {"compile": compiled - began, "run": ended - compiled}
+
+    def __init__(self, processes: list[Any], config: Any, channel_size: int, alive: Callable[[], bool]) -> None:
+        sys.setrecursionlimit(1000 + 20 * len(processes))  # lava walks along connections by recursion
+        _raise_file_limit()
+        self._anchor, self._alive = processes[0], alive
+        try:
+            self._anchor.create_runtime(run_cfg=config, compile_config={"pypy_channel_size": channel_size})
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self) -> GuardedRuns:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
+
+    def run(self, steps: int) -> float:
+        """So many time steps more; seconds that they took. Raises ``RunError`` with what a process model failed by."""
+        began = time.perf_counter()
+        self._anchor.run(condition=RunSteps(num_steps=steps, blocking=False))
+        _watch(self._anchor.runtime, self._alive)
+        self._anchor.wait()
+        return time.perf_counter() - began
+
+    def end(self) -> None:
+        """Kill all processes and free their memory; what runs yielded is in files by now."""
+        if self._anchor.runtime is not None:
+            _end(self._anchor.runtime)
 
 
 def _raise_file_limit() -> None:
@@ -70,9 +79,16 @@ def _watch(runtime: Any, alive: Callable[[], bool]) -> None:
                     raise RunError(f"a process model failed:\n{message[1]}")
         for sentinel in ready:
             if sentinel in ends and not ends[sentinel]._pconn.poll():
-                raise RunError(f"a process of the network ended: {_cause(ends[sentinel])}")
+                name = _name(runtime, actors.index(ends[sentinel]))
+                raise RunError(f"a process of the network ended{name}: {_cause(ends[sentinel])}")
         if not alive():
             raise RunError("nobody waits for the result any more")
+
+
+def _name(runtime: Any, position: int) -> str:
+    """Which process of the network the actor at ``position`` is: Lava starts them in this order, then its services."""
+    names = [process.name for process in runtime._executable.proc_builders]
+    return f" ({names[position]})" if position < len(names) else ""
 
 
 def _cause(actor: Any) -> str:
@@ -84,7 +100,6 @@ def _cause(actor: Any) -> str:
 
 
 def _end(runtime: Any) -> None:
-    """Kill all processes of ``runtime`` and free its memory; what a run yields is in files by now."""
     runtime._is_started = runtime._is_running = False
     infrastructure = runtime._messaging_infrastructure
     if infrastructure is None:

@@ -23,7 +23,7 @@ class _SourceModel(ClockedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.samples: np.ndarray = proc_params["samples"]
+        self.samples = proc_params["samples"].open()
         self.repeat: bool = proc_params["repeat"]
         self.kind = np.int32 if self.fixed else np.float64
         self.silence = np.zeros(self.samples.shape[1:], self.kind)

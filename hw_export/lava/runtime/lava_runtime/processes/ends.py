@@ -11,7 +11,7 @@ from lava_runtime.layout import Shape
 
 
 class SampleSource(AbstractProcess):
-    """Holds all samples of an input and sends each in its time."""
+    """Sends every sample of an input in its time."""
 
     def __init__(self, *, shape: Shape, **parameters: Any) -> None:
         super().__init__(shape=shape, **parameters)
