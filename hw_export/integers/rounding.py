@@ -50,13 +50,17 @@ def rounded(found: ExplicitNetwork, per: Per, input_bits: int, limits: NeuronLim
     shares: dict[str, float] = {}
     for _ in range(_MOST_ROUNDS):
         far = {node: over for node, over in _overdrawn(integers, wanted.limits).items() if over > 1.0}
-        if not far:
+        narrow = [node for node, limit in wanted.limits.items() if limit != NeuronLimits()]
+        coarse = [node for node in narrow if _is_coarse(wanted.found, integers, node)]
+        if not far and not coarse:
             break
         for node, over in far.items():
             share = shares.get(node, 1.0) * 0.98 / over
-            if share < _LEAST_SHARE and wanted.limits.get(node, NeuronLimits()) != NeuronLimits():
-                wanted.limits[node], share = NeuronLimits(), 1.0
+            if share < _LEAST_SHARE and node in narrow:
+                coarse.append(node)
             shares[node] = max(share, _LEAST_SHARE)
+        for node in coarse:
+            wanted.limits[node], shares[node] = NeuronLimits(), 1.0
         integers = _quantized(wanted, resolution, shares)
     check_ranges(integers)
     return integers
@@ -84,6 +88,14 @@ def _integer_input(low: float, high: float, bits: int) -> IntegerInput:
     step = max(-low, high) / most
     ends = max(-most, math.floor(low / step)), min(most, math.ceil(high / step))
     return IntegerInput(step, min(0, ends[0]), max(0, ends[1]))
+
+
+def _is_coarse(found: ExplicitNetwork, integers: IntegerNetwork, node: str) -> bool:
+    """Whether weights that ``node`` receives have fewer than 4 bits left."""
+    largest = max(
+        (int(np.abs(each.map.weights.astype(np.int64)).max(initial=0)) for each in integers.into(node)), default=0
+    )
+    return largest < _LEAST_SHARE * LARGEST_WEIGHT and any(each.map.weights.any() for each in found.into(node))
 
 
 def _overdrawn(integers: IntegerNetwork, limits: Mapping[str, NeuronLimits]) -> dict[str, float]:

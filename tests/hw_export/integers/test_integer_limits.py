@@ -142,7 +142,7 @@ REFUSED = {
 }
 
 
-class Summed(torch.nn.Module):
+class OneNumber(torch.nn.Module):
     """A population of one number a sample, between two layers."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class Summed(torch.nn.Module):
 
 def summed() -> SpikingNetwork:
     x = torch.randn(30, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    return snnconv.convert(Summed().double(), x, coding=FewSpike(6))
+    return snnconv.convert(OneNumber().double(), x, coding=FewSpike(6))
 
 
 def converted_with(code: Any) -> SpikingNetwork:

@@ -16,9 +16,12 @@ from torch import nn
 import snnconv
 from coding import Concurrent, Phase, Rate
 from hw_export import lava
+from hw_export.integers import quantize
 from hw_export.lava.declared import DECLARED, LARGEST_LIF_THRESHOLD, LIF, declared_bits
+from hw_export.lava.exporting import with_hard_reset
 from hw_export.lava.launch import MAIN
 from hw_export.lava.limits import BYTES_A_CORE, Load, cores_of
+from hw_export.lava.placing import built_in_reaches, obstacle
 from tests.support.exported import converted
 
 sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package
@@ -94,6 +97,16 @@ def test_what_is_called_built_in_obeys_declared_limits(name: str, per: Any, tmp_
             assert not alike or any(count > LIF_BITS[variable] for variable, count in wanted.items())
     assert name not in ("plain", "both signs") or per or all(each["built_in"] for each in manifest["populations"])
     assert len(placed) == len(report.placements)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_limits_are_kept_by_weights_of_four_bits_or_not_at_all(bits: int) -> None:
+    integers = quantize(with_hard_reset(small(1, 0.1)), per="population", input_bits=bits, limits=LIF)
+    first = next(iter(integers.populations))
+    (connection,) = integers.into(first)
+    largest = int(np.abs(connection.map.weights.astype(int)).max())
+    kept = obstacle(integers.populations[first], built_in_reaches(integers)[first]) is None
+    assert kept == (bits == 8) and largest >= (8 if kept else 32)
 
 
 def chain(layers: int, width: int) -> nn.Module:
