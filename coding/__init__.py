@@ -15,6 +15,7 @@ from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
 from coding.window.table_spike import TableSpike
+from coding.window.thermometer import Thermometer
 from coding.window.ttfs import TTFS
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "SnnconvError",
     "SpikeInput",
     "TableSpike",
+    "Thermometer",
     "Timing",
     "register_code",
 ]

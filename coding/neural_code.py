@@ -124,6 +124,11 @@ class Code(ABC):
         return 1.0
 
     @property
+    def payloads(self) -> tuple[float, ...] | None:
+        """What a spike of each step carries; ``None`` where that is not one number for all neurons."""
+        return None
+
+    @property
     def full_scale(self) -> float:
         """The value that the largest activation of calibration data becomes."""
         return self.maximum

@@ -39,6 +39,10 @@ class Rate(Code):
         return 1
 
     @property
+    def payloads(self) -> tuple[float, ...]:
+        return (1.0,) * self.steps
+
+    @property
     def initial_potential(self) -> float:
         return 0.5
 

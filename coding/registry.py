@@ -14,6 +14,7 @@ from coding.window.integer_table import IntegerTable
 from coding.window.one_spike import OneSpike
 from coding.window.phase import Phase
 from coding.window.table_spike import TableSpike
+from coding.window.thermometer import Thermometer
 from coding.window.ttfs import TTFS
 
 #: Codes by name; a new code adds its line here.
@@ -21,7 +22,7 @@ CODES: dict[str, type[Code]] = {
     code.name: code
     for code in (
         *(Rate, Burst, Phase, TTFS, OneSpike, FewSpike, TableSpike),
-        *(FunctionTable, FewSpikeNeuron, IntegerTable),
+        *(Thermometer, FunctionTable, FewSpikeNeuron, IntegerTable),
     )
 }
 

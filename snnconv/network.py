@@ -10,7 +10,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from snnconv.graph.output_types import typed
-from snnconv.simulators import Run, Stop, simulate, simulator_for
+from snnconv.simulators import CrossbarNoise, Run, Stop, simulate, simulator_for
 from snnconv.spiking.base import N, NetworkBase
 from snnconv.spiking.report import network_report, summary
 from snnconv.storage.atomic import temporary_file
@@ -62,6 +62,7 @@ class SpikingNetwork(NetworkBase):
         record: Sequence[str] = (),
         stop: Stop | None = None,
         seed: int | None = None,
+        noise: CrossbarNoise | None = None,
     ) -> Run:
         """Simulate a batch.
 
@@ -74,7 +75,8 @@ class SpikingNetwork(NetworkBase):
                 rasters ``[T, N, ...]`` to keep, or "rasters" for all; in a pipeline T counts the steps of the
                 population's window.
             stop: Ends a sample early under a concurrent schedule (see ``snnconv.Confidence``).
-            seed: Fixes the draws of a stochastic input.
+            seed: Fixes the draws of a stochastic input, and of noise.
+            noise: What analog reads of synapses add to currents, in a pipeline (see ``snnconv.CrossbarNoise``).
 
         Returns:
             The output, spikes and synaptic operations, and what was recorded.
@@ -83,7 +85,9 @@ class SpikingNetwork(NetworkBase):
             InputError: The inputs do not fit the network.
             ConfigurationError: An option is not supported for the network.
         """
-        return simulate(self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed)
+        return simulate(
+            self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed, noise=noise
+        )
 
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""

@@ -16,13 +16,14 @@ from snnconv.metrics.value_judge import ValueJudge
 from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
-from snnconv.simulators import Confidence, FirstSpike
+from snnconv.simulators import Confidence, CrossbarNoise, FirstSpike
 from snnconv.simulators.decoding import Decoder
 from snnconv.simulators.run import Run
 from snnconv.spiking.logs import SearchLog, TuningLog
 from snnconv.sweeps.estimating import SweepEstimate, estimate_sweep
 from snnconv.sweeps.running import sweep
 from snnconv.sweeps.table import Sweep
+from snnconv.tuning.pulses import optimize_pulses
 from snnconv.tuning.tuning import tune
 from snnconv.version import __version__
 
@@ -30,6 +31,7 @@ __all__ = [
     "ClassJudge",
     "Confidence",
     "ConfigurationError",
+    "CrossbarNoise",
     "Decoder",
     "Evaluation",
     "FirstSpike",
@@ -60,6 +62,7 @@ __all__ = [
     "load",
     "neurobench",
     "neurons",
+    "optimize_pulses",
     "preflight",
     "resized",
     "spike_statistics",

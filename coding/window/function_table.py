@@ -57,6 +57,10 @@ class FunctionTable(WindowCode):
         return self.spikes
 
     @property
+    def payloads(self) -> None:
+        return None
+
+    @property
     def maximum(self) -> float:
         return self.table().largest
 
@@ -78,7 +82,7 @@ def table_for(asked: Code) -> FunctionTable:
         return FunctionTable(asked.steps)
     most = asked.steps if asked.limit is None else asked.limit
     trains = sum(math.comb(asked.steps, fired) for fired in range(most + 1)) if asked.steps < 64 else _MOST_VALUES
-    values = min(_MOST_VALUES, asked.steps if asked.unit_payload else trains)
+    values = min(_MOST_VALUES, asked.steps if len({*(asked.payloads or ())}) == 1 else trains)
     return FunctionTable(max(2, 2 * math.ceil(math.sqrt(values)) - 1), spikes=2)
 
 

@@ -27,6 +27,10 @@ class WindowCode(Code):
         """Payloads and thresholds of the window."""
 
     @property
+    def payloads(self) -> tuple[float, ...] | None:
+        return table_of(self).payloads
+
+    @property
     def maximum(self) -> float:
         return table_of(self).largest
 

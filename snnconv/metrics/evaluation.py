@@ -23,7 +23,7 @@ from snnconv.metrics.judge_choice import check_judge, judge_for
 from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
-from snnconv.simulators import Stop, simulator_for
+from snnconv.simulators import CrossbarNoise, Stop, simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.surroundings import own_surroundings
 
@@ -40,6 +40,7 @@ def evaluate(
     steps: int | None = None,
     stop: Stop | None = None,
     seed: int = 0,
+    noise: CrossbarNoise | None = None,
     rate_reference: Costs | None = None,
     judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
@@ -59,7 +60,8 @@ def evaluate(
         simulator: As for ``SpikingNetwork.run``.
         steps: As for ``SpikingNetwork.run``.
         stop: As for ``SpikingNetwork.run``.
-        seed: Seed of a stochastic input.
+        seed: Seed of a stochastic input, and of noise.
+        noise: As for ``SpikingNetwork.run``.
         rate_reference: Figures of a rate-coded run, for energy E1.
         judge: What is measured, where targets do not tell: ``snnconv.ClassJudge()``, ``snnconv.LabelJudge(threshold)``
             or ``snnconv.ValueJudge()``. Without targets class scores are judged by decisions, one column by its values.
@@ -92,7 +94,7 @@ def evaluate(
                 chosen_judge = judge or own or judge_for(network.complete_graph(), exact, targets)
                 tally = chosen_judge.tally(network.decide, ignore_index)
             tally.batch(exact, targets)
-            chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
+            chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed, noise=noise)
             _, taken = chosen.run(inputs, [counter, tally, calibrated], passage.samples)
             seed += 1
             lengths += int(taken.sum())

@@ -52,12 +52,14 @@ class PipelineChunk(Chunk):
         for t in range(self.timing.latency):
             self.t = t
             active = [name for name, start in self.timing.starts.items() if start <= t < self.timing.end(name)]
-            self.live = self.execution_plan.live(active)
+            self.active, self.live = active, self.execution_plan.live(active)
             environment: Environment = {**self.constants, **{name: self.silence[name] for name in self.live.silent}}
             environment.update(self._encoded(active))
             self.live.program.run(environment, handlers)
             for name in self.live.decoded_nodes:
-                self.total[name] = self.total[name] + environment[name]
+                summed = name in self.execution_plan.decoded_sums
+                arrived = self._read(name, environment[name]) if summed else environment[name]
+                self.total[name] = self.total[name] + arrived
             if passed is not None:
                 passed(t + 1)
         output = self.execution_plan.decode({**self.setup, **self.total})
@@ -116,6 +118,10 @@ class PipelineChunk(Chunk):
                 self.silence[node.name] = _silence(environment[node.name])
         self.total = {name: environment[name] for name in self.execution_plan.decoded_nodes}
 
+    def _read(self, node: str, current: Tensor) -> Tensor:
+        """``current`` of this step as crossbars read it."""
+        return current if self.reads is None else self.reads.step(node, current, self.t, self.active)
+
     def _charge(self, node: str, population: Population, current: Tensor) -> None:
         """Give neurons that have integrated nothing yet this current, and what their population adds to it."""
         neuron = population.window_neuron(population.channel_axis)
@@ -166,7 +172,7 @@ class PipelineChunk(Chunk):
                     # In units of scale x divisor, in which thresholds x divisor are the code's own.
                     self._charge(node, population, self.execution_plan.ratios[node].current(self.traces[node]))
             elif node in self.live.listening:
-                current = arguments["self"]
+                current = self._read(node, arguments["self"])
                 self.states[node] = neuron.listen(current, self.states[node], self._inverse_scale(population, current))
             if self.t < start:
                 return self.silence[node]

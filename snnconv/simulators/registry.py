@@ -8,6 +8,7 @@ from typing import Any
 from snnconv.errors import ConfigurationError
 from snnconv.graph.output_types import typed
 from snnconv.simulators.clock import Clock
+from snnconv.simulators.crossbar_noise import CrossbarNoise
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.recorders import OutputRecorder, Rasters, SpikeCounter
 from snnconv.simulators.run import Run
@@ -40,6 +41,7 @@ def simulate(
     record: Sequence[str],
     stop: Stop | None,
     seed: int | None,
+    noise: CrossbarNoise | None,
 ) -> Run:
     """Run ``network`` on a batch; see ``SpikingNetwork.run``."""
     if isinstance(record, str):
@@ -56,7 +58,7 @@ def simulate(
     rasters = Rasters(nodes) if nodes else None
     if rasters is not None:
         observers.append(rasters)
-    chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed)
+    chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed, noise=noise)
     output, lengths = chosen.run(network.check(inputs), observers)
     return Run(
         output=typed(output, network.graph.output_type),

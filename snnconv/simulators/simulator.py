@@ -1,4 +1,4 @@
-"""What all simulators share: samples in chunks that fit the caches, and the seed of a stochastic input."""
+"""What all simulators share: samples in chunks that fit the caches, and the seed of what is drawn."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Handler, laid_out
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
+from snnconv.simulators.crossbar_noise import CrossbarNoise, CrossbarReads
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.masked_synapses import paths_left
@@ -53,7 +54,13 @@ class Simulator(ABC):
     together: ClassVar[int]
 
     def __init__(
-        self, network: NetworkBase, *, steps: int | None = None, stop: Stop | None = None, seed: int | None = None
+        self,
+        network: NetworkBase,
+        *,
+        steps: int | None = None,
+        stop: Stop | None = None,
+        seed: int | None = None,
+        noise: CrossbarNoise | None = None,
     ) -> None:
         self.network = network
         schedule = network.plan.schedule
@@ -75,8 +82,11 @@ class Simulator(ABC):
         if seed is not None and not isinstance(seed, int):
             raise ConfigurationError(f"seed must be an integer, got {seed!r}")
         # Without a seed torch's own generator gives one, so that torch.manual_seed fixes spikes too.
-        own = int(torch.randint(2**62, ())) if seed is None and network.plan.input.spiking else seed or 0
+        drawing = network.plan.input.spiking or noise is not None
+        own = int(torch.randint(2**62, ())) if seed is None and drawing else seed or 0
         self.generator = torch.Generator(network.like.device).manual_seed(own)
+        #: What reads of crossbars add to currents, if they are noisy.
+        self.reads = None if noise is None else CrossbarReads(network, noise, self.generator)
 
     def run(
         self, inputs: Inputs, observers: Sequence[Observer], finished: Callable[[int], object] | None = None
@@ -121,7 +131,7 @@ class Chunk(ABC):
     """The samples from position ``first`` of a batch on, and what happens at populations and gates meanwhile."""
 
     def __init__(self, simulator: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        self.network, self.steps = simulator.network, simulator.steps
+        self.network, self.steps, self.reads = simulator.network, simulator.steps, simulator.reads
         self.execution_plan, self.observers = simulator.network.execution_plan, observers
         self.inputs = tuple(laid_out(tensor) for tensor in inputs)
         count = 1 if self.network.batch_axis is None else inputs[0].shape[0]

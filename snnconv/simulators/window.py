@@ -66,6 +66,9 @@ class WindowChunk(Chunk):
         self.environment = environment
         self.execution_plan.setup.run(environment)
         self.execution_plan.step.run(environment, self.handlers())
+        if self.reads is not None:
+            for name in self.execution_plan.decoded_sums:
+                environment[name] = self.reads.window(name, environment[name])
         output = self.execution_plan.decode(environment)
         for observer in self.observers:
             if observer.wants_output:
@@ -100,6 +103,8 @@ class WindowChunk(Chunk):
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
             current = operator.current(arguments)
+            if self.reads is not None:
+                current = self.reads.window(node, current)
             if looked_up:
                 self._look_up(node, windows.normalised(current))
             if not self.counted:
@@ -113,6 +118,8 @@ class WindowChunk(Chunk):
     def _whole(self, node: str, population: Population, arguments: Mapping[str, Any]) -> Tensor:
         """What a population sends whose windows somebody wants to see neuron by neuron."""
         current = activation_at(self.network.graph.nodes[node]).current(arguments)
+        if self.reads is not None:
+            current = self.reads.window(node, current)
         windows, weights = self.windows[node], self._weights(node)
         if population.tables is not None and self.looking_up:
             self._look_up(node, windows.normalised(current))

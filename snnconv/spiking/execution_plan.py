@@ -92,6 +92,8 @@ class ExecutionPlan:
         alone = {node for node, name in currents.items() if analysis.consumers[name] == (node,)}
         self.own_currents = {node for node in alone if currents[node] in sums}
         self.decoded_nodes = tuple(name for name in analysis.decoded if name in timed)
+        #: Those at which currents arrive: the others are what neurons and gates send.
+        self.decoded_sums = {name for name in self.decoded_nodes if analysis.role(name) is Role.LINEAR}
         self._output = graph.output
         shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()}
         self.setup = Program(lists["setup"], keep=shared.union(analysis.decoded) & computed)

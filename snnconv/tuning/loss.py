@@ -72,17 +72,20 @@ def tuning_loss(
     )
     if targets == "populations":
         return apart.sum() + _output_error(found.output, original.output)
+    return output_loss(found.output, original.output, labels, targets) + population_weight * apart.sum()
+
+
+def output_loss(found: Any, exact: Any, labels: Tensor | None, targets: Targets) -> Tensor:
+    """The part of ``tuning_loss`` that compares outputs."""
     if targets == "outputs":
-        output = _output_error(found.output, original.output)
-    elif targets == "labels":
-        output = functional.cross_entropy(class_scores(found.output), _known(labels), ignore_index=IGNORED_TARGET)
-    else:
-        soft, exact = (
-            functional.log_softmax(class_scores(each.output) / _TEMPERATURE, 1).movedim(1, -1).flatten(0, -2)
-            for each in (found, original)
-        )
-        output = functional.kl_div(soft, exact, log_target=True, reduction="batchmean") * _TEMPERATURE**2
-    return output + population_weight * apart.sum()
+        return _output_error(found, exact)
+    if targets == "labels":
+        return functional.cross_entropy(class_scores(found), _known(labels), ignore_index=IGNORED_TARGET)
+    soft, hard = (
+        functional.log_softmax(class_scores(each) / _TEMPERATURE, 1).movedim(1, -1).flatten(0, -2)
+        for each in (found, exact)
+    )
+    return functional.kl_div(soft, hard, log_target=True, reduction="batchmean") * _TEMPERATURE**2
 
 
 def _output_error(found: Any, exact: Any) -> Tensor:

@@ -10,7 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from coding import Burst, Code, Concurrent, FewSpike, FunctionTable, OneSpike, Phase, Pipeline, Rate, TableSpike
+from coding import (
+    Burst,
+    Code,
+    Concurrent,
+    FewSpike,
+    FunctionTable,
+    OneSpike,
+    Phase,
+    Pipeline,
+    Rate,
+    TableSpike,
+    Thermometer,
+)
 from snnconv import SpikingNetwork
 from tests.support import conversion
 
@@ -117,6 +129,7 @@ CODES: dict[str, Code] = {
     "one-spike": OneSpike(10),
     "phase": Phase(6),
     "table-spike": TableSpike(8),
+    "thermometer": Thermometer(8),
 }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
-from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, Rate, Thermometer
 from snnconv import Run, SpikingNetwork
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
@@ -30,6 +30,7 @@ CODES: dict[str, Code] = {
     "ttfs, gradient": TTFS(14, "gradient"),
     "phase": Phase(6),
     "phase, base 1.5": Phase(9, 1.5),
+    "thermometer": Thermometer(7),
     "rate": Rate(9),
 }
 

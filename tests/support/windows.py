@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from coding import TTFS, Code, FewSpike, IntegerTable, OneSpike, Phase, Rate, TableSpike
+from coding import TTFS, Code, FewSpike, IntegerTable, OneSpike, Phase, Rate, TableSpike, Thermometer
 from coding.window.closed_form import levels_of
 from coding.window.window_code import WindowCode
 from neurons import IntegrateFire, SignedWindow, WindowNeuron
@@ -26,6 +26,7 @@ CODES: dict[str, Code] = {
     "phase": Phase(6),
     "table-spike": TableSpike(4, (1.0, 0.7, 0.3, 0.1)),
     "whole table": IntegerTable(3, (7, 3, 1), ((6, 3, 1),), 1, 7),
+    "thermometer": Thermometer(7),
     "rate": Rate(9),
 }
 NEURONS: dict[str, Callable[[Code], WindowNeuron]] = {

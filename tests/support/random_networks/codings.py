@@ -25,6 +25,7 @@ from coding import (
     Rate,
     Schedule,
     TableSpike,
+    Thermometer,
 )
 from coding.window.rounding import ROUNDINGS
 from neurons import IntegrateFire
@@ -53,6 +54,7 @@ CODE_RULES: dict[str, st.SearchStrategy[Code]] = {
     ),
     "one-spike": st.builds(OneSpike, st.integers(3, 12), _BASES, _ROUNDINGS),
     "table-spike": st.builds(TableSpike, st.integers(2, 12)),
+    "thermometer": st.builds(Thermometer, st.integers(1, 16)),
     "few-spike-neuron": st.builds(FewSpikeNeuron, st.integers(3, 12)),
     "function-table": st.builds(FunctionTable, st.integers(1, 24)),
 }

@@ -1,0 +1,136 @@
+"""Noise of crossbars of memristors: every analog read of synapses has an error of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconv.errors import ConfigurationError
+from snnconv.graph.interpreter import Environment, Handler, zero_inputs
+from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.population import Population
+
+#: Random events that the unit of an output is measured with.
+_EVENTS = 64
+
+
+@dataclass(frozen=True)
+class CrossbarNoise:
+    """Normal noise of every analog read of a crossbar, independent of all others (Kim et al. 2022).
+
+    Spikes of one time step are read at once, and what is read is multiplied by what they carry. So a read adds noise of
+    the standard deviation ``sigma`` times that payload to the current of each neuron, in units of the neuron's scale.
+    All reads of a window together make ``sigma`` times the root of the sum of squared payloads: ``sigma / sqrt(p)`` for
+    p pulses of thermometer code, hardly less than ``sigma`` for codes whose payloads fall fast. Populations in their
+    windows are read whether they fire or not. At an output the unit is the root mean square of what spikes of random
+    signs in all neurons that feed it bring about there. Biases and real-valued inputs are added without noise.
+
+    Args:
+        sigma: Standard deviation of a read of spikes that carry 1.
+
+    Raises:
+        ConfigurationError: ``sigma`` is negative or no number.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.sigma, (int, float)) and not isinstance(self.sigma, bool)
+        if not number or not 0.0 <= self.sigma < math.inf:
+            raise ConfigurationError(f"CrossbarNoise: sigma must be a number of at least 0, got {self.sigma!r}")
+
+
+class CrossbarReads:
+    """The reads of one simulation, and their noise, drawn from ``generator``.
+
+    Raises ``ConfigurationError`` for networks whose reads are not defined: streams, products and ratios of signals,
+    spiking inputs, and codes in which what a spike carries depends on its neuron.
+    """
+
+    def __init__(self, network: NetworkBase, noise: CrossbarNoise, generator: torch.Generator) -> None:
+        self._network, self._sigma, self._generator = network, noise.sigma, generator
+        plan = network.execution_plan
+        if network.timing is None:
+            raise ConfigurationError("noise of crossbars needs windows: convert with schedule=Pipeline()")
+        if plan.products or plan.ratios:
+            name = network.name_of(next(iter(plan.products or plan.ratios)))
+            raise ConfigurationError(f"{name} multiplies or divides two signals, which no crossbar reads")
+        if network.plan.input.spiking:
+            raise ConfigurationError("noise of crossbars needs the default input, a constant current")
+        self._starts = network.timing.starts
+        read = {source for sources in (*plan.sources.values(), plan.output_sources) for source in sources}
+        self._payloads = {source: _payloads(network.populations[source]) for source in sorted(read)}
+
+    def window(self, node: str, current: Tensor) -> Tensor:
+        """``current`` of a population, or of an output, with the noise of all reads of its sources' windows."""
+        return self._noisy(node, current, (each for source in self.feeding(node) for each in self._payloads[source]))
+
+    def step(self, node: str, current: Tensor, t: int, active: Iterable[str]) -> Tensor:
+        """``current`` of time step ``t`` with the noise of its reads, of the sources that are ``active`` in it."""
+        feeding = set(self.feeding(node)).intersection(active)
+        return self._noisy(node, current, (self._payloads[source][t - self._starts[source]] for source in feeding))
+
+    def drawn(self, node: str, current: Tensor) -> Tensor:
+        """The noise of one read of spikes that carry 1, in the shape and the units of ``current``."""
+        normal = torch.empty_like(current).normal_(generator=self._generator)
+        return normal * (self._sigma * self._unit(node, current))
+
+    def feeding(self, node: str) -> tuple[str, ...]:
+        """The populations of whose spikes the currents of a population, or of an output, are read."""
+        plan = self._network.execution_plan
+        return plan.sources[node] if node in self._network.populations else plan.output_sources
+
+    def _noisy(self, node: str, current: Tensor, payloads: Iterable[float]) -> Tensor:
+        deviation = math.sqrt(math.fsum(payload**2 for payload in payloads))
+        if not deviation:
+            return current
+        return current + deviation * self.drawn(node, current)
+
+    def _unit(self, node: str, current: Tensor) -> Tensor | float:
+        if node in self._network.populations:
+            return self._network.populations[node].broadcast_scale(current.dim())
+        return self._output_units[node]
+
+    @cached_property
+    def _output_units(self) -> Mapping[str, float]:
+        plan, generator = self._network.execution_plan, torch.Generator(self._network.like.device).manual_seed(0)
+        signs = {
+            name: torch.randint(0, 2, (_EVENTS, *each.shape), generator=generator, device=self._network.like.device)
+            for name, each in self._network.populations.items()
+        }
+        found = [self._decoded({name: share * (2.0 * each - 1.0) for name, each in signs.items()}) for share in (1, 0)]
+        return {name: float((found[0][name] - found[1][name]).square().mean().sqrt()) for name in plan.decoded_sums}
+
+    def _decoded(self, sent: Mapping[str, Tensor]) -> Environment:
+        """What is decoded where populations send so many of their scales."""
+        network, plan = self._network, self._network.execution_plan
+        batched = network.batch_axis is not None
+        inputs = zero_inputs(network.graph, network.like.dtype, network.like.device, samples=_EVENTS)
+        environment: Environment = {**network.constants, **dict(zip(network.graph.taken, inputs, strict=True))}
+
+        def sending(population: Population, values: Tensor) -> Handler:
+            def send(arguments: Mapping[str, Any]) -> Tensor:
+                given = values.to(network.like) if batched else values[0].to(network.like)
+                return given * population.broadcast_scale(given.dim())
+
+            return send
+
+        plan.setup.run(environment)
+        plan.step.run(environment, {name: sending(network.populations[name], each) for name, each in sent.items()})
+        return environment
+
+
+def _payloads(population: Population) -> tuple[float, ...]:
+    payloads = None if population.tables is not None else population.code.payloads
+    if payloads is None:
+        raise ConfigurationError(
+            f"{population.name}: what a spike of {population.code.name} code carries depends on its neuron, so a "
+            "crossbar cannot read all neurons at once; give it thermometer, rate, phase or few-spike code"
+        )
+    return tuple(payload * (population.code.period / population.code.steps) for payload in payloads)

@@ -1,0 +1,135 @@
+"""Noise of crossbars: its spread is what the reads of a window add up to, in both simulators."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnconv
+from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, Thermometer
+from snnconv import CrossbarNoise
+from snnconv.errors import ConfigurationError
+from snnconv.network import SpikingNetwork
+
+SIGMA = 0.04
+CODES: dict[str, Code] = {
+    "thermometer": Thermometer(6),
+    "rate": Rate(6),
+    "phase": Phase(6),
+    "few-spike": FewSpike(5, 1.5, 2),
+    "one-spike": OneSpike(8, 1.4),
+}
+
+
+class Reading(nn.Module):
+    """Two populations, of which the second has a bias that keeps it busy, and an output that reads both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(3, 40), nn.Linear(40, 40), nn.Linear(40, 30)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x).relu()
+        return self.last(self.second(first).relu() + first)  # type: ignore[no-any-return]
+
+
+@cache
+def network(code: Code) -> tuple[SpikingNetwork, Tensor]:
+    torch.manual_seed(0)
+    samples = torch.rand(30, 3, dtype=torch.float64)
+    return snnconv.convert(Reading().double().eval(), samples, coding=code, schedule=Pipeline()), samples[:1]
+
+
+@pytest.mark.parametrize("simulator", ["window", "clock"])
+@pytest.mark.parametrize("name", CODES)
+def test_reads_of_a_window_add_sigma_times_the_root_of_the_squared_payloads(name: str, simulator: str) -> None:
+    """One population feeds an output alone, so that all the spread comes from the reads of its window."""
+    torch.manual_seed(0)
+    model, samples = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Linear(40, 40)).double(), torch.rand(30, 3).double()
+    snn = snnconv.convert(model, samples, coding=CODES[name], schedule=Pipeline())
+    many = samples[:1].expand(800, -1)
+    spread = snn.run(many, simulator=simulator, noise=CrossbarNoise(SIGMA), seed=1).output.std(0)
+    (population,) = snn.populations.values()
+    payloads = population.code.payloads
+    assert payloads is not None
+    share = math.sqrt(sum((payload * population.code.period / population.code.steps) ** 2 for payload in payloads))
+    if name in ("thermometer", "rate"):
+        assert share == pytest.approx(1 / math.sqrt(6))
+    assert isinstance(model[2], nn.Linear)
+    # Random signs of full scale: the root mean square of what they bring about, over all outputs.
+    unit = (model[2].weight.detach() * population.scale).square().sum(1).mean().sqrt()
+    found = spread.square().mean().sqrt() / unit
+    assert float(found) == pytest.approx(SIGMA * share, rel=0.02)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_both_simulators_draw_from_one_distribution(name: str) -> None:
+    snn, x = network(CODES[name])
+    means, spreads = [], []
+    for simulator in ("window", "clock"):
+        found = snn.run(x.expand(1500, -1), simulator=simulator, noise=CrossbarNoise(SIGMA), seed=1).output
+        means.append(found.mean(0))
+        spreads.append(found.std(0))
+    error = 5.0 * spreads[0] / math.sqrt(1500)
+    assert bool(((means[0] - means[1]).abs() < 2.0 * error).all())
+    assert float((spreads[0] / spreads[1]).log().abs().max()) < 0.15
+    assert float((spreads[0] / spreads[1]).log().mean().abs()) < 0.02
+
+
+def test_without_noise_nothing_changes_and_a_seed_says_what_is_drawn() -> None:
+    snn, x = network(CODES["thermometer"])
+    assert torch.equal(snn.run(x, noise=CrossbarNoise(0.0)).output, snn.run(x).output)
+    one, same, other = (snn.run(x, noise=CrossbarNoise(SIGMA), seed=seed).output for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    torch.manual_seed(3)
+    first = snn.run(x, noise=CrossbarNoise(SIGMA)).output
+    torch.manual_seed(3)
+    assert torch.equal(first, snn.run(x, noise=CrossbarNoise(SIGMA)).output)
+    assert not torch.equal(first, snn.run(x, noise=CrossbarNoise(SIGMA)).output)
+
+
+def test_evaluate_measures_with_noise() -> None:
+    snn, _ = network(CODES["thermometer"])
+    data = torch.rand(200, 3, dtype=torch.float64)
+    exact, noisy, worse = (snnconv.evaluate(snn, data, noise=CrossbarNoise(sigma)) for sigma in (0.0, 0.1, 0.6))
+    assert exact.agreement > noisy.agreement > worse.agreement
+    assert snnconv.evaluate(snn, data, noise=CrossbarNoise(0.1)).agreement == noisy.agreement
+
+
+class Product(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.last = nn.Linear(3, 4), nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last((self.one(x).relu() * self.other(x).relu() - 0.1).relu())  # type: ignore[no-any-return]
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], dict[str, object], str]] = {
+    "stream": (Reading, {"coding": Rate(8), "schedule": Concurrent(8)}, "needs windows"),
+    "burst": (Reading, {"coding": Burst(8)}, "needs windows"),
+    "spiking input": (Reading, {"coding": Thermometer(4), "input": Phase(4)}, "constant current"),
+    "tables": (lambda: nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2)), {"coding": OneSpike(6)}, "carries"),
+    "product": (Product, {"coding": Thermometer(4)}, "no crossbar"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_crossbar_reads_is_refused(name: str) -> None:
+    make, options, reason = REFUSED[name]
+    torch.manual_seed(0)
+    samples = torch.rand(20, 3)
+    snn = snnconv.convert(make().eval(), samples, **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=reason):
+        snn.run(samples, noise=CrossbarNoise(0.1))
+
+
+@pytest.mark.parametrize("sigma", [-0.1, math.nan, math.inf, "much", True])
+def test_a_deviation_is_a_number_of_at_least_zero(sigma: object) -> None:
+    with pytest.raises(ConfigurationError, match="sigma must be a number"):
+        CrossbarNoise(sigma)  # type: ignore[arg-type]
