@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from coding import CodingPlan, Pipeline, Thermometer
+from coding import CodingPlan
 from neurons import IntegrateFire, SignedWindow
 from snnconv.data.batches import IGNORED_TARGET, Inputs
 from snnconv.errors import ConfigurationError
@@ -48,7 +48,7 @@ def optimize_pulses(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> CodingPlan:
-    """The plan that gives each population its own number of thermometer pulses, ``average`` of them in the mean.
+    """The plan that gives each population its own number of equal pulses, ``average`` of them in the mean.
 
     More pulses average more noise away, where it hurts; weights stay (gradient-based bit encoding optimization, Kim et
     al. 2022). With p pulses, reads of a population have the variance v = sigma^2 / p, and what it sends is rounded with
@@ -58,7 +58,7 @@ def optimize_pulses(
     with at most so many pulses, anew in each epoch.
 
     Args:
-        network: A converted network in thermometer code of any length.
+        network: A converted network in thermometer code, or rate code in windows, of any length.
         data: Samples, as for ``snnconv.tune``; a fifth is held out. The distribution with the least loss there is
             returned; where as many pulses everywhere have it, a warning says so.
         noise: The noise of the crossbars.
@@ -123,9 +123,9 @@ def optimize_pulses(
             "give more samples, or noise that changes decisions",
             everywhere[0],
         )
-    names = [population.name for population in network.populations.values()]
-    overrides = {name: Thermometer(number) for name, number in zip(names, chosen, strict=True)}
-    return CodingPlan(Thermometer(everywhere[0]), overrides=overrides, schedule=Pipeline())
+    populations = network.populations.values()
+    overrides = {each.name: replace(each.code, steps=number) for each, number in zip(populations, chosen, strict=True)}
+    return replace(network.plan, overrides=overrides)
 
 
 def _checked(
@@ -135,7 +135,7 @@ def _checked(
     if targets not in ("decisions", "labels"):
         raise ConfigurationError(f"targets must be 'decisions' or 'labels', got {targets!r}")
     for population in network.populations.values():
-        if not isinstance(population.code, Thermometer):
+        if len({*(population.code.payloads or ())}) != 1:
             raise ConfigurationError(
                 f"{population.name} has {population.code.name} code; convert with coding=Thermometer(8) and give that "
                 "network: its scales are those of all numbers of pulses"
@@ -218,7 +218,7 @@ class _NoisyPasses:
 
 
 def _with_pulses(population: Population, number: int) -> Population:
-    code, neuron = Thermometer(number), population.neuron
+    code, neuron = replace(population.code, steps=number), population.neuron
     assert isinstance(neuron, (IntegrateFire, SignedWindow))
     return replace(population, code=code, neuron=replace(neuron, code=code))
 

@@ -26,7 +26,7 @@ CODES: dict[str, Code] = {
 }
 
 
-class Reading(nn.Module):
+class TwoReads(nn.Module):
     """Two populations, of which the second has a bias that keeps it busy, and an output that reads both."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Reading(nn.Module):
 def network(code: Code) -> tuple[SpikingNetwork, Tensor]:
     torch.manual_seed(0)
     samples = torch.rand(30, 3, dtype=torch.float64)
-    return snnconv.convert(Reading().double().eval(), samples, coding=code, schedule=Pipeline()), samples[:1]
+    return snnconv.convert(TwoReads().double().eval(), samples, coding=code, schedule=Pipeline()), samples[:1]
 
 
 @pytest.mark.parametrize("simulator", ["window", "clock"])
@@ -101,7 +101,7 @@ def test_evaluate_measures_with_noise() -> None:
     assert snnconv.evaluate(snn, data, noise=CrossbarNoise(0.1)).agreement == noisy.agreement
 
 
-class Product(nn.Module):
+class Multiplying(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.one, self.other, self.last = nn.Linear(3, 4), nn.Linear(3, 4), nn.Linear(4, 2)
@@ -111,11 +111,11 @@ class Product(nn.Module):
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], dict[str, object], str]] = {
-    "stream": (Reading, {"coding": Rate(8), "schedule": Concurrent(8)}, "needs windows"),
-    "burst": (Reading, {"coding": Burst(8)}, "needs windows"),
-    "spiking input": (Reading, {"coding": Thermometer(4), "input": Phase(4)}, "constant current"),
+    "stream": (TwoReads, {"coding": Rate(8), "schedule": Concurrent(8)}, "needs windows"),
+    "burst": (TwoReads, {"coding": Burst(8)}, "needs windows"),
+    "spiking input": (TwoReads, {"coding": Thermometer(4), "input": Phase(4)}, "constant current"),
     "tables": (lambda: nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.Linear(4, 2)), {"coding": OneSpike(6)}, "carries"),
-    "product": (Product, {"coding": Thermometer(4)}, "no crossbar"),
+    "product": (Multiplying, {"coding": Thermometer(4)}, "no crossbar"),
 }
 
 
