@@ -36,7 +36,7 @@ def linear_map(
     ``written`` is a matrix, ``[target neurons, source neurons]``, that it may be. Raises ``ConfigurationError`` naming
     ``between`` if it is none of these and too large to be probed.
     """
-    if written is not None:
+    if written is not None and target_shape:
         read = _stored(written, source_shape, target_shape)
         if _agrees(read, respond):
             return read
