@@ -1,7 +1,8 @@
 """Torch modules of NIR's neurons: one step of Euler's method for each.
 
-The equations are those of the primitives in Pedersen et al. (2024), Neuromorphic intermediate representation, Nature
-Communications 15, 8122, Table 1. A step of dt takes a synapse's current first, then the potential that it drives:
+The equations are those of the primitives I, IF, LI, LIF, CubaLI and CubaLIF in Pedersen et al. (2024), Neuromorphic
+intermediate representation, Nature Communications 15, 8122. A step of dt takes a synapse's current first, then the
+potential that it drives:
 
     I <- I + dt / tau_syn (w_in S - I)
     v <- v + dt / tau_mem ((v_leak - v) + R I)    with a leak

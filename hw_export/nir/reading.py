@@ -107,7 +107,7 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = No
     arrive one step late. Neurons take steps of Euler's method of ``dt`` seconds, which the graph's metadata may say
     instead, as ``dt``; without either a step is the unit of time, and neurons with time constants are refused. Neurons
     start at rest and reset to ``v_reset`` unless their metadata says otherwise (Pedersen et al., 2024, Nature
-    Communications 15, 8122, Table 1). Nodes describe one sample, without an axis of samples. The module has the
+    Communications 15, 8122). Nodes describe one sample, without an axis of samples. The module has the
     precision of the weights.
 
     Raises ``StorageError`` for a file that is truncated or no NIR file, and for a node that cannot be run, naming it;

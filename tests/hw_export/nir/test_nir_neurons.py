@@ -98,6 +98,20 @@ def test_neurons_of_snntorch(kind: str) -> None:
     assert torch.equal(outputs(graph, x, SNNTORCH)[0].float(), spikes)
 
 
+def test_recurrent_synapses_of_snntorch_reset_a_step_late() -> None:
+    """So what reaches the potential in the step after a spike is lost, unlike in NIR's equations."""
+    weight, x = draw(SIZE, SIZE, seed=3).float(), drive().float()
+    graph = recurrent(synaptic(ALPHA, BETA, THRESHOLD), weight, torch.zeros(SIZE))
+    found = outputs(graph, x, SNNTORCH)[0]
+    for delay in (True, False):
+        options = {"threshold": THRESHOLD, "reset_mechanism": "zero", "reset_delay": delay, "linear_features": SIZE}
+        cell = snntorch.RSynaptic(ALPHA, BETA, **options)
+        cell.recurrent.weight.data, cell.recurrent.bias.data = weight, torch.zeros(SIZE)
+        spikes = run(cell, x, (torch.zeros(4, SIZE),) * 3)
+        once = (spikes[:-1] * spikes[1:]).sum()
+        assert once == 0 and (found[:-1] * found[1:]).sum() > 0
+
+
 def box(threshold: Tensor) -> tuple[Any, Any]:
     """The same neurons as norse has them, and as NIR does, with a resting potential."""
     tau, leak, floor = between(2.0, 20.0, 5) * NORSE, between(-0.2, 0.2, 6), between(-0.3, 0.3, 8)

@@ -126,6 +126,23 @@ def test_spikingjelly_reads_double_precision_too(tmp_path: Path) -> None:
     assert_same_spikes(double.rasters(path, x, STEPS)[1], clock(network, x)[1])
 
 
+def test_spikingjelly_reads_a_file_without_a_profile_with_a_step_of_1(tmp_path: Path) -> None:
+    reader_of("spikingjelly")
+    network, x = converted("digits")
+    exchange = import_peer("spikingjelly.activation_based.nir_exchange.from_nir")
+    told = Reader("spikingjelly", None, lambda path, *_: exchange.import_from_nir(path, dt=1.0))
+    path = written(network, tmp_path)
+    assert_same_spikes(told.rasters(path, x, STEPS)[1], clock(network, x)[1])
+    with pytest.raises(ValueError, match="must equal 1 / dt"):
+        run("spikingjelly", path, x)
+
+
+@pytest.mark.parametrize("name", ["norse", "sinabs"])
+def test_readers_without_joins_run_branches_with_other_spikes(name: str, tmp_path: Path) -> None:
+    network, x = converted("skip")
+    assert differing(run(name, written(network, tmp_path), x), clock(network, x)[1])
+
+
 def test_norse_is_silent_for_lif_nodes(tmp_path: Path) -> None:
     network, x = converted("deep")
     found = run("norse", written(network, tmp_path, "snntorch"), x)
