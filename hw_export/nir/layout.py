@@ -6,7 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,18 @@ class Layout:
         for source, target in self.edges:
             found[target].append(source)
         return found
+
+    def of_one_sample(self) -> Layout | None:
+        """This where input and output count samples first, as norse writes them; none where they do not."""
+        ends = (self.nodes[self.input].input_type, self.nodes[self.output].output_type)
+        shapes = [np.atleast_1d(np.asarray(next(iter(each.values())))) for each in ends]
+        if any(shape.size < 2 for shape in shapes) or shapes[0][0] != shapes[1][0]:
+            return None
+        kinds = imported("nir", "snnconv[nir]")
+        made = (kinds.Input(shapes[0][1:]), kinds.Output(shapes[1][1:]))
+        for node, name in zip(made, (self.input, self.output), strict=True):
+            node.metadata = self.nodes[name].metadata
+        return replace(self, nodes=self.nodes | dict(zip((self.input, self.output), made, strict=True)))
 
 
 @contextmanager

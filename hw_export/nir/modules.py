@@ -72,7 +72,7 @@ def neuron_node(node: Any, dt: float | None) -> NeuronNode:
     if dt is None and any(hasattr(node, key) for key in ("tau", "tau_mem")):
         raise StorageError(
             "it has time constants, and no time step is known: give dt=, in seconds, as the simulation that the graph "
-            "was made for has it (1e-4 in snntorch, 1e-3 in norse), or 'dt' in the graph's metadata"
+            "was made for has it (1e-4 in snntorch and spikingjelly), or 'dt' in the graph's metadata"
         )
     return NeuronNode(node, 1.0 if dt is None else dt)
 

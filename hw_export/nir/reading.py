@@ -125,7 +125,7 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = No
     if said.get("format") == FORMAT and said.get("version") not in range(1, VERSION + 1):
         raise StorageError(f"{place} has metadata of version {said.get('version')}; this snnconv reads {VERSION}")
     steps = _number(said, "steps", place)
-    program = NIRProgram(layout, _time_step(said, dt, place))
+    program = _program(layout, _time_step(said, dt, place))
     program.to(torch.float64 if _double(layout) else torch.float32).eval().requires_grad_(False)
     nodes: dict[str, str] = {}
     for name in program.stateful:
@@ -144,6 +144,20 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = No
         return module
     except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
+
+
+def _program(layout: Layout, dt: float | None) -> NIRProgram:
+    """The program; where sizes fit only if input and output count samples first, without that axis."""
+    try:
+        return NIRProgram(layout, dt)
+    except StorageError as error:
+        other = layout.of_one_sample()
+        if other is None:
+            raise
+        try:
+            return NIRProgram(other, dt)
+        except StorageError as second:
+            raise StorageError(f"{error}; and if input and output count samples first: {second}") from error
 
 
 def _time_step(said: dict[str, Any], dt: float | None, place: str) -> float | None:
