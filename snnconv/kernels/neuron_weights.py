@@ -47,7 +47,7 @@ class NeuronWeights:
         key = sample.device, sample.stride()
         found = self._laid_out.get(key)
         if found is None:
-            row = self.values.permute(memory_order(sample)).reshape(-1).to(sample.device, self._dtype)
+            row = self.values.permute(memory_order(sample)).reshape(-1).to(sample.device, self._dtype).contiguous()
             # The first of several threads wins: jobs know where a tensor lies, so none may take another's place.
             found = self._laid_out.setdefault(key, row)
         return found

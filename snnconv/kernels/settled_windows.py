@@ -7,6 +7,7 @@ backend. A shift that is zero in all channels is left out.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from snnconv.kernels.native import Native, threads_for
 from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.kernels.window_jobs import PLACES, WindowJobs
 
+#: Shapes and layouts of which is kept how they are summed.
+_KEPT = 64
 #: Values that torch settles at once on one thread, so that they stay in its cache.
 _BLOCK = 2**16
 #: Thresholds of a table that a kernel compares one by one; beyond it torch's search takes less time.
@@ -56,6 +59,27 @@ class Summed(NamedTuple):
     spikes: Tensor | None
 
 
+class _Summing(NamedTuple):
+    """How many samples lie behind each other, weights that differ, as the neurons lie, and their addresses."""
+
+    samples: int
+    rows: dict[NeuronWeights, Tensor]
+    addresses: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, current: Tensor, batched: bool, weights: Sequence[NeuronWeights]) -> _Summing | None:
+        """That of a current without gaps; ``None`` where a kernel cannot sum by these weights."""
+        differing = [each for each in weights if each.uniform is None]
+        behind_each_other = batched and (len(current) == 1 or memory_order(current)[0] == 0)
+        if batched and differing and not behind_each_other:
+            return None
+        rows = {each: each.along(current[0] if batched else current) for each in differing}
+        if any(row.dtype != torch.int32 for row in rows.values()):
+            return None
+        addresses = np.array([row.data_ptr() for row in rows.values()], np.int64)
+        return cls(len(current) if behind_each_other else 1, rows, addresses)
+
+
 class Windows:
     """The windows of a population, ready for currents: all that does not change from one to the next is prepared.
 
@@ -73,6 +97,7 @@ class Windows:
         self.neuron, self.in_rows, self.axis = neuron, in_rows, axis
         self.scale, self.inverse_scale = scale, 1.0 / scale
         self.shift = shift if bool(shift.any()) else None
+        self._summings: dict[tuple[Any, ...], _Summing | None] = {}
 
     @cached_property
     def _jobs(self) -> WindowJobs | None:
@@ -126,7 +151,7 @@ class Windows:
         self,
         current: Tensor,
         batched: bool,
-        weights: Sequence[NeuronWeights] = (),
+        weights: tuple[NeuronWeights, ...] = (),
         *,
         own: bool = False,
         by_neuron: bool = False,
@@ -138,28 +163,35 @@ class Windows:
         """
         given, current = current, dense(current)
         own = own or current is not given
-        kernel = self._kernel(current)
-        samples, rows = 1, {}
-        if not batched or len(current) == 1 or memory_order(current)[0] == 0:
-            sample, samples = (current[0], len(current)) if batched else (current, 1)
-            rows = {each: each.along(sample) for each in weights if each.uniform is None}
-        elif any(each.uniform is None for each in weights):  # neurons do not lie beside each other
-            kernel = None
-        if kernel is None or any(row.dtype != torch.int32 for row in rows.values()):
+        kernel, summing = self._kernel(current), self._summing(current, batched, weights)
+        if kernel is None or summing is None:
             found, decoded = self.settle(current, counted=True)
             return Summed(decoded, summed(found, batched, weights), found.spikes if by_neuron else None)
         decoded = current if own else torch.empty_like(current)
         places = {"spikes_found": torch.empty_like(decoded)} if by_neuron else {}
-        threads, addresses = threads_for(current.numel()), np.array([row.data_ptr() for row in rows.values()], np.int64)
-        job = self._job(current, decoded, places, threads, samples)
-        totals = np.zeros((job[PLACES["parts"]], 2 + len(rows)), np.int64)
-        job[PLACES["totals"]], job[PLACES["kinds"]] = totals.ctypes.data, len(rows)
-        job[PLACES["weights"]] = addresses.ctypes.data
+        threads, columns = threads_for(current.numel()), 2 + len(summing.rows)
+        job = self._job(current, decoded, places, threads, summing.samples)
+        totals = (ctypes.c_int64 * (int(job[PLACES["parts"]]) * columns))()
+        job[PLACES["totals"]], job[PLACES["kinds"]] = ctypes.addressof(totals), len(summing.rows)
+        job[PLACES["weights"]] = summing.addresses.ctypes.data
         kernel(job, threads)
-        updates, spikes, *weighted = totals.sum(0).tolist()
-        by_weights = {each: each.of_sum(float(spikes)) for each in weights if each.uniform is not None}
-        by_weights |= {each: float(total) for each, total in zip(rows, weighted, strict=True)}
-        return Summed(decoded, Sums(float(spikes), float(updates), by_weights), places.get("spikes_found"))
+        updates, spikes, *weighted = (float(sum(totals[column::columns])) for column in range(columns))
+        by_weights = dict(zip(summing.rows, weighted, strict=True))
+        for each in weights:
+            if each not in by_weights:
+                by_weights[each] = each.of_sum(spikes)
+        return Summed(decoded, Sums(spikes, updates, by_weights), places.get("spikes_found"))
+
+    def _summing(self, current: Tensor, batched: bool, weights: tuple[NeuronWeights, ...]) -> _Summing | None:
+        """How a kernel sums windows of a current like this; ``None`` where none can."""
+        key = (current.shape, current.stride(), batched, weights)
+        kept = self._summings
+        if key in kept:
+            return kept[key]
+        if len(self._summings) >= _KEPT:
+            self._summings = {}  # another one: other threads read the former
+        found = self._summings[key] = _Summing.of(current, batched, weights)
+        return found
 
     def _decode_in_blocks(self, current: Tensor, decoded: Tensor) -> None:
         order, axis = memory_order(current), self.axis

@@ -35,7 +35,9 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
     potentials, sizes = np.empty(BLOCK, real), np.empty(BLOCK, real)
     found, trains = np.empty(BLOCK, real), np.empty(BLOCK, integer)
     tally, tallied = np.empty(BLOCK, integer), np.zeros(BLOCK, integer)
-    of, signs = potentials.view(integer), found.view(integer)
+    pairs, both = carray(at(job.pairs, np.int64), job.trains), np.empty(BLOCK, np.int64)
+    tallying, halves = job.totals != 0, both.view(integer)
+    of, found_bits = potentials.view(integer), found.view(integer)
     coded = sizes.view(integer) if job.signed else of
     pieces = (width + BLOCK - 1) // BLOCK
     blocks = ((size + width - 1) // width) * pieces
@@ -65,10 +67,18 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
                 for _ in range(job.corrections):
                     for i in range(length):
                         trains[i] += one if max(coded[i], zero) >= following[np.uint64(trains[i])] else zero
-                look_up(values, trains, found[:length])
+                if tallying and job.pairs:
+                    look_up(pairs, trains, both[:length])
+                    for i in range(length):
+                        found_bits[i] = halves[2 * i]
+                        tally[i] = halves[2 * i + 1]
+                else:
+                    look_up(values, trains, found[:length])
+                    if tallying:
+                        look_up(tallies, trains, tally[:length])
                 if job.signed:
                     for i in range(length):
-                        signs[i] |= of[i] & sign
+                        found_bits[i] |= of[i] & sign
                     for i in range(length):
                         v = found[i]
                         found[i] = v if v > 0 else v * sent
@@ -79,13 +89,12 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
                     look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
                 if job.updates_found:
                     look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
-                if job.totals:
-                    look_up(tallies, trains, tally[:length])
+                if tallying:
                     for i in range(length):
                         tallied[i] += tally[i]
                     if sample % job.most_samples == job.most_samples - 1:
                         add_totals(tallied[:length], job, start, totals)
-            if job.totals:
+            if tallying:
                 add_totals(tallied[:length], job, start, totals)
 
 

@@ -23,7 +23,8 @@ _KEPT = 64
 #: scales and scales, for tables also slacks, places of a channel's entries and all thresholds, which rise; ``period``
 #: of each: ``along`` a row, or one for each row, in turn. Then come the ``WindowForm`` (``values`` are payloads of
 #: tables) and the places of results. Spikes and updates of a neuron are tallied in one number, ``most_samples`` at a
-#: time; ``totals`` of a part are its updates, its spikes, and these by each of ``kinds`` weights, at so many addresses.
+#: time; ``pairs`` are values and tallies in one number, where that holds both. ``totals`` of a part are its updates,
+#: its spikes, and these by each of ``kinds`` weights, at so many addresses.
 JOB: np.dtype[Any] = np.dtype(
     [
         (name, np.int64)
@@ -31,7 +32,7 @@ JOB: np.dtype[Any] = np.dtype(
             *("taken", "parts", "blocks"),
             *("current", "samples", "size", "width", "along", "shifted", "period", "constants"),
             *("cell_bits", "lowest_cell", "cells", "carry", "corrections", "following"),
-            *("trains", "values", "spikes", "updates", "tallies", "signed"),
+            *("trains", "values", "spikes", "updates", "tallies", "pairs", "signed"),
             *("origins", "rates", "slopes", "levels", "steps"),
             *("decoded", "found", "spikes_found", "updates_found"),
             *("totals", "kinds", "weights", "most_samples"),
@@ -117,6 +118,8 @@ def _told_of_levels(form: LevelForm) -> tuple[dict[str, Any], Sequence[Tensor]]:
     tensors = {name: getattr(levels, name) for name in ("carry", "following", "values", "spikes", "updates")}
     integer = levels.carry.dtype
     tensors["tallies"] = (levels.updates.to(integer) << TALLY_BITS) + levels.spikes.to(integer)
+    if integer is torch.int32:
+        tensors["pairs"] = torch.stack([levels.values.view(integer), tensors["tallies"]], 1)
     return told | _addresses(**tensors), list(tensors.values())
 
 

@@ -36,9 +36,10 @@ class SpikeCounter(Observer):
         self._wants_steps = by_step
         self.samples = 0
         self.input_spikes = 0.0
+        populations = network.populations
         #: State updates by population, over all samples; a pipeline reports them, a stream updates every neuron.
-        self.updates = dict.fromkeys(network.populations, 0.0)
-        self._unit = {node: population.neuron.unit_payload for node, population in network.populations.items()}
+        self.updates = dict.fromkeys(populations, 0.0)
+        self._unit = {node: population.neuron.unit_payload for node, population in populations.items()}
         self._given = fan_outs
         #: Spikes by node and their sums by weights, as far as they came summed; the others by neuron.
         self._spikes: dict[str, float] = {}
@@ -129,11 +130,11 @@ class SpikeCounter(Observer):
 
     def synops(self) -> dict[str, float]:
         """Synaptic operations by where the spikes came from, over all samples."""
-        return self._operations({node: fan_out.whole for node, fan_out in self._fan_outs.items()})
+        return self._operations({node: self._fan_outs[node].whole for node in self._spikes})
 
     def synops_by_layer(self) -> dict[str, float]:
         """The same with every weighted operator between two populations counted by itself."""
-        return self._operations({node: fan_out.by_layer for node, fan_out in self._fan_outs.items()})
+        return self._operations({node: self._fan_outs[node].by_layer for node in self._spikes})
 
     def pairs(self) -> float:
         """Those of ``synops`` that are pairs of spikes at products of two signals."""
@@ -146,12 +147,12 @@ class SpikeCounter(Observer):
             node: spikes.cpu() / self._whole[node].clamp(min=1.0) for node, spikes in self._arriving.items()
         }  # spikes, each counted by the share of its paths that is left
         found: dict[str, float] = {}
-        for node in self._spikes:
+        for node, own in weights.items():
             if node in through:
-                found[node] = weights[node].total(through[node])
+                found[node] = own.total(through[node])
             else:
-                by_neuron = weights[node].total(self._counts[node]) if node in self._counts else 0.0
-                found[node] = self._weighted.get(weights[node], 0.0) + by_neuron
+                by_neuron = own.total(self._counts[node]) if node in self._counts else 0.0
+                found[node] = self._weighted.get(own, 0.0) + by_neuron
         return {self.network.name_of(node): total for node, total in found.items()}
 
 

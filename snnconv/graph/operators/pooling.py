@@ -11,6 +11,7 @@ from torch import Tensor
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.base import Arguments, Carries, Classification, Operator, Role, Spread, per_axis, register
 from snnconv.graph.reach import Reach, unit_vectors
+from snnconv.kernels.largest import place_of_largest
 
 _POOLS: dict[str, Any] = {
     "max_pool1d": torch.nn.functional.max_pool1d,
@@ -92,7 +93,7 @@ class Maximum(MaximumOperator):
         return torch.amax(arguments["self"], arguments["dim"], arguments["keepdim"])
 
     def places(self, arguments: Arguments) -> Tensor:
-        return _groups(arguments, arguments["self"]).argmax(-1, keepdim=True)
+        return place_of_largest(_groups(arguments, arguments["self"]))
 
     def at(self, arguments: Arguments, places: Tensor, values: Tensor) -> Tensor:
         found = _groups(arguments, values).gather(-1, places).squeeze(-1)

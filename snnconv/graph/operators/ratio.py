@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from snnconv.graph.graph import Node
 from snnconv.graph.operators.activation import ActivationOperator
 from snnconv.graph.operators.activation_function import ActivationFunction, PiecewiseLinear
 from snnconv.graph.operators.base import Arguments, register
+from snnconv.kernels.ratios import ratio
 
 
 @register
@@ -27,10 +27,7 @@ class RatioPopulation(ActivationOperator):
         return self.current(arguments)
 
     def current(self, arguments: Arguments) -> Tensor:
-        divisor = arguments["divisor"]
-        above = divisor > 0
-        # Divided by 1 where nothing is to come out, so that gradients stay finite.
-        return torch.where(above, arguments["self"] / torch.where(above, divisor, 1.0), 0.0)
+        return ratio(arguments["self"], arguments["divisor"])
 
     def activation(self, arguments: Arguments) -> ActivationFunction:
         return PiecewiseLinear(negative_slope=1.0)

@@ -123,7 +123,7 @@ def test_all_threads_of_torch_and_those_of_the_caller_get_what_one_gets(
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: WINDOWS.decode(CURRENT), range(8)))
     assert all(same_bits(each, wanted) for each in found)
-    weights = [NeuronWeights(torch.arange(CURRENT[0].numel()).view(CURRENT[0].shape).double())]
+    weights = (NeuronWeights(torch.arange(CURRENT[0].numel()).view(CURRENT[0].shape).double()),)
     sums = WINDOWS.sum(CURRENT, True, weights).sums
     sent, fired = stepped()
     with backends.backend("torch"):

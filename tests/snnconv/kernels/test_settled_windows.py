@@ -60,11 +60,11 @@ def assert_backends_agree(found: Population, current: Tensor, what: str) -> None
         assert same_bits(mine, other) and mine.shape == other.shape, what
 
 
-def drawn_weights(shape: Sequence[int]) -> list[NeuronWeights]:
+def drawn_weights(shape: Sequence[int]) -> tuple[NeuronWeights, ...]:
     """Weights that differ, up to the largest of 32 bits, and one for all."""
     generator = torch.Generator().manual_seed(2)
     drawn = [torch.randint(0, most, tuple(shape), generator=generator).double() for most in (2**31, 7)]
-    return [*(NeuronWeights(each) for each in drawn), NeuronWeights(torch.full(tuple(shape), 3.0))]
+    return (*(NeuronWeights(each) for each in drawn), NeuronWeights(torch.full(tuple(shape), 3.0)))
 
 
 def everything(settled: Settled) -> list[Tensor]:
@@ -127,7 +127,7 @@ def test_weights_are_whole_numbers_and_may_take_more_than_32_bits() -> None:
     found = population(code, NEURONS["leaky"](code), True, 1)
     current = torch.randn(3, 5, 3, 7, generator=torch.Generator().manual_seed(3))
     large = NeuronWeights(2.0**31 + torch.arange(105).view(5, 3, 7).double())
-    sums = windows_of(found).sum(current, True, [large]).sums
+    sums = windows_of(found).sum(current, True, (large,)).sums
     counts = settle(found, current, counted=True).found.spikes
     assert counts is not None and sums.weighted[large] == float((counts.double() * large.values).sum())
     with pytest.raises(ValueError, match="whole"):
