@@ -15,6 +15,7 @@ from hw_export.c.identifiers import check_name
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, show, writable
 from snnconv.cli.progress import progress_bars
+from snnconv.data.file_kinds import BUNDLE, kind_of
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 from snnconv.storage.atomic import check_new_folder
@@ -31,7 +32,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def export(
-    network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
+    network: Annotated[Path, typer.Argument(help="A file that convert wrote; for C also a bundle of Lava.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File to write, such as network.npz; for C a new folder.")
     ],
@@ -67,7 +68,7 @@ def export(
     chosen = {"per": per, "reset": reset or None, "name": name}
     with progress_bars() as progress:
         report = _EXPORTS[target](
-            snnconv.load(network),
+            _loaded(network, target),
             output,
             **{option: value for option, value in chosen.items() if value is not None},
             input_bits=input_bits,
@@ -77,6 +78,11 @@ def export(
         )
     with kept(lambda: f"{output} is written"):
         show(f"{report}\nwritten: {output}", json_file, report.to_dict())
+
+
+def _loaded(path: Path, target: str) -> Any:
+    """What is in the file ``path``: a network, or for programs in C a bundle, too."""
+    return lava.read(path) if target == "c" and kind_of(path) is BUNDLE else snnconv.load(path)
 
 
 def run_lava(

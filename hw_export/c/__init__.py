@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hw_export.c.report import ProgramReport
+    from hw_export.integers.network import IntegerNetwork
     from snnconv.network import SpikingNetwork
     from snnconv.progress import ProgressCallback
 
 
 def export(
-    network: SpikingNetwork,
+    network: SpikingNetwork | IntegerNetwork,
     directory: str | os.PathLike[str],
     *,
     name: str = "network",
@@ -33,10 +34,11 @@ def export(
     ``input_bits`` are those of an input; if not given, those with which outputs stay nearest are chosen. What the
     network loses by all of this is measured on ``samples``, a batch, or on the calibration samples held out, which a
     network that was loaded has not; the test runs the first of them, or random inputs. Integers that lose more than
-    ``allow_loss`` percent of its decisions are refused. ``progress`` is called as this comes on; what it raises ends
-    it, and nothing is written (see ``snnconv.Progress``). Raises ``ConfigurationError`` for what integers cannot
-    represent, could overflow or lose too much by, for what has no index of 32 bits and for such a name,
-    ``StorageError`` if the folder cannot be written, or holds anything.
+    ``allow_loss`` percent of its decisions are refused. A network that is in integers already, as ``quantize`` makes
+    it or ``hw_export.lava.read`` finds it in a bundle, is taken as it is, and nothing is measured. ``progress`` is
+    called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``). Raises
+    ``ConfigurationError`` for what integers cannot represent, could overflow or lose too much by, for what has no
+    index of 32 bits and for such a name, ``StorageError`` if the folder cannot be written, or holds anything.
     """
     from hw_export.c.exporting import export_network
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hw_export.c.phases import window
 from hw_export.c.program import CProgram
 from hw_export.c.vectors import Vectors
-from hw_export.integers.assessment import UNMEASURED
 from hw_export.integers.fidelity import Fidelity
-from hw_export.integers.rewriting import rewritten
 from snnconv.text import table
 
 
@@ -88,9 +86,10 @@ class ProgramReport:
         return "\n".join([table(head, rows), total, means, *(f"- {note}" for note in self.notes), *measured])
 
 
-def report_of(program: CProgram, vectors: Vectors, fidelity: Mapping[str, Fidelity]) -> ProgramReport:
+def report_of(
+    program: CProgram, vectors: Vectors, notes: Sequence[str], fidelity: Mapping[str, Fidelity]
+) -> ProgramReport:
     """The report of ``program``, with means of ``vectors`` and the ``fidelity`` that was measured, by label."""
-    notes = rewritten(program.integers) + ([] if fidelity else [UNMEASURED])
     parts, steps = _parts(program, vectors), program.integers.steps
     return ProgramReport(program.name, steps, parts, program.ram, program.flash, vectors.source, tuple(notes), fidelity)
 

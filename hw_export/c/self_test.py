@@ -16,7 +16,7 @@ from hw_export.explicit.maps import Array
 
 _TEST = Template("""\
 /*
- * Runs $count samples ($source) through $name.c and compares the spikes of all populations at all steps, and
+ * Runs $source through $name.c and compares the spikes of all populations at all steps, and
  * the sums of all outputs, with those of the integer reference of snnconv. Says where they differ first, and ends with
  * status 1; with status 0 if nothing differs. Compile this file alone:
  *

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hw_export.integers.network import IntegerNetwork
     from hw_export.lava.report import ExportReport
     from hw_export.lava.sessions import Session
     from snnconv.network import SpikingNetwork
@@ -50,6 +51,16 @@ def export(
         allow_loss=allow_loss,
         progress=progress,
     )
+
+
+def read(path: str | os.PathLike[str]) -> IntegerNetwork:
+    """The integer network in the bundle ``path``, which other exporters take, such as ``hw_export.c.export``.
+
+    Raises ``StorageError`` for a file that is no bundle, or describes what no export writes.
+    """
+    from hw_export.lava.reading import read_integers
+
+    return read_integers(path)
 
 
 def run(

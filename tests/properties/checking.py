@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.properties import calibration, convergence, files, integers, shards, simulation, structure
+from tests.properties import calibration, convergence, files, integers, programs, shards, simulation, structure
 from tests.properties.registry import PROPERTIES
 from tests.support.random_networks.specimen import Specimen
 
 #: Modules of properties; importing one registers its properties.
-FAMILIES = (structure, simulation, files, calibration, integers, shards, convergence)
+FAMILIES = (structure, simulation, files, calibration, integers, programs, shards, convergence)
 
 
 def check(specimen: Specimen) -> list[str]:

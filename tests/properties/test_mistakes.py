@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
+from string import Template
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 import coding.window.closed_form
+import hw_export.c.synapses
 import snnconv.calibration.samples
 import snnconv.storage.saving
 import tests.properties.integers
@@ -140,6 +142,12 @@ def off_by_one(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
     patch.setattr(tests.properties.integers, "integer_simulation", scaled)
 
 
+def mirrored_kernel(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
+    """Spikes of a program in C reach the targets on their other side."""
+    text = hw_export.c.synapses._CONVOLUTION.template.replace("column - tap_column", "column + tap_column")
+    patch.setattr(hw_export.c.synapses, "_CONVOLUTION", Template(text))
+
+
 def few_levels(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
     """Windows of rate code hold eight different counts however long they are."""
     quantized = Rate.quantize
@@ -187,6 +195,7 @@ MISTAKES: list[tuple[str, Mistake]] = [
     ("files keep the network", half_precision),
     ("calibration has no order", arrival_order),
     ("integers are simulated exactly", off_by_one),
+    ("programs in C fire as integers do", mirrored_kernel),
     ("shards merge to the whole", lost_shard),
     ("rate code converges", few_levels),
     ("fan-out is the Jacobian", forgotten_groups),

@@ -20,6 +20,7 @@ from torch import nn
 import hw_export.lava.execution as execution
 from coding import FunctionTable
 from hw_export import lava, nir
+from hw_export.c.program import program
 from hw_export.lava.child import LavaError
 from hw_export.lava.launch import MAIN, LavaResult
 from snnconv import convert
@@ -142,8 +143,8 @@ def _other(value: Any, random: Random) -> Any:
     return altered_array(array, random)
 
 
-def _bundles(kind: str, make: Callable[[Path], object]) -> tuple[FileFormat, FileFormat]:
-    """A bundle of that kind, as the library and as the runtime reads it."""
+def _bundles(kind: str, make: Callable[[Path], object]) -> tuple[FileFormat, FileFormat, FileFormat]:
+    """A bundle of that kind, as the library and as the runtime reads it, and as it becomes a program in C."""
     read_here = FileFormat(
         name=f"Lava bundle{kind}",
         file="network.npz",
@@ -163,7 +164,10 @@ def _bundles(kind: str, make: Callable[[Path], object]) -> tuple[FileFormat, Fil
         opens=("hw_export/lava/runtime/lava_runtime/archive.py",),
         refusals=(BundleError,),
     )
-    return read_here, read_there
+    read_whole = replace(
+        read_here, name=f"Lava bundle{kind}, as a program in C", read=lambda path: program(lava.read(path), "c").source
+    )
+    return read_here, read_there, read_whole
 
 
 FORMATS = (

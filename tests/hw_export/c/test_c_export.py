@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import snnconv
 from coding import Burst, Concurrent, FewSpike, Rate
-from hw_export import c
+from hw_export import c, lava
 from hw_export.c import draft
 from hw_export.c.header import header
 from hw_export.c.identifiers import as_comment, identifiers
@@ -28,6 +28,7 @@ from hw_export.c.report import ProgramReport
 from hw_export.c.vectors import golden_vectors
 from hw_export.commands import add_commands
 from hw_export.integers.network import IntegerInput
+from hw_export.lava.bundle import write_bundle
 from snnconv import ConfigurationError, InputError, StorageError
 from tests.hw_export.c.c_networks import expected, integer
 from tests.hw_export.c.conftest import STRICT
@@ -60,7 +61,7 @@ def test_an_export_is_three_files_of_which_one_tests_the_others(
     folder, report = exported
     assert sorted(path.name for path in folder.iterdir()) == ["leaky.c", "leaky.h", "leaky_test.c"]
     assert run_test(folder, compiler, "leaky").stdout == "leaky: all spikes and sums of 4 samples are those expected\n"
-    assert report.measured_on == "4 samples of those held out" and "as integers" in report.fidelity
+    assert report.measured_on == "4 samples" and "as integers" in report.fidelity
     assert f"State: {report.ram} bytes. Constant tables: {report.flash} bytes." in (folder / "leaky.h").read_text()
 
 
@@ -173,10 +174,26 @@ def test_networks_without_samples_are_tested_by_random_inputs(compiler: str, tmp
 def test_samples_are_measured_and_those_that_do_not_belong_refused(tmp_path: Path) -> None:
     network = converted("residual", "few-spike")
     report = c.export(network, tmp_path / "out", samples=images(20), input_bits=8)
-    assert report.fidelity["as integers"].samples == 20 and report.measured_on == "4 samples of those given"
+    assert report.fidelity["as integers"].samples == 20 and report.measured_on == "4 samples"
     with pytest.raises(InputError):
         c.export(network, tmp_path / "other", samples=torch.zeros(3, 2, 7, 8))
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("family", ["leaky, graded burst", "smooth, both", "pooled, rate", "sequences, few-spike"])
+def test_a_bundle_becomes_the_program_that_its_network_becomes(family: str, tmp_path: Path) -> None:
+    write_bundle(integer(family), tmp_path / "network.npz")
+    ours, theirs = (program(each, "network") for each in (integer(family), lava.read(tmp_path / "network.npz")))
+    assert theirs.source == ours.source and theirs.header == ours.header
+
+
+def test_networks_in_integers_are_taken_as_they_are(compiler: str, tmp_path: Path) -> None:
+    report = c.export(integer("residual, few-spike"), tmp_path / "out", samples=images(2))
+    assert "in integers already" in str(report) and not report.fidelity and report.measured_on == "2 samples"
+    assert run_test(tmp_path / "out", compiler).returncode == 0
+    for options in ({"per": "population"}, {"input_bits": 4}):
+        with pytest.raises(ConfigurationError, match="leave per and input_bits out"):
+            c.export(integer("residual, few-spike"), tmp_path / "other", **options)
 
 
 def test_names_of_populations_become_identifiers_and_no_end_of_a_comment() -> None:
@@ -305,6 +322,13 @@ def test_the_command_line_exports_to_c(compiler: str, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report.json").read_text())["name"] == "res"
     assert "bytes of constant tables" in found.output and f"written: {tmp_path / 'out'}" in found.output
     assert run_test(tmp_path / "out", compiler, "res").returncode == 0
+
+
+def test_the_command_line_makes_programs_of_bundles(compiler: str, tmp_path: Path) -> None:
+    write_bundle(integer("pooled, rate"), tmp_path / "network.npz")
+    found = invoke(tmp_path / "network.npz", "-o", tmp_path / "out", "--target", "c")
+    assert found.exit_code == 0, found.output
+    assert run_test(tmp_path / "out", compiler).returncode == 0
 
 
 @pytest.mark.parametrize(
