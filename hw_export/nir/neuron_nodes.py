@@ -167,14 +167,16 @@ def _reset(said: dict[str, Any]) -> tuple[float | None, float | None]:
     reset = said.get("reset", "zero")
     if reset not in ("zero", "subtract"):
         raise StorageError(f"metadata says reset {reset!r}; known are 'zero' and 'subtract'")
-    subtracted = said_number(said, "subtracted", 1.0) if reset == "subtract" else None
+    subtracted = said_number(said, "subtracted") if reset == "subtract" else None
+    if reset == "subtract" and subtracted is None:
+        raise StorageError("metadata says reset 'subtract', and does not say what a spike takes off, as subtracted")
     return subtracted, said_number(said, "initial_potential")
 
 
-def said_number(said: dict[str, Any], key: str, default: float | None = None) -> float | None:
-    """What metadata says ``key`` is; raises ``StorageError`` for what is no finite number."""
+def said_number(said: dict[str, Any], key: str) -> float | None:
+    """What metadata says ``key`` is, if anything; raises ``StorageError`` for what is no finite number."""
     if key not in said:
-        return default
+        return None
     try:
         value = float(said[key])
     except (TypeError, ValueError) as error:

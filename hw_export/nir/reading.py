@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,8 @@ from snnconv.surroundings import own_surroundings
 if TYPE_CHECKING:
     import nir
 
+
+_logger = logging.getLogger(__name__)
 
 #: Numbers of the results of all nodes, where these are tried out for one sample.
 _MOST_NUMBERS = 2**26
@@ -125,12 +129,14 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = No
     if said.get("format") == FORMAT and said.get("version") not in range(1, VERSION + 1):
         raise StorageError(f"{place} has metadata of version {said.get('version')}; this snnconv reads {VERSION}")
     steps = _number(said, "steps", place)
-    program = _program(layout, _time_step(said, dt, place))
+    step = _time_step(said, dt, place)
+    _warn(layout, step)
+    program = _program(layout, step)
     program.to(torch.float64 if _double(layout) else torch.float32).eval().requires_grad_(False)
     nodes: dict[str, str] = {}
     for name in program.stateful:
         called = str(layout.nodes[name].metadata.get("name", name))
-        nodes[name if called in nodes else called] = name
+        nodes[name if called in nodes or called in layout.nodes else called] = name
     end = layout.nodes[layout.output]
     with at_node(place, layout.output, end):
         output_shape = sample_shape(end, program.shapes[layout.output])
@@ -144,6 +150,20 @@ def load(source: str | os.PathLike[str] | nir.NIRGraph, *, dt: float | None = No
         return module
     except DAMAGE as error:
         raise StorageError(f"{place} cannot be made a module: {error}") from error
+
+
+def _warn(layout: Layout, dt: float | None) -> None:
+    integrators = {name: node for name, node in layout.nodes.items() if type(node).__name__ in ("I", "IF")}
+    names = [name for name, node in integrators.items() if np.all(node.r == 1)]
+    if names and dt not in (None, 1.0):
+        _logger.warning(
+            "%s of %s has r = 1, so that a step of %g adds %g times its current, as NIR's equations say; norse and "
+            "sinabs write such nodes where a step adds the current itself, which is r = 1 / dt",
+            ", ".join(names),
+            layout.place,
+            dt,
+            dt,
+        )
 
 
 def _program(layout: Layout, dt: float | None) -> NIRProgram:

@@ -106,6 +106,16 @@ def test_thresholds_are_exceeded_where_the_clock_fires(dtype: torch.dtype) -> No
     assert float(threshold[0]) == strict_threshold(dtype)
 
 
+@pytest.mark.parametrize("profile", ["sinabs", "spikingjelly"])
+def test_readers_that_fire_at_the_threshold_get_another_and_we_the_same(profile: Any) -> None:
+    network, _ = converted("deep")
+    node = export(network, profile=profile).nodes["layers_1"]
+    strict = torch.tensor(strict_threshold(torch.float32))
+    assert float(node.v_threshold[0]) == float(torch.nextafter(strict, torch.ones(()))) == 1.0 - 2.0**-20
+    part = load(export(network, profile=profile)).program.part("layers_1")
+    assert torch.equal(part.get_buffer("threshold"), strict.expand(16))
+
+
 def test_a_warning_says_what_only_we_read(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         export(converted("deep", "standard")[0])

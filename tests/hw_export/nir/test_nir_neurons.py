@@ -210,7 +210,7 @@ def test_soft_reset_as_a_cycle() -> None:
     graph = nir.NIRGraph(nodes, [*edges, ("spikes", "output")], type_check=False)
     x = (drive(1.0) * 64).round() / 64  # sums are exact, whatever their order
     found, _ = outputs(graph, x, 1.0)
-    subtracting = nir.IF(np.ones(SIZE), np.ones(SIZE), metadata={"reset": "subtract"})
+    subtracting = nir.IF(np.ones(SIZE), np.ones(SIZE), metadata={"reset": "subtract", "subtracted": 1.0})
     assert torch.equal(found, outputs(alone(subtracting), x, 1.0)[0]) and found.any()
 
 

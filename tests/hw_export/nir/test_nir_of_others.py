@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def leaking(tau: float) -> Any:
         (leaking(0.01), "no time step is known: give dt="),
         (integrating(reset="halve"), "metadata says reset 'halve'"),
         (integrating(initial_potential="soon"), "initial_potential 'soon', which is no number"),
+        (integrating(reset="subtract"), "does not say what a spike takes off"),
         (integrating(fires="sometimes"), "fires 'sometimes'"),
         (integrating(shape=np.array([2, 2])), r"\(6,\) values have shape \(2, 2\)"),
         (integrating(shape="round"), "its shape is 'round'"),
@@ -178,6 +180,21 @@ def test_the_time_step_is_one_and_positive() -> None:
     asked = load(graph, dt=0.5).run(x, steps=9)[1]["node0"]
     graph.metadata = {"dt": 0.5}
     assert torch.equal(load(graph).run(x, steps=9)[1]["node0"], asked) and asked.any()
+
+
+def test_a_warning_says_that_integrators_may_be_meant_otherwise(caplog: pytest.LogCaptureFixture) -> None:
+    graph = chain(leaking(2.0), integrating(), shape=(6,), size=6)
+    with caplog.at_level(logging.WARNING):
+        load(graph, dt=1.0)
+        assert not caplog.records
+        load(graph, dt=0.5)
+    assert "node1 of the graph has r = 1, so that a step of 0.5 adds 0.5 times its current" in caplog.text
+
+
+def test_names_in_metadata_that_clash_give_way_to_those_of_nodes() -> None:
+    nodes = [integrating(name="node1"), integrating(), integrating(name="same"), integrating(name="same")]
+    found = load(chain(*nodes, shape=(6,), size=6)).run(2.0 * torch.ones(1, 6), steps=2)[1]
+    assert found.keys() == {"node0", "node1", "same", "node3"}
 
 
 def test_what_stands_alone_has_modules_too() -> None:
