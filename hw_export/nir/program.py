@@ -65,6 +65,11 @@ class NIRProgram(nn.Module):
                 self.shapes[name] = _result(module, shape, f"it gets {_said(came, layout)}")
                 self.parts[key] = module
                 self._calls[name] = _Call(key, now, late)
+        #: What no later node needs, by the last that does.
+        last = {source: name for name, call in self._calls.items() for source in call.sources}
+        self._done: dict[str, list[str]] = {name: [] for name in self._calls}
+        for source, name in last.items():
+            self._done[name].append(source)
 
     @property
     def stateful(self) -> list[str]:
@@ -91,6 +96,8 @@ class NIRProgram(nn.Module):
                 sent[name], found[name] = module(current, states.get(name))
             else:
                 sent[name] = module(current)
+            for source in self._done[name]:
+                sent.pop(source, None)
         return sent[self._output], found
 
 

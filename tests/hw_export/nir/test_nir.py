@@ -265,7 +265,7 @@ def test_nir_reads_what_was_written(name: str, tmp_path: Path) -> None:
 def test_nothing_optional_is_imported_before_it_is_used() -> None:
     program = (
         "import sys, hw_export.nir, hw_export.interop; "
-        "print(*{'h5py', 'nir', 'nirtorch', 'norse', 'snntorch'} & {*sys.modules})"
+        "print(*{'h5py', 'nir', 'nirtorch', 'norse', 'sinabs', 'snntorch'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == ""
