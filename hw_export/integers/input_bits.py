@@ -14,8 +14,8 @@ from snnconv.progress import PartsDone, ProgressCallback
 
 #: The bits an input may have, and how many are tried first, or taken where nothing can be measured.
 FEWEST_BITS, FIRST_BITS, MOST_BITS = 2, 8, 16
-#: Samples that are measured at most.
-_MOST_SAMPLES = 64
+#: Samples that are measured at most, and steps of neurons that they take, unless there are only a few samples.
+_MOST_SAMPLES, _MOST_STEPS, _FEWEST_SAMPLES = 64, 2**26, 8
 #: An error that is as much larger is the same error; one that is as much smaller is worth a bit more.
 _SAME, _WORTH_A_BIT = 1.05, 0.95
 
@@ -32,9 +32,11 @@ def best_bits(
     first that fits is taken, from 8 bits down. Raises ``ConfigurationError`` where none fits.
     """
     bits, best = _first_that_fits(rounded)
-    few = [tuple(tensor[:_MOST_SAMPLES] for tensor in chunk) for chunk in samples[:1]]
-    if not few:
+    if not samples:
         return best
+    neurons = sum(population.neurons for population in network.populations.values())
+    most = max(_FEWEST_SAMPLES, min(_MOST_SAMPLES, _MOST_STEPS // (neurons * best.steps)))
+    few = [tuple(tensor[:most] for tensor in samples[0])]
     tried = PartsDone(progress, "choosing bits of inputs", None)
     expected = outputs_of(network, few)
 

@@ -53,8 +53,8 @@ class Leaving:
 
     @property
     def share(self) -> float:
-        """The share of values outside, in the channel where it is largest."""
-        return max(self.counts) * len(self.counts) / self.total
+        """The share of values outside, in the channel where it is largest; 0 where there are none, as behind a mask."""
+        return max(self.counts) * len(self.counts) / self.total if self.total else 0.0
 
     def text(self, name: str) -> str:
         """A clause on the input, or the population, called ``name``."""

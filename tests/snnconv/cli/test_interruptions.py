@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,8 @@ CASES = {
     "export": Case(("n.snn", "-o", "new.npz"), "hw_export.lava.bundle", "write_whole"),
     "run-lava": Case(
         ("n.npz", "--data", "samples.npz", "--interpreter", "./python"),
-        "hw_export.lava.launch",
-        "_ended",
+        "hw_export.lava.child",
+        "Child.wait",
         new=("pid",),
     ),
 }
@@ -155,19 +156,20 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
 
 def interrupt(patch: pytest.MonkeyPatch, case: Case, number: signal.Signals) -> None:
     import_module(case.module)
-    module, left = sys.modules[case.module], [case.call]
-    original: Callable[..., Any] = getattr(module, case.function)
+    *owners, name = case.function.split(".")
+    owner, left = reduce(getattr, owners, sys.modules[case.module]), [case.call]
+    original: Callable[..., Any] = getattr(owner, name)
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         left[0] -= 1
         if left[0] == 0:
-            if case.function == "_ended":
+            if case.function == "Child.wait":
                 while not (Path("pid").exists() and Path("pid").read_text()):
                     time.sleep(0.01)
             signal.raise_signal(number)
         return original(*arguments, **options)
 
-    patch.setattr(module, case.function, interrupted)
+    patch.setattr(owner, name, interrupted)
 
 
 def test_every_command_has_a_case() -> None:
