@@ -40,7 +40,7 @@ def run(images: int | None = None, rows: list[str] | None = None) -> None:
     works: dict[str, Callable[[], list[Any]]] = {
         "resnet20": partial(_row, "ResNet-20", model, samples),
         "mobilenet_v2": lambda: _row("MobileNetV2, random weights, 64 pixels", *_mobilenet()),
-        "auto": partial(_row, "auto, ResNet-20", model, samples, 1, coding="auto"),
+        "auto": partial(_row, f"auto, ResNet-20, {len(samples)} samples", model, samples, 1, coding="auto"),
         "sweep": partial(_sweep_row, model, samples),
     }
     table: list[list[Any]] = []
@@ -82,7 +82,7 @@ def _sweep_row(model: nn.Module, samples: Tensor) -> list[Any]:
     turns = in_turns(works, rounds=3)
     seconds = {name: turns.time(name).median for name in works}
     added = (seconds["all"] - seconds["one"]) / (ROWS - 1) - seconds["evaluation"]
-    return _cells("sweep, one more row, ResNet-20", len(samples), seconds["pass"], 0.0, added)
+    return _cells("sweep, one more row", len(samples), seconds["pass"], 0.0, added)
 
 
 def _cells(name: str, samples: int, forward: float, fixed: float, whole: float) -> list[Any]:

@@ -89,7 +89,8 @@ def largest_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> 
 def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) -> Code:
     """``code`` with its free parameter fitted to what was observed, all channels together, each by its own range.
 
-    With least-squares scales the range depends on the code and the code on the range, so both are fitted in turn.
+    With least-squares scales the range depends on the code and the code on the range: a first code, roughly fitted to
+    nearly the whole range of the values, says which range suits.
     """
     if code.free_parameter is None:
         return code
@@ -99,10 +100,8 @@ def fitted_code(code: Code, observed: ActivationStatistics, scaling: Scaling) ->
     counts = observed.histogram.float()
     if scaling.percentile != "mse":
         return _fitted(code, observed, largest_of(observed, scaling, code), counts)
-    fitted = _fitted(code, observed, observed.percentile(99.9), counts, refined=False)
-    for refined in (False, True):
-        fitted = _fitted(code, observed, observed.least_squares(fitted, counts), counts, refined)
-    return fitted
+    rough = _fitted(code, observed, observed.percentile(99.9), counts, refined=False)
+    return _fitted(code, observed, observed.least_squares(rough, counts), counts)
 
 
 def _fitted(code: Code, observed: ActivationStatistics, largest: Tensor, counts: Tensor, refined: bool = True) -> Code:

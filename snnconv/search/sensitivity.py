@@ -21,7 +21,7 @@ from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.spiking.logs import Cost
 from snnconv.spiking.population import Population
 from snnconv.spiking.ratios import cost_of_update
-from snnconv.spiking.settling import decode, settle
+from snnconv.spiking.settling import decode, windows_of
 
 #: Activations of the original network that are held at once.
 _MOST_ACTIVATIONS = 2**25
@@ -151,13 +151,11 @@ class Sensitivities:
     def _alone(self, place: int, number: int) -> tuple[float, float]:
         """The cost of one sample in a population, and the squared error of its values."""
         node, choice, network = self._nodes[place], self._choices[place][number], self._network
-        windows = settle(choice, self._current(node), counted=True)
-        assert windows.found.spikes is not None and windows.found.updates is not None
-        error = float((windows.decoded - self._values[node]).double().square().sum())
-        samples = 1 if self._graph.batch_axis is None else self._inputs[0].shape[0]
-        spikes, updates = (
-            float(each.sum(dtype=torch.float64)) / samples for each in (windows.found.spikes, windows.found.updates)
-        )
+        batched = self._graph.batch_axis is not None
+        found = windows_of(choice).sum(self._current(node), batched)
+        error = float((found.decoded - self._values[node]).square_().sum(dtype=torch.float64))
+        samples = self._inputs[0].shape[0] if batched else 1
+        spikes, updates = found.sums.spikes / samples, found.sums.updates / samples
         if self._kind != "energy":
             return (spikes if self._kind == "spikes" else float(choice.code.steps)), error
         targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
