@@ -82,7 +82,8 @@ def table_for(asked: Code) -> FunctionTable:
         return FunctionTable(asked.steps)
     most = asked.steps if asked.limit is None else asked.limit
     trains = sum(math.comb(asked.steps, fired) for fired in range(most + 1)) if asked.steps < 64 else _MOST_VALUES
-    values = min(_MOST_VALUES, asked.steps if len({*(asked.payloads or ())}) == 1 else trains)
+    alike = asked.free_parameter is None and len({*(asked.payloads or ())}) == 1  # what is fitted makes them differ
+    values = min(_MOST_VALUES, asked.steps if alike else trains)
     return FunctionTable(max(2, 2 * math.ceil(math.sqrt(values)) - 1), spikes=2)
 
 
