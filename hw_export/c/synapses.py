@@ -14,6 +14,7 @@ from hw_export.explicit.network import Connection
 _CONVOLUTION = Template("""\
 static void $function($state *state, int32_t place, int32_t channel, int32_t payload)
 {
+    const $narrow amount = ($narrow)payload;
     const int32_t row = place / $width + $top;
     const int32_t column = place % $width + $left;
     for (int32_t tap_row = 0; tap_row < $kernel_height; ++tap_row) {
@@ -30,7 +31,7 @@ static void $function($state *state, int32_t place, int32_t channel, int32_t pay
             const int32_t reached = down / $stride_down * $target_width + right / $stride_right;
             const int32_t first = reached * $target_channels$group;
             for (int32_t output = 0; output < $outputs; ++output) {
-                $target[first + output] += $weight[tap + output] * payload$close;
+                $target[first + output] += $weight[tap + output] * (int32_t)amount$close;
             }
         }
     }
@@ -40,9 +41,10 @@ static void $function($state *state, int32_t place, int32_t channel, int32_t pay
 _DENSE = Template("""\
 static void $function($state *state, int32_t place, int32_t channel, int32_t payload)
 {
+    const $narrow amount = ($narrow)payload;
     const int32_t row = (place * $channels + channel) * $outputs;
     for (int32_t output = 0; output < $outputs; ++output) {
-        $target[output] += $weight[row + output] * payload$close;
+        $target[output] += $weight[row + output] * (int32_t)amount$close;
     }
 }
 """)
@@ -50,6 +52,7 @@ static void $function($state *state, int32_t place, int32_t channel, int32_t pay
 _SPARSE = Template("""\
 static void $function($state *state, int32_t place, int32_t channel, int32_t payload)
 {
+    const $narrow amount = ($narrow)payload;
     const int32_t source = place * $channels + channel;
     const int32_t first = (int32_t)$pointers[source];
     const int32_t count = (int32_t)$pointers[source + 1] - first;
@@ -58,7 +61,7 @@ static void $function($state *state, int32_t place, int32_t channel, int32_t pay
             break;
         }
         const int32_t output = (int32_t)$indices[first + entry];
-        $target[output] += $weight[first + entry] * payload$close;
+        $target[output] += $weight[first + entry] * (int32_t)amount$close;
     }
 }
 """)
@@ -69,7 +72,9 @@ def connect(draft: Draft, connection: Connection, position: int, target: str, ty
     source, sites = draft.sites[connection.source], draft.sites[connection.target]
     what, one = f"{position}", connection.map
     plain = type == "int32_t"
-    common = {"target": target, "close": "" if plain else ")"}
+    bounds = draft.payloads[connection.source]
+    narrow = "int16_t" if bounds.smallest >= -(2**15) and bounds.largest < 2**15 else "int32_t"
+    common = {"target": target, "close": "" if plain else ")", "narrow": narrow}
 
     def weights(values: Array) -> str:
         cast = "(int32_t)" if plain else f"({type})((int32_t)"
