@@ -19,16 +19,17 @@ def order_of_epoch(count: int, seed: int, epoch: int) -> Tensor:
 
 def generator_of(seed: int, epoch: int, number: int) -> torch.Generator:
     """A generator that depends on the seed, the epoch and the batch alone."""
-    return torch.Generator().manual_seed(_derived(seed, epoch, number))
+    return torch.Generator().manual_seed(derived_seed(seed, epoch, number))
 
 
 @contextmanager
 def seeded(device: torch.device, seed: int, epoch: int, number: int) -> Iterator[None]:
     """Random numbers in this context depend on the step of training alone; those of the caller go on as before."""
     with kept_random_numbers([device] if device.type == "cuda" else []):
-        torch.manual_seed(_derived(seed, epoch, number))
+        torch.manual_seed(derived_seed(seed, epoch, number))
         yield
 
 
-def _derived(seed: int, epoch: int, number: int) -> int:
+def derived_seed(seed: int, epoch: int, number: int) -> int:
+    """A seed of the step of training alone."""
     return int(np.random.SeedSequence([seed, epoch, number + 1]).generate_state(1, np.uint64)[0])

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from snnconv.data.batches import Inputs
@@ -14,6 +13,7 @@ from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.interpreter import Handler, evaluate_graph, zero_inputs
 from snnconv.graph.operators.activation import activation_at
 from snnconv.network import SpikingNetwork
+from snnconv.simulators import CrossbarNoise
 from snnconv.simulators.window import Window, WindowChunk
 from snnconv.spiking.decisions import class_scores
 from snnconv.spiking.population import Population
@@ -93,13 +93,15 @@ def tuned_output(
     *,
     payloads: Mapping[str, Tensor] = NO_PAYLOADS,
     apart: bool = False,
+    noise: CrossbarNoise | None = None,
+    seed: int = 0,
 ) -> Response:
     """The response to ``inputs``, its output what ``network(*inputs)`` gives, with gradients by ``rule``.
 
     ``payloads`` are, by node, the parameters of codes that want a gradient. ``apart`` keeps every gradient between a
-    population and its sources.
+    population and its sources. ``noise`` of crossbars is drawn by ``seed``.
     """
-    simulator = Window(network, seed=0)  # nothing is drawn, and no seed taken from torch's generator
+    simulator = Window(network, seed=seed, noise=noise)  # no seed is taken from torch's generator
     chunk = _TunedChunk(simulator, inputs, rule, payloads, apart)
     output, _ = chunk.run()
     return Response(output, chunk.decoded)
@@ -117,13 +119,11 @@ class _TunedChunk(WindowChunk):
 
     def population(self, node: str, population: Population) -> Handler:
         pooled, operator = node in self.execution_plan.pooled, activation_at(self.network.graph.nodes[node])
-        observed = super().population(node, population)
 
         def settle(arguments: Mapping[str, Any]) -> Tensor:
-            current = operator.current(arguments)
-            if pooled:  # a max pooling behind it chooses by potentials and spikes
-                with torch.no_grad():
-                    observed(arguments)
+            current = self._read(node, operator.current(arguments))
+            if pooled:  # a max pooling behind it chooses by potentials
+                self.potentials[node] = self.windows[node].shifted(current).detach()
             self.decoded[node] = tuned_window(population, current, self.rule, self.payloads.get(node))
             return self.decoded[node].detach() if self.apart else self.decoded[node]
 

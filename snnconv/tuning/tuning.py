@@ -17,6 +17,7 @@ from snnconv.data.batches import IGNORED_TARGET, Inputs
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
+from snnconv.simulators import CrossbarNoise
 from snnconv.spiking.logs import TuningLog
 from snnconv.storage.digests import graph_digest, option_text
 from snnconv.surroundings import own_surroundings
@@ -24,7 +25,7 @@ from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
 from snnconv.training.options import check_integers
-from snnconv.training.seeding import seeded
+from snnconv.training.seeding import derived_seed, seeded
 from snnconv.tuning.differentiable_network import check_tunable, measure_densities, tuned_output
 from snnconv.tuning.loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
 from snnconv.tuning.samples import TuningSamples
@@ -52,6 +53,7 @@ def tune(
     held_out: float = 0.1,
     patience: int | None = None,
     ignore_index: int = IGNORED_TARGET,
+    noise: CrossbarNoise | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -84,6 +86,8 @@ def tune(
             returned, at worst the given one.
         patience: Epochs without a smaller loss after which tuning ends.
         ignore_index: Label that leaves its sample, or position, out.
+        noise: Noise of crossbars (``snnconv.CrossbarNoise``) that is drawn anew in every step; held-out samples always
+            get the same.
         checkpoint: File to which the run is written after every epoch. If it exists, tuning goes on from there and
             comes to the same network, bit for bit on a CPU.
         seed: Seed of the order of the samples and of all draws.
@@ -110,16 +114,17 @@ def tune(
             "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate "
             f"{learning_rate!r}, population weight {population_weight!r}, "
             f"{option_text('augmentation', augmentation, 'checkpoint')}, held out {held_out!r}, patience {patience}, "
-            f"seed {seed}",
+            f"seed {seed}" + ("" if noise is None else f", noise {noise.sigma!r}"),
         }
     tuned = network.with_()
     trained = TrainedTensors(tuned)
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
 
-    def loss_of(inputs: Inputs, labels: Tensor | None) -> Tensor:
+    def loss_of(inputs: Inputs, labels: Tensor | None, drawn: int) -> Tensor:
         with torch.no_grad():
             original = original_of(network, inputs)
-        found = tuned_output(tuned, inputs, rule, payloads=trained.payloads, apart=targets == "populations")
+        payloads, apart = trained.payloads, targets == "populations"
+        found = tuned_output(tuned, inputs, rule, payloads=payloads, apart=apart, noise=noise, seed=drawn)
         return tuning_loss(found, original, labels, targets, population_weight, sizes)
 
     measured = torch.split(samples.measured, batch)
@@ -129,8 +134,8 @@ def tune(
     def held_out_loss() -> float:
         total = 0.0
         with torch.no_grad():
-            for positions in measured:
-                total += float(loss_of(*samples.batch(positions))) * len(positions)
+            for number, positions in enumerate(measured):
+                total += float(loss_of(*samples.batch(positions), number)) * len(positions)
         return total / len(samples.measured)
 
     initial = held_out_loss()
@@ -196,7 +201,7 @@ class _TuningCourse:
         trained: TrainedTensors,
         optimizer: AdamW,
         learning_rate: float,
-        loss: Callable[[Inputs, Tensor | None], Tensor],
+        loss: Callable[[Inputs, Tensor | None, int], Tensor],
         held_out_loss: Callable[[], float],
         augmentation: Callable[[Tensor], Tensor] | None,
         file: Checkpoint,
@@ -213,7 +218,7 @@ class _TuningCourse:
         inputs, labels = self.samples.batch(positions)
         if self.augmentation is not None:
             inputs = (_changed(self.augmentation, inputs[0], self.seed, epoch, number), *inputs[1:])
-        loss = self.loss(inputs, labels)
+        loss = self.loss(inputs, labels, derived_seed(self.seed, epoch, number) % 2**63)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         steepness = nn.utils.clip_grad_norm_(self.trained.tensors, _LONGEST_GRADIENT)

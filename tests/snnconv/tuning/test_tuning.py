@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike
-from snnconv import InputError, StorageError, tune
+from coding import TTFS, Code, FewSpike, OneSpike, Phase, Pipeline, Rate, TableSpike, Thermometer
+from snnconv import CrossbarNoise, InputError, StorageError, tune
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.tuning import ShiftAndFlip
 from snnconv.tuning.differentiable_network import tuned_output
@@ -285,3 +285,18 @@ def test_gradients_pass_through_products() -> None:
     assert tuned.tuning_log is not None and min(tuned.tuning_log.held_out_losses) < tuned.tuning_log.initial_loss
     before, after = weights_of(network), weights_of(tuned)
     assert not any(torch.equal(before[name], after[name]) for name in ("stem.weight", "a.weight", "b.weight"))
+
+
+def test_weights_are_tuned_to_the_noise_of_crossbars() -> None:
+    network, noise, samples = converted(Thermometer(6)), CrossbarNoise(0.3), images(200, 1)
+    options: dict[str, Any] = {"epochs": 2, "learning_rate": 3e-3, "noise": noise}
+    tuned = snnconv.tune(network, samples, **options)
+    again = snnconv.tune(network, samples, **options)
+    assert same(tuned, again)
+    assert tuned.tuning_log is not None and min(tuned.tuning_log.held_out_losses) < tuned.tuning_log.initial_loss
+    unseen = images(400, 2)
+    before, after = (
+        [snnconv.evaluate(each, unseen, reference=model(), noise=noise, seed=seed).agreement for seed in range(3)]
+        for each in (network, tuned)
+    )
+    assert sum(after) > sum(before)
