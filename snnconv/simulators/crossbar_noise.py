@@ -104,7 +104,10 @@ class CrossbarReads:
             name: torch.randint(0, 2, (_EVENTS, *each.shape), generator=generator, device=self._network.like.device)
             for name, each in self._network.populations.items()
         }
-        found = [self._decoded({name: share * (2.0 * each - 1.0) for name, each in signs.items()}) for share in (1, 0)]
+        with torch.no_grad():
+            found = [
+                self._decoded({name: share * (2.0 * each - 1.0) for name, each in signs.items()}) for share in (1, 0)
+            ]
         return {name: float((found[0][name] - found[1][name]).square().mean().sqrt()) for name in plan.decoded_sums}
 
     def _decoded(self, sent: Mapping[str, Tensor]) -> Environment:

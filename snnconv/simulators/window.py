@@ -12,7 +12,7 @@ from torch import Tensor
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Handler, Program
-from snnconv.graph.operators.activation import ActivationOperator, activation_at
+from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.kernels.neuron_weights import NeuronWeights
@@ -94,10 +94,10 @@ class WindowChunk(Chunk):
 
     def population(self, node: str, population: Population) -> Handler:
         windows, operator = self.windows[node], activation_at(self.network.graph.nodes[node])
-        own = node in self.execution_plan.own_currents and type(operator).current is ActivationOperator.current
+        own = node in self.execution_plan.own_currents | self.execution_plan.ratios.keys()
         looked_up = population.tables is not None and self.looking_up
         if node in self.execution_plan.pooled or node in self.multiplied | self.left.keys() or self.everything:
-            return partial(self._whole, node, population)
+            return partial(self._whole, node, population, own and node not in self.execution_plan.pooled)
         weights = self._weights(node)
 
         def fire(arguments: Mapping[str, Any]) -> Tensor:
@@ -116,7 +116,7 @@ class WindowChunk(Chunk):
         """``current`` of all windows that reach ``node``, as crossbars read it."""
         return current if self.reads is None else self.reads.window(node, current)
 
-    def _whole(self, node: str, population: Population, arguments: Mapping[str, Any]) -> Tensor:
+    def _whole(self, node: str, population: Population, own: bool, arguments: Mapping[str, Any]) -> Tensor:
         """What a population sends whose windows somebody wants to see neuron by neuron."""
         current = self._read(node, activation_at(self.network.graph.nodes[node]).current(arguments))
         windows, weights = self.windows[node], self._weights(node)
@@ -132,7 +132,7 @@ class WindowChunk(Chunk):
             if self.counted:
                 self._sum(node, summed(found, self._batched, weights), current.numel())
         elif self.counted:
-            decoded, sums, spikes = windows.sum(current, self._batched, weights, by_neuron=True)
+            decoded, sums, spikes = windows.sum(current, self._batched, weights, own=own, by_neuron=True)
             self._sum(node, sums, current.numel())
         else:
             decoded = windows.decode(current)
@@ -150,8 +150,8 @@ class WindowChunk(Chunk):
     def _batched(self) -> bool:
         return self.network.batch_axis is not None
 
-    def _weights(self, node: str) -> list[NeuronWeights]:
-        return list(dict.fromkeys(each for observer in self.counting for each in observer.weights(node)))
+    def _weights(self, node: str) -> tuple[NeuronWeights, ...]:
+        return tuple(dict.fromkeys(each for observer in self.counting for each in observer.weights(node)))
 
     def _look_up(self, node: str, potentials: Tensor) -> None:
         for observer in self.looking_up:
