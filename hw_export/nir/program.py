@@ -160,11 +160,19 @@ def _check(node: Any, module: nn.Module, shape: Sizes, said: str) -> None:
         raise StorageError(f"it is made for [channels, height, width], and {said}")
     elif isinstance(node, kinds.Output) and node.output_type.get("output") is not None:
         wanted = _whole(node.output_type["output"], "its shape")
+        if _without_ones(wanted) == _without_ones(shape):  # of a single sample, or of time
+            wanted = shape
     if wanted is not None and tuple(wanted) != shape:
         hint = ""
         if math.prod(wanted) == math.prod(shape):
             hint = "; NIR counts the axes of one sample, so that Flatten(start_dim=0) makes one axis of all"
         raise StorageError(f"it is made for {[*wanted]}, and {said}{hint}")
+
+
+def _without_ones(shape: Sizes) -> Sizes:
+    """The shape without axes of size 1 in front."""
+    first = next((axis for axis, size in enumerate(shape) if size != 1), len(shape))
+    return shape[first:]
 
 
 def _result(module: nn.Module, shape: Sizes, said: str) -> Sizes:

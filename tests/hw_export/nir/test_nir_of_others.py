@@ -197,6 +197,16 @@ def test_names_in_metadata_that_clash_give_way_to_those_of_nodes() -> None:
     assert found.keys() == {"node0", "node1", "same", "node3"}
 
 
+def test_axes_of_size_one_in_front_of_an_output_say_nothing() -> None:
+    graph = chain(integrating(), shape=(6,), size=6)
+    graph.nodes["output"] = nir.Output(np.array([1, 1, 6]))
+    output, _ = load(graph).run(2.0 * torch.ones(3, 6), steps=2)
+    assert torch.equal(output, torch.ones(3, 6))
+    graph.nodes["output"] = nir.Output(np.array([2, 3]))
+    with pytest.raises(StorageError, match=r"node output \(Output\).* made for \[2, 3\], and it gets \[6\]"):
+        load(graph)
+
+
 def test_what_stands_alone_has_modules_too() -> None:
     """Convolutions in one dimension and in groups, and factors, against torch."""
     kernel, x = draw(4, 1, 3), draw(2, 2, 7, seed=1)
