@@ -69,7 +69,7 @@ def _network(steps: int) -> snnconv.SpikingNetwork:
 
 @functools.cache
 def _integers(steps: int) -> Any:
-    return quantize(_network(steps))
+    return quantize(_network(steps), input_bits=8)
 
 
 def _sweep(folder: Path) -> None:

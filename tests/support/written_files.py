@@ -39,7 +39,7 @@ def network() -> snnconv.SpikingNetwork:
 
 @functools.cache
 def integers() -> Any:
-    return quantize(network())
+    return quantize(network(), input_bits=8)
 
 
 @functools.cache

@@ -62,7 +62,7 @@ def assert_alike(path: Path, **options: Any) -> snnconv.simulators.Run:
 @pytest.mark.parametrize("code", ["rate", "burst", "few-spike", "table-spike"])
 @pytest.mark.parametrize("name", ["residual", "leaky", "pooled"])
 def test_lava_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str, tmp_path: Path) -> None:
-    lava.export(converted(name, code), tmp_path / "network.npz")
+    lava.export(converted(name, code), tmp_path / "network.npz", input_bits=8)
     assert_alike(tmp_path / "network.npz")
 
 
@@ -80,7 +80,7 @@ def test_tables_fire_spike_for_spike_as_the_clock_simulator(arithmetic: str, tmp
 @pytest.mark.usefixtures("loaded_lava")
 @pytest.mark.parametrize("code", ["rate", "few-spike"])
 def test_floating_point_on_lava_gives_the_same_spikes(code: str, tmp_path: Path) -> None:
-    lava.export(converted("residual", code), tmp_path / "network.npz")
+    lava.export(converted("residual", code), tmp_path / "network.npz", input_bits=8)
     assert_alike(tmp_path / "network.npz", arithmetic="float")
 
 
@@ -97,8 +97,9 @@ def test_neurons_of_lava_itself_take_over_where_they_compute_the_same(tmp_path: 
 
 
 @pytest.mark.usefixtures("loaded_lava")
-def test_bundles_of_the_version_before_run(tmp_path: Path) -> None:
-    lava.export(converted("residual", "few-spike"), tmp_path / "new.npz")
+@pytest.mark.parametrize(("code", "options"), [("few-spike", {}), ("rate", {"reset": "zero", "input_bits": 4})])
+def test_bundles_of_the_version_before_run(code: str, options: Any, tmp_path: Path) -> None:
+    lava.export(converted("residual", code), tmp_path / "new.npz", **options)
     with np.load(tmp_path / "new.npz") as file:
         arrays = {name: file[name] for name in file.files if name != "digest"}
     manifest = json.loads(str(arrays.pop("manifest")))
@@ -226,7 +227,7 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--target", "loihi"], "--target must be lava"),
+        (["--target", "loihi"], "--target must be one of lava"),
         (["--reset", "soft"], "--reset must be zero"),
         (["--per", "layer"], "per must be one of"),
         (["--input-bits", "17"], "input_bits must lie between 2 and 16"),
