@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from torch.nn import functional
 import snnconv
 from coding import Burst, Concurrent, FewSpike, Phase, Pipeline, Rate
 from hw_export.integers.assessment import assessed, check_loss
-from hw_export.integers.fidelity import chunks_of
+from hw_export.integers.fidelity import chunks_of, fidelity, outputs_of
 from hw_export.integers.input_bits import FIRST_BITS
 from hw_export.integers.quantization import quantize
+from hw_export.integers.simulation import integer_simulation
 from snnconv import ConfigurationError, SpikingNetwork
 from snnconv.data import load_digits
 
@@ -54,6 +56,19 @@ def test_every_code_keeps_the_decisions_of_a_perceptron_at_its_defaults(code: An
     assert found["as integers"].agreement >= 0.99 * found["as converted"].agreement
     ((_, taken),) = integers.inputs.items()
     assert taken.smallest == 0 and 4 <= taken.bits <= 10
+
+
+@pytest.mark.parametrize("code", [Rate(32), Burst(32, largest_gain=16), FewSpike(8)], ids=str)
+def test_the_bits_chosen_are_among_the_best_of_all(code: Any) -> None:
+    network = perceptron(code)
+    samples = [tuple(tensor[:64] for tensor in network.held_out[0])]
+    expected, errors = outputs_of(network, samples), {}
+    for bits in range(3, 14):
+        with suppress(ConfigurationError):  # bursts hold fewer
+            integers = quantize(network, input_bits=bits)
+            errors[bits] = fidelity(outputs_of(integer_simulation(integers), samples), expected).error
+    ((_, chosen),) = quantize(network).inputs.items()
+    assert errors[chosen.bits] <= 1.06 * min(errors.values()) < 0.5 * max(errors.values())
 
 
 def test_bits_that_ruin_a_network_are_honoured_and_refused_with_the_numbers() -> None:
