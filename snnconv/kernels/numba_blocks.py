@@ -7,8 +7,25 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from snnconv.kernels.numba_memory import at
+from snnconv.kernels.layouts import BLOCK
+from snnconv.kernels.numba_memory import at, next_part
 from snnconv.kernels.window_jobs import TALLY_BITS
+
+
+@njit(error_model="numpy")
+def blocks_of(pointer: Any, job: Any) -> Any:
+    """The blocks that this thread is to take: number of the part, row, place in the row, and length of each."""
+    size, width = job.size, job.width
+    pieces = (width + BLOCK - 1) // BLOCK
+    blocks = ((size + width - 1) // width) * pieces
+    part = next_part(pointer)
+    while part < job.parts:
+        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
+            row, first = block // pieces, (block % pieces) * BLOCK
+            length = min(BLOCK, min(width, size - row * width) - first)
+            if length > 0:
+                yield part, row, first, length
+        part = next_part(pointer)
 
 
 @njit(error_model="numpy")

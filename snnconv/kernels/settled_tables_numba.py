@@ -12,8 +12,8 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
-from snnconv.kernels.numba_blocks import add_totals, look_up, potentials_of, scale_into
-from snnconv.kernels.numba_memory import at, next_part
+from snnconv.kernels.numba_blocks import add_totals, blocks_of, look_up, potentials_of, scale_into
+from snnconv.kernels.numba_memory import at
 from snnconv.kernels.window_jobs import JOB, TALLY_BITS
 
 
@@ -83,57 +83,47 @@ def _settle(pointer: Any, real: Any, integer: Any) -> None:
     tally, tallied = np.empty(BLOCK, integer), np.zeros(BLOCK, integer)
     base, reached, entry = np.empty(BLOCK, integer), np.empty(BLOCK, integer), np.empty(BLOCK, integer)
     counted, columns = job.totals != 0 or job.spikes_found != 0, 2 + job.kinds
-    pieces = (width + BLOCK - 1) // BLOCK
-    blocks = ((size + width - 1) // width) * pieces
-    while True:
-        part = next_part(pointer)
-        if part >= job.parts:
-            return
+    for part, row, first, length in blocks_of(pointer, job):
+        start = row * width + first
         totals = carray(at(job.totals, np.int64), job.parts * columns)[part * columns : (part + 1) * columns]
-        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
-            row, first = block // pieces, (block % pieces) * BLOCK
-            start = row * width + first
-            length = min(BLOCK, min(width, size - row * width) - first)
-            if length <= 0:
-                continue
-            for sample in range(job.samples):
-                place = sample * size + start
-                potentials_of(current[place : place + length], constants, job, row, first, raised)
-                _raise_and_place(job, constants, row, first, raised[:length], base)
-                _compare(job, rising, row, first, raised[:length], reached[:length])
+        for sample in range(job.samples):
+            place = sample * size + start
+            potentials_of(current[place : place + length], constants, job, row, first, raised)
+            _raise_and_place(job, constants, row, first, raised[:length], base)
+            _compare(job, rising, row, first, raised[:length], reached[:length])
+            for i in range(length):
+                entry[i] = base[i] + reached[i]
+            look_up(payloads, entry, found[:length])
+            if job.levels:
+                look_up(origins, entry, origin[:length])
+                look_up(rates, entry, rate[:length])
+                look_up(slopes, entry, slope[:length])
                 for i in range(length):
-                    entry[i] = base[i] + reached[i]
-                look_up(payloads, entry, found[:length])
-                if job.levels:
-                    look_up(origins, entry, origin[:length])
-                    look_up(rates, entry, rate[:length])
-                    look_up(slopes, entry, slope[:length])
-                    for i in range(length):
-                        here = np.floor((raised[i] - origin[i]) * rate[i])
-                        here = zero if here < zero else here
-                        level[i] = most if here > most else here
-                    for i in range(length):
-                        found[i] += level[i] * slope[i]
-                scale_into(found, constants, job, row, first, decoded[place : place + length])
-                if job.found:
-                    carray(at(job.found, real), whole)[place : place + length] = found[:length]
-                if counted:
-                    _tally(job, reached[:length], level, slope, tally[:length])
-                if job.spikes_found:
-                    spikes = carray(at(job.spikes_found, real), whole)[place : place + length]
-                    for i in range(length):
-                        spikes[i] = real(tally[i] & low)
-                if job.updates_found:
-                    updates = carray(at(job.updates_found, real), whole)[place : place + length]
-                    for i in range(length):
-                        updates[i] = real(tally[i] >> TALLY_BITS)
-                if job.totals:
-                    for i in range(length):
-                        tallied[i] += tally[i]
-                    if sample % job.most_samples == job.most_samples - 1:
-                        add_totals(tallied[:length], job, start, totals)
+                    here = np.floor((raised[i] - origin[i]) * rate[i])
+                    here = zero if here < zero else here
+                    level[i] = most if here > most else here
+                for i in range(length):
+                    found[i] += level[i] * slope[i]
+            scale_into(found, constants, job, row, first, decoded[place : place + length])
+            if job.found:
+                carray(at(job.found, real), whole)[place : place + length] = found[:length]
+            if counted:
+                _tally(job, reached[:length], level, slope, tally[:length])
+            if job.spikes_found:
+                spikes = carray(at(job.spikes_found, real), whole)[place : place + length]
+                for i in range(length):
+                    spikes[i] = real(tally[i] & low)
+            if job.updates_found:
+                updates = carray(at(job.updates_found, real), whole)[place : place + length]
+                for i in range(length):
+                    updates[i] = real(tally[i] >> TALLY_BITS)
             if job.totals:
-                add_totals(tallied[:length], job, start, totals)
+                for i in range(length):
+                    tallied[i] += tally[i]
+                if sample % job.most_samples == job.most_samples - 1:
+                    add_totals(tallied[:length], job, start, totals)
+        if job.totals:
+            add_totals(tallied[:length], job, start, totals)
 
 
 def _single(job: Any) -> None:

@@ -13,8 +13,8 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
-from snnconv.kernels.numba_blocks import add_totals, look_up, potentials_of, scale_into
-from snnconv.kernels.numba_memory import at, next_part
+from snnconv.kernels.numba_blocks import add_totals, blocks_of, look_up, potentials_of, scale_into
+from snnconv.kernels.numba_memory import at
 from snnconv.kernels.window_jobs import JOB
 
 
@@ -39,63 +39,53 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
     tallying, halves = job.totals != 0, both.view(integer)
     of, found_bits = potentials.view(integer), found.view(integer)
     coded = sizes.view(integer) if job.signed else of
-    pieces = (width + BLOCK - 1) // BLOCK
-    blocks = ((size + width - 1) // width) * pieces
-    while True:
-        part = next_part(pointer)
-        if part >= job.parts:
-            return
+    for part, row, first, length in blocks_of(pointer, job):
+        start = row * width + first
         totals = carray(at(job.totals, np.int64), job.parts * columns)[part * columns : (part + 1) * columns]
-        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
-            row, first = block // pieces, (block % pieces) * BLOCK
-            start = row * width + first
-            length = min(BLOCK, min(width, size - row * width) - first)
-            if length <= 0:
-                continue
-            for sample in range(job.samples):
-                place = sample * size + start
-                potentials_of(current[place : place + length], constants, job, row, first, potentials)
-                if job.signed:
-                    for i in range(length):
-                        v = potentials[i]
-                        sizes[i] = abs(v if v > 0 else v * seen)
+        for sample in range(job.samples):
+            place = sample * size + start
+            potentials_of(current[place : place + length], constants, job, row, first, potentials)
+            if job.signed:
                 for i in range(length):
-                    trains[i] = min(max(integer((coded[i] >> bits) - below), zero), last)
-                look_up(carry, trains, trains[:length])
+                    v = potentials[i]
+                    sizes[i] = abs(v if v > 0 else v * seen)
+            for i in range(length):
+                trains[i] = min(max(integer((coded[i] >> bits) - below), zero), last)
+            look_up(carry, trains, trains[:length])
+            for i in range(length):
+                trains[i] = integer((coded[i] & low) + trains[i]) >> bits
+            for _ in range(job.corrections):
                 for i in range(length):
-                    trains[i] = integer((coded[i] & low) + trains[i]) >> bits
-                for _ in range(job.corrections):
-                    for i in range(length):
-                        trains[i] += one if max(coded[i], zero) >= following[np.uint64(trains[i])] else zero
-                if tallying and job.pairs:
-                    look_up(pairs, trains, both[:length])
-                    for i in range(length):
-                        found_bits[i] = halves[2 * i]
-                        tally[i] = halves[2 * i + 1]
-                else:
-                    look_up(values, trains, found[:length])
-                    if tallying:
-                        look_up(tallies, trains, tally[:length])
-                if job.signed:
-                    for i in range(length):
-                        found_bits[i] |= of[i] & sign
-                    for i in range(length):
-                        v = found[i]
-                        found[i] = v if v > 0 else v * sent
-                scale_into(found, constants, job, row, first, decoded[place : place + length])
-                if job.found:
-                    carray(at(job.found, real), whole)[place : place + length] = found[:length]
-                if job.spikes_found:
-                    look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
-                if job.updates_found:
-                    look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
+                    trains[i] += one if max(coded[i], zero) >= following[np.uint64(trains[i])] else zero
+            if tallying and job.pairs:
+                look_up(pairs, trains, both[:length])
+                for i in range(length):
+                    found_bits[i] = halves[2 * i]
+                    tally[i] = halves[2 * i + 1]
+            else:
+                look_up(values, trains, found[:length])
                 if tallying:
-                    for i in range(length):
-                        tallied[i] += tally[i]
-                    if sample % job.most_samples == job.most_samples - 1:
-                        add_totals(tallied[:length], job, start, totals)
+                    look_up(tallies, trains, tally[:length])
+            if job.signed:
+                for i in range(length):
+                    found_bits[i] |= of[i] & sign
+                for i in range(length):
+                    v = found[i]
+                    found[i] = v if v > 0 else v * sent
+            scale_into(found, constants, job, row, first, decoded[place : place + length])
+            if job.found:
+                carray(at(job.found, real), whole)[place : place + length] = found[:length]
+            if job.spikes_found:
+                look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
+            if job.updates_found:
+                look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
             if tallying:
-                add_totals(tallied[:length], job, start, totals)
+                for i in range(length):
+                    tallied[i] += tally[i]
+                if sample % job.most_samples == job.most_samples - 1:
+                    add_totals(tallied[:length], job, start, totals)
+        if tallying:
+            add_totals(tallied[:length], job, start, totals)
 
 
 def _single(job: Any) -> None:

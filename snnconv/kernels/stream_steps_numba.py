@@ -13,8 +13,8 @@ import torch
 from numba import carray, njit
 
 from snnconv.kernels.layouts import BLOCK
-from snnconv.kernels.numba_blocks import potentials_of, scale_into
-from snnconv.kernels.numba_memory import at, next_part
+from snnconv.kernels.numba_blocks import blocks_of, potentials_of, scale_into
+from snnconv.kernels.numba_memory import at
 from snnconv.kernels.stream_steps import JOB, KINDS
 
 _SUBTRACT, _ZERO, _CORRECTIVE, _GRADED, _IMBALANCED = map(
@@ -63,86 +63,76 @@ def _advance(pointer: Any, real: Any) -> None:
     rule = (real(job.threshold), real(job.gain), real(job.largest), real(job.share))
     offset, charge, sent = real(job.offset), real(job.charge), real(job.sent)
     fired_room, mirrored_room, negative_room = np.empty(BLOCK, real), np.empty(BLOCK, real), np.empty(BLOCK, real)
-    pieces = (width + BLOCK - 1) // BLOCK
-    blocks = ((size + width - 1) // width) * pieces
-    while True:
-        part = next_part(pointer)
-        if part >= job.parts:
-            return
-        for block in range(part * job.blocks, min(blocks, (part + 1) * job.blocks)):
-            row, first = block // pieces, (block % pieces) * BLOCK
-            start = row * width + first
-            length = min(BLOCK, min(width, size - row * width) - first)
-            if length <= 0:
-                continue
-            fired, mirrored, negative = fired_room[:length], mirrored_room[:length], negative_room[:length]
-            if job.sums:
-                sums = carray(at(job.sums, real), size)[start : start + length]
-                sums[:] = zero
-            for sample in range(job.samples):
-                place = sample * size + start
-                potential = potentials[place : place + length]
-                for step in range(steps):
-                    later = place + step * whole
-                    heard = place if job.still else later
-                    added = mirrored
-                    potentials_of(current[heard : heard + length], constants, job, row, first, added)
-                    payload, bound = zero, zero
-                    if not job.growing:
-                        payload, bound = fixed[step], fixed[steps + step]
-                    if kind == _SUBTRACT and not job.growing:
-                        _integrate_and_fire(added, bound, payload, zero, potential, fired)
+    for _, row, first, length in blocks_of(pointer, job):
+        start = row * width + first
+        fired, mirrored, negative = fired_room[:length], mirrored_room[:length], negative_room[:length]
+        if job.sums:
+            sums = carray(at(job.sums, real), size)[start : start + length]
+            sums[:] = zero
+        for sample in range(job.samples):
+            place = sample * size + start
+            potential = potentials[place : place + length]
+            for step in range(steps):
+                later = place + step * whole
+                heard = place if job.still else later
+                added = mirrored
+                potentials_of(current[heard : heard + length], constants, job, row, first, added)
+                payload, bound = zero, zero
+                if not job.growing:
+                    payload, bound = fixed[step], fixed[steps + step]
+                if kind == _SUBTRACT and not job.growing:
+                    _integrate_and_fire(added, bound, payload, zero, potential, fired)
+                else:
+                    for i in range(length):
+                        potential[i] += added[i]
+                    if job.growing:
+                        _burst(potential, memory[place : place + length], rule, one, zero, fired)
+                    else:
+                        _fire(potential, bound, payload, zero, fired)
+                if kind == _ZERO:
+                    for i in range(length):
+                        potential[i] = potential[i] if fired[i] == zero else zero
+                elif kind == _SUBTRACT and job.growing:
+                    for i in range(length):
+                        potential[i] -= fired[i]
+                elif kind >= _CORRECTIVE:
+                    if kind == _CORRECTIVE:
+                        for i in range(length):
+                            mirrored[i] = offset - potential[i]
                     else:
                         for i in range(length):
-                            potential[i] += added[i]
-                        if job.growing:
-                            _burst(potential, memory[place : place + length], rule, one, zero, fired)
-                        else:
-                            _fire(potential, bound, payload, zero, fired)
-                    if kind == _ZERO:
-                        for i in range(length):
-                            potential[i] = potential[i] if fired[i] == zero else zero
-                    elif kind == _SUBTRACT and job.growing:
-                        for i in range(length):
-                            potential[i] -= fired[i]
-                    elif kind >= _CORRECTIVE:
-                        if kind == _CORRECTIVE:
-                            for i in range(length):
-                                mirrored[i] = offset - potential[i]
-                        else:
-                            for i in range(length):
-                                mirrored[i] = potential[i] / minus
-                        if job.growing:
-                            _burst(mirrored, negative_memory[place : place + length], rule, one, zero, negative)
-                        else:
-                            _fire(mirrored, bound, payload, zero, negative)
-                        if kind == _CORRECTIVE:
-                            balance = emitted[place : place + length]
-                            for i in range(length):
-                                net = fired[i] - min(negative[i], balance[i])
-                                potential[i] -= net
-                                balance[i] += net
-                                fired[i] = net
-                        elif kind == _GRADED:
-                            balance = emitted[place : place + length]
-                            for i in range(length):
-                                potential[i] = potential[i] - fired[i] + negative[i] * charge
-                                moved, before = fired[i] - negative[i], balance[i]
-                                after = before + moved
-                                above = (after if after > zero else zero) - (before if before > zero else zero)
-                                balance[i] = after
-                                fired[i] = above + (moved - above) * sent
-                        elif kind == _IMBALANCED:
-                            for i in range(length):
-                                potential[i] = potential[i] - fired[i] + negative[i] * charge
-                                fired[i] -= negative[i] * sent
-                    if job.sums:
-                        for i in range(length):
-                            sums[i] += one if fired[i] != zero else zero
-                    if job.scaled:
-                        scale_into(fired, constants, job, row, first, payloads[later : later + length])
+                            mirrored[i] = potential[i] / minus
+                    if job.growing:
+                        _burst(mirrored, negative_memory[place : place + length], rule, one, zero, negative)
                     else:
-                        payloads[later : later + length] = fired
+                        _fire(mirrored, bound, payload, zero, negative)
+                    if kind == _CORRECTIVE:
+                        balance = emitted[place : place + length]
+                        for i in range(length):
+                            net = fired[i] - min(negative[i], balance[i])
+                            potential[i] -= net
+                            balance[i] += net
+                            fired[i] = net
+                    elif kind == _GRADED:
+                        balance = emitted[place : place + length]
+                        for i in range(length):
+                            potential[i] = potential[i] - fired[i] + negative[i] * charge
+                            moved, before = fired[i] - negative[i], balance[i]
+                            after = before + moved
+                            above = (after if after > zero else zero) - (before if before > zero else zero)
+                            balance[i] = after
+                            fired[i] = above + (moved - above) * sent
+                    elif kind == _IMBALANCED:
+                        for i in range(length):
+                            potential[i] = potential[i] - fired[i] + negative[i] * charge
+                            fired[i] -= negative[i] * sent
+                if job.sums:
+                    for i in range(length):
+                        sums[i] += one if fired[i] != zero else zero
+                if job.scaled:
+                    scale_into(fired, constants, job, row, first, payloads[later : later + length])
+                else:
+                    payloads[later : later + length] = fired
 
 
 def _single(job: Any) -> None:
