@@ -1,4 +1,4 @@
-"""NIR graphs in every installed reader: spikes that differ from those of the clock, the table of docs/nir.md."""
+"""NIR graphs in every installed reader, and modules of other libraries: spikes that differ from those of the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import snnconv
 from benchmarks.peer_imports import PeerMissing, import_peer, peer_version
 from benchmarks.results import note, publish
 from coding import Concurrent, Rate
-from hw_export import nir
+from hw_export import interop, nir
 from hw_export.nir.profiles import ProfileName
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork
@@ -106,6 +106,9 @@ READERS = (
 )
 
 
+MODULES = {"norse": interop.to_norse, "snntorch": interop.to_snntorch, "sinabs": interop.to_sinabs}
+
+
 class _Plain(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -176,6 +179,14 @@ def run(images: int | None = None, steps: int = 32) -> None:
                 except ConfigurationError:
                     row.append("refused")
                 table.append(row)
+        for library, make in MODULES.items():
+            try:
+                import_peer(library)
+            except PeerMissing as missing:
+                note(str(missing))
+                continue
+            fired = differing(make(network).run(x)[1], wanted)
+            table.append([f"interop.to_{library}", peer_version(library), "", label, spikes, fired])
     publish("nir_readers", f"NIR graphs in their readers, {len(x)} images, {steps} steps", HEAD, table)
 
 
