@@ -147,6 +147,19 @@ class Sensitivities:
         given = {key: resolve(argument, self._values) for key, argument in arguments.items()}
         return activation_at(self._graph.nodes[node]).current(given)
 
+    def _behind_maxima(self, node: str) -> float:
+        """How many connections a spike of a population meets behind maxima, on the average.
+
+        They let the spikes of one neuron of many pass, which fires as much more often as it is active more often.
+        """
+        found, network = 0.0, self._network
+        for gate, route in network.execution_plan.routes.items():
+            if node in route.candidates:
+                compared = sum(network.populations[each].neurons for each in route.candidates & {*self._nodes})
+                activity = network.densities[gate] / max(network.densities[node], 1e-9)
+                found += activity * float(network.synapses.fan_out[gate].sum()) / compared
+        return found
+
     @torch.no_grad()
     def _alone(self, place: int, number: int) -> tuple[float, float]:
         """The cost of one sample in a population, and the squared error of its values."""
@@ -161,6 +174,7 @@ class Sensitivities:
         targets = [target for target, sources in network.execution_plan.sources.items() if node in sources]
         updates += sum(network.populations[target].neurons for target in targets) * choice.code.steps
         fan_out, met = (float(each[node].mean()) for each in (network.synapses.fan_out, network.synapses.meetings))
+        fan_out += self._behind_maxima(node)
         # Where it is multiplied, neurons of the other operand are taken to fire once.
         ratio = node in network.execution_plan.ratios
         energy = spikes * (fan_out * SYNOP + met * PAIR + ratio * MULTIPLY)

@@ -17,6 +17,7 @@ from snnconv.calibration.options import Options
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.graph.operators.activation import activation_at
 from snnconv.metrics.class_judge import ClassJudge
+from snnconv.metrics.energy_models import ADD, MEMORY, MULTIPLY
 from snnconv.search.choices import Choices
 from snnconv.search.sensitivity import Sensitivities, samples_for
 from snnconv.spiking.logs import Cost
@@ -113,6 +114,21 @@ def test_a_latency_is_that_of_the_network_whose_branches_take_their_time_togethe
     for chosen in ([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [2, 3, 1]):
         timing = choices.network(chosen, corrected=False).timing
         assert timing is not None and found.expected(chosen)[0] == timing.latency
+
+
+def test_energies_of_populations_add_up_to_that_of_the_network_where_maxima_let_few_spikes_pass() -> None:
+    """But for the multiplications of the input, which are the same for all codes."""
+    torch.manual_seed(0)
+    halves = (nn.Sequential(nn.Conv2d(*c, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for c in ((1, 8), (8, 16)))
+    model, x = nn.Sequential(*halves, nn.Flatten(), nn.Linear(64, 4)).eval(), draw(60, 1, 8, 8).float()
+    found = Calibrator(model, x, None).calibrated(PLAN, OPTIONS)
+    pooled = Choices(found, CODES, OPTIONS, PLAN)
+    alone = sensitivities(found, pooled.network([0, 0], corrected=False), pooled)
+    for number in range(len(CODES)):
+        network = pooled.network([number, number])
+        inputs = network.synapses.input_macs * (2 * MEMORY + ADD + MULTIPLY)
+        energy = snnconv.evaluate(network, x, reference=model).energy.e3 - inputs
+        assert alone.expected([number, number])[0] == pytest.approx(energy, rel=0.2)
 
 
 def test_codes_fitted_for_a_search_are_those_that_every_population_is_fitted_alone(
