@@ -10,7 +10,7 @@ import typer
 from torch import Tensor
 
 import snnconv
-from hw_export import c, lava
+from hw_export import c, lava, netx
 from hw_export.c.identifiers import check_name
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, show, writable
@@ -20,9 +20,9 @@ from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 from snnconv.storage.atomic import check_new_folder
 
-_EXPORTS: dict[str, Callable[..., Any]] = {"lava": lava.export, "c": c.export}
+_EXPORTS: dict[str, Callable[..., Any]] = {"lava": lava.export, "c": c.export, "netx": netx.export}
 #: What says, by target, that the output can be written, before the work is done.
-_CHECKS: dict[str, Callable[[Path], object]] = {"lava": writable, "c": check_new_folder}
+_CHECKS: dict[str, Callable[[Path], object]] = {"lava": writable, "c": check_new_folder, "netx": writable}
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -36,14 +36,14 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File to write, such as network.npz; for C a new folder.")
     ],
-    target: Annotated[str, typer.Option(help="Target: lava, or c, a program in C99.")] = "lava",
+    target: Annotated[str, typer.Option(help="Target: lava, netx, or c, a program in C99.")] = "lava",
     per: Annotated[
         str | None, typer.Option(help="Step of integer weights: one per channel (default), or population.")
     ] = None,
     input_bits: Annotated[
         int | None, typer.Option(help="Bits of an integer input, its sign included. [default: chosen by measure]")
     ] = None,
-    reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava, for rate code.")] = "",
+    reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava and netx, for rate code.")] = "",
     name: Annotated[
         str | None, typer.Option(help="What the program in C and its files are called. [default: network]")
     ] = None,
@@ -58,8 +58,10 @@ def export(
         raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
     if reset not in ("", "zero"):
         raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
-    if reset and target != "lava":
-        raise ConfigurationError("--reset is for --target lava")
+    if reset and target not in ("lava", "netx"):
+        raise ConfigurationError("--reset is for --target lava and netx")
+    if per is not None and target == "netx":
+        raise ConfigurationError("--per is for --target lava and c: weights for netx share a step in each population")
     if name is not None and target != "c":
         raise ConfigurationError("--name is for --target c")
     _CHECKS[target](output)

@@ -16,9 +16,9 @@ import numpy as np
 
 from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, Shape, SparseMap, plane
 from hw_export.explicit.network import Connection, Gate
+from hw_export.integers.built_in import built_in_reaches, obstacle
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
 from hw_export.integers.simulation import integer_simulation
-from hw_export.lava.placing import built_in_reaches, obstacle
 from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule, WindowRule
 from snnconv.data.arrays import array_archive

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
 
 from hw_export.integers.assessment import UNMEASURED, assessed
+from hw_export.integers.built_in import with_hard_reset
+from hw_export.integers.declared import LIF
 from hw_export.integers.fidelity import chunks_of
 from hw_export.integers.network import Per
 from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import write_bundle
-from hw_export.lava.declared import LIF
 from hw_export.lava.placing import placements
 from hw_export.lava.report import ExportReport, notes
-from neurons import IntegrateFire
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
@@ -57,20 +56,3 @@ def export_network(
     report = ExportReport(placements(integers), said, measured)
     write_bundle(integers, path)
     return report
-
-
-def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
-    """``network`` with neurons that start from 0 and are reset to 0, as Lava's own are.
-
-    Raises ``ConfigurationError`` unless it is a stream of rate code without spikes below zero.
-    """
-    changed = {}
-    for node, population in network.populations.items():
-        neuron = population.neuron
-        if network.timing is not None or not isinstance(neuron, IntegrateFire) or not neuron.unit_payload:
-            raise ConfigurationError(
-                f"{population.name}: reset='zero' is supported for integrate-and-fire neurons with rate code "
-                f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"
-            )
-        changed[node] = replace(population, neuron=replace(neuron, reset="zero", initial_potential=0.0))
-    return network.with_(populations=changed)

@@ -9,12 +9,11 @@ from typing import Literal
 import numpy as np
 
 from hw_export.explicit.maps import ConvolutionMap
+from hw_export.integers.built_in import built_in_reaches, obstacle
+from hw_export.integers.declared import LIF, LONGEST_DELAY
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation
-from hw_export.integers.ranges import MembraneReach, reaches
-from hw_export.lava.declared import LARGEST_LIF_THRESHOLD, LIF, LONGEST_DELAY
 from hw_export.lava.limits import Cores, Load, cores_of
 from neurons.integer_lookup import LookupRule
-from neurons.integer_rules import StreamRule
 
 Where = Literal["built-in processes", "host", "simulation only (needs microcode)"]
 BUILT_IN: Where = "built-in processes"
@@ -150,38 +149,3 @@ def relays(integers: IntegerNetwork) -> dict[str, int]:
     for each in integers.connections:
         found[each.source] = max(found.get(each.source, 0), depths[each.target] - depths[each.source] - 1)
     return {source: count for source, count in found.items() if count}
-
-
-def built_in_reaches(integers: IntegerNetwork) -> dict[str, MembraneReach]:
-    """How far membranes could go on Lava's own neurons, by node."""
-    return {reach.node: reach for reach in reaches(integers, dict.fromkeys(integers.populations, LIF))}
-
-
-def obstacle(population: IntegerPopulation, bound: MembraneReach) -> str | None:
-    """What keeps a population from Lava's own LIF neuron, whose declared limits it must obey; ``None`` if nothing."""
-    rule = population.rule
-    if isinstance(rule, LookupRule):
-        return "a table for each channel"
-    if not isinstance(rule, StreamRule):
-        return "window code"
-    if rule.negative is not None:
-        return "spikes below zero"
-    if rule.gain > 1:
-        return "burst code"
-    if rule.reset != "zero":
-        return "reset by subtraction"
-    if rule.halved:
-        return "an initial potential"
-    thresholds, bias = np.unique(population.threshold), int(np.abs(population.bias).max())
-    if len(thresholds) > 1:
-        return f'{len(thresholds)} thresholds, where LIFReset has one; per="population"'
-    if thresholds[0] > LARGEST_LIF_THRESHOLD:
-        return f"a threshold of {thresholds[0]}, beyond {LARGEST_LIF_THRESHOLD}"
-    if bias > LIF.bias:
-        return f"a bias of {bias}, beyond +-{LIF.bias}"
-    if bound.current > LIF.current:
-        return f"up to {bound.current} may arrive in one step, beyond +-{LIF.current}; fewer input_bits or sources"
-    if bound.size > LIF.membrane:
-        far = f"its membrane may go from {bound.lowest} to {bound.highest}, beyond +-{LIF.membrane}"
-        return f"{far}; fewer input_bits or steps"
-    return None

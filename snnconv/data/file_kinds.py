@@ -40,6 +40,9 @@ SWEEP = FileKind(
     "snnconv sweep",
 )
 NIR = FileKind("a NIR graph (HDF5)", "which hw_export.nir.export writes", "hw_export.nir.load takes it")
+NETX = FileKind(
+    "a network for netx (HDF5)", "which export writes", "lava.lib.dl.netx of lava-dl takes it", "snnconv_netx"
+)
 PROGRAM = FileKind(
     "an exported program (.pt2)",
     "which torch.export.save writes",
@@ -130,7 +133,7 @@ def _kind(stream: BinaryIO, size: int) -> FileKind | None:
     head = stream.read(_HEAD)
     for beginning, kind in _BEGINNINGS.items():
         if head.startswith(beginning):
-            return kind
+            return NETX if kind is NIR and f"\0{NETX.format}\0".encode() in head else kind
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return PICTURE
     if head.startswith(b"PK\x03\x04"):

@@ -24,7 +24,14 @@ from tests.fuzz.formats.registry import FORMATS
 ROOT = Path(__file__).parents[2]
 SEED, FEW = 3, 4
 #: Kinds of files that are only recognised, so that an error can say what they are.
-NEVER_READ = {file_kinds.SCRIPT, file_kinds.PICKLE, file_kinds.PAGE, file_kinds.POINTER, file_kinds.FOLDER}
+NEVER_READ = {
+    file_kinds.NETX,
+    file_kinds.SCRIPT,
+    file_kinds.PICKLE,
+    file_kinds.PAGE,
+    file_kinds.POINTER,
+    file_kinds.FOLDER,
+}
 #: Modules that open files, but none from outside, or none for their content.
 NO_FORMAT = {
     "snnconv/kernels/native.py",  # its own sources, for a digest of them

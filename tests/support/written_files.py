@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 import snnconv
 from coding import Concurrent, Rate
-from hw_export import c, nir
+from hw_export import c, netx, nir
 from hw_export.integers.quantization import quantize
 from hw_export.lava.bundle import write_bundle
 from snnconv.cli.options import write_json
@@ -67,6 +67,7 @@ def figure(path: Path) -> None:
 
 WRITERS: dict[str, Callable[[Path], object]] = {
     "hw_export/lava/bundle.py": lambda path: write_bundle(integers(), path),
+    "hw_export/netx/exporting.py": lambda path: netx.export(network(), path, reset="zero", allow_loss=100.0),
     "hw_export/nir/writing.py": lambda path: nir.export(network(), path),
     "snnconv/cli/commands/detect.py": picture,
     "snnconv/cli/options.py": lambda path: write_json(path, {"accuracy": 99.0}),

@@ -17,11 +17,10 @@ import snnconv
 from coding import Concurrent, Phase, Rate
 from hw_export import lava
 from hw_export.integers import quantize
-from hw_export.lava.declared import DECLARED, LARGEST_LIF_THRESHOLD, LIF, declared_bits
-from hw_export.lava.exporting import with_hard_reset
+from hw_export.integers.built_in import built_in_reaches, obstacle, with_hard_reset
+from hw_export.integers.declared import DECLARED, LARGEST_LIF_THRESHOLD, LIF, declared_bits
 from hw_export.lava.launch import MAIN
 from hw_export.lava.limits import BYTES_A_CORE, Load, cores_of
-from hw_export.lava.placing import built_in_reaches, obstacle
 from tests.support.exported import converted
 
 sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package

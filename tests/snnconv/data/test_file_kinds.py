@@ -24,6 +24,7 @@ from snnconv.detection.data.images import read_image
 from snnconv.training.checkpoint import Checkpoint
 from tests.support.conversion import converted
 from tests.support.networks import Perceptron, draw, prepared
+from tests.support.written_files import WRITERS
 
 TENSORS = {"first.weight": torch.ones(2, 3)}
 
@@ -89,6 +90,7 @@ KINDS: dict[str, tuple[FileKind | None, Callable[[Path], object]]] = {
         saved(np.savez, manifest=np.array("{}"), network=np.ones(3), digest=np.array("")),
     ),
     "nir": (file_kinds.NIR, lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))),
+    "netx": (file_kinds.NETX, WRITERS["hw_export/netx/exporting.py"]),
     "cfg": (file_kinds.CONFIG, lambda path: path.write_text("# a detector\n\n [ net ]\nwidth=8\n")),
     "darknet weights": (file_kinds.DARKNET_WEIGHTS, darknet_weights),
     "sweep": (file_kinds.SWEEP, lambda path: path.write_text('{"format": "snnconv sweep", "version": 1}')),

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Concurrent, FewSpike, OneSpike, Rate
+from hw_export.integers.built_in import with_hard_reset
 from hw_export.integers.quantization import quantize
 from hw_export.integers.simulation import integer_simulation
-from hw_export.lava.exporting import with_hard_reset
 from neurons import IntegrateFire
 from snnconv import SpikingNetwork, TuningLog
 from snnconv.spiking.base import NetworkBase
