@@ -51,9 +51,20 @@ def export(
     allow_loss: Annotated[
         float, typer.Option(help="Percent of the decisions that integers may lose; more is refused.")
     ] = 1.0,
+    sweep_bits: Annotated[
+        bool,
+        typer.Option(
+            "--sweep-bits", help="Instead of an export, measure fewer bits on --data and draw that to --output (.png)."
+        ),
+    ] = False,
     json_file: Json = None,
 ) -> None:
     """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
+    if sweep_bits:
+        if target != "lava" or reset or name is not None:
+            raise ConfigurationError("--target, --reset and --name are not for --sweep-bits, which exports nothing")
+        _sweep_bits(network, output, per, input_bits, data, json_file)
+        return
     if target not in _EXPORTS:
         raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
     if reset not in ("", "zero"):
@@ -85,6 +96,32 @@ def export(
 def _loaded(path: Path, target: str) -> Any:
     """What is in the file ``path``: a network, or for programs in C a bundle, too."""
     return lava.read(path) if target == "c" and kind_of(path) is BUNDLE else snnconv.load(path)
+
+
+def _sweep_bits(
+    network: Path, output: Path, per: str | None, input_bits: int | None, data: Path | None, json_file: Path | None
+) -> None:
+    from hw_export.integers import bit_sweep  # late, as exports are: it takes a while to load
+
+    if data is None:
+        raise ConfigurationError("--sweep-bits measures on samples: give --data")
+    writable(output)
+    chosen: dict[str, Any] = {
+        "per": None if per is None else (per,),
+        "input_bits": None if input_bits is None else (input_bits,),
+    }
+    samples, targets = load_samples(data)
+    with progress_bars() as progress:
+        sweep = bit_sweep(
+            snnconv.load(network),
+            samples,
+            targets,
+            **{option: value for option, value in chosen.items() if value is not None},
+            progress=progress,
+        )
+    sweep.plot(output)
+    with kept(lambda: f"{output} is written"):
+        show(f"{sweep}\nwritten: {output}", json_file, sweep.to_dict())
 
 
 def run_lava(

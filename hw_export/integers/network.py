@@ -1,4 +1,4 @@
-"""Integer networks: 8-bit weights, integer thresholds, biases and payloads, as a neuromorphic machine holds them."""
+"""Integer networks: weights of at most 8 bits, integer thresholds, biases and payloads, as a machine holds them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from neurons.integer_rules import Rule, TableRule
 from snnconv.network import SpikingNetwork
 
 Per = Literal["channel", "population"]
+#: Bits of a weight, its sign included.
+FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS = 2, 8
+
+
+def largest_weight(bits: int) -> int:
+    """The largest weight of so many bits; the smallest is its negative."""
+    return int(2 ** (bits - 1) - 1)
 
 
 def over_channels(values: Array, dims: int) -> Array:
@@ -26,7 +33,7 @@ class IntegerPopulation:
     """Thresholds, initial potentials and biases of a population in integers, broadcastable to its shape.
 
     ``threshold`` is multiplied by the rule's thresholds; for neurons that look their spikes up it stands for the scale.
-    ``saturated`` counts weights that were clipped at 127.
+    ``saturated`` counts weights that were clipped at the largest there is.
     """
 
     rule: Rule
@@ -84,7 +91,10 @@ class IntegerInput:
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """``explicit`` with integers: inputs, connections with weights of 8 bits, populations and outputs, by node."""
+    """``explicit`` with integers: inputs, connections, populations and outputs, by node.
+
+    Weights have ``weight_bits``, the sign included.
+    """
 
     explicit: ExplicitNetwork
     per: Per
@@ -92,6 +102,7 @@ class IntegerNetwork:
     populations: Mapping[str, IntegerPopulation]
     outputs: Mapping[str, IntegerOutput]
     inputs: Mapping[str, IntegerInput]
+    weight_bits: int = MOST_WEIGHT_BITS
 
     @property
     def network(self) -> SpikingNetwork:

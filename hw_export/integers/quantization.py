@@ -8,9 +8,9 @@ from typing import get_args
 
 import torch
 
-from hw_export.explicit.network import explicit
+from hw_export.explicit.network import ExplicitNetwork, explicit
 from hw_export.integers.input_bits import FEWEST_BITS, MOST_BITS, best_bits
-from hw_export.integers.network import IntegerNetwork, Per
+from hw_export.integers.network import FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS, IntegerNetwork, Per
 from hw_export.integers.ranges import NeuronLimits
 from hw_export.integers.rounding import rounded
 from neurons.table_lookup import Tables
@@ -30,6 +30,7 @@ def quantize(
     *,
     per: Per = "channel",
     input_bits: int | None = None,
+    weight_bits: int = MOST_WEIGHT_BITS,
     samples: Sequence[Inputs] | None = None,
     limits: NeuronLimits | None = None,
     progress: ProgressCallback | None = None,
@@ -38,15 +39,48 @@ def quantize(
 
     ``input_bits`` are those of an input, 2 to 16, its sign included where calibration saw both. If not given, they are
     those with which the outputs are nearest to the network's on ``samples``, chunks of a batch, or on the calibration
-    samples held out; a network that was loaded has none, and gets 8, or fewer where 8 do not fit. The payloads of
-    window codes get as many bits as membranes of 24 bits allow, in the worst case of what could arrive; where that is
-    not enough, weights get fewer. Narrower ``limits`` are kept by all populations that weights of at least 4 bits allow
-    to. Raises ``ConfigurationError`` for what integers cannot represent, and where a membrane could still overflow.
+    samples held out; a network that was loaded has none, and gets 8, or fewer where 8 do not fit. Weights have
+    ``weight_bits``, 2 to 8 with their sign. The payloads of window codes get as many bits as membranes of 24 bits
+    allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Narrower ``limits`` are
+    kept by all populations that weights of at least 4 bits allow to. Raises ``ConfigurationError`` for what integers
+    cannot represent, and where a membrane could still overflow.
     """
+    check_per(per)
+    if input_bits is not None:
+        check_input_bits(input_bits)
+    check_weight_bits(weight_bits)
+    found = written_out(network, progress)
+
+    def of(bits: int) -> IntegerNetwork:
+        return rounded(found, per, bits, limits or NeuronLimits(), weight_bits)
+
+    if input_bits is not None:
+        return of(input_bits)
+    return best_bits(of, network, network.held_out if samples is None else samples, progress)
+
+
+def check_input_bits(bits: int) -> None:
+    """Raise ``ConfigurationError`` unless an input can have so many ``bits``."""
+    if not FEWEST_BITS <= bits <= MOST_BITS:
+        raise ConfigurationError(f"input_bits must lie between {FEWEST_BITS} and {MOST_BITS}, got {bits!r}")
+
+
+def check_weight_bits(bits: int) -> None:
+    """Raise ``ConfigurationError`` unless weights can have so many ``bits``."""
+    if not FEWEST_WEIGHT_BITS <= bits <= MOST_WEIGHT_BITS:
+        raise ConfigurationError(
+            f"weight_bits must lie between {FEWEST_WEIGHT_BITS} and {MOST_WEIGHT_BITS}, got {bits!r}"
+        )
+
+
+def check_per(per: str) -> None:
+    """Raise ``ConfigurationError`` unless weights can share a step ``per`` that."""
     if per not in get_args(Per):
         raise ConfigurationError(f"per must be one of {', '.join(get_args(Per))}, got {per!r}")
-    if input_bits is not None and not FEWEST_BITS <= input_bits <= MOST_BITS:
-        raise ConfigurationError(f"input_bits must lie between {FEWEST_BITS} and {MOST_BITS}, got {input_bits!r}")
+
+
+def written_out(network: SpikingNetwork, progress: ProgressCallback | None = None) -> ExplicitNetwork:
+    """The explicit form of ``network`` for ``rounded``; raises ``ConfigurationError`` for what integers have not."""
     if network.batch_axis is None:
         raise ConfigurationError(
             "a network that takes one sample per call, such as a graph network, cannot be exported yet"
@@ -67,13 +101,7 @@ def quantize(
             raise ConfigurationError(
                 f"{population.name} has no axis beside that of the batch: keep it where the model sums, keepdim=True"
             )
-
-    def of(bits: int) -> IntegerNetwork:
-        return rounded(found, per, bits, limits or NeuronLimits())
-
-    if input_bits is not None:
-        return of(input_bits)
-    return best_bits(of, network, network.held_out if samples is None else samples, progress)
+    return found
 
 
 def _with_full_payloads(network: SpikingNetwork) -> SpikingNetwork:

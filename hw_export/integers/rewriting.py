@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.network import IntegerNetwork, largest_weight
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.real_valued import analog_text, readout_text, share_text
 
-#: Weights below this have fewer than 6 bits with their sign.
-_FEW_WEIGHTS = 32
+#: Weights that stay below this part of the largest that there is have two bits less, and are worth a note.
+_FEW = 1 / 4
 
 
 def rewritten(integers: IntegerNetwork) -> list[str]:
     """What was rewritten, reduced or left to the host, and why, a sentence each."""
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have at most 8 bits and a step of their own in every {integers.per}",
+        f"weights have at most {integers.weight_bits} bits and a step of their own in every {integers.per}",
         *(
             f"{name} is rounded to integers of {taken.bits} bits, from {taken.smallest} to {taken.largest}, each "
             f"{taken.step:.6g}; what lies beyond the range that calibration saw is clipped"
@@ -30,9 +30,10 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
         synapses = integers.network.synapses
         share = share_text(synapses.analog_macs, synapses.macs)
         found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
+    most = largest_weight(integers.weight_bits)
     for each in integers.connections:
         largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
-        if 0 < largest < _FEW_WEIGHTS:
+        if 0 < largest < _FEW * most:
             source, target = (integers.explicit.name(node) for node in (each.source, each.target))
             found.append(
                 f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
@@ -41,5 +42,5 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
             )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
-        found.append(f"{saturated} weights are larger than 127 thresholds and were clipped")
+        found.append(f"{saturated} weights are larger than {most} thresholds and were clipped")
     return found

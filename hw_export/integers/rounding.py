@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from hw_export.explicit.maps import Array
 from hw_export.explicit.network import Connection, ExplicitNetwork
 from hw_export.integers.network import (
+    MOST_WEIGHT_BITS,
     IntegerInput,
     IntegerNetwork,
     IntegerOutput,
     IntegerPopulation,
     Per,
+    largest_weight,
     over_channels,
 )
 from hw_export.integers.ranges import NeuronLimits, arriving, check_ranges, payloads_of, reaches, steady
@@ -24,7 +27,6 @@ from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
 from snnconv.errors import ConfigurationError
 from snnconv.spiking.population import Population
 
-LARGEST_WEIGHT = 127
 #: Thresholds for spikes: larger ones would add nothing to weights of 8 bits, and biases grow with them.
 _LARGEST_THRESHOLD = 2**16 - 1
 #: The largest threshold of a table at first, and the largest constant current: the membrane needs room beyond.
@@ -33,32 +35,35 @@ _LARGEST_OF_TABLE = 2**21
 _LARGEST_SCALE = 2**28
 #: Parts of a scale that a payload of a window code may count, tried from the finest to the coarsest.
 _RESOLUTIONS = tuple(2**bits for bits in range(12, 5, -1))
-#: The share of 127 that the largest weights may be cut down to for the sake of finer payloads.
+#: The share of its range that the largest weights may be cut down to for the sake of finer payloads.
 _FINE_SHARE = 0.7
-#: The least share of 127 that is left to the largest weight of a channel, and how often shares are made smaller.
+#: The least share of its range that is left to the largest weight of a channel, and how often shares are made smaller.
 _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
 
-def rounded(found: ExplicitNetwork, per: Per, input_bits: int, limits: NeuronLimits) -> IntegerNetwork:
+def rounded(
+    found: ExplicitNetwork, per: Per, input_bits: int, limits: NeuronLimits, weight_bits: int = MOST_WEIGHT_BITS
+) -> IntegerNetwork:
     """``found`` in integers whose membranes keep within 24 bits, and within ``limits`` where weights of 4 bits do.
 
-    Payloads become coarser first, then weights. Raises ``ConfigurationError`` where a membrane could still overflow.
+    No weight has more than ``weight_bits``. Payloads become coarser first, then weights. Raises
+    ``ConfigurationError`` where a membrane could still overflow.
     """
-    wanted = _Wanted(found, per, input_bits, dict.fromkeys(found.populations, limits))
+    wanted = _Wanted(found, per, input_bits, dict.fromkeys(found.populations, limits), weight_bits)
     resolution, integers = _with_fine_payloads(wanted)
     # Membranes that could leave their limit get smaller thresholds, with weights of fewer bits.
     shares: dict[str, float] = {}
     for _ in range(_MOST_ROUNDS):
         far = {node: over for node, over in _overdrawn(integers, wanted.limits).items() if over > 1.0}
         narrow = [node for node, limit in wanted.limits.items() if limit != NeuronLimits()]
-        coarse = [node for node in narrow if _is_coarse(wanted.found, integers, node)]
+        coarse = [node for node in narrow if _is_coarse(wanted, integers, node)]
         if not far and not coarse:
             break
         for node, over in far.items():
             share = shares.get(node, 1.0) * 0.98 / over
-            if share < _LEAST_SHARE and node in narrow:
+            if share < wanted.least_share and node in narrow:
                 coarse.append(node)
-            shares[node] = max(share, _LEAST_SHARE)
+            shares[node] = max(share, wanted.least_share)
         for node in coarse:
             wanted.limits[node], shares[node] = NeuronLimits(), 1.0
         integers = _quantized(wanted, resolution, shares)
@@ -74,6 +79,17 @@ class _Wanted:
     per: Per
     input_bits: int
     limits: dict[str, NeuronLimits]
+    weight_bits: int
+
+    @property
+    def largest(self) -> int:
+        """The largest weight."""
+        return largest_weight(self.weight_bits)
+
+    @property
+    def least_share(self) -> float:
+        """The least share of ``largest`` that is left to a channel: no less than a weight of 1."""
+        return max(_LEAST_SHARE, 1 / self.largest)
 
     def inputs(self) -> dict[str, IntegerInput]:
         """Integers of ``input_bits`` for what calibration saw of every input."""
@@ -90,12 +106,13 @@ def _integer_input(low: float, high: float, bits: int) -> IntegerInput:
     return IntegerInput(step, min(0, ends[0]), max(0, ends[1]))
 
 
-def _is_coarse(found: ExplicitNetwork, integers: IntegerNetwork, node: str) -> bool:
+def _is_coarse(wanted: _Wanted, integers: IntegerNetwork, node: str) -> bool:
     """Whether weights that ``node`` receives have fewer than 4 bits left."""
     largest = max(
         (int(np.abs(each.map.weights.astype(np.int64)).max(initial=0)) for each in integers.into(node)), default=0
     )
-    return largest < _LEAST_SHARE * LARGEST_WEIGHT and any(each.map.weights.any() for each in found.into(node))
+    few = largest < wanted.least_share * wanted.largest
+    return few and any(each.map.weights.any() for each in wanted.found.into(node))
 
 
 def _overdrawn(integers: IntegerNetwork, limits: Mapping[str, NeuronLimits]) -> dict[str, float]:
@@ -147,12 +164,12 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
             if isinstance(rule, StreamRule) and steady(found, target):
                 # Steps of inputs are so fine that weights of 8 bits need larger ones.
                 most = wanted.limits[target].threshold // rule.widest
-            threshold, step = _thresholds(rule, largest, constant, shares.get(target, 1.0), most)
+            threshold, step = _thresholds(rule, largest, constant, wanted.largest, shares.get(target, 1.0), most)
         else:
-            step = np.where(largest > 0.0, largest, 1.0) / (LARGEST_WEIGHT * shares.get(target, 1.0))
+            step = np.where(largest > 0.0, largest, 1.0) / (wanted.largest * shares.get(target, 1.0))
         quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
-        saturated = sum(int((np.abs(each.map.weights) > LARGEST_WEIGHT).sum()) for each in quantized)
-        connections += [replace(each, map=each.map.mapped(_as_int8)) for each in quantized]
+        saturated = sum(int((np.abs(each.map.weights) > wanted.largest).sum()) for each in quantized)
+        connections += [replace(each, map=each.map.mapped(partial(_as_int8, wanted.largest))) for each in quantized]
         if target not in rules:
             outputs[target] = IntegerOutput(step, found.currents[target])
             continue
@@ -164,7 +181,8 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
             _by_channel(bias),
             saturated,
         )
-    return _without_needless_biases(IntegerNetwork(found, wanted.per, tuple(connections), populations, outputs, inputs))
+    written = IntegerNetwork(found, wanted.per, tuple(connections), populations, outputs, inputs, wanted.weight_bits)
+    return _without_needless_biases(written)
 
 
 def _without_needless_biases(integers: IntegerNetwork) -> IntegerNetwork:
@@ -202,17 +220,19 @@ def _per_payload(connection: Connection, unit: float) -> Connection:
     return replace(connection, map=connection.map.mapped(lambda weights: weights * unit))
 
 
-def _thresholds(rule: Rule, largest: Array, constant: Array, share: float, most: int) -> tuple[Array, Array]:
+def _thresholds(
+    rule: Rule, largest: Array, constant: Array, largest_integer: int, share: float, most: int
+) -> tuple[Array, Array]:
     """Integer thresholds, and the steps of weights that they stand for, by channel, for the ``largest`` weights.
 
-    ``constant`` is the size of the constant current, for which a table leaves room. ``share`` is what is used of the
-    largest weight that there is and of ``most``, the largest threshold.
+    ``constant`` is the size of the constant current, for which a table leaves room. ``share`` is what is used of
+    ``largest_integer``, the largest weight that there is, and of ``most``, the largest threshold.
     """
     if isinstance(rule, LookupRule):
         room = np.minimum(_LARGEST_OF_TABLE / np.maximum(rule.largest_threshold, constant), _LARGEST_SCALE)
-        scale = np.floor(share * np.minimum(LARGEST_WEIGHT / np.maximum(largest, 1e-300), room)).clip(min=1)
+        scale = np.floor(share * np.minimum(largest_integer / np.maximum(largest, 1e-300), room)).clip(min=1)
         return scale.astype(np.int64), 1.0 / scale
-    unrounded = share * LARGEST_WEIGHT / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
+    unrounded = share * largest_integer / np.where(largest > 0.0, largest, 1.0)  # what would stand for the scale
     if isinstance(rule, TableRule):
         threshold = np.clip(np.floor(unrounded / rule.resolution), 1, share * most // 1)
         return threshold.astype(np.int64), 1.0 / (threshold * rule.resolution)
@@ -230,8 +250,8 @@ def _largest(rows: Array) -> Array:
     return np.abs(rows).max(1) if rows.shape[1] else np.zeros(len(rows))
 
 
-def _as_int8(weights: Array) -> Array:
-    return np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT).astype(np.int8)
+def _as_int8(most: int, weights: Array) -> Array:
+    return np.clip(weights, -most, most).astype(np.int8)
 
 
 def _by_channel(bias: Array) -> Array:

@@ -40,9 +40,7 @@ SWEEP = FileKind(
     "snnconv sweep",
 )
 NIR = FileKind("a NIR graph (HDF5)", "which hw_export.nir.export writes", "hw_export.nir.load takes it")
-NETX = FileKind(
-    "a network for netx (HDF5)", "which export writes", "lava.lib.dl.netx of lava-dl takes it", "snnconv_netx"
-)
+NETX = FileKind("a network for netx (HDF5)", "which export writes", "netx of lava-dl takes it", "snnconv_netx")
 PROGRAM = FileKind(
     "an exported program (.pt2)",
     "which torch.export.save writes",

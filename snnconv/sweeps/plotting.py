@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from snnconv.errors import ConfigurationError, StorageError
+from snnconv.errors import ConfigurationError
 from snnconv.plots.axes import COLOURS, QUIET, new_axes, plain
+from snnconv.plots.saving import save_figure
 from snnconv.spiking.logs import Cost
-from snnconv.storage.atomic import write_whole
 from snnconv.sweeps.results import Measured
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def plot(
     for panel, (cost, _) in zip(axes, PANELS, strict=True):
         _label(panel, results, cost)
     if file is not None:
-        _save(axes[0].figure, file)
+        save_figure(axes[0].figure, file)
     return axes
 
 
@@ -83,20 +82,6 @@ def _legend(axes: Axes, results: Sequence[Measured]) -> None:
 
 def _figure() -> Sequence[Axes]:
     return new_axes(len(PANELS), (13.5, 4.4))
-
-
-def _save(figure: Any, file: str) -> None:
-    from matplotlib import pyplot
-
-    suffix = os.path.splitext(file)[1][1:]
-    kind, content = suffix or figure.canvas.get_default_filetype(), io.BytesIO()
-    try:
-        figure.savefig(content, dpi=150, format=kind)
-    except ValueError as error:  # for a format that there is not
-        raise StorageError(f"{file} cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)
-    write_whole(file if suffix else f"{file}.{kind}", content.getvalue())
 
 
 def _panel(axes: Axes, results: Sequence[Measured], best: Sequence[Measured], cost: Cost, title: str) -> None:

@@ -24,8 +24,8 @@ SHORT = {
     for folder in sorted((ROOT / package).iterdir())
     if (folder / "__init__.py").exists() and folder.name != "data"  # what users call their samples
 }
-#: What is no module or attribute: groups of entry points.
-GROUPS = {"snnconv.commands"}
+#: What is no module or attribute of ours: a group of entry points, and a class of lava-dl.
+GROUPS = {"snnconv.commands", "netx.hdf5.Network"}
 NAME = re.compile(rf"(?<![\w./\"-])(?:{'|'.join([*PACKAGES, *SHORT])})(?:\.[A-Za-z_]\w*)+(?![\w/])")
 FILES = [
     file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py")) if not file.is_relative_to(RUNTIME)

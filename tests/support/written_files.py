@@ -20,7 +20,7 @@ from hw_export.lava.bundle import write_bundle
 from snnconv.cli.options import write_json
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.shapes import SHAPES_CONFIG
-from snnconv.sweeps import plotting
+from snnconv.plots.saving import save_figure
 from snnconv.sweeps.file import SweepFile
 from snnconv.training.checkpoint import Checkpoint
 
@@ -62,7 +62,7 @@ def picture(path: Path) -> None:
 def figure(path: Path) -> None:
     from matplotlib.figure import Figure
 
-    plotting._save(Figure(figsize=(1.0, 1.0)), str(path))
+    save_figure(Figure(figsize=(1.0, 1.0)), str(path))
 
 
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -74,7 +74,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "snnconv/detection/darknet/weights.py": lambda path: save_weights(detector(), path),
     "snnconv/storage/saving.py": lambda path: network().save(path),
     "snnconv/sweeps/file.py": lambda path: SweepFile(path, {"model": "a"}).add("rate", {"figures": {"steps": 4}}),
-    "snnconv/sweeps/plotting.py": figure,
+    "snnconv/plots/saving.py": figure,
     "snnconv/training/checkpoint.py": checkpoint,
 }
 

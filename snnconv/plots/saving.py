@@ -1,0 +1,25 @@
+"""Figures in files, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+from snnconv.errors import StorageError
+from snnconv.storage.atomic import write_whole
+
+
+def save_figure(figure: Any, file: str) -> None:
+    """Write ``figure`` to ``file``, in the format of its suffix, and close it; raises ``StorageError``."""
+    from matplotlib import pyplot
+
+    suffix = os.path.splitext(file)[1][1:]
+    kind, content = suffix or figure.canvas.get_default_filetype(), io.BytesIO()
+    try:
+        figure.savefig(content, dpi=150, format=kind)
+    except ValueError as error:  # for a format that there is not
+        raise StorageError(f"{file} cannot be written: {error}") from error
+    finally:
+        pyplot.close(figure)
+    write_whole(file if suffix else f"{file}.{kind}", content.getvalue())

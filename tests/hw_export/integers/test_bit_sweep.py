@@ -1,0 +1,175 @@
+"""Integers of fewer bits: their levels, and the sweep that measures what they keep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from matplotlib import pyplot
+from typer.testing import CliRunner
+
+import snnconv
+from coding import Burst, Concurrent, Rate
+from hw_export.commands import add_commands
+from hw_export.integers import IntegerNetwork, bit_sweep, integer_simulation, quantize
+from hw_export.integers.bit_sweeping import BitSweep
+from hw_export.integers.fidelity import decisions, fidelity, original_outputs, outputs_of
+from hw_export.integers.network import largest_weight
+from hw_export.integers.reference import run_reference
+from hw_export.integers.rewriting import rewritten
+from snnconv import ConfigurationError, InputError
+from tests.support.exported import converted, images, looked_up
+from tests.support.networks import Perceptron, draw, prepared
+
+NETWORKS: dict[str, Any] = {
+    "residual, rate": lambda: converted("residual", "rate"),
+    "residual, few-spike": lambda: converted("residual", "few-spike"),
+    "smooth, looked up": lambda: looked_up("both"),
+}
+
+
+def sizes(integers: IntegerNetwork) -> list[int]:
+    return [int(np.abs(each.map.weights.astype(np.int64)).max()) for each in integers.connections]
+
+
+@pytest.mark.parametrize("per", ["channel", "population"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weights_have_the_levels_of_their_bits_and_no_more(name: str, per: Any) -> None:
+    """2^(b - 1) - 1 is the largest, an output reaches it, and levels lie as many on either side of 0."""
+    assert [largest_weight(bits) for bits in range(2, 9)] == [1, 3, 7, 15, 31, 63, 127]
+    for bits in (2, 3, 5, 8):
+        integers = quantize(NETWORKS[name](), per=per, input_bits=6, weight_bits=bits)
+        (output,) = integers.outputs
+        assert max(sizes(integers)) <= largest_weight(bits) == 2 ** (bits - 1) - 1
+        assert max(int(np.abs(each.map.weights).max()) for each in integers.into(output)) == largest_weight(bits)
+        assert f"weights have at most {bits} bits" in " ".join(rewritten(integers))
+
+
+def test_integers_of_few_bits_are_simulated_exactly() -> None:
+    integers = quantize(converted("residual", "rate"), input_bits=4, weight_bits=3)
+    ((node, taken),), x = integers.inputs.items(), images(3, seed=5)
+    sums = run_reference(integers, {node: taken.taken(x.numpy())}).sums
+    ((name, output),) = integers.outputs.items()
+    expected = sums[name] * output.step / integers.steps + output.offset
+    found: Any = integer_simulation(integers)(x)
+    assert torch.allclose(found, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def network() -> snnconv.SpikingNetwork:
+    model, x = prepared(Perceptron, torch.float64), draw(60, 6, dtype=torch.float64)
+    return snnconv.convert(model, x, coding=Rate(12), schedule=Concurrent(12))
+
+
+@pytest.fixture(scope="module")
+def labelled(network: snnconv.SpikingNetwork) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples, and classes of which the original gets three quarters right."""
+    x = draw(24, 6, seed=4, dtype=torch.float64)
+    targets = network.reference(x).argmax(1)
+    targets[::4] = (targets[::4] + 1) % 2
+    return x, targets
+
+
+@pytest.fixture(scope="module")
+def sweep(network: snnconv.SpikingNetwork, labelled: Any) -> BitSweep:
+    return bit_sweep(network, *labelled, input_bits=(3, 8))
+
+
+def test_every_row_is_the_export_with_its_bits(network: Any, labelled: Any, sweep: BitSweep) -> None:
+    chunks, targets = [(labelled[0],)], labelled[1]
+    exact = original_outputs(network, chunks)
+    assert sweep.original == 75.0 and sweep.samples == 24
+    for row in sweep.results:
+        if row.weight_bits not in (2, 8):
+            continue
+        options: dict[str, Any] = {} if row.weight_bits == 8 else {"weight_bits": 2}  # 8 are those of every export
+        outputs = outputs_of(
+            integer_simulation(quantize(network, per=row.per, input_bits=row.input_bits, **options)), chunks
+        )
+        near, decided = fidelity(outputs, exact), decisions(outputs)
+        assert decided is not None
+        assert (row.error, row.agreement) == (near.error, near.agreement)
+        assert row.accuracy == row.quality == 100.0 * float((decided == targets).double().mean())
+
+
+def test_a_sweep_has_a_row_for_every_choice(sweep: BitSweep, network: Any, tmp_path: Path) -> None:
+    choices = [
+        (per, weights, taken) for per in ("channel", "population") for weights in range(2, 9) for taken in (3, 8)
+    ]
+    assert [(row.per, row.weight_bits, row.input_bits) for row in sweep.results] == choices
+    assert json.loads(json.dumps(sweep.to_dict()))["results"][0].keys() >= {"per", "weight_bits", "accuracy", "refused"}
+    assert len(str(sweep).splitlines()) >= len(choices) + 2 and "original decides 75.0 % right" in str(sweep)
+    told: list[snnconv.Progress] = []
+    held = bit_sweep(network, weight_bits=(2, 8), input_bits=(6,), per=("channel",), progress=told.append)
+    assert held.original is None and all(row.accuracy is None and row.agreement is not None for row in held.results)
+    assert [each.done for each in told if each.what == "measuring bits"] == [0, 1, 2]
+
+
+def test_the_picture_has_a_line_for_each_choice_of_inputs(sweep: BitSweep, tmp_path: Path) -> None:
+    panels = sweep.plot(tmp_path / "bits.png")
+    assert (tmp_path / "bits.png").read_bytes().startswith(b"\x89PNG")
+    for panel, per in zip(panels, ("channel", "population"), strict=True):
+        lines = [line for line in panel.lines if len(line.get_xdata()) == 7]
+        for line, bits in zip(lines, (3, 8), strict=True):
+            rows = [row for row in sweep.results if (row.per, row.input_bits) == (per, bits)]
+            assert [*line.get_xdata()] == [row.weight_bits for row in rows]
+            assert [*line.get_ydata()] == [row.quality for row in rows]
+    pyplot.close("all")
+
+
+def test_what_could_overflow_is_a_row_with_the_reason(network: Any) -> None:
+    model, x = prepared(Perceptron, torch.float64), draw(30, 6, dtype=torch.float64)
+    boundless = snnconv.convert(model, x, coding=Burst(6), schedule=Concurrent(6))
+    found = bit_sweep(boundless, x[:4], weight_bits=(4,), input_bits=(4,), per=("channel",))
+    assert "the payload of its bursts has no bound" in str(found)
+    with pytest.raises(ConfigurationError, match="no result has an accuracy or an agreement to draw"):
+        found.plot()
+
+
+BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "one bit": ({"weight_bits": (1,)}, ConfigurationError, "weight_bits must lie between 2 and 8, got 1"),
+    "nine bits": ({"weight_bits": (8, 9)}, ConfigurationError, "weight_bits must lie between 2 and 8, got 9"),
+    "inputs": ({"input_bits": (17,)}, ConfigurationError, "input_bits must lie between 2 and 16, got 17"),
+    "steps": ({"per": ("layer",)}, ConfigurationError, "per must be one of channel, population"),
+    "none": ({"weight_bits": ()}, ConfigurationError, "weight_bits must name each value once, and at least one"),
+    "twice": ({"input_bits": (4, 4)}, ConfigurationError, "input_bits must name each value once"),
+    "targets alone": ({"targets": torch.zeros(3, dtype=torch.int64)}, InputError, "targets belong to samples"),
+    "few targets": (
+        {"samples": draw(3, 6, dtype=torch.float64), "targets": torch.zeros(2, dtype=torch.int64)},
+        InputError,
+        "targets must be 3 classes, one a sample",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_makes_no_sense_is_refused(case: str, network: Any) -> None:
+    options, error, reason = BAD[case]
+    with pytest.raises(error, match=reason):
+        bit_sweep(network, **options)
+    if options.get("weight_bits"):
+        with pytest.raises(error, match=reason):
+            quantize(network, weight_bits=options["weight_bits"][-1])
+
+
+app = typer.Typer()
+add_commands(app)
+
+
+def test_the_command_line_sweeps_bits(network: Any, labelled: Any, tmp_path: Path) -> None:
+    network.save(tmp_path / "network.snn")
+    np.savez(tmp_path / "data.npz", inputs=labelled[0].numpy(), targets=labelled[1].numpy())
+    base = ["export", str(tmp_path / "network.snn"), "--sweep-bits", "-o", str(tmp_path / "bits.png")]
+    options = ["--per", "population", "--input-bits", "4", "--json", str(tmp_path / "bits.json")]
+    found = CliRunner().invoke(app, [*base, "--data", str(tmp_path / "data.npz"), *options])
+    assert found.exit_code == 0, found.output
+    rows = json.loads((tmp_path / "bits.json").read_text())["results"]
+    assert [row["weight_bits"] for row in rows] == [*range(2, 9)] and {row["input_bits"] for row in rows} == {4}
+    assert (tmp_path / "bits.png").exists() and "the original decides" in found.output
+    for more, reason in ((["--reset", "zero"], "are not for --sweep-bits"), ([], "--sweep-bits measures on samples")):
+        assert reason in str(CliRunner().invoke(app, [*base, *more]).exception)
