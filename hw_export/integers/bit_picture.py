@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Drawn(Protocol):
+class BitPoint(Protocol):
     """A point of the picture."""
 
     @property
@@ -37,7 +37,7 @@ class Drawn(Protocol):
         """Where it is from bottom to top, in percent."""
 
 
-def draw(results: Sequence[Drawn], original: float | None, file: str | None) -> Sequence[Axes]:
+def draw(results: Sequence[BitPoint], original: float | None, file: str | None) -> Sequence[Axes]:
     """Draw ``results``, with the accuracy of the original as a level line; see ``BitSweep.plot``."""
     known = [each for each in results if each.quality is not None]
     if not known:

@@ -32,7 +32,7 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Layer:
+class ChainLayer:
     """A layer of netx: synapses, a convolution where they have a ``geometry`` and else a matrix, and their neurons.
 
     ``shape`` is ``[C, H, W]`` or ``[neurons]``. ``flattens`` says that a map before it is read as a vector, in C order.
@@ -51,19 +51,19 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Chain:
+class LayerChain:
     """Layers one behind the other, the first of which gets the input, in ``shape``, at every step."""
 
     shape: Shape
-    layers: tuple[Layer, ...]
+    layers: tuple[ChainLayer, ...]
 
     @property
-    def output(self) -> Layer:
+    def output(self) -> ChainLayer:
         """The last layer, whose membranes are the output."""
         return self.layers[-1]
 
 
-def chain(integers: IntegerNetwork) -> Chain:
+def chain(integers: IntegerNetwork) -> LayerChain:
     """``integers`` in layers of netx; raises ``ConfigurationError`` with the reason where they are no such chain."""
     explicit, bounds = integers.explicit, built_in_reaches(integers)
     connections = tuple(_in_order(integers))
@@ -71,12 +71,12 @@ def chain(integers: IntegerNetwork) -> Chain:
         reason = obstacle(population, bounds[node])
         if reason is not None:
             raise ConfigurationError(f"{explicit.name(node)} cannot run on the neurons of netx: {reason}")
-    layers: list[Layer] = []
+    layers: list[ChainLayer] = []
     shape = first = _first_shape(integers, connections[0])
     for connection in connections:
         layers.append(_layer(integers, connection, shape, bounds))
         shape = layers[-1].shape
-    return Chain(first, tuple(layers))
+    return LayerChain(first, tuple(layers))
 
 
 def _in_order(integers: IntegerNetwork) -> Iterator[Connection]:
@@ -116,7 +116,7 @@ def _first_shape(integers: IntegerNetwork, connection: Connection) -> Shape:
 
 def _layer(
     integers: IntegerNetwork, connection: Connection, source_shape: Shape, bounds: dict[str, MembraneReach]
-) -> Layer:
+) -> ChainLayer:
     one, target = connection.map, connection.target
     names = [integers.explicit.name(node) for node in (connection.source, target)]
     convolves = isinstance(one, ConvolutionMap) and len(source_shape) == 3
@@ -134,10 +134,10 @@ def _layer(
     if target in integers.outputs:
         _check_output(names[1], bounds[target])
         adds_up = bounds[target].current * integers.steps <= LIF.membrane
-        return Layer(names[1], shape, weight, geometry, flattens, None, NEVER, adds_up)
+        return ChainLayer(names[1], shape, weight, geometry, flattens, None, NEVER, adds_up)
     population = integers.populations[target]
     bias = _bias(np.broadcast_to(population.bias, one.target_shape), shape)
-    return Layer(names[1], shape, weight, geometry, flattens, bias, int(population.threshold.flat[0]))
+    return ChainLayer(names[1], shape, weight, geometry, flattens, bias, int(population.threshold.flat[0]))
 
 
 def _bias(values: Array, shape: Shape) -> Array:

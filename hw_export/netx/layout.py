@@ -10,7 +10,7 @@ import numpy as np
 from coding.optional import imported
 from hw_export.explicit.maps import Array
 from hw_export.integers.network import IntegerNetwork
-from hw_export.netx.chain import Chain, Layer
+from hw_export.netx.chain import ChainLayer, LayerChain
 from snnconv.data.file_kinds import NETX
 
 #: Of the group of numbers of our own.
@@ -23,7 +23,7 @@ MESSAGE_BITS = 24
 READ_ONCE, READ_EVERY_STEP = "at the last step of a sample", "at every step, and added up"
 
 
-def content(integers: IntegerNetwork, layers: Chain) -> bytes:
+def content(integers: IntegerNetwork, layers: LayerChain) -> bytes:
     """The file of ``layers``, which ``integers`` became.
 
     The group ``layer`` holds what netx reads: the input and then each layer, under its number. Shapes and geometries
@@ -59,7 +59,7 @@ def _write(group: Any, kind: str, fields: dict[str, Any]) -> None:
         group[name] = value
 
 
-def _fields(layer: Layer) -> dict[str, Any]:
+def _fields(layer: ChainLayer) -> dict[str, Any]:
     found: dict[str, Any] = {"shape": np.array(layer.shape), "weight": layer.weight}
     if layer.bias is not None:  # biases of neurons, unlike shapes, as [W, H, C]
         found["bias"] = layer.bias.T.astype(np.int32)
@@ -70,7 +70,7 @@ def _fields(layer: Layer) -> dict[str, Any]:
     return found
 
 
-def _neuron(layer: Layer) -> dict[str, Any]:
+def _neuron(layer: ChainLayer) -> dict[str, Any]:
     """A current-based neuron that keeps no current, and fires above ``vThMant``."""
     return {
         "iDecay": _ALL,
@@ -81,7 +81,7 @@ def _neuron(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _translation(integers: IntegerNetwork, layers: Chain) -> dict[str, int | float | str | Array]:
+def _translation(integers: IntegerNetwork, layers: LayerChain) -> dict[str, int | float | str | Array]:
     (taken,), (output,) = integers.inputs.values(), integers.outputs.values()
     return {
         "version": VERSION,

@@ -12,7 +12,7 @@ from hw_export.integers.assessment import UNMEASURED
 from hw_export.integers.fidelity import Fidelity
 from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.rewriting import rewritten
-from hw_export.netx.chain import Chain, Layer
+from hw_export.netx.chain import ChainLayer, LayerChain
 from hw_export.netx.layout import MESSAGE_BITS, READ_EVERY_STEP, READ_ONCE
 from snnconv.text import table
 
@@ -69,7 +69,7 @@ class NetxReport:
         return "\n".join([table(head, rows), use, *(f"- {note}" for note in self.notes), *measured])
 
 
-def report_of(integers: IntegerNetwork, layers: Chain, fidelity: Mapping[str, Fidelity]) -> NetxReport:
+def report_of(integers: IntegerNetwork, layers: LayerChain, fidelity: Mapping[str, Fidelity]) -> NetxReport:
     """The report of ``layers``, which ``integers`` became, with the ``fidelity`` that was measured, by label."""
     notes = (*rewritten(integers), *([] if fidelity else [UNMEASURED]))
     read = READ_ONCE if layers.output.memory else READ_EVERY_STEP
@@ -77,7 +77,7 @@ def report_of(integers: IntegerNetwork, layers: Chain, fidelity: Mapping[str, Fi
     return NetxReport(found, integers.steps, layers.shape, read, notes, fidelity)
 
 
-def _described(layer: Layer, last: bool) -> NetxLayer:
+def _described(layer: ChainLayer, last: bool) -> NetxLayer:
     weights = np.abs(layer.weight.astype(np.int64))
     bias = 0 if layer.bias is None else int(np.abs(layer.bias).max())
     kind = "dense" if layer.geometry is None else "conv"

@@ -179,7 +179,7 @@ def test_neurons_are_exchanged_only_if_asked_for(tmp_path: Path) -> None:
 # What is refused
 
 
-class Skip(nn.Module):
+class JoinedWays(nn.Module):
     def __init__(self, join: Callable[[Tensor, Tensor], Tensor], width: int) -> None:
         super().__init__()
         self.first, self.second, self.last = nn.Linear(6, 5), nn.Linear(5, 5), nn.Linear(width, 3)
@@ -190,7 +190,7 @@ class Skip(nn.Module):
         return self.last(self.join(first, torch.relu(self.second(first))))  # type: ignore[no-any-return]
 
 
-class TwoInputs(nn.Module):
+class SummedInputs(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first, self.second, self.last = nn.Linear(6, 5), nn.Linear(6, 5), nn.Linear(5, 3)
@@ -199,7 +199,7 @@ class TwoInputs(nn.Module):
         return self.last(torch.relu(self.first(x) + self.second(y)))  # type: ignore[no-any-return]
 
 
-class TwoOutputs(nn.Module):
+class ForkedOutputs(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first, self.one, self.other = nn.Linear(6, 5), nn.Linear(5, 3), nn.Linear(5, 2)
@@ -230,12 +230,12 @@ RATE = {"coding": Rate(8), "schedule": Concurrent(8), "neuron": HARD}
 #: A model, the shapes of its inputs, options of its conversion and of its export, and the reason.
 REFUSED: dict[str, tuple[Any, ...]] = {
     "max pooling": (pooled, ((2, 6, 6),), RATE, {}, "max_pool2d.*: netx has no max pooling; take a convolution with"),
-    "a sum": (lambda: Skip(torch.add, 5), ((6,),), RATE, {}, "ways part or meet: skips, sums and concat"),
+    "a sum": (lambda: JoinedWays(torch.add, 5), ((6,),), RATE, {}, "ways part or meet: skips"),
     "a concatenation": (
-        lambda: Skip(lambda *parts: torch.cat(parts, 1), 10), ((6,),), RATE, {}, "ways part or meet: skips, sums and co"
+        lambda: JoinedWays(lambda *parts: torch.cat(parts, 1), 10), ((6,),), RATE, {}, "ways part or meet: skips"
     ),
-    "two inputs": (TwoInputs, ((6,), (6,)), RATE, {}, "netx takes one input, this network has 2"),
-    "two outputs": (TwoOutputs, ((6,),), RATE, {}, "netx has one output.*this network has 2"),
+    "two inputs": (SummedInputs, ((6,), (6,)), RATE, {}, "netx takes one input, this network has 2"),
+    "two outputs": (ForkedOutputs, ((6,),), RATE, {}, "netx has one output.*this network has 2"),
     "bursts": (
         lambda: perceptron(6), ((6,),), {"coding": Burst(8), "schedule": Concurrent(8)}, {"reset": "zero"},
         "neurons with rate code under Concurrent.*not for IntegrateFire with burst code",
