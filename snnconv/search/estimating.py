@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -13,11 +14,15 @@ from snnconv.calibration.assembly import Calibrated, network_of, population, sca
 from snnconv.calibration.options import Options
 from snnconv.data.batches import Inputs
 from snnconv.graph.interpreter import evaluate_graph
+from snnconv.network import SpikingNetwork
 from snnconv.search.choices import codes_asked
 from snnconv.search.sensitivity import samples_for
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
+from snnconv.spiking.population import Population
 from snnconv.text import duration_text
+
+_Result = TypeVar("_Result")
 
 #: Shares of all codes whose error of the output is measured, and of candidates that are tried in all populations.
 _MEASURED, _TRIED = 0.4, 0.2
@@ -60,24 +65,37 @@ def search_estimate(
     """The cost of a search among ``candidates`` that tries so many ``mixed`` networks, from one of them, timed."""
     graph, scalings = calibrated.graph, scalings_of(calibrated, options, windowed=True)
     asked = {node: codes_asked(calibrated, node, candidates) for node in calibrated.activations}
-    start = time.perf_counter()
-    populations = {
-        node: population(calibrated, node, codes[len(codes) // 2], scalings[node], True, options)
-        for node, codes in asked.items()
-    }
-    fit = (time.perf_counter() - start) / max(1, len(populations))
-    start = time.perf_counter()
-    network = network_of(calibrated, plan, populations, options)
-    for chunk in measured_on:
-        simulator_for(network, seed=0).run(chunk, [SpikeCounter(network)])
-    trial = time.perf_counter() - start
+
+    def fits() -> dict[str, Population]:
+        return {
+            node: population(calibrated, node, codes[len(codes) // 2], scalings[node], True, options)
+            for node, codes in asked.items()
+        }
+
+    def trial() -> SpikingNetwork:
+        network = network_of(calibrated, plan, populations, options)
+        for chunk in measured_on:
+            simulator_for(network, seed=0).run(chunk, [SpikeCounter(network)])
+        return network
+
+    def whole() -> None:
+        with torch.no_grad():
+            evaluate_graph(graph, looked_at)
+
+    populations, fitting = _timed(fits)
+    network, trying = _timed(trial)
     looked_at = samples_for(calibrated, network)
-    start = time.perf_counter()
-    with torch.no_grad():
-        evaluate_graph(graph, looked_at)
-    behind = (time.perf_counter() - start) / 2  # on average half of the network is behind a population
+    _, passing = _timed(whole)
+    fit, behind = fitting / max(1, len(populations)), passing / 2  # on average half of the network is behind one
     codes = sum(len(set(each)) for each in asked.values())
     fitted, *held_out = (1 if graph.batch_axis is None else len(inputs[0]) for inputs in (looked_at, *measured_on))
     measured, networks = round(codes * _MEASURED), mixed + round(len(candidates) * _TRIED)
-    seconds = codes * fit + measured * behind + networks * trial
+    seconds = codes * fit + measured * behind + networks * trying
     return SearchEstimate(codes, measured, networks, fitted, sum(held_out), seconds)
+
+
+def _timed(work: Callable[[], _Result]) -> tuple[_Result, float]:
+    """What ``work`` returns, and the seconds of a second call: the first prepares what later ones find."""
+    work()
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start

@@ -76,7 +76,7 @@ class _Search:
     def __post_init__(self) -> None:
         samples = self.calibrated.samples
         self.measured_on = samples.held_out or samples.fitted  # of few whole graphs, the nodes are what is measured on
-        if _logger.isEnabledFor(logging.INFO):  # it costs about as much as one of the networks
+        if _logger.isEnabledFor(logging.INFO):  # it costs about as much as two of the networks
             arguments = (self.calibrated, CANDIDATES, self.options, self.plan, self.measured_on, _BISECTIONS)
             _logger.info("%s", search_estimate(*arguments))
         self.choices = Choices(self.calibrated, CANDIDATES, self.options, self.plan, self.progress)
