@@ -116,12 +116,15 @@ def test_a_process_that_dies_is_reported(
     assert words in attempt(scratch)
 
 
-def exported(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle, made while temporary files go where they always do."""
+    path = tmp_path_factory.mktemp("exported") / "network.npz"
     x = torch.rand(30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     layers = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).double()
     network = snnconv.convert(layers, x, coding=Rate(4), schedule=Concurrent(4))
-    lava.export(network, folder / "exported.npz", input_bits=6, allow_loss=100.0)
-    return folder / "exported.npz"
+    lava.export(network, path, input_bits=6, allow_loss=100.0)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -137,10 +140,10 @@ def exported(folder: Path) -> Path:
     ],
 )
 def test_what_fails_in_a_session_ends_it_and_is_named(
-    statement: str, words: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    statement: str, words: str, exported: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_neurons(monkeypatch, scratch, statement)
-    with lava.session(exported(scratch.parent), timeout=1.0 if "sleep" in statement else 60.0) as session:
+    with lava.session(exported, timeout=1.0 if "sleep" in statement else 60.0) as session:
         with pytest.raises(LavaError, match=words):
             session.run(torch.rand(2, 3))
         assert list(scratch.iterdir()) == [] and processes_of(scratch) == []
@@ -148,8 +151,8 @@ def test_what_fails_in_a_session_ends_it_and_is_named(
             session.run(torch.rand(2, 3))
 
 
-def test_a_session_that_nobody_closes_leaves_nothing(scratch: Path) -> None:
-    session = lava.session(exported(scratch.parent))
+def test_a_session_that_nobody_closes_leaves_nothing(exported: Path, scratch: Path) -> None:
+    session = lava.session(exported)
     assert session.run(torch.rand(2, 3)).samples == 2 and len(processes_of(scratch)) > 3
     del session  # the fixture looks for what is left
 
@@ -177,14 +180,14 @@ def test_an_interruption_ends_the_run(scratch: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kind", ["run", "session"])
-def test_the_run_ends_where_its_launcher_is_killed(kind: str, tmp_path: Path) -> None:
+def test_the_run_ends_where_its_launcher_is_killed(kind: str, exported: Path, tmp_path: Path) -> None:
     program = f"import numpy, tempfile, time, torch\ntempfile.tempdir = {str(tmp_path)!r}\n"
     if kind == "run":
         path = chain(steps=100_000).save(tmp_path / "net.npz")
         program += "from hw_export.lava.launch import launch\n"
         program += f"launch({str(path)!r}, {{'image': numpy.ones((1000, 3), int)}})\n"
     else:
-        program += f"from hw_export import lava\nsession = lava.session({str(exported(tmp_path))!r})\n"
+        program += f"from hw_export import lava\nsession = lava.session({str(exported)!r})\n"
         program += "session.run(torch.rand(2, 3))\ntime.sleep(1000)\n"
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as launcher:
         deadline = time.monotonic() + 60.0
