@@ -36,11 +36,11 @@ def test_preflight_points_to_the_lines_of_the_author(network_file: Path) -> None
 
 def test_a_residual_network_keeps_its_decisions(network_file: Path) -> None:
     model = resnet20(network_file)
-    images, labels = cifar10_test(200, RESNET20)
-    network = snnconv.convert(model, cifar10_train(200, RESNET20).images, coding=Rate(64), neuron="corrective")
+    images, labels = cifar10_test(100, RESNET20)
+    network = snnconv.convert(model, cifar10_train(200, RESNET20).images, coding=Rate(48), neuron="corrective")
     with torch.no_grad():
         assert torch.equal(model(images).argmax(1), network.reference(images).argmax(1))
-    parts = list(zip(images.split(100), labels.split(100), strict=True))
+    parts = list(zip(images.split(50), labels.split(50), strict=True))
     result = snnconv.evaluate(network, parts, reference=model)
     assert result.reference_accuracy is not None and result.reference_accuracy >= 88.0
     assert result.agreement >= 97.0

@@ -100,11 +100,11 @@ class Assembly:
         """
         network, count = self.network, len(next(iter(samples.values())))
         for name, page in self.samples.items():
-            page.open()[:count] = to_lava(samples[name], len(network.inputs[name].shape))
+            page.mapped()[:count] = to_lava(samples[name], len(network.inputs[name].shape))
         for page in (*self.sums.values(), *self.spikes.values(), *self.rasters.values()):
-            page.open()[...] = 0
+            page.mapped()[...] = 0
         idle = -self._passed % network.interval
-        self._turn.open()[:] = self._passed + idle, count
+        self._turn.mapped()[:] = self._passed + idle, count
         depths = [part.depth for part in network.populations.values()]
         depths += [output.depth for output in network.outputs.values()]
         steps = self._clock(max(depths)).last(count)
@@ -113,9 +113,9 @@ class Assembly:
 
     def results(self, count: int) -> dict[str, np.ndarray]:
         """What the run of ``count`` samples yielded, by kind and name."""
-        found = {f"outputs.{name}": page.open()[:count] for name, page in self.sums.items()}
-        found |= {f"rasters.{name}": page.open()[:count] for name, page in self.rasters.items()}
-        return found | {f"spikes.{name}": page.open() for name, page in self.spikes.items()}
+        found = {f"outputs.{name}": page.mapped()[:count] for name, page in self.sums.items()}
+        found |= {f"rasters.{name}": page.mapped()[:count] for name, page in self.rasters.items()}
+        return found | {f"spikes.{name}": page.mapped() for name, page in self.spikes.items()}
 
     @property
     def channel_size(self) -> int:

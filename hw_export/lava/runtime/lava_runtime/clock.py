@@ -26,7 +26,7 @@ class StepClock:
 
     @cached_property
     def _now(self) -> np.ndarray[Any, np.dtype[Any]]:
-        return self.turn.open()
+        return self.turn.mapped()
 
     def position(self, time_step: int) -> tuple[int, int] | None:
         """Sample and local step at Lava's ``time_step``, which counts from 1; None outside all samples."""

@@ -31,7 +31,7 @@ class Page:
                 file.truncate(size)
         return page
 
-    def open(self) -> np.ndarray[Any, np.dtype[Any]]:
+    def mapped(self) -> np.ndarray[Any, np.dtype[Any]]:
         """The array, as all processes see it."""
         return np.memmap(self.path, dtype=self.dtype, mode="r+", shape=self.shape)
 
@@ -40,8 +40,8 @@ class Recorder:
     """Counts what each neuron sends that is not zero, and keeps all of it if there is a page for it."""
 
     def __init__(self, spikes: Page, raster: Page | None) -> None:
-        self.spikes = spikes.open()
-        self.raster = None if raster is None else raster.open()
+        self.spikes = spikes.mapped()
+        self.raster = None if raster is None else raster.mapped()
 
     def note(self, sample: int, step: int, payload: np.ndarray) -> None:
         """Take ``payload``, in the order of the bundle, down."""

@@ -23,7 +23,7 @@ class _SourceModel(ClockedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.samples = proc_params["samples"].open()
+        self.samples = proc_params["samples"].mapped()
         self.repeat: bool = proc_params["repeat"]
         self.kind = np.int32 if self.fixed else np.float64
         self.silence = np.zeros(self.samples.shape[1:], self.kind)
@@ -42,7 +42,7 @@ class _SinkModel(ClockedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.sums = proc_params["sums"].open()
+        self.sums = proc_params["sums"].mapped()
 
     def run_spk(self) -> None:
         """Add what arrives to the sum of its sample."""
