@@ -155,7 +155,12 @@ def _of_membrane(
         over = factor * max(0, beyond)
         signed = over if rule.reciprocal_slope else 0.0
         top = factor * max(map(max, rule.thresholds))
-        return start + bias + lowest - over, np.maximum(start + bias + highest + signed, top)
+        first = start + bias
+        least, most = first, first
+        timing = integers.network.timing
+        if timing is not None and not timing.closed:  # spikes may have spent it before the rest arrives
+            least, most = np.minimum(first, 0), np.maximum(first, 0) if rule.reciprocal_slope else first
+        return np.minimum(least + lowest, 0) - over, np.maximum(most + highest + signed, top)
     steps = integers.steps
     top = population.threshold * rule.widest
     low, high = np.minimum(0, bias + lowest), np.maximum(0, bias + highest)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import snnconv
-from coding import Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
+from coding import TTFS, Burst, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, SpikeInput
 from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.quantization import quantize
 from hw_export.integers.ranges import payloads_of, reaches
@@ -57,6 +57,27 @@ def test_the_worst_case_is_reached_by_the_input_that_excites_most() -> None:
     found = run_reference(integers, {name: picture})
     bias = np.broadcast_to(population.bias, (4, 8, 8)).reshape(4, -1)[tops.argmax(), 0]
     assert found.potentials[reach.node][1] == tops.max() + bias <= reach.highest
+
+
+@pytest.mark.parametrize("code", [OneSpike(8), TTFS(8)], ids=str)
+@pytest.mark.parametrize("slope", [0.0, 0.5])
+def test_early_firing_keeps_within_the_worst_case_where_spikes_spend_a_bias_before_inhibition_arrives(
+    code: Any, slope: float
+) -> None:
+    layers = [torch.nn.Linear(3, 3), torch.nn.Linear(3, 3), torch.nn.Linear(3, 2)]
+    with torch.no_grad():
+        layers[0].weight.copy_(torch.eye(3))
+        layers[1].weight.copy_(-torch.eye(3))
+        layers[0].bias.zero_()
+        layers[1].bias.fill_(1.0)
+    active = [torch.nn.LeakyReLU(slope) if slope else torch.nn.ReLU() for _ in range(2)]
+    model = torch.nn.Sequential(layers[0], active[0], layers[1], active[1], layers[2]).double()
+    x = torch.rand(60, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    integers = quantize(snnconv.convert(model, x, coding=code, schedule=Pipeline(stride=1)), input_bits=8)
+    ((name, taken),) = integers.inputs.items()
+    node, bounds = list(integers.populations)[1], {reach.node: reach for reach in reaches(integers)}
+    lowest, highest = run_reference(integers, {name: taken.taken(x.numpy())}).potentials[node]
+    assert bounds[node].lowest <= lowest < 0 < highest <= bounds[node].highest
 
 
 def test_long_streams_cost_bits_of_weights_before_they_are_refused() -> None:
