@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import get_args
 
 import torch
@@ -61,15 +62,15 @@ def quantize(
 
 def check_input_bits(bits: int) -> None:
     """Raise ``ConfigurationError`` unless an input can have so many ``bits``."""
-    if not FEWEST_BITS <= bits <= MOST_BITS:
-        raise ConfigurationError(f"input_bits must lie between {FEWEST_BITS} and {MOST_BITS}, got {bits!r}")
+    if not (isinstance(bits, Integral) and FEWEST_BITS <= bits <= MOST_BITS):
+        raise ConfigurationError(f"input_bits must lie between {FEWEST_BITS} and {MOST_BITS}, whole, got {bits!r}")
 
 
 def check_weight_bits(bits: int) -> None:
     """Raise ``ConfigurationError`` unless weights can have so many ``bits``."""
-    if not FEWEST_WEIGHT_BITS <= bits <= MOST_WEIGHT_BITS:
+    if not (isinstance(bits, Integral) and FEWEST_WEIGHT_BITS <= bits <= MOST_WEIGHT_BITS):
         raise ConfigurationError(
-            f"weight_bits must lie between {FEWEST_WEIGHT_BITS} and {MOST_WEIGHT_BITS}, got {bits!r}"
+            f"weight_bits must lie between {FEWEST_WEIGHT_BITS} and {MOST_WEIGHT_BITS}, whole, got {bits!r}"
         )
 
 

@@ -100,7 +100,7 @@ class _Wanted:
 
 
 def _integer_input(low: float, high: float, bits: int) -> IntegerInput:
-    most = 2 ** (bits - (low < 0.0)) - 1  # a sign takes one bit
+    most = int(2 ** (bits - (low < 0.0)) - 1)  # a sign takes one bit
     step = max(-low, high) / most
     ends = max(-most, math.floor(low / step)), min(most, math.ceil(high / step))
     return IntegerInput(step, min(0, ends[0]), max(0, ends[1]))

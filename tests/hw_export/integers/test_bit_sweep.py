@@ -133,9 +133,9 @@ def test_what_could_overflow_is_a_row_with_the_reason(network: Any) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
-    "one bit": ({"weight_bits": (1,)}, ConfigurationError, "weight_bits must lie between 2 and 8, got 1"),
-    "nine bits": ({"weight_bits": (8, 9)}, ConfigurationError, "weight_bits must lie between 2 and 8, got 9"),
-    "inputs": ({"input_bits": (17,)}, ConfigurationError, "input_bits must lie between 2 and 16, got 17"),
+    "one bit": ({"weight_bits": (1,)}, ConfigurationError, "weight_bits must lie between 2 and 8, whole, got 1"),
+    "nine bits": ({"weight_bits": (8, 9)}, ConfigurationError, "weight_bits must lie between 2 and 8, whole, got 9"),
+    "inputs": ({"input_bits": (17,)}, ConfigurationError, "input_bits must lie between 2 and 16, whole, got 17"),
     "steps": ({"per": ("layer",)}, ConfigurationError, "per must be one of channel, population"),
     "none": ({"weight_bits": ()}, ConfigurationError, "weight_bits must name each value once, and at least one"),
     "twice": ({"input_bits": (4, 4)}, ConfigurationError, "input_bits must name each value once"),

@@ -197,10 +197,16 @@ def test_what_integers_cannot_represent_is_refused_with_a_way_out(case: str) -> 
         quantize(make())
 
 
-@pytest.mark.parametrize("options", [{"per": "layer"}, {"input_bits": 1}, {"input_bits": 17}])
+@pytest.mark.parametrize("options", [{"per": "layer"}, {"input_bits": 1}, {"input_bits": 17}, {"input_bits": 7.5}])
 def test_options_are_checked(options: Any) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         quantize(converted("residual", "few-spike"), **options)
+
+
+def test_bits_may_be_an_integer_of_numpy() -> None:
+    bits: Any = np.int64(5)
+    ((_, taken),) = quantize(converted("residual", "few-spike"), input_bits=bits).inputs.items()
+    assert taken.bits == 5
 
 
 @pytest.mark.parametrize("code", [Rate(), FewSpike(6)], ids=str)
