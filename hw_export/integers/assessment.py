@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 from hw_export.integers.fidelity import Fidelity, Outputs, decisions, fidelity, original_outputs, outputs_of
@@ -74,7 +75,14 @@ def check_loss(integers: IntegerNetwork, exact: Outputs, before: Outputs, after:
     if lost - won <= _BEYOND_CHANCE * (lost + won) ** 0.5:
         _logger.warning("%s; so few samples may differ by chance: give more of them (samples=)", numbers)
         return
-    raise ConfigurationError(f"{numbers}; {_help(integers)}; allow_loss={share:.2g} or more exports it all the same")
+    raise ConfigurationError(
+        f"{numbers}; {_help(integers)}; allow_loss={_above(share):g} or more exports it all the same"
+    )
+
+
+def _above(share: float) -> float:
+    """``share`` in percent, rounded up to a tenth, so that it is allowed."""
+    return math.ceil(10.0 * share) / 10.0
 
 
 def _help(integers: IntegerNetwork) -> str:

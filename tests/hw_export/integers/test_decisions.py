@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -105,15 +106,18 @@ def scores(*classes: int) -> tuple[Tensor]:
         ([0] * 98 + [1] * 2, False),
         ([0] * 97 + [1] * 3, True),
         ([1] * 100, True),
+        ([0] * 287 + [1] * 37, True),
     ],
 )
 def test_a_loss_is_refused_where_it_is_no_chance(
     after: list[int], refused: bool | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    exact, integers = scores(*[0] * 100), quantize(perceptron(Rate(32)), input_bits=8)
+    exact, integers = scores(*[0] * len(after)), quantize(perceptron(Rate(32)), input_bits=8)
     if refused:
-        with pytest.raises(ConfigurationError, match="decisions are lost"):
+        with pytest.raises(ConfigurationError, match="decisions are lost") as raised:
             check_loss(integers, exact, exact, scores(*after), 1.0)
+        (enough,) = re.findall(r"allow_loss=([\d.]+) or more", str(raised.value))
+        check_loss(integers, exact, exact, scores(*after), float(enough))  # what it advises helps
     else:
         check_loss(integers, exact, exact, scores(*after), 1.0)
     assert ("may differ by chance" in caplog.text) == (refused is False)
