@@ -14,6 +14,15 @@ _KEYWORDS = """
     _Imaginary
 """
 KEYWORDS = frozenset(_KEYWORDS.split())
+#: Words that C++ keeps as well, which includes the header, and that compilers define.
+_OTHERS = """
+    alignas alignof and and_eq asm bitand bitor bool catch char8_t char16_t char32_t class co_await co_return co_yield
+    compl concept const_cast consteval constexpr constinit decltype delete dynamic_cast explicit export false friend
+    linux mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public reinterpret_cast
+    requires static_assert static_cast template this thread_local throw true try typeid typename typeof unix using
+    virtual wchar_t xor xor_eq
+"""
+_RESERVED = KEYWORDS | frozenset(_OTHERS.split())
 #: Characters of an identifier that C99 compilers must tell apart, less those of the longest word in front or behind.
 _LONGEST = 24
 
@@ -38,7 +47,7 @@ def identifiers(nodes: Iterable[tuple[str, str]]) -> dict[str, str]:
         wanted = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "node"
         wanted = f"n{wanted}" if wanted[0].isdigit() else wanted
         candidate, number = wanted, 2
-        while candidate in taken or candidate in KEYWORDS:
+        while candidate in taken or candidate in _RESERVED:
             candidate, number = f"{wanted}_{number}", number + 1
         taken.add(candidate)
         found[node] = candidate

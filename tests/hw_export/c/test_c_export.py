@@ -200,6 +200,7 @@ def test_names_of_populations_become_identifiers_and_no_end_of_a_comment() -> No
     names = ["layer1.0.relu", "layer1_0_relu", "2nd", "if", "*/", "ü", "relu"]
     found = list(identifiers((str(number), name) for number, name in enumerate(names)).values())
     assert found == ["layer1_0_relu", "layer1_0_relu_2", "n2nd", "if_2", "node", "node_2", "relu"]
+    assert list(identifiers([("0", "this"), ("1", "linux")]).values()) == ["this_2", "linux_2"], "C++ includes headers"
     assert as_comment('a*/b"\\\n??/') == "a__b______"
 
 
