@@ -20,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 #: How a run ends: with a result, with a message, or with the traceback of what failed.
 DONE, REFUSED, NO_LAVA, FAILED = 0, 2, 3, 4
@@ -32,6 +32,7 @@ def main() -> int:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # every process of Lava is one thread of work already
     warnings.simplefilter("ignore")
+    answers = _answers() if options.session else None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(FAILED))  # so that what was started ends too
     from lava_runtime.errors import INSTALL, BundleError, MissingLavaError, RunError
 
@@ -57,7 +58,7 @@ def main() -> int:
         version = load_lava()
         folder = options.folder or tempfile.mkdtemp(prefix="snnconv-lava-")
         said = {"python": platform.python_version(), "lava": version}
-        _run(options, network, samples, folder, said)
+        _run(options, network, samples, folder, said, answers)
     except BundleError as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -97,7 +98,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str, said: dict[str, str]) -> None:
+def _answers() -> TextIO:
+    """The standard output, for answers alone: what Lava prints, at whatever time, goes to the messages."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _run(
+    options: argparse.Namespace, network: Any, samples: Any, folder: str, said: dict[str, str], answers: TextIO | None
+) -> None:
     import lava.utils.loihi
     import numpy as np
     from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
@@ -136,10 +146,10 @@ def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str, s
             arrays = assembly.results(len(next(iter(samples.values()))))
             write_arrays(result, {**arrays, "report": np.array(json.dumps(report))})
 
-        if not options.session:
+        if answers is None:
             run(samples, options.result)
             return
-        for request in _requests():
+        for request in _requests(answers):
             inputs = read_inputs(request["inputs"], network)
             count = len(next(iter(inputs.values())))
             if count > capacity:
@@ -147,10 +157,8 @@ def _run(options: argparse.Namespace, network: Any, samples: Any, folder: str, s
             run(inputs, request["result"])
 
 
-def _requests() -> Iterator[dict[str, str]]:
+def _requests(answers: TextIO) -> Iterator[dict[str, str]]:
     """What standard input asks for, one by one; each is said to be done when the next is taken."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what Lava prints is no answer
     for line in sys.stdin:
         yield json.loads(line)
         print("done", file=answers, flush=True)

@@ -127,6 +127,29 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_what_lava_prints_while_a_session_starts_is_no_answer(
+    exported: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = scratch.parent / "noisy.py"
+    path.write_text(
+        f"""
+import os, sys
+sys.path.insert(0, {str(launching.MAIN.parent)!r})
+import main
+from lava_runtime import compatibility
+load_lava = compatibility.load_lava
+def noisy():
+    print("done", flush=True)
+    return load_lava()
+compatibility.load_lava = noisy
+os._exit(main.main())
+"""
+    )
+    monkeypatch.setattr(launching, "MAIN", path)
+    with lava.session(exported) as session:
+        assert session.run(torch.rand(2, 3)).samples == 2
+
+
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
