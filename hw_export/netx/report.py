@@ -16,6 +16,13 @@ from hw_export.netx.chain import ChainLayer, LayerChain
 from hw_export.netx.layout import MESSAGE_BITS, READ_EVERY_STEP, READ_ONCE
 from snnconv.text import table
 
+#: What an output needs whose sums do not fit a membrane.
+_FORGETS = (
+    "sums of the output do not fit its membranes, so these lose all at every step, by a vDecay of 4096, which the 12 "
+    "bits that Lava declares do not hold: that is exact in its simulation, and a chip may not do it; fewer steps, "
+    "input_bits or sources of the last layer may bring the sums within membranes"
+)
+
 
 @dataclass(frozen=True)
 class NetxLayer:
@@ -71,7 +78,8 @@ class NetxReport:
 
 def report_of(integers: IntegerNetwork, layers: LayerChain, fidelity: Mapping[str, Fidelity]) -> NetxReport:
     """The report of ``layers``, which ``integers`` became, with the ``fidelity`` that was measured, by label."""
-    notes = (*rewritten(integers), *([] if fidelity else [UNMEASURED]))
+    forgets = [] if layers.output.memory else [_FORGETS]
+    notes = (*rewritten(integers), *forgets, *([] if fidelity else [UNMEASURED]))
     read = READ_ONCE if layers.output.memory else READ_EVERY_STEP
     found = tuple(_described(each, each is layers.output) for each in layers.layers)
     return NetxReport(found, integers.steps, layers.shape, read, notes, fidelity)

@@ -23,7 +23,7 @@ import snnconv
 from coding import Burst, Concurrent, FewSpike, Pipeline, Rate
 from hw_export import netx
 from hw_export.commands import add_commands
-from hw_export.integers.declared import LARGEST_LIF_THRESHOLD, LIF
+from hw_export.integers.declared import DECLARED, LARGEST_LIF_THRESHOLD, LIF
 from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.quantization import quantize
 from hw_export.integers.reference import IntegerRun, run_reference
@@ -36,6 +36,7 @@ from tests.hw_export.netx.interpreter import run
 from tests.hw_export.netx.netx_networks import HARD, MODELS, convolutional, hard, perceptron, samples
 
 BITS = 5
+LIF_BITS = DECLARED["lif"]["PyLifResetModelBitAcc"]
 app = typer.Typer()
 add_commands(app)
 
@@ -97,6 +98,7 @@ def test_how_outputs_are_read_depends_on_what_fits_a_membrane(tmp_path: Path) ->
             assert last["neuron/vDecay"][()] == decay and "bias" not in last
             assert last["neuron/vThMant"][()] == LARGEST_LIF_THRESHOLD - 1 == 131071
         assert report.output_read == ("at every step, and added up" if decay else "at the last step of a sample")
+        assert any("a chip may not do it" in note for note in report.notes) == (decay >= 2 ** LIF_BITS["dv"])
 
 
 @pytest.mark.skipif(
