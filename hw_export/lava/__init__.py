@@ -106,9 +106,10 @@ def session(
 ) -> Session:
     """Start the bundle ``path`` on Lava once, for many runs: ``with lava.session(path) as session: session.run(x)``.
 
-    Each run yields what ``run`` does, without the seconds that a start takes, and may take ``timeout`` seconds. More
-    samples than ``batch`` run in parts; files for ``batch`` samples are reserved. The other options are those of
-    ``run``, and so are the errors; one in a run ends the session. When it is closed, nothing of it is left running.
+    Each run yields what ``run`` does, without the seconds that a start takes, and may take ``timeout`` seconds, the
+    first one the start included. More samples than ``batch`` run in parts; files for ``batch`` samples are reserved.
+    The other options are those of ``run``, and so are the errors; one in a run ends the session. When it is closed,
+    nothing of it is left running.
     """
     from hw_export.lava.sessions import Session
 

@@ -85,10 +85,23 @@ def options_of(record: Sequence[str], arithmetic: str, synapses: str, hardware: 
 
 
 @contextmanager
+def explained() -> Iterator[None]:
+    """What the system does not do for a run is a ``LavaError`` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise LavaError(
+                f"the disk of {tempfile.gettempdir()} is full: free some space, or let TMPDIR name another folder"
+            ) from error
+        raise LavaError(f"the run on Lava could not be carried out: {error}") from error
+
+
+@contextmanager
 def working_folder() -> Iterator[tuple[Path, list[str]]]:
     """A folder for files of a run, and options that say where the runtime may write; nothing is left behind it."""
     prefix = f"snn{secrets.token_hex(4)}-"
-    try:
+    with explained():
         folder = Path(tempfile.mkdtemp(prefix="snnconv-lava-"))
         try:
             pages = folder / "pages"
@@ -98,12 +111,6 @@ def working_folder() -> Iterator[tuple[Path, list[str]]]:
             shutil.rmtree(folder, ignore_errors=True)
             for left in _SHARED_MEMORY.glob(f"{prefix}*"):
                 left.unlink(missing_ok=True)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise LavaError(
-                f"the disk of {tempfile.gettempdir()} is full: free some space, or let TMPDIR name another folder"
-            ) from error
-        raise LavaError(f"the run on Lava could not be carried out: {error}") from error
 
 
 def write_inputs(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -21,7 +21,7 @@ from hw_export.explicit.maps import Array
 from hw_export.lava import launch as launching
 from hw_export.lava.child import Child, LavaError
 from hw_export.lava.execution import OpenBundle, check_options
-from hw_export.lava.launch import LavaResult, options_of, read_result, working_folder, write_inputs
+from hw_export.lava.launch import LavaResult, explained, options_of, read_result, working_folder, write_inputs
 from snnconv.errors import ConfigurationError
 from snnconv.simulators import Run
 from snnconv.surroundings import own_surroundings
@@ -91,10 +91,11 @@ class Session:
         if not self._finish.alive:
             raise LavaError("the session on Lava has ended: start another one")
         try:
-            files = {name: str(self._folder / f"{name}.npz") for name in ("inputs", "result")}
-            write_inputs(Path(files["inputs"]), inputs)
-            self._ask(json.dumps(files))
-            return read_result(Path(files["result"]))
+            with explained():
+                files = {name: str(self._folder / f"{name}.npz") for name in ("inputs", "result")}
+                write_inputs(Path(files["inputs"]), inputs)
+                self._ask(json.dumps(files))
+                return read_result(Path(files["result"]))
         except BaseException:
             self._child.kill()
             self.close()

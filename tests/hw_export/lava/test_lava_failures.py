@@ -21,6 +21,7 @@ import hw_export.lava.launch as launching
 import snnconv
 from coding import Concurrent, Rate
 from hw_export import lava
+from hw_export.lava import sessions
 from hw_export.lava.child import LavaError
 from hw_export.lava.launch import launch
 from tests.hw_export.lava.lava_bundles import Builder, stream
@@ -272,6 +273,17 @@ def test_a_full_disk_is_called_so(scratch: Path, monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setattr(launching, "MAIN", program)
     assert "the disk is full" in attempt(scratch)
+
+
+def test_a_full_disk_is_called_so_in_a_session(exported: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sessions, "write_inputs", full)
+    with lava.session(exported) as session:
+        with pytest.raises(LavaError, match="is full: free some space"):
+            session.run(torch.rand(2, 3))
+        assert list(scratch.iterdir()) == [] and processes_of(scratch) == []
 
 
 def test_inputs_that_do_not_fit_are_refused(scratch: Path) -> None:
