@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,8 @@ Outputs = tuple[Tensor, ...]
 class Fidelity:
     """How near a network's outputs are to those of the original on ``samples`` samples.
 
-    ``error`` is the root mean square error of all outputs, each in units of its own standard deviation; ``agreement``
-    the share of equal decisions in percent, ``None`` for outputs that are no class scores.
+    ``error`` is the root mean square error of all outputs, each in units of its own standard deviation (NaN for a
+    single number); ``agreement`` the share of equal decisions in percent, ``None`` for what are no class scores.
     """
 
     samples: int
@@ -42,12 +43,17 @@ class Fidelity:
 def fidelity(found: Outputs, exact: Outputs) -> Fidelity:
     """Fidelity of the outputs ``found`` to those of the original, ``exact``."""
     pairs = list(zip(found, exact, strict=True))
-    errors = [float((one - two).square().mean() / two.var().clamp(min=1e-30)) for one, two in pairs]
+    errors = [float((one - two).square().mean() / _variance(two).clamp(min=1e-30)) for one, two in pairs]
     decided = [decisions(outputs) for outputs in (found, exact)]
     agreement = None
     if decided[0] is not None and decided[1] is not None:
         agreement = 100.0 * float((decided[0] == decided[1]).double().mean())
     return Fidelity(len(exact[0]), (sum(errors) / len(errors)) ** 0.5, agreement)
+
+
+def _variance(values: Tensor) -> Tensor:
+    """The variance, which a single number has not: NaN."""
+    return values.var() if values.numel() > 1 else torch.full_like(values.sum(), math.nan)
 
 
 def decisions(outputs: Outputs) -> Tensor | None:

@@ -49,7 +49,7 @@ def best_bits(
     while bits > FEWEST_BITS:
         candidate = rounded(bits - 1)
         found = error(candidate)
-        if found > _SAME * least:
+        if not found <= _SAME * least:  # nor where a single number has no deviation to compare with
             break
         best, least, bits = candidate, min(least, found), bits - 1
     while bits == first == FIRST_BITS or first < bits < MOST_BITS:
@@ -58,7 +58,7 @@ def best_bits(
         except ConfigurationError:
             break
         found = error(candidate)
-        if found > _WORTH_A_BIT * least:
+        if not found <= _WORTH_A_BIT * least:
             break
         best, least, bits = candidate, found, bits + 1
     tried.end()

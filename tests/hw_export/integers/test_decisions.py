@@ -94,6 +94,14 @@ def test_without_samples_nothing_is_measured_and_inputs_get_eight_bits() -> None
     assert next(iter(burst.inputs.values())).bits < FIRST_BITS
 
 
+def test_a_single_number_measures_nothing_and_inputs_get_eight_bits() -> None:
+    x = torch.rand(30, 4, generator=torch.Generator().manual_seed(0))
+    layers = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+    network = snnconv.convert(layers, x, coding=FewSpike(6))
+    ((_, taken),) = quantize(network, samples=chunks_of(network, x[:1])).inputs.items()
+    assert taken.bits == FIRST_BITS
+
+
 def scores(*classes: int) -> tuple[Tensor]:
     return (functional.one_hot(torch.tensor(classes), 3).double(),)
 
