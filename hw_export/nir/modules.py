@@ -100,14 +100,15 @@ def _convolution(node: Any, kind: Any, axes: int) -> nn.Module:
     if node.weight.ndim != axes + 2:
         raise StorageError(f"a weight of shape {node.weight.shape} is no kernel of a convolution over {axes} axes")
     padding = node.padding if isinstance(node.padding, str) else _sizes(node.padding, axes)
+    (groups,) = _sizes(node.groups, 1)
     module: nn.Module = kind(
-        node.weight.shape[1] * int(node.groups),
+        node.weight.shape[1] * groups,
         node.weight.shape[0],
         node.weight.shape[2:],
         _sizes(node.stride, axes),
         padding,
         _sizes(node.dilation, axes),
-        int(node.groups),
+        groups,
         bias=node.bias is not None,
         device="meta",
     )
@@ -134,6 +135,8 @@ def _pool(node: Any, divisor: int | None) -> nn.AvgPool2d:
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:
     """One size an axis; a single one is that of all."""
     sizes = [int(size) for size in np.atleast_1d(value)]
+    if sizes != np.atleast_1d(value).tolist():
+        raise StorageError(f"{value!r} is no whole number, or holds one that is none")
     if len(sizes) not in (1, axes):
         raise StorageError(f"{value!r} has {len(sizes)} sizes, and the node has {axes} axes")
     return tuple(sizes * axes if len(sizes) == 1 else sizes)

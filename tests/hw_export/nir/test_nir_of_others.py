@@ -69,6 +69,13 @@ def test_a_flatten_that_cannot_be_meant_is_refused(node: Any, said: str) -> None
         load(chain(node, nir.Linear(full(3, 24))))
 
 
+@pytest.mark.parametrize(("stride", "groups"), [(np.array([1.5, 1.0]), 1), (1, 1.5)], ids=["stride", "groups"])
+def test_sizes_that_are_no_whole_numbers_are_refused(stride: Any, groups: Any) -> None:
+    node = nir.Conv2d((3, 4), full(2, 2, 1, 1), stride, 0, 1, groups, full(2))
+    with pytest.raises(StorageError, match=r"node0 \(Conv2d\) cannot be run: .*1\.5.* no whole number"):
+        load(chain(node))
+
+
 def neurons(array: Callable[[Tensor], Any]) -> Any:
     """Conv2d, IF, AvgPool2d, Flatten, Affine, LIF, whose numbers ``array`` holds."""
     ones = torch.ones(5)
