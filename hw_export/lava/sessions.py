@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -109,7 +109,7 @@ class Session:
             self._child.questions.flush()
         except BrokenPipeError:
             self._child.wait(_END_SECONDS)
-        while not select.select([self._child.answers], [], [], _LOOK_SECONDS)[0]:
+        while not wait([self._child.answers.fileno()], _LOOK_SECONDS):  # unlike select, of any number of open files
             if self._child.has_ended:
                 break
             if time.monotonic() > deadline:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -126,6 +128,21 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = snnconv.convert(layers, x, coding=Rate(4), schedule=Concurrent(4))
     lava.export(network, path, input_bits=6, allow_loss=100.0)
     return path
+
+
+def test_a_session_runs_in_a_process_with_many_open_files(exported: Path, scratch: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 2048:
+        pytest.skip("the system allows no more open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2048), limits[1]))
+    try:
+        with ExitStack() as files:
+            for _ in range(1100):
+                files.enter_context(open(os.devnull))
+            with lava.session(exported) as session:
+                assert session.run(torch.rand(2, 3)).samples == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_what_lava_prints_while_a_session_starts_is_no_answer(
