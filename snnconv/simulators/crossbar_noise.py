@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from snnconv.errors import ConfigurationError
-from snnconv.graph.interpreter import Environment, Handler, zero_inputs
+from snnconv.graph.interpreter import Environment, Program, zero_inputs
 from snnconv.spiking.base import NetworkBase
+from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.population import Population
 
 #: Random events that the unit of an output is measured with.
@@ -50,10 +50,12 @@ class CrossbarReads:
     """The reads of one simulation, and their noise, drawn from ``generator``.
 
     Raises ``ConfigurationError`` for networks whose reads are not defined: streams, products and ratios of signals,
-    spiking inputs, and codes in which what a spike carries depends on its neuron.
+    spiking inputs, and codes in which what a spike carries depends on its neuron; and for ``noise`` that is none.
     """
 
     def __init__(self, network: NetworkBase, noise: CrossbarNoise, generator: torch.Generator) -> None:
+        if not isinstance(noise, CrossbarNoise):
+            raise ConfigurationError(f"noise must be snnconv.CrossbarNoise(sigma), got {noise!r}")
         self._network, self._sigma, self._generator = network, noise.sigma, generator
         plan = network.execution_plan
         if network.timing is None:
@@ -84,7 +86,7 @@ class CrossbarReads:
     def feeding(self, node: str) -> tuple[str, ...]:
         """The populations of whose spikes the currents of a population, or of an output, are read."""
         plan = self._network.execution_plan
-        return plan.sources[node] if node in self._network.populations else plan.output_sources
+        return (plan.sources if node in self._network.populations else plan.decoded_sources)[node]
 
     def _noisy(self, node: str, current: Tensor, payloads: Iterable[float]) -> Tensor:
         deviation = math.sqrt(math.fsum(payload**2 for payload in payloads))
@@ -99,34 +101,40 @@ class CrossbarReads:
 
     @cached_property
     def _output_units(self) -> Mapping[str, float]:
-        plan, generator = self._network.execution_plan, torch.Generator(self._network.like.device).manual_seed(0)
-        signs = {
-            name: torch.randint(0, 2, (_EVENTS, *each.shape), generator=generator, device=self._network.like.device)
-            for name, each in self._network.populations.items()
-        }
+        network, plan = self._network, self._network.execution_plan
+        generator = torch.Generator(network.like.device).manual_seed(0)
+        signs: dict[str, Tensor] = {}
+        for name, population in network.populations.items():
+            shape = (_EVENTS, *population.shape)
+            drawn = torch.randint(0, 2, shape, generator=generator, device=network.like.device)
+            if name in plan.output_sources:
+                events = drawn if network.batch_axis is not None else drawn[0]
+                signs[name] = (2.0 * events - 1.0).to(network.like) * population.broadcast_scale(events.dim())
         with torch.no_grad():
-            found = [
-                self._decoded({name: share * (2.0 * each - 1.0) for name, each in signs.items()}) for share in (1, 0)
-            ]
+            found = [self._decoded({name: share * each for name, each in signs.items()}) for share in (1.0, 0.0)]
         return {name: float((found[0][name] - found[1][name]).square().mean().sqrt()) for name in plan.decoded_sums}
 
     def _decoded(self, sent: Mapping[str, Tensor]) -> Environment:
-        """What is decoded where populations send so many of their scales."""
+        """What is decoded where the populations that feed outputs send this."""
         network, plan = self._network, self._network.execution_plan
-        batched = network.batch_axis is not None
         inputs = zero_inputs(network.graph, network.like.dtype, network.like.device, samples=_EVENTS)
         environment: Environment = {**network.constants, **dict(zip(network.graph.taken, inputs, strict=True))}
-
-        def sending(population: Population, values: Tensor) -> Handler:
-            def send(arguments: Mapping[str, Any]) -> Tensor:
-                given = values.to(network.like) if batched else values[0].to(network.like)
-                return given * population.broadcast_scale(given.dim())
-
-            return send
-
         plan.setup.run(environment)
-        plan.step.run(environment, {name: sending(network.populations[name], each) for name, each in sent.items()})
+        environment.update(sent)
+        _behind_populations(plan).run(environment)
         return environment
+
+
+def _behind_populations(plan: ExecutionPlan) -> Program:
+    """What is between the populations that feed outputs and these, so that no other is run."""
+    nodes = {node.name: node for node in plan.step.nodes if node.name not in plan.populations}
+    found, pending = set[str](), [*plan.decoded_sums]
+    while pending:
+        name = pending.pop()
+        if name in nodes and name not in found:
+            found.add(name)
+            pending.extend(nodes[name].refs())
+    return Program([node for name, node in nodes.items() if name in found], keep=plan.decoded_sums)
 
 
 def _payloads(population: Population) -> tuple[float, ...]:

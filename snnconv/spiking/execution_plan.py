@@ -57,7 +57,7 @@ class ExecutionPlan:
     populations that divide one by another. ``decoded_nodes`` are the results that are decoded: what the output and the
     readout operators use. Results that no spike reaches are computed once, so a constant input costs the first affine
     region once; ``analog`` names those that depend on it. ``sources`` says which spiking inputs and populations feed a
-    population, ``output_sources`` which feed the output.
+    population, ``decoded_sources`` which feed a decoded result, and ``output_sources`` which feed any of these.
     """
 
     def __init__(self, graph: Graph, populations: set[str], constant_input: bool) -> None:
@@ -93,7 +93,7 @@ class ExecutionPlan:
         self.own_currents = {node for node in alone if currents[node] in sums}
         self.decoded_nodes = tuple(name for name in analysis.decoded if name in timed)
         #: Those at which currents arrive: the others are what neurons and gates send.
-        self.decoded_sums = {name for name in self.decoded_nodes if analysis.role(name) is Role.LINEAR}
+        self.decoded_sums = tuple(name for name in self.decoded_nodes if analysis.role(name) is Role.LINEAR)
         self._output = graph.output
         shared = {name for node in lists["step"] + lists["readout"] for name in node.refs()}
         self.setup = Program(lists["setup"], keep=shared.union(analysis.decoded) & computed)
@@ -107,7 +107,8 @@ class ExecutionPlan:
             for name in node.refs()
         )
         self.analog = {name for name in computed & signals if name not in timed}
-        self.sources, self.output_sources = self._feeding(set(graph.inputs) & timed)
+        self.sources, self.decoded_sources = self._feeding(set(graph.inputs) & timed)
+        self.output_sources = tuple(sorted(set().union(*self.decoded_sources.values())))
         self.readout = Program(lists["readout"], keep=set(refs_in(graph.output)))
         self.routes = {gate: self._route(gate) for gate in self.gates}
         self.product_routes = {product: self._route(product) for product in self.products}
@@ -139,7 +140,7 @@ class ExecutionPlan:
         whole, homogeneous = Program(ordered, argument), Program(ordered, argument, self._signals)
         return Route(nodes[gate], ordered, frozenset(candidates), whole, homogeneous)
 
-    def _feeding(self, spiking_inputs: set[str]) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    def _feeding(self, spiking_inputs: set[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
         reached: dict[str, set[str]] = {name: {name} for name in spiking_inputs}
         feeding: dict[str, tuple[str, ...]] = {}
         for node in self.step.nodes:
@@ -148,8 +149,7 @@ class ExecutionPlan:
                 feeding[node.name] = tuple(sorted(found))
                 found = {node.name}
             reached[node.name] = found
-        output = set().union(*(reached.get(name, set()) for name in self.decoded_nodes))
-        return feeding, tuple(sorted(output))
+        return feeding, {name: tuple(sorted(reached.get(name, set()))) for name in self.decoded_nodes}
 
     def live(self, active: Iterable[str]) -> LiveStep:
         """The part of a step that spikes of the ``active`` sources reach, up to the next populations."""

@@ -81,6 +81,31 @@ def test_both_simulators_draw_from_one_distribution(name: str) -> None:
     assert float((spreads[0] / spreads[1]).log().mean().abs()) < 0.02
 
 
+class TwoHeads(nn.Module):
+    """Two outputs, each of a population of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 40), nn.Linear(3, 50)
+        self.first, self.second = nn.Linear(40, 30), nn.Linear(50, 30)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.first(self.one(x).relu()), self.second(self.other(x).relu())
+
+
+@pytest.mark.parametrize("simulator", ["window", "clock"])
+def test_an_output_has_the_noise_of_its_own_sources_alone(simulator: str) -> None:
+    torch.manual_seed(0)
+    model, samples = TwoHeads().double().eval(), torch.rand(30, 3, dtype=torch.float64)
+    snn = snnconv.convert(model, samples, coding=Thermometer(6))
+    assert snn.execution_plan.decoded_sums == snn.execution_plan.decoded_nodes  # in order, so that a seed says all
+    outputs = snn.run(samples[:1].expand(800, -1), simulator=simulator, noise=CrossbarNoise(SIGMA), seed=1).output
+    for head, output, population in zip((model.first, model.second), outputs, snn.populations.values(), strict=True):
+        unit = (head.weight.detach() * population.scale).square().sum(1).mean().sqrt()
+        found = output.std(0).square().mean().sqrt() / unit
+        assert float(found) == pytest.approx(SIGMA / math.sqrt(6), rel=0.04)
+
+
 def test_without_noise_nothing_changes_and_a_seed_says_what_is_drawn() -> None:
     snn, x = network(CODES["thermometer"])
     assert torch.equal(snn.run(x, noise=CrossbarNoise(0.0)).output, snn.run(x).output)
@@ -127,6 +152,12 @@ def test_what_no_crossbar_reads_is_refused(name: str) -> None:
     snn = snnconv.convert(make().eval(), samples, **options)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=reason):
         snn.run(samples, noise=CrossbarNoise(0.1))
+
+
+def test_noise_of_another_kind_is_refused() -> None:
+    snn, x = network(CODES["thermometer"])
+    with pytest.raises(ConfigurationError, match=r"CrossbarNoise\(sigma\), got 0\.1"):
+        snn.run(x, noise=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("sigma", [-0.1, math.nan, math.inf, "much", True])
