@@ -26,9 +26,10 @@ _AT_ONCE = 2**14
 
 
 def ratio(signal: Tensor, divisor: Tensor) -> Tensor:
-    """``signal / divisor`` where the divisor, which broadcasts over ``signal``, is above 0, and 0 elsewhere."""
+    """``signal / divisor``, both broadcast, where the divisor is above 0, and 0 elsewhere."""
     asked = torch.is_grad_enabled() and (signal.requires_grad or divisor.requires_grad)
-    alike = (signal.dtype, signal.device) == (divisor.dtype, divisor.device) and divisor.dim() <= signal.dim()
+    alike = (signal.dtype, signal.device) == (divisor.dtype, divisor.device)
+    alike = alike and torch.broadcast_shapes(signal.shape, divisor.shape) == signal.shape
     if asked or not alike or not signal.numel():
         return _ratio(signal, divisor)
     kernel = native("ratios_numba", signal.dtype, signal.device)

@@ -34,6 +34,12 @@ def test_one_divisor_of_a_single_row() -> None:
     assert ratio(torch.ones(1, 40), torch.tensor([[4.0]])).tolist() == [[0.25] * 40]
 
 
+def test_a_signal_broadcasts_over_a_larger_divisor() -> None:
+    signal, divisor = torch.tensor([[1.0], [3.0]]), torch.tensor([[1.0, 2.0], [4.0, 0.0]])
+    assert ratio(signal, divisor).tolist() == [[1.0, 0.5], [0.75, 0.0]]
+    assert ratio(signal[0], divisor).tolist() == [[1.0, 0.5], [0.25, 0.0]]
+
+
 def test_it_is_zero_where_the_divisor_is_not_above_zero() -> None:
     divisor = torch.tensor([2.0, 0.0, -1.0, float("nan"), float("inf")])
     found = ratio(torch.tensor([1.0, float("inf"), 1.0, 1.0, 1.0]), divisor)
