@@ -60,7 +60,7 @@ def optimize_pulses(
     Args:
         network: A converted network in thermometer code, or rate code in windows, of any length.
         data: Samples, as for ``snnconv.tune``; a fifth is held out. The distribution with the least loss there is
-            returned; where as many pulses everywhere have it, a warning says so.
+            returned; where as many pulses everywhere have less than all others, a warning says so.
         noise: The noise of the crossbars.
         average: Pulses of a population in the mean over all.
         candidates: Numbers of pulses that a population may have.
@@ -117,7 +117,7 @@ def optimize_pulses(
         ]
     parts.end()
     chosen = tried[losses.index(min(losses))]
-    if chosen is everywhere:
+    if chosen is everywhere and any(each != everywhere for each in tried):
         _logger.warning(
             "on samples held out %d pulses everywhere have a smaller loss than what was found, so they are returned: "
             "give more samples, or noise that changes decisions",
@@ -143,7 +143,8 @@ def _checked(
     CrossbarReads(network, noise, torch.Generator())  # says what cannot be read
     check_integers(1, **{f"candidates[{place}]": number for place, number in enumerate(candidates)})
     pulses = sorted({*candidates})
-    if len(pulses) < 2 or not pulses[0] <= average <= pulses[-1]:
+    number = isinstance(average, (int, float)) and not isinstance(average, bool)
+    if len(pulses) < 2 or not (number and pulses[0] <= average <= pulses[-1]):
         raise ConfigurationError(
             f"candidates must be two numbers of pulses or more, and average={average!r} lie between them, got "
             f"{candidates!r}"

@@ -114,7 +114,7 @@ def tune(
             "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate "
             f"{learning_rate!r}, population weight {population_weight!r}, "
             f"{option_text('augmentation', augmentation, 'checkpoint')}, held out {held_out!r}, patience {patience}, "
-            f"seed {seed}" + ("" if noise is None else f", noise {noise.sigma!r}"),
+            f"seed {seed}" + ("" if noise is None else f", noise {noise!r}"),
         }
     tuned = network.with_()
     trained = TrainedTensors(tuned)
