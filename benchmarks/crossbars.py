@@ -27,6 +27,8 @@ CODES: dict[str, Code] = {
 AVERAGE, LOSS, SEEDS, BISECTIONS = 8, 10.0, (0, 1, 2), 6
 CALIBRATING, TRAINING = 500, 1000
 CANDIDATES = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 24, 28, 32)
+CODES_TITLE = "Accuracy % by noise of reads"
+PULSES_TITLE = f"Noise with which {AVERAGE} pulses cost {LOSS:g} points"
 CODES_HEAD = ("network", "code", "images", *(f"sigma {sigma:g}" for sigma in SIGMAS))
 PULSES_HEAD = ("network", "pulses", "images", "sigma", "in all", "accuracy %", "sd over seeds", "points back")
 
@@ -58,11 +60,11 @@ def run(images: int | None = 2000) -> None:
             codes.append([case.name, label, len(case.test.labels)])
             codes[-1] += [round(case.accuracy(network, sigma), 2) for sigma in SIGMAS]
             note(" ".join(map(str, codes[-1])))
-            keep("crossbar_codes", "Accuracy % by noise of reads", CODES_HEAD, codes)
+            keep("crossbar_codes", CODES_TITLE, CODES_HEAD, codes)
         pulses += _pulse_rows(case)
-        keep("crossbar_pulses", f"Noise that costs {LOSS:g} points", PULSES_HEAD, pulses)
-    publish("crossbar_codes", "Accuracy % by noise of reads", CODES_HEAD, codes)
-    publish("crossbar_pulses", f"Noise with which {AVERAGE} pulses cost {LOSS:g} points", PULSES_HEAD, pulses)
+        keep("crossbar_pulses", PULSES_TITLE, PULSES_HEAD, pulses)
+    publish("crossbar_codes", CODES_TITLE, CODES_HEAD, codes)
+    publish("crossbar_pulses", PULSES_TITLE, PULSES_HEAD, pulses)
 
 
 def _cases(images: int | None) -> list[_Case]:
