@@ -55,7 +55,7 @@ def optimize_pulses(
     a mean squared error e[p]. The loss is that of the network with normal errors of these variances; its derivatives,
     taken with errors of both signs, say what they cost. The paper trains softmax weights of candidates by the same
     gradient, with a price for pulses; here sum_l dL/dv_l v_l + dL/de_l e_l is minimised exactly among all distributions
-    with at most so many pulses, anew in each epoch.
+    with at most so many pulses, again behind each epoch, whose derivatives are added to those of the former.
 
     Args:
         network: A converted network in thermometer code, or rate code in windows, of any length.
