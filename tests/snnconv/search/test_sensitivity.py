@@ -158,3 +158,12 @@ def test_codes_are_left_out_only_where_trying_them_changes_nothing(monkeypatch: 
     assert few.trials[few.chosen] == all_tried.trials[all_tried.chosen]
     assert "ruled out by single populations: " in str(few) and "ruled out" not in str(all_tried)
     assert len(few.trials) + len(few.left_out) == len(all_tried.trials)
+
+
+def test_a_search_draws_nothing_from_the_random_numbers_of_its_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnconv.search.searching.CANDIDATES", CODES[2:4])
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 4)), draw(40, 8).float()
+    before = torch.get_rng_state()
+    snnconv.convert(model.eval(), x, coding="auto", max_loss=50.0, input=Phase(4))
+    assert torch.equal(torch.get_rng_state(), before)
