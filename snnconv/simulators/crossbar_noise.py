@@ -10,14 +10,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Program, zero_inputs
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.population import Population
 
-#: Random events that the unit of an output is measured with.
-_EVENTS = 64
+#: Random events that the unit of an output is measured with, at least; numbers that it should be a mean over, and signs
+#: and inputs that are held for it at most.
+_FEWEST_EVENTS, _MEAN_OVER, _MOST_HELD = 64, 2**13, 2**22
 
 
 @dataclass(frozen=True)
@@ -101,33 +103,40 @@ class CrossbarReads:
 
     @cached_property
     def _output_units(self) -> Mapping[str, float]:
-        network, plan = self._network, self._network.execution_plan
+        network, plan, events = self._network, self._network.execution_plan, self._events()
         generator = torch.Generator(network.like.device).manual_seed(0)
-        signs: dict[str, Tensor] = {}
-        for name, population in network.populations.items():
-            shape = (_EVENTS, *population.shape)
-            drawn = torch.randint(0, 2, shape, generator=generator, device=network.like.device)
-            if name in plan.output_sources:
-                events = drawn if network.batch_axis is not None else drawn[0]
-                signs[name] = (2.0 * events - 1.0).to(network.like) * population.broadcast_scale(events.dim())
+        sent: dict[str, Tensor] = {}
+        for name in plan.output_sources:
+            population = network.populations[name]
+            shape = population.shape if network.batch_axis is None else (events, *population.shape)
+            drawn = torch.randint(0, 2, shape, generator=generator, device=network.like.device).to(network.like)
+            sent[name] = (2.0 * drawn - 1.0) * population.broadcast_scale(drawn.dim())
         with torch.no_grad():
-            found = [self._decoded({name: share * each for name, each in signs.items()}) for share in (1.0, 0.0)]
+            found = [self._decoded({name: share * each for name, each in sent.items()}, events) for share in (1.0, 0.0)]
         return {name: float((found[0][name] - found[1][name]).square().mean().sqrt()) for name in plan.decoded_sums}
 
-    def _decoded(self, sent: Mapping[str, Tensor]) -> Environment:
-        """What is decoded where the populations that feed outputs send this."""
+    def _events(self) -> int:
+        """So many that a mean over them is exact to about a hundredth, if they are not too large."""
         network, plan = self._network, self._network.execution_plan
-        inputs = zero_inputs(network.graph, network.like.dtype, network.like.device, samples=_EVENTS)
-        environment: Environment = {**network.constants, **dict(zip(network.graph.taken, inputs, strict=True))}
-        plan.setup.run(environment)
-        environment.update(sent)
-        _behind_populations(plan).run(environment)
+        shapes = [network.graph.nodes[name].shape or () for name in plan.decoded_sums]
+        fewest = min((math.prod(shape[1:]) for shape in shapes), default=1)
+        held = sum(network.populations[name].neurons for name in plan.output_sources)
+        held += sum(math.prod(concrete(shape, {BATCH: 1})) for shape in network.graph.taken.values())
+        return max(_FEWEST_EVENTS, min(_MEAN_OVER // max(1, fewest), _MOST_HELD // max(1, held)))
+
+    def _decoded(self, sent: Mapping[str, Tensor], events: int) -> Environment:
+        """What is decoded where the populations that feed outputs send this."""
+        network = self._network
+        inputs = zero_inputs(network.graph, network.like.dtype, network.like.device, samples=events)
+        given = dict(zip(network.graph.taken, inputs, strict=True))
+        environment: Environment = {**network.constants, **given, **sent}
+        _behind_populations(network.execution_plan).run(environment)
         return environment
 
 
 def _behind_populations(plan: ExecutionPlan) -> Program:
     """What is between the populations that feed outputs and these, so that no other is run."""
-    nodes = {node.name: node for node in plan.step.nodes if node.name not in plan.populations}
+    nodes = {node.name: node for node in plan.setup.nodes + plan.step.nodes if node.name not in plan.populations}
     found, pending = set[str](), [*plan.decoded_sums]
     while pending:
         name = pending.pop()

@@ -15,6 +15,7 @@ from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline,
 from snnconv import CrossbarNoise
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+from snnconv.simulators.crossbar_noise import CrossbarReads
 
 SIGMA = 0.04
 CODES: dict[str, Code] = {
@@ -104,6 +105,18 @@ def test_an_output_has_the_noise_of_its_own_sources_alone(simulator: str) -> Non
         unit = (head.weight.detach() * population.scale).square().sum(1).mean().sqrt()
         found = output.std(0).square().mean().sqrt() / unit
         assert float(found) == pytest.approx(SIGMA / math.sqrt(6), rel=0.04)
+
+
+@pytest.mark.parametrize("outputs", [1, 10])
+def test_the_unit_of_few_outputs_is_as_exact(outputs: int) -> None:
+    torch.manual_seed(0)
+    model, samples = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Linear(40, outputs)).eval(), torch.rand(30, 3)
+    snn = snnconv.convert(model, samples, coding=Thermometer(6))
+    reads, (population,) = CrossbarReads(snn, CrossbarNoise(1.0), torch.Generator()), snn.populations.values()
+    (node,) = snn.execution_plan.decoded_sums
+    unit = (model[2].weight.detach() * population.scale).square().sum(1).mean().sqrt()  # type: ignore[operator]
+    spread = reads.drawn(node, torch.zeros(20000, outputs)).square().mean().sqrt()
+    assert float(spread) == pytest.approx(float(unit), rel=0.03)
 
 
 def test_without_noise_nothing_changes_and_a_seed_says_what_is_drawn() -> None:
