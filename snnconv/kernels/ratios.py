@@ -29,7 +29,9 @@ def ratio(signal: Tensor, divisor: Tensor) -> Tensor:
     """``signal / divisor``, both broadcast, where the divisor is above 0, and 0 elsewhere."""
     asked = torch.is_grad_enabled() and (signal.requires_grad or divisor.requires_grad)
     alike = (signal.dtype, signal.device) == (divisor.dtype, divisor.device)
-    alike = alike and torch.broadcast_shapes(signal.shape, divisor.shape) == signal.shape
+    alike = alike and divisor.dim() <= signal.dim()
+    sizes = zip(reversed(divisor.shape), reversed(signal.shape), strict=False)
+    alike = alike and all(size in (1, whole) for size, whole in sizes)
     if asked or not alike or not signal.numel():
         return _ratio(signal, divisor)
     kernel = native("ratios_numba", signal.dtype, signal.device)
