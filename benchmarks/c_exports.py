@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import snnconv
 from benchmarks.c_programs import CompiledProgram, differing
 from benchmarks.export import TASKS, Task
 from benchmarks.results import keep, note, publish
-from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Pipeline, Rate
+from coding import Burst, Code, FewSpike, OneSpike, Rate
 from hw_export.c.program import CProgram, program
 from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.quantization import quantize
@@ -69,8 +68,7 @@ def run(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
 
 
 def _row(task: Task, code: Code) -> list[Any]:
-    schedule = Concurrent(STEPS) if code.streams and code.period == 1 else Pipeline()
-    network = snnconv.convert(task.model, task.calibration, coding=code, schedule=schedule)
+    network = task.converted(code)
     integers = quantize(network)
     written = program(integers, "network")
     ((node, taken),) = integers.inputs.items()

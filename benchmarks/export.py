@@ -60,6 +60,11 @@ class Task:
     inputs: Tensor
     targets: Tensor | None
 
+    def converted(self, code: Code) -> snnconv.SpikingNetwork:
+        """The task's network in this code, as a stream where it has that form of every step."""
+        schedule = Concurrent(STEPS) if code.streams and code.period == 1 else Pipeline()
+        return snnconv.convert(self.model, self.calibration, coding=code, schedule=schedule)
+
 
 def run_int8(images: int | None = None) -> None:
     """Publish the table ``int8``: accuracy of ResNet-20 in floating point and with 8-bit weights."""
@@ -97,8 +102,7 @@ def run_lava(images: int | None = None, rows: Sequence[str] = ("*",)) -> None:
 
 
 def _lava_row(task: Task, code: Code) -> list[Any]:
-    schedule = Concurrent(STEPS) if code.streams and code.period == 1 else Pipeline()
-    network = snnconv.convert(task.model, task.calibration, coding=code, schedule=schedule)
+    network = task.converted(code)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.npz")
         write_bundle(quantize(network), path)

@@ -98,9 +98,7 @@ def optimize_pulses(
         columns = [pulses.index(number) for number in chosen]
         return 1.0 / torch.tensor(chosen).to(errors), errors[range(len(chosen)), columns]
 
-    everywhere = [min(pulses, key=lambda number: abs(number - average))] * len(network.populations)
-    if sum(everywhere) > average * len(everywhere):
-        everywhere = [max(number for number in pulses if number <= average)] * len(everywhere)
+    everywhere = [max(number for number in pulses if number <= average)] * len(network.populations)
     tried, costs = [everywhere], torch.zeros_like(errors)
     for epoch in range(epochs):
         variances, rounding = (each.clone().requires_grad_() for each in of(tried[-1]))
