@@ -39,6 +39,7 @@ class Burst(Code):
     largest_gain: float | None = None
 
     name: ClassVar[str] = "burst"
+    papers: ClassVar[tuple[str, ...]] = ("park2019burst",)
     streams: ClassVar[bool] = True
     windows: ClassVar[bool] = False
     bounded: ClassVar[bool] = False

@@ -21,6 +21,8 @@ class InputCode(ABC):
     """How input values become one payload per time step; the payloads of ``period`` steps sum to a value."""
 
     name: ClassVar[str]
+    #: The papers that it is from, by their keys in the bibliography.
+    papers: ClassVar[tuple[str, ...]] = ()
     #: Payloads are spikes; otherwise the input is an analog current and costs multiplications.
     spiking: ClassVar[bool]
     #: What it takes are values; otherwise spikes over time.
@@ -61,6 +63,7 @@ class RealInput(InputCode):
     """The value itself as a constant current at every step (Rueckauer et al. 2017)."""
 
     name: ClassVar[str] = "real"
+    papers: ClassVar[tuple[str, ...]] = ("rueckauer2017",)
     spiking: ClassVar[bool] = False
 
     def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
@@ -134,6 +137,7 @@ class LatencyInput(InputCode):
     last: int = 24
 
     name: ClassVar[str] = "latency"
+    papers: ClassVar[tuple[str, ...]] = ("kim2020antlr",)
     spiking: ClassVar[bool] = True
     carries_values: ClassVar[bool] = False
 

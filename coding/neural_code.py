@@ -66,6 +66,8 @@ class Code(ABC):
     steps: int
 
     name: ClassVar[str]
+    #: The papers that it is from, by their keys in the bibliography.
+    papers: ClassVar[tuple[str, ...]] = ()
     #: A name says what the code is; one that is made of tables is known by name in files only.
     named: ClassVar[bool] = True
     #: Payloads are 0 or 1, so that their sum counts spikes.

@@ -30,6 +30,7 @@ class Rate(Code):
     steps: int = 64
 
     name: ClassVar[str] = "rate"
+    papers: ClassVar[tuple[str, ...]] = ("rueckauer2017",)
     unit_payload: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     multiplications: ClassVar[int] = 0

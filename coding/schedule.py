@@ -16,6 +16,11 @@ class Schedule(ABC):
 
     name: ClassVar[str]
 
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """The papers that it is from, by their keys in the bibliography."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Concurrent(Schedule):
@@ -76,6 +81,10 @@ class Pipeline(Schedule):
     stride: int | None = None
 
     name: ClassVar[str] = "pipeline"
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        return () if self.stride is None else ("park2020t2fsnn",)
 
     def __post_init__(self) -> None:
         integer = isinstance(self.stride, int) and not isinstance(self.stride, bool) and self.stride >= 1

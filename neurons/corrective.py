@@ -44,6 +44,7 @@ class CorrectiveIntegrateFire:
     initial_potential: float = 0.5
     margin: float = 0.5
 
+    papers = ("wang2022signed",)
     unit_payload = False
     update_cost = UpdateCost(words=2, additions=6, multiplications=0)  # a second comparison, and the balance kept
 

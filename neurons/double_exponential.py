@@ -42,6 +42,8 @@ class DoubleExponential:
     potential_decay: float = 0.99
     scale: float | None = None
 
+    papers = ("kim2020antlr",)
+
     def __post_init__(self) -> None:
         for name in ("current_decay", "potential_decay"):
             if not 0.0 <= getattr(self, name) < 1.0:

@@ -44,6 +44,8 @@ class DoubleExponentialOutput:
     potential_decay: float = 0.99
     scale: float | None = None
 
+    papers = ("kim2020antlr",)
+
     def __post_init__(self) -> None:
         _ = self.neuron  # raises for a number out of range
 

@@ -41,6 +41,8 @@ class IntegrateFire:
     reset: Literal["subtract", "zero"] = "subtract"
     initial_potential: float | None = None
 
+    papers = ("rueckauer2017",)
+
     def __post_init__(self) -> None:
         if self.reset not in ("subtract", "zero"):
             raise ConfigurationError(f"reset must be 'subtract' or 'zero', got {self.reset!r}")

@@ -54,6 +54,7 @@ class SignedIntegrateFire:
     negative: Literal["graded", "imbalanced"] = "graded"
     initial_potential: float = 0.0
 
+    papers = ("kim2020spikingyolo",)
     unit_payload = False
 
     def __post_init__(self) -> None:

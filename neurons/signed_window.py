@@ -42,6 +42,7 @@ class SignedWindow:
     negative_slope: float
     negative: Literal["graded", "imbalanced"] = "imbalanced"
 
+    papers = ("kim2020spikingyolo",)
     unit_payload = False
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from snnconv import coding, neurons
 from snnconv.calibration.resizing import resized
 from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
+from snnconv.citing.citations import Citations, citations
 from snnconv.conversion import convert
 from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
@@ -28,6 +29,7 @@ from snnconv.tuning.tuning import tune
 from snnconv.version import __version__
 
 __all__ = [
+    "Citations",
     "ClassJudge",
     "Confidence",
     "ConfigurationError",
@@ -55,6 +57,7 @@ __all__ = [
     "ValueJudge",
     "Verification",
     "__version__",
+    "citations",
     "coding",
     "convert",
     "estimate_sweep",

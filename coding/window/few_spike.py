@@ -33,6 +33,7 @@ class FewSpike(BaseCode):
     rounding: Rounding = "lookahead"
 
     name: ClassVar[str] = "few-spike"
+    papers: ClassVar[tuple[str, ...]] = ("hwang2024onespike",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

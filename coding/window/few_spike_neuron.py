@@ -47,6 +47,7 @@ class FewSpikeNeuron(Code):
     function: str | None = None
 
     name: ClassVar[str] = "few-spike-neuron"
+    papers: ClassVar[tuple[str, ...]] = ("stoeckl2021fewspike",)
     named: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class OneSpike(BaseCode):
     rounding: Rounding = "lookahead"
 
     name: ClassVar[str] = "one-spike"
+    papers: ClassVar[tuple[str, ...]] = ("hwang2024onespike",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

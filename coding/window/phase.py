@@ -35,6 +35,7 @@ class Phase(BaseCode):
     threshold: float | None = None
 
     name: ClassVar[str] = "phase"
+    papers: ClassVar[tuple[str, ...]] = ("kim2018weighted",)
     streams: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

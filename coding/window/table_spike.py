@@ -30,6 +30,7 @@ class TableSpike(WindowCode):
     levels: tuple[float, ...] | Literal["fit"] = "fit"
 
     name: ClassVar[str] = "table-spike"
+    papers: ClassVar[tuple[str, ...]] = ("lloyd1982",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,6 +27,7 @@ class Thermometer(WindowCode):
     steps: int = 8
 
     name: ClassVar[str] = "thermometer"
+    papers: ClassVar[tuple[str, ...]] = ("kim2022gbo",)
 
     def table(self) -> WindowTable:
         pulse = 1.0 / self.steps

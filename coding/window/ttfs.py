@@ -41,6 +41,7 @@ class TTFS(PowerCode):
     rounding: Rounding = "floor"
 
     name: ClassVar[str] = "ttfs"
+    papers: ClassVar[tuple[str, ...]] = ("park2020t2fsnn",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

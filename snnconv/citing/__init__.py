@@ -1,0 +1,1 @@
+"""Whom to cite: the papers of the methods that a network uses, as BibTeX."""
