@@ -63,7 +63,7 @@ def test_a_network_cites_what_it_uses_with_the_reason_once() -> None:
     ],
 )
 def test_each_method_brings_its_paper_and_without_it_none(method: str, key: str, options: dict[str, Any]) -> None:
-    plain: dict[str, Any] = {"coding": FewSpike(6), "normalization": "layer", "bias_correction": False}
+    plain: dict[str, Any] = {"coding": FewSpike(3, spikes=1), "normalization": "layer", "bias_correction": False}
     if "coding" in options:
         plain = {"coding": Rate(16), "normalization": "layer"}
     without = snnconv.citations(snnconv.convert(perceptron(), SAMPLES, **plain))
@@ -77,9 +77,10 @@ def test_signed_neurons_bring_the_paper_that_they_are_from() -> None:
 
 
 def test_a_tuned_network_cites_the_rules_that_tuned_it_also_from_a_file(tmp_path: Path) -> None:
-    network = snnconv.convert(perceptron(), SAMPLES, coding=FewSpike(6))
+    network = snnconv.convert(perceptron(), SAMPLES, coding=FewSpike(3, spikes=1))
     assert "kim2020antlr" not in snnconv.citations(network).reasons
-    tuned = snnconv.tune(network, SAMPLES, epochs=1)
+    tuned = snnconv.tune(network, SAMPLES, epochs=2)
+    assert tuned.tuned
     tuned.save(tmp_path / "tuned.snn")
     assert snnconv.citations(snnconv.load(tmp_path / "tuned.snn")).reasons == snnconv.citations(tuned).reasons
     assert "kim2020antlr" in snnconv.citations(tuned).reasons
