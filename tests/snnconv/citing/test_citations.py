@@ -17,7 +17,7 @@ from neurons import NEURONS, IntegrateFire
 from snnconv.citing.bibliography import PUBLICATIONS
 from snnconv.errors import ConfigurationError
 
-SAMPLES = torch.rand(40, 4, generator=torch.Generator().manual_seed(0))
+SAMPLES = torch.rand(400, 4, generator=torch.Generator().manual_seed(0))
 
 
 def perceptron(activation: nn.Module | None = None) -> nn.Module:
