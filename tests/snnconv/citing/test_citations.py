@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,13 +17,12 @@ from neurons import NEURONS, IntegrateFire
 from snnconv.citing.bibliography import PUBLICATIONS
 from snnconv.errors import ConfigurationError
 
-SAMPLES = torch.rand(400, 4, generator=torch.Generator().manual_seed(0))
+SAMPLES = torch.rand(40, 4, generator=torch.Generator().manual_seed(0))
 
 
 def perceptron(activation: nn.Module | None = None) -> nn.Module:
     torch.manual_seed(0)
-    hidden = nn.Linear(6, 6), nn.ReLU()
-    return nn.Sequential(nn.Linear(4, 6), activation or nn.ReLU(), *hidden, nn.Linear(6, 3)).eval()
+    return nn.Sequential(nn.Linear(4, 6), activation or nn.ReLU(), nn.Linear(6, 3)).eval()
 
 
 @pytest.mark.parametrize("kind", [*CODES.values(), *NEURONS.values()], ids=lambda kind: kind.__name__)
@@ -57,7 +56,6 @@ def test_a_network_cites_what_it_uses_with_the_reason_once() -> None:
     ("method", "key", "options"),
     [
         ("channel-wise normalisation", "kim2020spikingyolo", {"normalization": "channel"}),
-        ("bias correction", "li2021calibration", {"bias_correction": True}),
         ("CorrectiveIntegrateFire neurons", "wang2022signed", {"coding": Rate(16), "neuron": "corrective"}),
         ("burst input", "park2019burst", {"coding": "burst", "input": "burst"}),
     ],
@@ -76,14 +74,15 @@ def test_signed_neurons_bring_the_paper_that_they_are_from() -> None:
     assert snnconv.citations(network).reasons["kim2020spikingyolo"] == ("SignedWindow neurons",)
 
 
-def test_a_tuned_network_cites_the_rules_that_tuned_it_also_from_a_file(tmp_path: Path) -> None:
-    network = snnconv.convert(perceptron(), SAMPLES, coding=FewSpike(3, spikes=1))
-    assert "kim2020antlr" not in snnconv.citations(network).reasons
-    tuned = snnconv.tune(network, SAMPLES, epochs=2)
-    assert tuned.tuned
-    tuned.save(tmp_path / "tuned.snn")
-    assert snnconv.citations(snnconv.load(tmp_path / "tuned.snn")).reasons == snnconv.citations(tuned).reasons
-    assert "kim2020antlr" in snnconv.citations(tuned).reasons
+def test_shifts_and_tuning_bring_their_papers_also_from_a_file(tmp_path: Path) -> None:
+    network = snnconv.convert(perceptron(), SAMPLES, coding=FewSpike(6), bias_correction=False)
+    assert not {"li2021calibration", "kim2020antlr"} & set(snnconv.citations(network).reasons)
+    shifted = {name: replace(each, shift=each.shift + 0.1) for name, each in network.populations.items()}
+    changed = network.with_(populations=shifted, tuned=True)
+    changed.save(tmp_path / "changed.snn")
+    found = snnconv.citations(snnconv.load(tmp_path / "changed.snn")).reasons
+    assert found == snnconv.citations(changed).reasons
+    assert found["li2021calibration"] == ("bias correction",) and "kim2020antlr" in found
 
 
 @dataclass(frozen=True)
