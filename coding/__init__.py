@@ -1,6 +1,7 @@
 """What a spike means: neural codes that turn values into spike trains and back."""
 
 from coding.burst import Burst
+from coding.draws import Draws
 from coding.errors import ConfigurationError, InputError, SnnconvError
 from coding.input_codes import BernoulliInput, EventInput, InputCode, LatencyInput, PoissonInput, RealInput, SpikeInput
 from coding.neural_code import Code, Fired, Quantized
@@ -27,6 +28,7 @@ __all__ = [
     "CodingPlan",
     "Concurrent",
     "ConfigurationError",
+    "Draws",
     "EventInput",
     "FewSpike",
     "FewSpikeNeuron",

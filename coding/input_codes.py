@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from coding.draws import Draws
 from coding.errors import ConfigurationError, InputError
 from coding.neural_code import Code
 
@@ -54,8 +55,11 @@ class InputCode(ABC):
         return None
 
     @abstractmethod
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
-        """What ``values`` (any shape, in [0, 1] for a spiking input) present at step ``t``, and the next state."""
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
+        """What ``values`` (any shape, in [0, 1] for a spiking input) present at step ``t``, and the next state.
+
+        What is drawn comes from ``draws``, so that samples do not influence each other.
+        """
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class RealInput(InputCode):
     papers: ClassVar[tuple[str, ...]] = ("rueckauer2017",)
     spiking: ClassVar[bool] = False
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
         return values, None
 
 
@@ -77,9 +81,8 @@ class PoissonInput(InputCode):
     name: ClassVar[str] = "poisson"
     spiking: ClassVar[bool] = True
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
-        draws = torch.rand(values.shape, generator=generator, dtype=values.dtype, device=values.device)
-        return (draws < values).to(values.dtype), None
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
+        return (_drawn(draws, values) < values).to(values.dtype), None
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,10 @@ class BernoulliInput(InputCode):
     def least_steps(self) -> int:
         return 1 if self.last is None else self.last
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
         if self.last is not None and t >= self.last:
             return torch.zeros_like(values), None
-        draws = torch.rand(values.shape, generator=generator, dtype=values.dtype, device=values.device)
-        return (draws < self.largest * values).to(values.dtype), None
+        return (_drawn(draws, values) < self.largest * values).to(values.dtype), None
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class LatencyInput(InputCode):
     def initial(self, values: Tensor) -> State:
         return torch.where(values > 0.0, self.last * (1.0 - values), torch.inf).floor_()
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
         return (state == t).to(values.dtype), state
 
 
@@ -176,7 +178,7 @@ class EventInput(InputCode):
             raise InputError("the input holds numbers other than 0 and 1; give the spikes of every step, [N, T, ...]")
         return None
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
         return values[:, t] if t < values.shape[1] else torch.zeros_like(values[:, 0]), None
 
 
@@ -227,9 +229,14 @@ class SpikeInput(InputCode):
     def initial(self, values: Tensor) -> State:
         return torch.full_like(values, self.spikes.initial_potential), None
 
-    def step(self, values: Tensor, state: State, t: int, generator: torch.Generator | None) -> tuple[Tensor, State]:
+    def step(self, values: Tensor, state: State, t: int, draws: Draws | None) -> tuple[Tensor, State]:
         potential, memory = state
         if t % self.period == 0:
             potential = potential + values
         emitted, removed, memory = self.spikes.fire(potential, t, memory)
         return emitted, (potential - removed, memory)
+
+
+def _drawn(draws: Draws | None, values: Tensor) -> Tensor:
+    assert draws is not None  # whoever runs an input says what is drawn
+    return draws.uniform(values)

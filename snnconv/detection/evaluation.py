@@ -136,10 +136,7 @@ def evaluate(
         outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
         exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
         recorder.piece(sizes)
-        simulator_for(network, simulator, steps=steps, seed=seed).run(
-            network.check(inputs), [counter, recorder, calibrated], pictures.more
-        )
-        seed += 1
+        chosen.run(network.check(inputs), [counter, recorder, calibrated], pictures.more, counter.samples)
     pictures.end()
     calibrated.warn()
     classes = len(detector.names)

@@ -40,6 +40,7 @@ def evaluate(
     steps: int | None = None,
     stop: Stop | None = None,
     seed: int = 0,
+    before: int = 0,
     noise: CrossbarNoise | None = None,
     rate_reference: Costs | None = None,
     judge: TargetJudge | None = None,
@@ -61,6 +62,8 @@ def evaluate(
         steps: As for ``SpikingNetwork.run``.
         stop: As for ``SpikingNetwork.run``.
         seed: Seed of a stochastic input, and of noise.
+        before: Samples of the data that come before these and are measured elsewhere, to be merged: what is drawn for a
+            sample goes by ``seed`` and its position.
         noise: As for ``SpikingNetwork.run``.
         rate_reference: Figures of a rate-coded run, for energy E1.
         judge: What is measured, where targets do not tell: ``snnconv.ClassJudge()``, ``snnconv.LabelJudge(threshold)``
@@ -84,6 +87,7 @@ def evaluate(
     lengths = 0
     check_judge(judge)
     passage = Passage(progress, "evaluating", data, network.batch_axis)
+    chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed, noise=noise)
     for batch in batches(data, "data"):
         for inputs, targets in pieces(*batch, network.batch_axis):
             given, inputs = inputs, network.check(inputs, "data")
@@ -94,9 +98,7 @@ def evaluate(
                 chosen_judge = judge or own or judge_for(network.complete_graph(), exact, targets)
                 tally = chosen_judge.tally(network.decide, ignore_index)
             tally.batch(exact, targets)
-            chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed, noise=noise)
-            _, taken = chosen.run(inputs, [counter, tally, calibrated], passage.samples)
-            seed += 1
+            _, taken = chosen.run(inputs, [counter, tally, calibrated], passage.samples, before + counter.samples)
             lengths += int(taken.sum())
         passage.batch()
     passage.end()

@@ -88,6 +88,7 @@ def neurobench(
     simulator: str = "auto",
     steps: int | None = None,
     seed: int = 0,
+    before: int = 0,
     progress: ProgressCallback | None = None,
 ) -> NeuroBench:
     """Footprint, sparsity and operations of ``network`` on ``data`` in the definitions of NeuroBench.
@@ -97,7 +98,9 @@ def neurobench(
         data: What ``evaluate`` takes.
         simulator: As for ``SpikingNetwork.run``.
         steps: As for ``SpikingNetwork.run``.
-        seed: Seed of a stochastic input; one more for every further batch.
+        seed: Seed of a stochastic input.
+        before: Samples of the data that come before these and are measured elsewhere, to be merged: what is drawn for a
+            sample goes by ``seed`` and its position.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
@@ -111,15 +114,14 @@ def neurobench(
     operations = _RealOperations(network)
     passage = Passage(progress, "counting operations", data, network.batch_axis)
     macs, dense_macs, taken = 0.0, 0.0, 0
+    chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     for inputs, _ in batches(data, "data"):
         given = network.check(inputs, "data")
-        chosen = simulator_for(network, simulator, steps=steps, seed=seed)
-        _, lengths = chosen.run(given, [counter], passage.samples)
+        _, lengths = chosen.run(given, [counter], passage.samples, before + counter.samples)
         taken += int(lengths.sum())
         if not network.plan.input.spiking:
             active, whole = operations.of(given)
             macs, dense_macs = macs + active, dense_macs + whole
-        seed += 1
         passage.batch()
     passage.end()
     streams = network.timing is None

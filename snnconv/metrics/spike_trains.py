@@ -176,6 +176,7 @@ def spike_statistics(
     simulator: str = "clock",
     steps: int | None = None,
     seed: int = 0,
+    before: int = 0,
     progress: ProgressCallback | None = None,
 ) -> SpikeStatistics:
     """Inter-spike intervals, bursts and firing steps of ``network`` on ``data``; no raster is kept.
@@ -185,7 +186,9 @@ def spike_statistics(
         data: What ``evaluate`` takes.
         simulator: As for ``SpikingNetwork.run``.
         steps: As for ``SpikingNetwork.run``.
-        seed: Seed of a stochastic input; one more for every further batch.
+        seed: Seed of a stochastic input.
+        before: Samples of the data that come before these and are measured elsewhere, to be merged: what is drawn for a
+            sample goes by ``seed`` and its position.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
@@ -197,10 +200,9 @@ def spike_statistics(
     """
     trains = TrainObserver(network)
     passage = Passage(progress, "counting spikes", data, network.batch_axis)
+    chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     for inputs, _ in batches(data, "data"):
-        chosen = simulator_for(network, simulator, steps=steps, seed=seed)
-        chosen.run(network.check(inputs, "data"), [trains], passage.samples)
-        seed += 1
+        chosen.run(network.check(inputs, "data"), [trains], passage.samples, before + trains.samples)
         passage.batch()
     passage.end()
     return SpikeStatistics(chosen.steps, trains.samples, trains.result())

@@ -96,6 +96,7 @@ def verify(
     *,
     steps: int | None = None,
     seed: int = 0,
+    before: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Verification:
     """Compare every population with the activation it stands for, on data that was not used for calibration.
@@ -105,6 +106,8 @@ def verify(
         data: What ``evaluate`` takes; by default the calibration samples that ``convert`` held out.
         steps: Time steps, instead of the network's own, under a concurrent schedule.
         seed: Seed of a stochastic input.
+        before: Samples of the data that come before these and are measured elsewhere, to be merged: what is drawn for a
+            sample goes by ``seed`` and its position.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
@@ -125,7 +128,7 @@ def verify(
     source = held_out if data is None else (network.check(inputs, "data") for inputs, _ in batches(data, "data"))
     whole = [(sample, None) for sample in held_out] if data is None else data
     passage = Passage(progress, "verifying", whole, network.batch_axis)
-    found = verified(network, source, steps=steps, seed=seed, passage=passage)
+    found = verified(network, source, steps=steps, seed=seed, before=before, passage=passage)
     passage.end()
     return found
 
@@ -136,14 +139,17 @@ def verified(
     *,
     steps: int | None = None,
     seed: int = 0,
+    before: int = 0,
     passage: Passage | None = None,
 ) -> Verification:
     """The same on the batches of ``source``, which are as the graph takes them; ``passage`` is told of them."""
     found: VerificationSums | None = None
+    simulator = simulator_for(network, steps=steps, seed=seed)
     for inputs in source:
         decoded = _Decoder(network)
-        simulator = simulator_for(network, steps=steps, seed=seed)
-        output, lengths = simulator.run(inputs, [decoded], None if passage is None else passage.samples)
+        told = None if passage is None else passage.samples
+        seen = before + (found.samples if found else 0)
+        output, lengths = simulator.run(inputs, [decoded], told, seen)
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         populations, found_values = {}, {}
@@ -156,7 +162,6 @@ def verified(
         populations = {name: sums.merge(own[name]) for name, sums in populations.items()}
         one = VerificationSums(lengths.numel(), populations, _output_sums(output, wanted))
         found = one if found is None else found.merge(one)
-        seed += 1
         if passage is not None:
             passage.batch()
     assert found is not None  # data without batches was refused

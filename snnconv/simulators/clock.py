@@ -21,7 +21,7 @@ class Clock(Simulator):
     together: ClassVar[int] = 2**19  # so that potentials stay in the caches from step to step
 
     def run_chunk(
-        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed, before: int
     ) -> tuple[Any, Tensor]:
         chunk = StreamChunk if self.network.timing is None else PipelineChunk
-        return chunk(self, inputs, first, observers).run(passed)
+        return chunk(self, inputs, first, observers, before).run(passed)

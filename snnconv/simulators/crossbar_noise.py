@@ -10,6 +10,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from coding import Draws
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Environment, Program, zero_inputs
@@ -49,16 +50,16 @@ class CrossbarNoise:
 
 
 class CrossbarReads:
-    """The reads of one simulation, and their noise, drawn from ``generator``.
+    """The reads of one simulation, and their noise.
 
     Raises ``ConfigurationError`` for networks whose reads are not defined: streams, products and ratios of signals,
     spiking inputs, and codes in which what a spike carries depends on its neuron; and for ``noise`` that is none.
     """
 
-    def __init__(self, network: NetworkBase, noise: CrossbarNoise, generator: torch.Generator) -> None:
+    def __init__(self, network: NetworkBase, noise: CrossbarNoise) -> None:
         if not isinstance(noise, CrossbarNoise):
             raise ConfigurationError(f"noise must be snnconv.CrossbarNoise(sigma), got {noise!r}")
-        self._network, self._sigma, self._generator = network, noise.sigma, generator
+        self._network, self._sigma = network, noise.sigma
         plan = network.execution_plan
         if network.timing is None:
             raise ConfigurationError("noise of crossbars needs windows: convert with schedule=Pipeline()")
@@ -71,30 +72,31 @@ class CrossbarReads:
         read = {source for sources in (*plan.sources.values(), plan.output_sources) for source in sources}
         self._payloads = {source: _payloads(network.populations[source]) for source in sorted(read)}
 
-    def window(self, node: str, current: Tensor) -> Tensor:
+    def window(self, node: str, current: Tensor, draws: Draws) -> Tensor:
         """``current`` of a population, or of an output, with the noise of all reads of its sources' windows."""
-        return self._noisy(node, current, (each for source in self.feeding(node) for each in self._payloads[source]))
+        payloads = (each for source in self.feeding(node) for each in self._payloads[source])
+        return self._noisy(node, current, draws, payloads)
 
-    def step(self, node: str, current: Tensor, t: int, active: Iterable[str]) -> Tensor:
+    def step(self, node: str, current: Tensor, draws: Draws, t: int, active: Iterable[str]) -> Tensor:
         """``current`` of time step ``t`` with the noise of its reads, of the sources that are ``active`` in it."""
         feeding = set(self.feeding(node)).intersection(active)
-        return self._noisy(node, current, (self._payloads[source][t - self._starts[source]] for source in feeding))
+        payloads = (self._payloads[source][t - self._starts[source]] for source in feeding)
+        return self._noisy(node, current, draws, payloads)
 
-    def drawn(self, node: str, current: Tensor) -> Tensor:
+    def drawn(self, node: str, current: Tensor, draws: Draws) -> Tensor:
         """The noise of one read of spikes that carry 1, in the shape and the units of ``current``."""
-        normal = torch.empty_like(current).normal_(generator=self._generator)
-        return normal * (self._sigma * self._unit(node, current))
+        return draws.normal(current) * (self._sigma * self._unit(node, current))
 
     def feeding(self, node: str) -> tuple[str, ...]:
         """The populations of whose spikes the currents of a population, or of an output, are read."""
         plan = self._network.execution_plan
         return (plan.sources if node in self._network.populations else plan.decoded_sources)[node]
 
-    def _noisy(self, node: str, current: Tensor, payloads: Iterable[float]) -> Tensor:
+    def _noisy(self, node: str, current: Tensor, draws: Draws, payloads: Iterable[float]) -> Tensor:
         deviation = math.sqrt(math.fsum(payload**2 for payload in payloads))
         if not deviation:
             return current
-        return current + deviation * self.drawn(node, current)
+        return current + deviation * self.drawn(node, current, draws)
 
     def _unit(self, node: str, current: Tensor) -> Tensor | float:
         if node in self._network.populations:
@@ -105,21 +107,27 @@ class CrossbarReads:
     def _output_units(self) -> Mapping[str, float]:
         network, plan, events = self._network, self._network.execution_plan, self._events()
         generator = torch.Generator(network.like.device).manual_seed(0)
-        sent: dict[str, Tensor] = {}
-        for name in plan.output_sources:
-            population = network.populations[name]
-            shape = population.shape if network.batch_axis is None else (events, *population.shape)
-            drawn = torch.randint(0, 2, shape, generator=generator, device=network.like.device).to(network.like)
-            sent[name] = (2.0 * drawn - 1.0) * population.broadcast_scale(drawn.dim())
-        with torch.no_grad():
-            found = [self._decoded({name: share * each for name, each in sent.items()}, events) for share in (1.0, 0.0)]
-        return {name: float((found[0][name] - found[1][name]).square().mean().sqrt()) for name in plan.decoded_sums}
+        together = 1 if network.batch_axis is None else events
+        squares = dict.fromkeys(plan.decoded_sums, 0.0)
+        for _ in range(events // together):
+            sent: dict[str, Tensor] = {}
+            for name in plan.output_sources:
+                population = network.populations[name]
+                shape = population.shape if network.batch_axis is None else (events, *population.shape)
+                drawn = torch.randint(0, 2, shape, generator=generator, device=network.like.device).to(network.like)
+                sent[name] = (2.0 * drawn - 1.0) * population.broadcast_scale(drawn.dim())
+            silent = {name: torch.zeros_like(each) for name, each in sent.items()}
+            with torch.no_grad():
+                fired, still = (self._decoded(each, together) for each in (sent, silent))
+            for name in squares:
+                squares[name] += float((fired[name] - still[name]).square().mean())
+        return {name: math.sqrt(square * together / events) for name, square in squares.items()}
 
     def _events(self) -> int:
         """So many that a mean over them is exact to about a hundredth, if they are not too large."""
         network, plan = self._network, self._network.execution_plan
         shapes = [network.graph.nodes[name].shape or () for name in plan.decoded_sums]
-        fewest = min((math.prod(shape[1:]) for shape in shapes), default=1)
+        fewest = min((math.prod(shape if network.batch_axis is None else shape[1:]) for shape in shapes), default=1)
         held = sum(network.populations[name].neurons for name in plan.output_sources)
         held += sum(math.prod(concrete(shape, {BATCH: 1})) for shape in network.graph.taken.values())
         return max(_FEWEST_EVENTS, min(_MEAN_OVER // max(1, fewest), _MOST_HELD // max(1, held)))

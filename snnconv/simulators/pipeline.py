@@ -30,8 +30,10 @@ class PipelineChunk(Chunk):
     that are in their windows are evaluated, without what they add.
     """
 
-    def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        super().__init__(clock, inputs, first, observers)
+    def __init__(
+        self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer], before: int = 0
+    ) -> None:
+        super().__init__(clock, inputs, first, observers, before)
         assert clock.network.timing is not None
         self.timing = clock.network.timing
         self.states: dict[str, Any] = {}
@@ -120,7 +122,7 @@ class PipelineChunk(Chunk):
 
     def _read(self, node: str, current: Tensor) -> Tensor:
         """``current`` of this step as crossbars read it."""
-        return current if self.reads is None else self.reads.step(node, current, self.t, self.active)
+        return current if self.reads is None else self.reads.step(node, current, self.draws, self.t, self.active)
 
     def _charge(self, node: str, population: Population, current: Tensor) -> None:
         """Give neurons that have integrated nothing yet this current, and what their population adds to it."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from coding import Concurrent
+from coding import Concurrent, Draws
 from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import Handler, laid_out
@@ -46,6 +46,7 @@ class Passed:
 class Simulator(ABC):
     """Runs a network on batches of inputs; ``steps`` are the time steps that one sample takes at most.
 
+    What is drawn for a sample depends on ``seed`` and on its position alone.
     Raises ``ConfigurationError`` for options that the network's schedule does not support.
     """
 
@@ -83,18 +84,22 @@ class Simulator(ABC):
             raise ConfigurationError(f"seed must be an integer, got {seed!r}")
         # Without a seed torch's own generator gives one, so that torch.manual_seed fixes spikes too.
         drawing = network.plan.input.spiking or noise is not None
-        own = int(torch.randint(2**62, ())) if seed is None and drawing else seed or 0
-        self.generator = torch.Generator(network.like.device).manual_seed(own)
+        self.seed = int(torch.randint(2**62, ())) if seed is None and drawing else seed or 0
         #: What reads of crossbars add to currents, if they are noisy.
-        self.reads = None if noise is None else CrossbarReads(network, noise, self.generator)
+        self.reads = None if noise is None else CrossbarReads(network, noise)
 
     def run(
-        self, inputs: Inputs, observers: Sequence[Observer], finished: Callable[[int], object] | None = None
+        self,
+        inputs: Inputs,
+        observers: Sequence[Observer],
+        finished: Callable[[int], object] | None = None,
+        before: int = 0,
     ) -> tuple[Any, Tensor]:
         """Decoded output of the batch and the time steps that each sample took, ``[N]``.
 
-        ``finished`` is told of samples as they end: how many more, and so of those that run together as many as the
-        steps that they have taken make.
+        What is drawn for samples goes by their position behind those ``before`` them, in other batches. ``finished`` is
+        told of samples as they end: how many more, and so of those that run together as many as the steps that they
+        have taken make.
         """
         samples = 1 if self.network.batch_axis is None else inputs[0].shape[0]
         for observer in observers:
@@ -105,7 +110,7 @@ class Simulator(ABC):
             for start in range(0, samples, size):
                 chunk = inputs if samples == 1 else tuple(tensor[start : start + size] for tensor in inputs)
                 passed = Passed(min(size, samples - start), self.steps, finished)
-                output, taken = self.run_chunk(chunk, start, observers, passed)
+                output, taken = self.run_chunk(chunk, start, observers, passed, before)
                 outputs.append(output)
                 lengths.append(taken)
                 passed(self.steps)
@@ -115,9 +120,12 @@ class Simulator(ABC):
 
     @abstractmethod
     def run_chunk(
-        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed, before: int
     ) -> tuple[Any, Tensor]:
-        """Output and time steps of the samples from position ``first`` of the batch on; ``passed`` hears of steps."""
+        """Output and time steps of the samples from position ``first`` of the batch on, which has some ``before`` it.
+
+        ``passed`` hears of steps.
+        """
 
     def _chunk_size(self, samples: int) -> int:
         if self.network.like.device.type != "cpu":
@@ -128,13 +136,20 @@ class Simulator(ABC):
 
 
 class Chunk(ABC):
-    """The samples from position ``first`` of a batch on, and what happens at populations and gates meanwhile."""
+    """The samples from position ``first`` of a batch on, and what happens at populations and gates meanwhile.
 
-    def __init__(self, simulator: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
+    Samples are drawn for by their position behind those ``before`` the batch.
+    """
+
+    def __init__(
+        self, simulator: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer], before: int = 0
+    ) -> None:
         self.network, self.steps, self.reads = simulator.network, simulator.steps, simulator.reads
         self.execution_plan, self.observers = simulator.network.execution_plan, observers
         self.inputs = tuple(laid_out(tensor) for tensor in inputs)
         count = 1 if self.network.batch_axis is None else inputs[0].shape[0]
+        positions = range(before + first, before + first + count)
+        self.draws = Draws(simulator.seed, positions, self.network.like.device)
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
         counting = [observer for observer in observers if observer.of_windows == "sums"]
         masks = {name: self.given()[name] for name in simulator.network.graph.masks} if counting else {}

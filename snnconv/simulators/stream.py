@@ -30,9 +30,11 @@ class StreamChunk(Chunk):
     #: Values of the widest population, over samples and steps, that are computed together.
     at_once: ClassVar[int] = 2**21
 
-    def __init__(self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        super().__init__(clock, inputs, first, observers)
-        self.stop, self.generator = clock.stop, clock.generator
+    def __init__(
+        self, clock: Simulator, inputs: Inputs, first: int, observers: Sequence[Observer], before: int = 0
+    ) -> None:
+        super().__init__(clock, inputs, first, observers, before)
+        self.stop = clock.stop
         self.t = 0
         self.period = self.network.period
         self.constants = self.network.constants
@@ -138,7 +140,7 @@ class StreamChunk(Chunk):
             values = self.normalized_input(position)
             self.states[name] = (values, code.initial(values))
         values, state = self.states[name]
-        payload, state = code.step(values, state, t, self.generator)
+        payload, state = code.step(values, state, t, self.draws)
         self.states[name] = (values, state)
         for observer in self.observers:
             observer.input(payload.ne(0).to(payload.dtype), position)
@@ -230,6 +232,7 @@ class StreamChunk(Chunk):
             observer.stopped(self.t, final, samples)
         keep = ~done
         self.samples = self.samples[keep]
+        self.draws = self.draws.of(keep)
         if not self.samples.numel():
             return True
         self.inputs = tuple(tensor[keep] for tensor in self.inputs)

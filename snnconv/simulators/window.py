@@ -40,16 +40,18 @@ class Window(Simulator):
             )
 
     def run_chunk(
-        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed
+        self, inputs: Inputs, first: int, observers: Sequence[Observer], passed: Passed, before: int
     ) -> tuple[Any, Tensor]:
-        return WindowChunk(self, inputs, first, observers).run(passed)
+        return WindowChunk(self, inputs, first, observers, before).run(passed)
 
 
 class WindowChunk(Chunk):
     """Samples whose populations settle their whole windows at once."""
 
-    def __init__(self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer]) -> None:
-        super().__init__(simulator, inputs, first, observers)
+    def __init__(
+        self, simulator: Window, inputs: Inputs, first: int, observers: Sequence[Observer], before: int = 0
+    ) -> None:
+        super().__init__(simulator, inputs, first, observers, before)
         self.counting = [observer for observer in observers if observer.of_windows == "sums"]
         self.counted = bool(self.counting)
         self.everything = [observer for observer in observers if observer.of_windows == "everything"]
@@ -114,7 +116,7 @@ class WindowChunk(Chunk):
 
     def _read(self, node: str, current: Tensor) -> Tensor:
         """``current`` of all windows that reach ``node``, as crossbars read it."""
-        return current if self.reads is None else self.reads.window(node, current)
+        return current if self.reads is None else self.reads.window(node, current, self.draws)
 
     def _whole(self, node: str, population: Population, own: bool, arguments: Mapping[str, Any]) -> Tensor:
         """What a population sends whose windows somebody wants to see neuron by neuron."""

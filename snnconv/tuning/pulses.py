@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from coding import CodingPlan
+from coding import CodingPlan, Draws
 from neurons import IntegrateFire, SignedWindow
 from snnconv.data.batches import IGNORED_TARGET, Inputs
 from snnconv.errors import ConfigurationError
@@ -138,7 +138,7 @@ def _checked(
                 f"{population.name} has {population.code.name} code; convert with coding=Thermometer(8) and give that "
                 "network: its scales are those of all numbers of pulses"
             )
-    CrossbarReads(network, noise, torch.Generator())  # says what cannot be read
+    CrossbarReads(network, noise)  # says what cannot be read
     check_integers(1, **{f"candidates[{place}]": number for place, number in enumerate(candidates)})
     pulses = sorted({*candidates})
     number = isinstance(average, (int, float)) and not isinstance(average, bool)
@@ -184,7 +184,7 @@ class _NoisyPasses:
     """Passes of the original in which reads and rounding add normal errors to currents and to values."""
 
     def __init__(self, network: SpikingNetwork, noise: CrossbarNoise) -> None:
-        self._network, self._noise = network, noise
+        self._network, self._reads = network, CrossbarReads(network, noise)
         self._rows = {node: row for row, node in enumerate(network.populations)}
 
     def output(self, inputs: Inputs, variances: Tensor, rounding: Tensor, seed: int, sign: float) -> Any:
@@ -192,17 +192,18 @@ class _NoisyPasses:
 
         ``rounding`` are mean squared errors of what it sends. Errors depend on ``seed``, and are turned by ``sign``.
         """
-        nodes, generator = self._network.graph.nodes, torch.Generator(self._network.like.device).manual_seed(seed)
-        reads = CrossbarReads(self._network, self._noise, generator)
+        nodes, draws = self._network.graph.nodes, Draws(seed, range(len(inputs[0])), self._network.like.device)
 
         def noisy(node: str, current: Tensor) -> Tensor:
-            sources = [self._rows[source] for source in reads.feeding(node)]
-            return current + sign * variances[sources].sum().sqrt() * reads.drawn(node, current) if sources else current
+            sources = [self._rows[source] for source in self._reads.feeding(node)]
+            if not sources:
+                return current
+            return current + sign * variances[sources].sum().sqrt() * self._reads.drawn(node, current, draws)
 
         def sending(node: str, population: Population) -> Handler:
             def send(arguments: Mapping[str, Any]) -> Tensor:
                 exact = population.activation(noisy(node, activation_at(nodes[node]).current(arguments)))
-                normal = torch.empty_like(exact).normal_(generator=generator) * (exact != 0)
+                normal = draws.normal(exact) * (exact != 0)
                 result: Tensor = exact + sign * rounding[self._rows[node]].clamp(min=1e-30).sqrt() * normal
                 return result
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from coding import PoissonInput, Rate, RealInput, SpikeInput
+from coding import Draws, PoissonInput, Rate, RealInput, SpikeInput
 
 VALUES = torch.linspace(0, 1, 21, dtype=torch.float64)
 
 
 def poisson_train(values: Tensor, steps: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.stack([PoissonInput().step(values, None, t, generator)[0] for t in range(steps)])
+    draws = Draws(seed, range(len(values)))
+    return torch.stack([PoissonInput().step(values, None, t, draws)[0] for t in range(steps)])
 
 
 @pytest.mark.parametrize("t", [0, 1, 99])

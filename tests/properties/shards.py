@@ -17,9 +17,10 @@ def shards_merge_to_the_whole(specimen: Specimen) -> None:
     """Evaluations, spike statistics and verifications of two parts, merged either way, are those of both at once."""
     network, data = specimen.network, specimen.data
     parts = [data(tuple(x[:_CUT] for x in specimen.inputs)), data(tuple(x[_CUT:] for x in specimen.inputs))]
+    # What is drawn for a sample goes by how many come before it.
     measures: tuple[Callable[..., Any], ...] = (snnconv.evaluate, snnconv.spike_statistics, snnconv.verify)
     for measure in measures:
         whole = measure(network, parts)
-        one, other = (measure(network, part) for part in parts)
+        one, other = (measure(network, part, before=_CUT * number) for number, part in enumerate(parts))
         assert one.merge(other) == other.merge(one) == whole, measure.__name__
         assert one != whole

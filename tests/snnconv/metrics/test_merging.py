@@ -67,7 +67,9 @@ def test_merged_evaluations_are_the_evaluation_of_the_whole(name: str, labelled:
     network, options = network_of(name), FAMILIES[name].options
     parts: list[Any] = [part if labelled else part[0] for part in halves()]
     whole = snnconv.evaluate(network, parts, seed=3, **options)
-    shards = [snnconv.evaluate(network, part, seed=3 + number, **options) for number, part in enumerate(parts)]
+    shards = [
+        snnconv.evaluate(network, part, seed=3, before=CUT * number, **options) for number, part in enumerate(parts)
+    ]
     first, second = pickle.loads(pickle.dumps(shards))  # as they come from other processes
     assert first.merge(second) == second.merge(first) == whole
     assert first != whole
@@ -90,7 +92,9 @@ def test_merged_spike_statistics_are_those_of_the_whole(name: str) -> None:
     network = network_of(name)
     parts = [part[0] for part in halves()]
     whole = snnconv.spike_statistics(network, parts, seed=3)
-    one, other = (snnconv.spike_statistics(network, part, seed=3 + number) for number, part in enumerate(parts))
+    one, other = (
+        snnconv.spike_statistics(network, part, seed=3, before=CUT * number) for number, part in enumerate(parts)
+    )
     assert one.merge(other) == other.merge(one) == whole
     assert whole.overall.spikes == one.overall.spikes + other.overall.spikes > 0
 
@@ -100,7 +104,7 @@ def test_merged_verifications_are_that_of_the_whole(name: str) -> None:
     network = network_of(name)
     parts = [part[0] for part in halves()]
     whole = snnconv.verify(network, parts, seed=3)
-    one, other = (snnconv.verify(network, part, seed=3 + number) for number, part in enumerate(parts))
+    one, other = (snnconv.verify(network, part, seed=3, before=CUT * number) for number, part in enumerate(parts))
     assert one.merge(other) == other.merge(one) == whole  # a batch each, so that the sums are the same sums
 
 

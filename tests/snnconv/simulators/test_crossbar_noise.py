@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import Burst, Code, Concurrent, FewSpike, OneSpike, Phase, Pipeline, Rate, Thermometer
+from coding import Burst, Code, Concurrent, Draws, FewSpike, OneSpike, Phase, Pipeline, Rate, Thermometer
 from snnconv import CrossbarNoise
 from snnconv.errors import ConfigurationError
 from snnconv.network import SpikingNetwork
+from snnconv.simulators.clock import Clock
 from snnconv.simulators.crossbar_noise import CrossbarReads
+from snnconv.simulators.simulator import Simulator
+from snnconv.simulators.window import Window
 
 SIGMA = 0.04
 CODES: dict[str, Code] = {
@@ -112,10 +115,10 @@ def test_the_unit_of_few_outputs_is_as_exact(outputs: int) -> None:
     torch.manual_seed(0)
     model, samples = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Linear(40, outputs)).eval(), torch.rand(30, 3)
     snn = snnconv.convert(model, samples, coding=Thermometer(6))
-    reads, (population,) = CrossbarReads(snn, CrossbarNoise(1.0), torch.Generator()), snn.populations.values()
+    reads, (population,) = CrossbarReads(snn, CrossbarNoise(1.0)), snn.populations.values()
     (node,) = snn.execution_plan.decoded_sums
     unit = (model[2].weight.detach() * population.scale).square().sum(1).mean().sqrt()  # type: ignore[operator]
-    spread = reads.drawn(node, torch.zeros(20000, outputs)).square().mean().sqrt()
+    spread = reads.drawn(node, torch.zeros(20000, outputs), Draws(0, range(20000))).square().mean().sqrt()
     assert float(spread) == pytest.approx(float(unit), rel=0.03)
 
 
@@ -137,6 +140,57 @@ def test_evaluate_measures_with_noise() -> None:
     exact, noisy, worse = (snnconv.evaluate(snn, data, noise=CrossbarNoise(sigma)) for sigma in (0.0, 0.1, 0.6))
     assert exact.agreement > noisy.agreement > worse.agreement
     assert snnconv.evaluate(snn, data, noise=CrossbarNoise(0.1)).agreement == noisy.agreement
+
+
+CUTS = (slice(0, 130), slice(130, 300))
+
+
+def test_noise_belongs_to_samples_however_they_come() -> None:
+    snn, _ = network(CODES["thermometer"])
+    data, noise = torch.rand(300, 3, dtype=torch.float64), CrossbarNoise(0.2)
+    whole = snnconv.evaluate(snn, data, noise=noise, seed=3)
+    for size in (7, 100):
+        assert snnconv.evaluate(snn, list(torch.split(data, size)), noise=noise, seed=3) == whole
+    parts = [snnconv.evaluate(snn, data[cut], noise=noise, seed=3, before=cut.start) for cut in CUTS]
+    assert parts[0].merge(parts[1]) == whole
+    assert parts[0].merge(snnconv.evaluate(snn, data[CUTS[1]], noise=noise, seed=3)) != whole
+
+
+@pytest.mark.parametrize("simulator", [Clock, Window])
+def test_noise_does_not_depend_on_chunks(simulator: type[Simulator], monkeypatch: pytest.MonkeyPatch) -> None:
+    snn, _ = network(CODES["phase"])
+    x = torch.rand(20, 3, dtype=torch.float64)
+    whole = snn.run(x, simulator=simulator.name, noise=CrossbarNoise(0.2), seed=3)
+    monkeypatch.setattr(simulator, "together", 7 * 40)
+    cut = snn.run(x, simulator=simulator.name, noise=CrossbarNoise(0.2), seed=3)
+    torch.testing.assert_close(cut.output, whole.output, rtol=0, atol=1e-12)  # products of other sizes round otherwise
+    assert cut.spikes == whole.spikes
+
+
+class Neighbours(nn.Module):
+    """Takes one sample a call, whose rows meet."""
+
+    mixing: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 40), nn.Linear(40, 2)
+        self.register_buffer("mixing", torch.rand(5, 5) - 0.3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mixing @ self.last(self.first(self.mixing @ x).relu())  # type: ignore[no-any-return]
+
+
+def test_the_unit_of_an_output_without_a_batch_axis_is_as_exact() -> None:
+    torch.manual_seed(0)
+    model, samples = Neighbours().eval(), [torch.rand(5, 3) for _ in range(8)]
+    snn = snnconv.convert(model, samples, coding=Thermometer(6))
+    assert snn.batch_axis is None
+    (population,), (node,) = snn.populations.values(), snn.execution_plan.decoded_sums
+    reads = CrossbarReads(snn, CrossbarNoise(1.0))
+    paths = model.mixing.square().sum(1).mean() * (model.last.weight.detach() * population.scale).square().sum(1).mean()
+    spread = reads.drawn(node, torch.zeros(20000), Draws(0, range(1))).square().mean().sqrt()
+    assert float(spread) == pytest.approx(float(paths.sqrt()), rel=0.03)
 
 
 class Multiplying(nn.Module):

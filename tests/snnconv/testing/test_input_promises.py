@@ -13,6 +13,7 @@ from torch import Tensor
 from coding import (
     CODES,
     BernoulliInput,
+    Draws,
     EventInput,
     InputCode,
     LatencyInput,
@@ -65,7 +66,7 @@ class ChangedInput(SpikeInput):
     def initial(self, values: Tensor) -> Any:
         return super().initial(values[:1] if self.broken == "state" else values)
 
-    def step(self, values: Tensor, state: Any, t: int, generator: torch.Generator | None) -> Any:
+    def step(self, values: Tensor, state: Any, t: int, draws: Draws | None) -> Any:
         match self.broken:
             case "values" if t == 0:
                 values.mul_(0.5)
@@ -75,7 +76,7 @@ class ChangedInput(SpikeInput):
                 values = values * (1.5 if t < 8 else 1.0)
             case "sum":
                 values = values * (t < 8)
-        payload, state = super().step(values, state, t, generator)
+        payload, state = super().step(values, state, t, draws)
         match self.broken:
             case "negative":
                 payload = -payload
@@ -95,7 +96,7 @@ BROKEN_INPUTS = {
     "analog": "what follows a code is spiking",
     "time": "period must leave its code the time",
     "values": "step must not change the values",
-    "global": "what is drawn must come from the generator",
+    "global": "what is drawn must come from draws",
     "precision": "a payload must have the shape that step_shape says",
     "seed": "equal seeds must give equal payloads",
     "state": "the first axis of every tensor of the state must be the batch",
@@ -124,10 +125,10 @@ class ChangedTrains(EventInput):
     def step_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return shape if self.of_values else super().step_shape(shape)
 
-    def step(self, values: Tensor, state: Any, t: int, generator: torch.Generator | None) -> Any:
+    def step(self, values: Tensor, state: Any, t: int, draws: Draws | None) -> Any:
         if self.broken == "never":
             return values.lt(1.0).to(values.dtype) * values.gt(0.0), None
-        payload, state = super().step(values, state, t + (self.broken == "lost"), generator)
+        payload, state = super().step(values, state, t + (self.broken == "lost"), draws)
         return payload * (2 if self.broken == "unit" else 1), state
 
     def initial(self, values: Tensor) -> Any:
