@@ -12,6 +12,7 @@ import snnconv
 from snnconv.cli.commands.convert import convert
 from snnconv.cli.commands.demo import demo
 from snnconv.cli.commands.detect import detect
+from snnconv.cli.commands.doctor import doctor
 from snnconv.cli.commands.evaluate import evaluate
 from snnconv.cli.commands.evaluate_detector import evaluate_detector
 from snnconv.cli.commands.preflight import preflight
@@ -43,7 +44,7 @@ def common(
     """Options of the program itself, whatever the command."""
 
 
-for command in (demo, preflight, convert, evaluate, sweep, detect, evaluate_detector, train_detector):
+for command in (demo, doctor, preflight, convert, evaluate, sweep, detect, evaluate_detector, train_detector):
     app.command()(command)
 
 
