@@ -8,7 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    [*(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "README", "SECURITY")), *(ROOT / "docs").rglob("*.md")]
+    [
+        *(ROOT / f"{name}.md" for name in ("CODE_OF_CONDUCT", "CONTRIBUTING", "README", "SECURITY")),
+        *(ROOT / "docs").rglob("*.md"),
+    ]
 )
 PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
 #: What stands at the root of the repository and holds files that documents name.
