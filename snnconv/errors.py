@@ -13,3 +13,7 @@ class ModelError(SnnconvError):
 
 class StorageError(SnnconvError):
     """A file cannot be written or read: truncated, altered, from a future version, or not one of ours."""
+
+
+class WorkerError(SnnconvError):
+    """A process that did a part of the work was killed, cannot be started, or cannot be reached."""

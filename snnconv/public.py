@@ -6,7 +6,7 @@ from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
 from snnconv.citing.citations import Citations, citations
 from snnconv.conversion import convert
-from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError
+from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError, WorkerError
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
@@ -17,6 +17,7 @@ from snnconv.metrics.value_judge import ValueJudge
 from snnconv.metrics.verification import Verification, verify
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
+from snnconv.scaling.workers import Workers
 from snnconv.simulators import Confidence, CrossbarNoise, FirstSpike
 from snnconv.simulators.decoding import Decoder
 from snnconv.simulators.run import Run
@@ -56,6 +57,8 @@ __all__ = [
     "UnsupportedModelError",
     "ValueJudge",
     "Verification",
+    "WorkerError",
+    "Workers",
     "__version__",
     "citations",
     "coding",

@@ -138,7 +138,7 @@ def evaluate(
         recorder.piece(sizes)
         chosen.run(network.check(inputs), [counter, recorder, calibrated], pictures.more, counter.samples)
     pictures.end()
-    calibrated.warn()
+    calibrated.left.warn()
     classes = len(detector.names)
     by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}
     return DetectionEvaluation(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
 
 from torch import Tensor
 
@@ -20,6 +23,40 @@ _SHARE, _WIDTHS = 0.01, 1.0
 _BEYOND = 0.05
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LeftRanges:
+    """How far values left the ranges of calibration: of inputs in order, and of currents by population with tables."""
+
+    inputs: tuple[Leaving, ...]
+    looked_up: Mapping[str, Leaving]
+
+    def merge(self, other: LeftRanges) -> LeftRanges:
+        """Both together."""
+        names = dict.fromkeys((*self.looked_up, *other.looked_up))
+        found = {name: [each.looked_up[name] for each in (self, other) if name in each.looked_up] for name in names}
+        return LeftRanges(
+            tuple(a.merge(b) for a, b in zip(self.inputs, other.inputs, strict=True)),
+            {name: reduce(Leaving.merge, each) for name, each in found.items()},
+        )
+
+    def warn(self) -> None:
+        """Log a warning for every input, and for every population with tables, that left its range."""
+        for position, leaving in enumerate(self.inputs):
+            if _far(leaving):
+                _logger.warning(
+                    "%s; activations may then be larger than the codes carry, and all figures of the spiking network "
+                    "suffer: prepare the data as the calibration samples were, or convert with samples like them",
+                    leaving.text(f"input {position}"),
+                )
+        for name, leaving in self.looked_up.items():
+            if _far(leaving):
+                _logger.warning(
+                    "%s; its tables end there, and all figures of the spiking network suffer: convert with more "
+                    "calibration samples, or with samples like these",
+                    leaving.text(f"population {name}"),
+                )
 
 
 class CalibratedRange(Observer):
@@ -71,22 +108,11 @@ class CalibratedRange(Observer):
         before = self._looked_up.get(node)
         self._looked_up[node] = found if before is None else before.merge(found)
 
-    def warn(self) -> None:
-        """Log a warning for every input, and for every population with tables, that left its range."""
-        for position, leaving in enumerate(self._found):
-            if _far(leaving):
-                _logger.warning(
-                    "%s; activations may then be larger than the codes carry, and all figures of the spiking network "
-                    "suffer: prepare the data as the calibration samples were, or convert with samples like them",
-                    leaving.text(f"input {position}"),
-                )
-        for node, leaving in self._looked_up.items():
-            if _far(leaving):
-                _logger.warning(
-                    "%s; its tables end there, and all figures of the spiking network suffer: convert with more "
-                    "calibration samples, or with samples like these",
-                    leaving.text(f"population {self._network.populations[node].name}"),
-                )
+    @property
+    def left(self) -> LeftRanges:
+        """What was seen so far."""
+        names = self._network.populations
+        return LeftRanges(tuple(self._found), {names[node].name: each for node, each in self._looked_up.items()})
 
 
 def _far(leaving: Leaving) -> bool:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
-from snnconv.capture.binding import bound, check_call
+from snnconv.capture.binding import bound
 from snnconv.capture.inference_copy import inference_copy
-from snnconv.data.batches import IGNORED_TARGET, Inputs, batches, pieces
+from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.passage import Passage
-from snnconv.graph.graph import refs_in
-from snnconv.metrics.calibrated_range import CalibratedRange
-from snnconv.metrics.class_judge import ClassJudge
+from snnconv.data.shards import shards
 from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
+from snnconv.metrics.evaluation_task import EvaluationTask
 from snnconv.metrics.judge import TargetJudge
-from snnconv.metrics.judge_choice import check_judge, judge_for
-from snnconv.metrics.totals import totals_of
+from snnconv.metrics.judge_choice import check_judge
+from snnconv.metrics.tallying import tallied
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
-from snnconv.simulators import CrossbarNoise, Stop, simulator_for
-from snnconv.simulators.recorders import SpikeCounter
+from snnconv.scaling.spreading import Executor, spread_over
+from snnconv.simulators import CrossbarNoise, Stop
 from snnconv.surroundings import own_surroundings
 
 _logger = logging.getLogger(__name__)
@@ -47,6 +45,8 @@ def evaluate(
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
     constants: Mapping[str, Tensor] | None = None,
+    workers: int | Literal["auto"] | None = None,
+    executor: Executor | None = None,
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
 
@@ -71,6 +71,9 @@ def evaluate(
         ignore_index: Integer target that leaves its sample, or position, out, such as a void class of a label map.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
         constants: Arguments of the reference's forward that ``convert`` was given.
+        workers: Processes of this machine that pieces are spread over, or "auto" for one a core (see ``Workers``).
+        executor: Does the pieces instead: ``snnconv.Workers(2)``, an executor of ``concurrent.futures``, or a client of
+            Dask. Figures do not depend on who measures.
 
     Returns:
         Accuracy or errors, latency, spikes, synaptic operations and energy beside those of the original.
@@ -79,49 +82,19 @@ def evaluate(
         InputError: The data do not fit the network, or targets are no classes of it.
         ConfigurationError: An option is out of range, the constants do not fit the reference, or the judge does not
             compare with targets, such as that of detections: ``snnconv.detection.evaluate`` measures them.
+        WorkerError: A process that measured a part was killed, or cannot be started.
     """
-    reference = None if reference is None else inference_copy(bound(reference, constants))
-    counter = SpikeCounter(network, by_step=network.timing is None)
-    calibrated = CalibratedRange(network)
-    tally = None
-    lengths = 0
     check_judge(judge)
+    reference = None if reference is None else inference_copy(bound(reference, constants))
+    settings = (simulator, steps, stop, seed, noise, rate_reference, judge, ignore_index)
+    task = EvaluationTask(network, reference, *settings)
     passage = Passage(progress, "evaluating", data, network.batch_axis)
-    chosen = simulator_for(network, simulator, steps=steps, stop=stop, seed=seed, noise=noise)
-    for batch in batches(data, "data"):
-        for inputs, targets in pieces(*batch, network.batch_axis):
-            given, inputs = inputs, network.check(inputs, "data")
-            calibrated.see(inputs)
-            exact = _exact(network, reference, inputs, given)
-            if tally is None:
-                own = ClassJudge() if network.learned else None
-                chosen_judge = judge or own or judge_for(network.complete_graph(), exact, targets)
-                tally = chosen_judge.tally(network.decide, ignore_index)
-            tally.batch(exact, targets)
-            _, taken = chosen.run(inputs, [counter, tally, calibrated], passage.samples, before + counter.samples)
-            lengths += int(taken.sum())
-        passage.batch()
-    passage.end()
-    calibrated.warn()
-    compared = reference is not None or not network.learned
+    with spread_over(workers, executor) as spread:
+        found = tallied(task, shards(data, network.batch_axis, before), passage, spread)
+    found.left.warn()
     if network.tuned and reference is None:
         _logger.warning(
             "the network was tuned, so it is compared with its own tuned weights; pass the model as reference to "
             "compare it with the original"
         )
-    rate_run = None if rate_reference is None else (rate_reference.activity.spikes, rate_reference.activity.latency)
-    totals = totals_of(network, counter, chosen.steps, lengths, rate_run, stop is not None)
-    assert tally is not None  # data without batches was refused
-    return Evaluation.of(totals, tally.counted(chosen.steps, compared))
-
-
-def _exact(network: SpikingNetwork, reference: nn.Module | None, inputs: Inputs, given: Inputs) -> Any:
-    """The output of the original for ``given``, which is ``inputs`` to the graph; scores of 0 where there is none."""
-    if reference is None:
-        if network.learned:
-            (population,) = [network.populations[name] for name in refs_in(network.graph.output)]
-            return network.like.new_zeros(len(inputs[0]), *population.shape)
-        return network.original(inputs)
-    check_call(reference, given, "reference")
-    with torch.no_grad():
-        return reference(*given)
+    return found.evaluation()

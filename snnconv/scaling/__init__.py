@@ -1,0 +1,1 @@
+"""Work cut into items, which processes of this machine, or any executor, do."""
