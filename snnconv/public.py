@@ -14,7 +14,8 @@ from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.neurobench_metrics import NeuroBench, neurobench
 from snnconv.metrics.spike_trains import SpikeStatistics, spike_statistics
 from snnconv.metrics.value_judge import ValueJudge
-from snnconv.metrics.verification import Verification, verify
+from snnconv.metrics.verification import verify
+from snnconv.metrics.verification_result import Verification
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
 from snnconv.scaling.workers import Workers

@@ -30,8 +30,8 @@ class Shard:
 def shards(data: Any, batch_axis: int | None, before: int = 0) -> Iterator[Shard]:
     """The batches of ``data`` in order, in shards of at most ``PIECE`` samples, read as they are asked for.
 
-    So many samples lie ``before`` them, in other parts of the data set. Without a batch axis every batch is one sample. Raises ``InputError`` where there are none, one cannot be used, or
-    only some have targets.
+    So many samples lie ``before`` them, in other parts of the data set. Without a batch axis every batch is one sample.
+    Raises ``InputError`` where there are none, one cannot be used, or only some have targets.
     """
     number, with_targets = 0, None
     for batch in batches(data, "data"):

@@ -85,7 +85,7 @@ class EvaluationTask:
         options: dict[str, Any] = {
             "steps": self.steps,
             "stop": self.stop,
-            "seed": self.seed + shard.number,
+            "seed": self.seed,
             "noise": self.noise,
         }
         chosen = simulator_for(network, self.simulator, **options)

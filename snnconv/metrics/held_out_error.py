@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from snnconv.data.batches import Inputs
 from snnconv.data.passage import Passage
+from snnconv.data.shards import shards
 from snnconv.metrics.reading import WORTH_A_CURE
-from snnconv.metrics.verification import Verification, output_error, verified
+from snnconv.metrics.tallying import tallied
+from snnconv.metrics.verification_result import Verification
+from snnconv.metrics.verification_task import VerificationTask, output_error
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
 from snnconv.simulators import simulator_for
@@ -56,11 +59,9 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: P
 
 
 def _measured(network: SpikingNetwork, progress: ProgressCallback | None) -> Verification:
-    few = _few(network, network.held_out)
-    passage = Passage(progress, "measuring the error", [(inputs, None) for inputs in few], network.batch_axis)
-    found = verified(network, few, passage=passage)
-    passage.end()
-    return found
+    few, axis = [(inputs, None) for inputs in _few(network, network.held_out)], network.batch_axis
+    passage = Passage(progress, "measuring the error", few, axis)
+    return tallied(VerificationTask(network, entered=True), shards(few, axis), passage, None)
 
 
 def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[Inputs]:

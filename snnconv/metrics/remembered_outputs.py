@@ -30,6 +30,9 @@ class RememberedOutputs(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> RememberedOutputs:
         return self
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_outputs": {}, "_room": _MOST_ELEMENTS}  # what is remembered stays where it is
+
     def forward(self, *inputs: Tensor) -> Any:
         """The output of the model for ``inputs``. Raises ``InputError`` where it takes another number of them."""
         key = data_digest([(inputs, None)], "reference")

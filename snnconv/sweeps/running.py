@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from coding import Code, CodingPlan, InputCode, Schedule
-from snnconv.calibration.assembly import assemble
+from coding import Code, InputCode, Schedule
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.errors import ConfigurationError, ModelError
-from snnconv.metrics.evaluation import evaluate
-from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.metrics.judge import TargetJudge
-from snnconv.progress import Inner, ProgressCallback, tell
+from snnconv.progress import ProgressCallback, tell
+from snnconv.scaling.spreading import Executor, spread_over
 from snnconv.surroundings import own_surroundings
 from snnconv.sweeps.preparing import prepared
-from snnconv.sweeps.results import Measured
+from snnconv.sweeps.rows import rows
 from snnconv.sweeps.table import Failed, Sweep, measured_of
 
 
@@ -40,6 +36,8 @@ def sweep(
     judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
+    workers: int | Literal["auto"] | None = None,
+    executor: Executor | None = None,
     **convert_options: Any,
 ) -> Sweep:
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
@@ -64,6 +62,9 @@ def sweep(
         judge: What ``evaluate`` takes, as the next.
         ignore_index: What ``evaluate`` takes.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        workers: Processes of this machine that configurations are spread over, or "auto" for one a core (see
+            ``Workers``). Each holds the data set, so that it must be picklable; tensors are shared.
+        executor: Does the configurations instead, as for ``evaluate``. The file is written here alone.
         **convert_options: Further options of ``convert``, for all codings: how scales, neurons and biases are chosen.
 
     Returns:
@@ -73,6 +74,7 @@ def sweep(
         StorageError: The file is from another version of snnconv, or for another model, calibration, data set,
             reference or set of options, so that rows could not be compared.
         ConfigurationError: There are no codings, or labels or options cannot be used.
+        WorkerError: A process was killed, or cannot be started. The file holds what was measured until then.
         SnnconvError: Whatever else ``convert`` and ``evaluate`` raise.
     """
     found = prepared(
@@ -94,33 +96,11 @@ def sweep(
     found.file.begin()
     entries, plans = dict(found.entries), found.plans
     tell(progress, "sweeping", len(entries), len(plans))
-    for label in found.pending:
-        plan, fingerprint = plans[label]
-        inner = None if progress is None else Inner(progress, label)
-        try:
-            if isinstance(plan, Exception):
-                raise plan
-            network = assemble(found.calibrator.calibrated(plan, found.options, inner), plan, found.options, inner)
-            result = evaluate(network, found.data, reference=found.original, progress=inner, **found.judging)
-            outcome: dict[str, Any] = {"figures": _figures(result, plan)}
-        except (ConfigurationError, ModelError) as error:  # a model that no code suits was refused above
-            if inner is not None and inner.cancelled:
-                raise
-            outcome = {"failure": str(error)}
-        entries[label] = {"fingerprint": fingerprint, **outcome}
-        found.file.add(label, entries[label])
-        tell(progress, "sweeping", len(entries), len(plans))
+    with spread_over(workers, executor) as spread:
+        for label, outcome in rows(found, spread, progress):
+            entries[label] = {"fingerprint": plans[label][1], **outcome}
+            found.file.add(label, entries[label])
+            tell(progress, "sweeping", len(entries), len(plans))
     results = [measured_of(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])
     return Sweep(tuple(result for result in results if result is not None), failures)
-
-
-def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:
-    energies = {name: getattr(found.energy, name) for name in ("e2", "e2_reference", "e3", "e3_reference")}
-    errors: dict[str, float | None] = {}
-    for prefix, each in (("", found.errors), ("reference_", found.reference_errors)):
-        kinds = {"relative_error": each.relative, "mse": each.mse, "r2": each.r2} if each is not None else {}
-        errors |= {f"{prefix}{name}": figure for name, figure in kinds.items()}
-    own = {each.name: getattr(found, each.name) for each in fields(Measured) if hasattr(found, each.name)}
-    macs = {name: getattr(found.totals, name) for name in ("analog_macs", "reference_macs")}
-    return {**own, **errors, **macs, "code": plan.hidden.name, "latency": found.mean_steps, **energies}

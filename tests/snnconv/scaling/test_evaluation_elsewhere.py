@@ -25,12 +25,6 @@ from snnconv.scaling.shared import Shared
 from tests.snnconv.metrics.test_merging import FAMILIES, data, network_of
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[snnconv.Workers]:
-    with snnconv.Workers(2) as workers:
-        yield workers
-
-
 def parts() -> list[tuple[Tensor, Tensor]]:
     x, targets = data()
     return [(x[start : start + 9], targets[start : start + 9]) for start in range(0, len(x), 9)]
