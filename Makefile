@@ -7,7 +7,7 @@ SECONDS ?= 3600
 SEED ?= 0
 FUZZ := .fuzz
 
-.PHONY: setup demo test lint fuzz soak bench bench-all bench-peers bench-zoo
+.PHONY: setup demo test lint docs fuzz soak bench bench-all bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -32,6 +32,11 @@ lint: setup
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log >&2; exit 1; }
+
+# The site, in docs/_build: a link that leads nowhere or a name without documentation is an error.
+docs: setup
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs . docs/_build
 
 # A third of the time each, whatever the others found.
 fuzz: setup

@@ -13,7 +13,7 @@ from coding.window.window_code import BaseCode
 
 @dataclass(frozen=True)
 class FewSpike(BaseCode):
-    """At most ``spikes`` spikes in a window, a spike at step t carrying ``base``^-t: between one-spike and phase code.
+    """At most ``spikes`` spikes in a window, each worth ``base ** -t`` at step t: between one-spike and phase code.
 
     Args:
         steps: Time steps of a window.

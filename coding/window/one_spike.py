@@ -12,7 +12,7 @@ from coding.window.window_code import BaseCode
 
 @dataclass(frozen=True)
 class OneSpike(BaseCode):
-    """Single-spike phase coding (Hwang and Kung 2024): one spike per window, worth ``base``^-t at step t.
+    """Single-spike phase coding (Hwang and Kung 2024): one spike per window, worth ``base ** -t`` at step t.
 
     Args:
         steps: Time steps of a window.

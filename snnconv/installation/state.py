@@ -20,6 +20,7 @@ from snnconv.version import __version__
 #: What each extra is for; one that is not here is said by its name alone.
 _PURPOSES = {
     "detection": "object detectors",
+    "docs": "the documentation site",
     "fast": "compiled kernels",
     "lava": "runs on Lava",
     "nir": "NIR graphs",

@@ -106,16 +106,6 @@ def test_the_floors_of_the_architecture_are_those_that_imports_are_held_to() -> 
     assert floors == dict(enumerate(wanted, 1))
 
 
-def test_every_document_is_reached_from_the_readme_or_the_architecture() -> None:
-    reached = {
-        (document.parent / link.partition("#")[0]).resolve()
-        for document in DOCUMENTS
-        for link in _LINK.findall(prose(document))
-        if "://" not in link
-    }
-    assert [named(document) for document in DOCUMENTS if document not in reached and document.name != "README.md"] == []
-
-
 def test_every_test_that_the_page_of_promises_names_exists() -> None:
     """``path::name`` is a test of a file; a name alone is one of the file that was named last."""
     lacking, file = [], Path()
