@@ -63,7 +63,7 @@ def export(
     if sweep_bits:
         if target != "lava" or reset or name is not None:
             raise ConfigurationError("--target, --reset and --name are not for --sweep-bits, which exports nothing")
-        _sweep_bits(network, output, per, input_bits, data, json_file)
+        _sweep_bits(network, output, per, input_bits, data, allow_loss, json_file)
         return
     if target not in _EXPORTS:
         raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
@@ -99,7 +99,13 @@ def _loaded(path: Path, target: str) -> Any:
 
 
 def _sweep_bits(
-    network: Path, output: Path, per: str | None, input_bits: int | None, data: Path | None, json_file: Path | None
+    network: Path,
+    output: Path,
+    per: str | None,
+    input_bits: int | None,
+    data: Path | None,
+    allow_loss: float,
+    json_file: Path | None,
 ) -> None:
     from hw_export.integers import bit_sweep  # late, as exports are: it takes a while to load
 
@@ -117,6 +123,7 @@ def _sweep_bits(
             samples,
             targets,
             **{option: value for option, value in chosen.items() if value is not None},
+            allow_loss=allow_loss,
             progress=progress,
         )
     sweep.plot(output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def export(
     name: str = "network",
     per: Literal["channel", "population"] = "channel",
     input_bits: int | None = None,
+    weight_bits: int | Mapping[str, int] = 8,
     samples: Tensor | Sequence[Tensor] | None = None,
     allow_loss: float = 1.0,
     progress: ProgressCallback | None = None,
@@ -31,7 +32,9 @@ def export(
     The folder, which must be new or empty, gets ``name``.h and ``name``.c, the network in integers, and
     ``name``_test.c, a program that runs a few samples and holds spikes and sums to those of the integer reference.
     ``name`` must be an identifier of C, which all public names contain. ``per`` says which weights share a step.
-    ``input_bits`` are those of an input; if not given, those with which outputs stay nearest are chosen. What the
+    ``input_bits`` are those of an input; if not given, those with which outputs stay nearest are chosen.
+    ``weight_bits`` are those of weights, 2 to 8, or by the name of the population or the output that receives them;
+    programs hold weights in bytes, so fewer bits save no memory there. What the
     network loses by all of this is measured on ``samples``, a batch, or on the calibration samples held out, which a
     network that was loaded has not; the test runs the first of them, or random inputs. Integers that lose more than
     ``allow_loss`` percent of its decisions are refused. A network that is in integers already, as ``quantize`` makes
@@ -48,6 +51,7 @@ def export(
         name=name,
         per=per,
         input_bits=input_bits,
+        weight_bits=weight_bits,
         samples=samples,
         allow_loss=allow_loss,
         progress=progress,

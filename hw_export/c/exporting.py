@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from hw_export.c.self_test import self_test
 from hw_export.c.vectors import Vectors, golden_vectors, random_inputs
 from hw_export.integers.assessment import UNMEASURED, assessed
 from hw_export.integers.fidelity import Fidelity, chunks_of
-from hw_export.integers.network import IntegerNetwork, Per
+from hw_export.integers.network import MOST_WEIGHT_BITS, IntegerNetwork, Per
 from hw_export.integers.quantization import quantize
 from hw_export.integers.rewriting import rewritten
 from snnconv.data.batches import Inputs
@@ -38,6 +38,7 @@ def export_network(
     name: str,
     per: Per,
     input_bits: int | None,
+    weight_bits: int | Mapping[str, int],
     samples: Tensor | Sequence[Tensor] | None,
     allow_loss: float,
     progress: ProgressCallback | None,
@@ -46,15 +47,18 @@ def export_network(
     check_name(name)
     check_new_folder(directory)
     if isinstance(network, IntegerNetwork):
-        if per != "channel" or input_bits is not None:
+        if per != "channel" or input_bits is not None or weight_bits != MOST_WEIGHT_BITS:
             raise ConfigurationError(
-                "the network is in integers already: leave per and input_bits out, or export what it was made of"
+                "the network is in integers already: leave per, input_bits and weight_bits out, or export what it was "
+                "made of"
             )
         written, chunks = program(network, name), chunks_of(network.network, samples)
         notes, measured = [_WHOLE], dict[str, Fidelity]()
     else:
         chunks = chunks_of(network, samples)
-        integers = quantize(network, per=per, input_bits=input_bits, samples=chunks, progress=progress)
+        integers = quantize(
+            network, per=per, input_bits=input_bits, weight_bits=weight_bits, samples=chunks, progress=progress
+        )
         written = program(integers, name)
         measured = dict(assessed(integers, {"as converted": network}, chunks, allow_loss, progress))
         notes = rewritten(integers) + ([] if measured else [UNMEASURED])

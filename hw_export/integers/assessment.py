@@ -39,8 +39,7 @@ def assessed(
     percent of the decisions that the last network takes as the original does, beyond what chance changes of so few
     samples; what may be chance is logged as a warning, and so are values that integers move far.
     """
-    if not 0.0 <= allow_loss <= 100.0:
-        raise ConfigurationError(f"allow_loss is in percent and must lie in [0, 100], got {allow_loss!r}")
+    check_allowed(allow_loss)
     if not samples:
         return {}
     exact = original_outputs(next(iter(networks.values())), samples)
@@ -50,6 +49,12 @@ def assessed(
     (*_, before), after = networks, found[INTEGERS]
     check_loss(integers, exact, found[before], after, allow_loss)
     return {label: fidelity(outputs, exact) for label, outputs in found.items()}
+
+
+def check_allowed(allow_loss: float) -> None:
+    """Raise ``ConfigurationError`` unless so much may be lost."""
+    if not 0.0 <= allow_loss <= 100.0:
+        raise ConfigurationError(f"allow_loss is in percent and must lie in [0, 100], got {allow_loss!r}")
 
 
 def check_loss(integers: IntegerNetwork, exact: Outputs, before: Outputs, after: Outputs, allow_loss: float) -> None:

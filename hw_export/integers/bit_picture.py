@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from snnconv.errors import ConfigurationError
@@ -29,6 +29,10 @@ class BitPoint(Protocol):
         """Which line it is on."""
 
     @property
+    def mixed(self) -> Mapping[str, int] | None:
+        """Bits by population, where they differ: lines of their own."""
+
+    @property
     def accuracy(self) -> float | None:
         """Percent of right decisions."""
 
@@ -42,15 +46,16 @@ def draw(results: Sequence[BitPoint], original: float | None, file: str | None) 
     known = [each for each in results if each.quality is not None]
     if not known:
         raise ConfigurationError("no result has an accuracy or an agreement to draw")
-    panels, lines = list(dict.fromkeys(each.per for each in known)), sorted({each.input_bits for each in known})
+    panels = list(dict.fromkeys(each.per for each in known))
+    lines = sorted({(each.mixed is not None, each.input_bits) for each in known})
     axes = new_axes(len(panels), (5.5 * len(panels), 4.0))
     for panel, per in zip(axes, panels, strict=True):
-        for number, bits in enumerate(lines):
-            points = sorted(
-                (each.weight_bits, each.quality) for each in known if (each.per, each.input_bits) == (per, bits)
-            )
-            colour = COLOURS[number % len(COLOURS)]
-            panel.plot(*zip(*points, strict=True), marker="o", color=colour, label=f"inputs of {bits} bits")
+        for number, (mixed, bits) in enumerate(lines):
+            own = [each for each in known if (each.per, each.mixed is not None, each.input_bits) == (per, mixed, bits)]
+            points = sorted((each.weight_bits, each.quality) for each in own)
+            colour, label = COLOURS[number % len(COLOURS)], f"inputs of {bits} bits" + ", mixed" * mixed
+            if points:
+                panel.plot(*zip(*points, strict=True), marker="o", color=colour, label=label)
         if original is not None:
             panel.axhline(original, color=QUIET, linestyle="--", label="original")
         panel.set(title=f"a step per {per}", xlabel="bits of weights")

@@ -1,19 +1,22 @@
-"""bit_sweep(): what a network keeps as integers of fewer bits, for weights and inputs, per channel and population."""
+"""bit_sweep(): what a network keeps as integers of fewer bits, for weights and inputs, the same everywhere or mixed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from hw_export.integers.assessment import check_allowed
 from hw_export.integers.bit_picture import draw
 from hw_export.integers.fidelity import Outputs, chunks_of, decisions, fidelity, original_outputs, outputs_of
-from hw_export.integers.network import FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS, Per
-from hw_export.integers.quantization import check_input_bits, check_per, check_weight_bits, written_out
+from hw_export.integers.mixed_bits import mixed_bits, sensitivities, weights_of
+from hw_export.integers.network import FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS, IntegerNetwork, Per
+from hw_export.integers.quantization import check_input_bits, check_per, check_weight_bits, weight_bits_of, written_out
 from hw_export.integers.ranges import NeuronLimits
 from hw_export.integers.rounding import rounded
 from hw_export.integers.simulation import integer_simulation
@@ -31,15 +34,21 @@ if TYPE_CHECKING:
 class BitResult:
     """A network as integers of so many bits: shares of ``accuracy`` and ``agreement`` in percent.
 
-    Either is ``None`` for outputs that are no class scores, accuracy without targets too. ``error`` is the root mean
-    square error of the outputs, in units of their standard deviation. ``refused`` says why there are no such integers.
+    Either is ``None`` for outputs that are no class scores, accuracy without targets too. ``lost`` are the decisions as
+    the original's that integers change, in percent, less those that they mend. ``error`` is the root mean square error
+    of the outputs, in units of their standard deviation. ``mixed`` are the bits by population and output where they
+    differ, at most ``weight_bits`` in the mean over weights; ``quantize`` takes them. ``memory`` is the bytes of all
+    weights, a kernel once. ``refused`` says why there are no such integers.
     """
 
     per: Per
     weight_bits: int
     input_bits: int
+    memory: int
+    mixed: Mapping[str, int] | None = None
     accuracy: float | None = None
     agreement: float | None = None
+    lost: float | None = None
     error: float | None = None
     refused: str | None = None
 
@@ -51,31 +60,59 @@ class BitResult:
 
 @dataclass(frozen=True)
 class BitSweep:
-    """Results by bits, measured on ``samples`` samples, and the accuracy of the original where targets are known."""
+    """Results by bits, measured on ``samples`` samples, and the accuracy of the original where targets are known.
+
+    ``allow_loss`` is what ``smallest`` may lose in percent of the decisions; ``chosen_on`` the samples, first ones of
+    these, that mixed bits were chosen on.
+    """
 
     results: tuple[BitResult, ...]
     samples: int
     original: float | None
+    allow_loss: float
+    chosen_on: int
+
+    @property
+    def smallest(self) -> BitResult | None:
+        """The result with the fewest bytes of weights, then bits of inputs, that loses at most ``allow_loss``."""
+        kept = [each for each in self.results if each.lost is not None and each.lost <= self.allow_loss]
+        return min(kept, key=lambda each: (each.memory, each.input_bits, each.lost), default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
         return {**asdict(self), "results": [asdict(each) for each in self.results]}
 
     def __str__(self) -> str:
-        head = ["step per", "weight bits", "input bits", "accuracy", "as the original", "output error"]
+        head = ["step per", "weight bits", "input bits", "KB", "accuracy", "as the original", "lost", "output error"]
         rows = [
             [
                 each.per,
-                str(each.weight_bits),
+                f"{each.weight_bits}, mixed" if each.mixed else str(each.weight_bits),
                 str(each.input_bits),
+                f"{each.memory / 1000:.1f}",
                 _percent(each.accuracy),
                 _percent(each.agreement),
+                _percent(each.lost),
                 each.refused or _percent(None if each.error is None else 100.0 * each.error),
             ]
             for each in self.results
         ]
         known = "" if self.original is None else f"; the original decides {self.original:.1f} % right"
-        return f"{table(head, rows)}\nmeasured on {self.samples} samples{known}"
+        lines = [table(head, rows), f"measured on {self.samples} samples{known}"]
+        if any(each.mixed for each in self.results):
+            lines.append(f"mixed: no more bits in the mean over weights; chosen on the first {self.chosen_on} samples")
+        if any(each.lost is not None for each in self.results):
+            lines.append(self._smallest_text())
+        return "\n".join(lines)
+
+    def _smallest_text(self) -> str:
+        found, allowed = self.smallest, f"at most {self.allow_loss:g} % of the decisions"
+        if found is None:
+            return f"no choice loses {allowed}"
+        bits = f"weights of {found.weight_bits} bits"
+        if found.mixed:
+            bits = "weights of " + ", ".join(f"{bits} bits for {name}" for name, bits in found.mixed.items())
+        return f"the fewest bytes that lose {allowed}: {bits}, inputs of {found.input_bits}, a step per {found.per}"
 
     def plot(self, target: str | os.PathLike[str] | None = None) -> Sequence[Axes]:
         """Draw what is kept against the bits of weights, a line for those of inputs, and write it to ``target``.
@@ -94,14 +131,17 @@ def bit_sweep(
     weight_bits: Sequence[int] = tuple(range(FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS + 1)),
     input_bits: Sequence[int] = (2, 4, 6, 8),
     per: Sequence[Per] = ("channel", "population"),
+    allow_loss: float = 1.0,
     progress: ProgressCallback | None = None,
 ) -> BitSweep:
     """What ``network`` decides as integers with every choice of ``per``, ``weight_bits`` and ``input_bits``.
 
-    Each is ``quantize`` with these options. ``samples``, a batch, are those that the calibration held out if not
-    given. ``targets`` are their classes, ``[N]``. Integers that could overflow are a result with the reason.
-    ``progress`` is told of the results. Raises ``ConfigurationError`` for bits that there are not and for what integers
-    cannot represent at all, ``InputError`` for targets that do not fit.
+    Each is ``quantize`` with these options. With the most bits for inputs, weights have mixed bits too: for every mean
+    in ``weight_bits`` but the most, those by population and output that move the outputs of some samples least.
+    ``samples``, a batch, are those that the calibration held out if not given. ``targets`` are their classes, ``[N]``.
+    ``allow_loss`` is the percentage of its decisions that ``BitSweep.smallest`` may lose. Integers that could overflow
+    are a result with the reason. ``progress`` is told of all that is measured. Raises ``ConfigurationError`` for bits
+    that there are not and for what integers cannot represent at all, ``InputError`` for targets that do not fit.
     """
     for name, chosen in (("weight_bits", weight_bits), ("input_bits", input_bits), ("per", per)):
         if not chosen or len(set(chosen)) < len(chosen):
@@ -115,23 +155,53 @@ def bit_sweep(
     chunks = chunks_of(network, samples)
     if not chunks:
         raise ConfigurationError("a network that was loaded has no samples to measure on: give some (samples=, --data)")
+    check_allowed(allow_loss)
     exact = original_outputs(network, chunks)
     if targets is not None:
         _check_targets(targets, exact, given=samples is not None)
     found = written_out(network)
-    choices = [(one, weight, taken) for one in per for weight in weight_bits for taken in input_bits]
-    done, results = PartsDone(progress, "measuring bits", len(choices)), []
-    for one, weight, taken in choices:
+    weights, most = weights_of(found), max(weight_bits)
+    fewer = sorted({*weight_bits} - {most}) if len(weights) > 1 else []
+    choices = list(product(per, weight_bits, input_bits))
+    done = PartsDone(progress, "measuring bits", len(choices) + len(per) * len(fewer) * (len(weights) + 1))
+    kept = fidelity(outputs_of(network, chunks), exact).agreement
+
+    def measured(one: Per, weight: int, taken: int, mixed: Mapping[str, int] | None = None) -> BitResult:
+        widths = mixed or dict.fromkeys(weights, weight)
+        result = BitResult(
+            one, weight, taken, -(-sum(bits * weights[name] for name, bits in widths.items()) // 8), mixed
+        )
         try:
-            integers = rounded(found, one, taken, NeuronLimits(), weight)
+            integers = rounded(found, one, taken, NeuronLimits(), weight_bits_of(found, widths))
         except ConfigurationError as error:
-            results.append(BitResult(one, weight, taken, refused=str(error)))
-        else:
-            outputs = outputs_of(integer_simulation(integers), chunks)
-            near = fidelity(outputs, exact)
-            results.append(BitResult(one, weight, taken, _accuracy(outputs, targets), near.agreement, near.error))
-        done.more()
-    return BitSweep(tuple(results), len(exact[0]), _accuracy(exact, targets))
+            return replace(result, refused=str(error))
+        finally:
+            done.more()
+        outputs = outputs_of(integer_simulation(integers), chunks)
+        near = fidelity(outputs, exact)
+        lost = 100.0 * (1.0 - near.agreement / kept) if kept and near.agreement is not None else None
+        return replace(
+            result, accuracy=_accuracy(outputs, targets), agreement=near.agreement, lost=lost, error=near.error
+        )
+
+    def mixed_for(one: Per, taken: int) -> list[BitResult]:
+        def integers_of(widths: Mapping[str, int]) -> IntegerNetwork:
+            return rounded(found, one, taken, NeuronLimits(), weight_bits_of(found, widths))
+
+        def few_outputs(integers: IntegerNetwork) -> Outputs:
+            return outputs_of(integer_simulation(integers), chunks[:1])
+
+        try:
+            errors = sensitivities([*weights], weight_bits, integers_of, few_outputs, done.more)
+        except ConfigurationError:  # the rows of the same bits everywhere say why
+            return []
+        return [measured(one, mean, taken, mixed_bits(errors, weights, mean)) for mean in fewer]
+
+    results = [measured(*choice) for choice in choices]
+    if fewer:
+        results += [each for one in per for each in mixed_for(one, max(input_bits))]
+    done.end()
+    return BitSweep(tuple(results), len(exact[0]), _accuracy(exact, targets), allow_loss, len(chunks[0][0]))
 
 
 def _check_targets(targets: Tensor, exact: Outputs, given: bool) -> None:

@@ -93,7 +93,7 @@ class IntegerInput:
 class IntegerNetwork:
     """``explicit`` with integers: inputs, connections, populations and outputs, by node.
 
-    Weights have ``weight_bits``, the sign included.
+    Weights that a population or an output receives have ``weight_bits``, by node, the sign included.
     """
 
     explicit: ExplicitNetwork
@@ -102,7 +102,7 @@ class IntegerNetwork:
     populations: Mapping[str, IntegerPopulation]
     outputs: Mapping[str, IntegerOutput]
     inputs: Mapping[str, IntegerInput]
-    weight_bits: int = MOST_WEIGHT_BITS
+    weight_bits: Mapping[str, int]
 
     @property
     def network(self) -> SpikingNetwork:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import get_args
@@ -31,7 +31,7 @@ def quantize(
     *,
     per: Per = "channel",
     input_bits: int | None = None,
-    weight_bits: int = MOST_WEIGHT_BITS,
+    weight_bits: int | Mapping[str, int] = MOST_WEIGHT_BITS,
     samples: Sequence[Inputs] | None = None,
     limits: NeuronLimits | None = None,
     progress: ProgressCallback | None = None,
@@ -41,7 +41,8 @@ def quantize(
     ``input_bits`` are those of an input, 2 to 16, its sign included where calibration saw both. If not given, they are
     those with which the outputs are nearest to the network's on ``samples``, chunks of a batch, or on the calibration
     samples held out; a network that was loaded has none, and gets 8, or fewer where 8 do not fit. Weights have
-    ``weight_bits``, 2 to 8 with their sign. The payloads of window codes get as many bits as membranes of 24 bits
+    ``weight_bits``, 2 to 8 with their sign: those that a population or an output receives as many as a mapping gives
+    its name, 8 where it gives none. The payloads of window codes get as many bits as membranes of 24 bits
     allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Narrower ``limits`` are
     kept by all populations that weights of at least 4 bits allow to. Raises ``ConfigurationError`` for what integers
     cannot represent, and where a membrane could still overflow.
@@ -49,11 +50,11 @@ def quantize(
     check_per(per)
     if input_bits is not None:
         check_input_bits(input_bits)
-    check_weight_bits(weight_bits)
     found = written_out(network, progress)
+    widths = weight_bits_of(found, weight_bits)
 
     def of(bits: int) -> IntegerNetwork:
-        return rounded(found, per, bits, limits or NeuronLimits(), weight_bits)
+        return rounded(found, per, bits, limits or NeuronLimits(), widths)
 
     if input_bits is not None:
         return of(input_bits)
@@ -64,6 +65,24 @@ def check_input_bits(bits: int) -> None:
     """Raise ``ConfigurationError`` unless an input can have so many ``bits``."""
     if not (isinstance(bits, Integral) and FEWEST_BITS <= bits <= MOST_BITS):
         raise ConfigurationError(f"input_bits must lie between {FEWEST_BITS} and {MOST_BITS}, whole, got {bits!r}")
+
+
+def weight_bits_of(found: ExplicitNetwork, chosen: int | Mapping[str, int]) -> dict[str, int]:
+    """The bits of the weights that each population and output of ``found`` receives, by node.
+
+    Raises ``ConfigurationError`` for bits that there are not, and for names that no population or output has.
+    """
+    targets = {found.name(node): node for node in (*found.populations, *found.outputs)}
+    if not isinstance(chosen, Mapping):
+        check_weight_bits(chosen)
+        return dict.fromkeys(targets.values(), chosen)
+    for name, bits in chosen.items():
+        if name not in targets:
+            raise ConfigurationError(
+                f"weight_bits: {name!r} is no population and no output; there are {', '.join(targets)}"
+            )
+        check_weight_bits(bits)
+    return {node: chosen.get(name, MOST_WEIGHT_BITS) for name, node in targets.items()}
 
 
 def check_weight_bits(bits: int) -> None:

@@ -16,7 +16,7 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
     """What was rewritten, reduced or left to the host, and why, a sentence each."""
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have at most {integers.weight_bits} bits and a step of their own in every {integers.per}",
+        f"weights have at most {_bits_text(integers)} and a step of their own in every {integers.per}",
         *(
             f"{name} is rounded to integers of {taken.bits} bits, from {taken.smallest} to {taken.largest}, each "
             f"{taken.step:.6g}; what lies beyond the range that calibration saw is clipped"
@@ -30,10 +30,9 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
         synapses = integers.network.synapses
         share = share_text(synapses.analog_macs, synapses.macs)
         found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
-    most = largest_weight(integers.weight_bits)
     for each in integers.connections:
         largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
-        if 0 < largest < _FEW * most:
+        if 0 < largest < _FEW * largest_weight(integers.weight_bits[each.target]):
             source, target = (integers.explicit.name(node) for node in (each.source, each.target))
             found.append(
                 f"from {source} to {target}: weights up to {largest} only, because the membrane could overflow, "
@@ -42,5 +41,12 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
             )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
-        found.append(f"{saturated} weights are larger than {most} thresholds and were clipped")
+        found.append(f"{saturated} weights are larger than their bits hold thresholds and were clipped")
     return found
+
+
+def _bits_text(integers: IntegerNetwork) -> str:
+    bits = integers.weight_bits
+    if len({*bits.values()}) == 1:
+        return f"{next(iter(bits.values()))} bits"
+    return "so many bits: " + ", ".join(f"{integers.explicit.name(node)} {each}" for node, each in bits.items())

@@ -12,7 +12,6 @@ import numpy as np
 from hw_export.explicit.maps import Array
 from hw_export.explicit.network import Connection, ExplicitNetwork
 from hw_export.integers.network import (
-    MOST_WEIGHT_BITS,
     IntegerInput,
     IntegerNetwork,
     IntegerOutput,
@@ -42,12 +41,12 @@ _LEAST_SHARE, _MOST_ROUNDS = 1 / 16, 8
 
 
 def rounded(
-    found: ExplicitNetwork, per: Per, input_bits: int, limits: NeuronLimits, weight_bits: int = MOST_WEIGHT_BITS
+    found: ExplicitNetwork, per: Per, input_bits: int, limits: NeuronLimits, weight_bits: Mapping[str, int]
 ) -> IntegerNetwork:
     """``found`` in integers whose membranes keep within 24 bits, and within ``limits`` where weights of 4 bits do.
 
-    No weight has more than ``weight_bits``. Payloads become coarser first, then weights. Raises
-    ``ConfigurationError`` where a membrane could still overflow.
+    No weight that a population or an output receives has more bits than ``weight_bits`` says, by node. Payloads become
+    coarser first, then weights. Raises ``ConfigurationError`` where a membrane could still overflow.
     """
     wanted = _Wanted(found, per, input_bits, dict.fromkeys(found.populations, limits), weight_bits)
     resolution, integers = _with_fine_payloads(wanted)
@@ -61,9 +60,9 @@ def rounded(
             break
         for node, over in far.items():
             share = shares.get(node, 1.0) * 0.98 / over
-            if share < wanted.least_share and node in narrow:
+            if share < wanted.least_share(node) and node in narrow:
                 coarse.append(node)
-            shares[node] = max(share, wanted.least_share)
+            shares[node] = max(share, wanted.least_share(node))
         for node in coarse:
             wanted.limits[node], shares[node] = NeuronLimits(), 1.0
         integers = _quantized(wanted, resolution, shares)
@@ -79,17 +78,15 @@ class _Wanted:
     per: Per
     input_bits: int
     limits: dict[str, NeuronLimits]
-    weight_bits: int
+    weight_bits: Mapping[str, int]
 
-    @property
-    def largest(self) -> int:
-        """The largest weight."""
-        return largest_weight(self.weight_bits)
+    def largest(self, target: str) -> int:
+        """The largest weight that ``target`` receives."""
+        return largest_weight(self.weight_bits[target])
 
-    @property
-    def least_share(self) -> float:
+    def least_share(self, target: str) -> float:
         """The least share of ``largest`` that is left to a channel: no less than a weight of 1."""
-        return max(_LEAST_SHARE, 1 / self.largest)
+        return max(_LEAST_SHARE, 1 / self.largest(target))
 
     def inputs(self) -> dict[str, IntegerInput]:
         """Integers of ``input_bits`` for what calibration saw of every input."""
@@ -111,7 +108,7 @@ def _is_coarse(wanted: _Wanted, integers: IntegerNetwork, node: str) -> bool:
     largest = max(
         (int(np.abs(each.map.weights.astype(np.int64)).max(initial=0)) for each in integers.into(node)), default=0
     )
-    few = largest < wanted.least_share * wanted.largest
+    few = largest < wanted.least_share(node) * wanted.largest(node)
     return few and any(each.map.weights.any() for each in wanted.found.into(node))
 
 
@@ -154,7 +151,7 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
     outputs: dict[str, IntegerOutput] = {}
     for target in (*found.populations, *found.outputs):
         into = [_per_payload(each, units[each.source]) for each in found.into(target)]
-        channels = found.currents[target].shape[0]
+        channels, most_weight = found.currents[target].shape[0], wanted.largest(target)
         largest = np.max([np.zeros(channels), *(each.map.by_target(_largest) for each in into)], axis=0)
         if wanted.per == "population":
             largest = np.full(channels, largest.max())
@@ -164,12 +161,12 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
             if isinstance(rule, StreamRule) and steady(found, target):
                 # Steps of inputs are so fine that weights of 8 bits need larger ones.
                 most = wanted.limits[target].threshold // rule.widest
-            threshold, step = _thresholds(rule, largest, constant, wanted.largest, shares.get(target, 1.0), most)
+            threshold, step = _thresholds(rule, largest, constant, most_weight, shares.get(target, 1.0), most)
         else:
-            step = np.where(largest > 0.0, largest, 1.0) / (wanted.largest * shares.get(target, 1.0))
+            step = np.where(largest > 0.0, largest, 1.0) / (most_weight * shares.get(target, 1.0))
         quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
-        saturated = sum(int((np.abs(each.map.weights) > wanted.largest).sum()) for each in quantized)
-        connections += [replace(each, map=each.map.mapped(partial(_as_int8, wanted.largest))) for each in quantized]
+        saturated = sum(int((np.abs(each.map.weights) > most_weight).sum()) for each in quantized)
+        connections += [replace(each, map=each.map.mapped(partial(_as_int8, most_weight))) for each in quantized]
         if target not in rules:
             outputs[target] = IntegerOutput(step, found.currents[target])
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def export(
     *,
     per: Literal["channel", "population"] | None = None,
     input_bits: int | None = None,
+    weight_bits: int | Mapping[str, int] = 8,
     reset: Literal["zero"] | None = None,
     samples: Tensor | Sequence[Tensor] | None = None,
     allow_loss: float = 1.0,
@@ -31,7 +32,8 @@ def export(
     """Write ``network`` as integers to the bundle ``path``, whole or not at all, and report what became of it.
 
     ``per`` says which weights share a step, those of a channel if not given. ``input_bits`` are those of an input; if
-    not given, those with which outputs stay nearest are chosen. ``reset="zero"`` replaces neurons of rate code by those
+    not given, those with which outputs stay nearest are chosen. ``weight_bits`` are those of weights, 2 to 8, or by the
+    name of the population or the output that receives them. ``reset="zero"`` replaces neurons of rate code by those
     that Lava has itself (LIFReset), which have one threshold per population, so ``per`` is then "population". What the
     network loses by all of this is measured on ``samples``, a batch, or on the calibration samples held out, which a
     network that was loaded has not. Integers that lose more than ``allow_loss`` percent of its decisions are refused.
@@ -46,6 +48,7 @@ def export(
         path,
         per=per,
         input_bits=input_bits,
+        weight_bits=weight_bits,
         reset=reset,
         samples=samples,
         allow_loss=allow_loss,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -30,6 +30,7 @@ def export_network(
     *,
     per: Per | None,
     input_bits: int | None,
+    weight_bits: int | Mapping[str, int],
     reset: Literal["zero"] | None,
     samples: Tensor | Sequence[Tensor] | None,
     allow_loss: float,
@@ -47,6 +48,7 @@ def export_network(
         exported,
         per=per or ("channel" if reset is None else "population"),
         input_bits=input_bits,
+        weight_bits=weight_bits,
         samples=chunks,
         limits=None if reset is None else LIF,
         progress=progress,

@@ -35,8 +35,8 @@ Fit = Literal["fits", "may fit", "does not fit"]
 class Load:
     """What a part of a network brings to a chip.
 
-    ``weights`` are numbers stored, a kernel once, ``synapses`` the connections that they make, ``sources`` the neurons
-    that they come from, ``table`` the numbers in tables.
+    ``weights`` are numbers of so many ``bits`` stored, a kernel once, ``synapses`` the connections that they make,
+    ``sources`` the neurons that they come from, ``table`` the numbers in tables.
     """
 
     neurons: int
@@ -44,11 +44,12 @@ class Load:
     synapses: int
     sources: int
     table: int = 0
+    bits: int = 8
 
     @property
     def stored(self) -> int:
         """The fewest bytes of weights: each once, and none that makes no connection."""
-        return min(self.weights, self.synapses)
+        return -(-min(self.weights, self.synapses) * self.bits // 8)
 
     @property
     def memory(self) -> int:

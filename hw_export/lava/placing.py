@@ -125,6 +125,7 @@ def _load(integers: IntegerNetwork, node: str, neurons: int, table: int = 0) -> 
         sum(each.synapses for each in maps),
         sum(int(np.prod(each.source_shape)) for each in maps),
         table,
+        integers.weight_bits[node],
     )
 
 

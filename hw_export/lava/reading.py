@@ -14,7 +14,7 @@ from scipy import sparse
 
 from hw_export.explicit.maps import Array, ConvolutionMap, DenseMap, LinearMap, Shape, SparseMap, plane
 from hw_export.explicit.network import Connection, ExplicitNetwork, Gate
-from hw_export.integers.network import IntegerNetwork, IntegerOutput, IntegerPopulation
+from hw_export.integers.network import MOST_WEIGHT_BITS, IntegerNetwork, IntegerOutput, IntegerPopulation
 from hw_export.integers.ranges import check_ranges
 from hw_export.lava.bundle import describe, read_network
 from hw_export.lava.decoding import Decoding
@@ -52,7 +52,8 @@ def read_integers(path: str | os.PathLike[str]) -> IntegerNetwork:
             for node, entry in stations.items()
             if entry["rule"] != "maximum"
         }
-        found = IntegerNetwork(explicit, "channel", connections, populations, outputs, decoding.inputs)
+        weight_bits = dict.fromkeys((*populations, *outputs), MOST_WEIGHT_BITS)
+        found = IntegerNetwork(explicit, "channel", connections, populations, outputs, decoding.inputs, weight_bits)
         if not _is_described(found, manifest, arrays):
             raise StorageError("it describes what no export writes")
         check_ranges(found)

@@ -25,12 +25,13 @@ from snnconv.spiking.population import Population
 from snnconv.spiking.settling import decode
 from snnconv.surroundings import own_surroundings
 from snnconv.training.options import check_integers
+from snnconv.tuning.allocation import least_cost
 from snnconv.tuning.loss import output_loss
 from snnconv.tuning.samples import TuningSamples
 
 _logger = logging.getLogger(__name__)
-#: Share of the samples on which distributions are compared.
-_MEASURED = 0.2
+#: Share of the samples on which distributions are compared, and batches at most on which rounding is measured.
+_MEASURED, _ROUNDED = 0.2, 4
 
 
 @own_surroundings()
@@ -41,7 +42,7 @@ def optimize_pulses(
     *,
     noise: CrossbarNoise,
     average: float = 8,
-    candidates: Sequence[int] = (2, 4, 6, 8, 10, 12, 16, 20, 24),
+    candidates: Sequence[int] = range(2, 25),
     targets: Literal["decisions", "labels"] = "decisions",
     epochs: int = 2,
     batch: int = 50,
@@ -82,8 +83,11 @@ def optimize_pulses(
     check_integers(0, seed=seed)
     samples = TuningSamples(data, network, _MEASURED, seed, targets == "labels", IGNORED_TARGET)
     trained, measured = (torch.split(positions, batch) for positions in (samples.trained, samples.measured))
-    parts = PartsDone(progress, "distributing pulses", (epochs + 1) * len(trained) + (epochs + 1) * len(measured))
-    errors = _rounding_errors(network, pulses, [samples.batch(positions)[0] for positions in trained], parts)
+    rounded = [samples.batch(positions)[0] for positions in trained[:_ROUNDED]]
+    parts = PartsDone(
+        progress, "distributing pulses", epochs * len(trained) + len(rounded) + (epochs + 1) * len(measured)
+    )
+    errors = _rounding_errors(network, pulses, rounded, parts)
     passes = _NoisyPasses(network, noise)
 
     def loss_of(positions: Tensor, variances: Tensor, rounding: Tensor, number: int) -> Tensor:
@@ -132,6 +136,10 @@ def _checked(
     """The candidates in order."""
     if targets not in ("decisions", "labels"):
         raise ConfigurationError(f"targets must be 'decisions' or 'labels', got {targets!r}")
+    if network.batch_axis is None:
+        raise ConfigurationError(
+            "optimize_pulses needs a network with a batch axis; this one takes one sample per call"
+        )
     for population in network.populations.values():
         if len({*(population.code.payloads or ())}) != 1:
             raise ConfigurationError(
@@ -139,6 +147,8 @@ def _checked(
                 "network: its scales are those of all numbers of pulses"
             )
     CrossbarReads(network, noise)  # says what cannot be read
+    if not isinstance(candidates, Sequence):
+        raise ConfigurationError(f"candidates must be numbers of pulses, such as (4, 8, 16), got {candidates!r}")
     check_integers(1, **{f"candidates[{place}]": number for place, number in enumerate(candidates)})
     pulses = sorted({*candidates})
     number = isinstance(average, (int, float)) and not isinstance(average, bool)
@@ -225,14 +235,7 @@ def _with_pulses(population: Population, number: int) -> Population:
 
 def _distributed(costs: Tensor, pulses: Sequence[int], average: float) -> list[int]:
     """Numbers of pulses, ``average`` in the mean at most, with the least sum of ``costs [populations, candidates]``."""
-    budget = int(average * len(costs) + 1e-9)
-    best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
-    for row in costs.double().tolist():
-        longer: dict[int, tuple[float, list[int]]] = {}
-        for total, (cost, chosen) in best.items():
-            for number, added in zip(pulses, row, strict=True):
-                spent, found = total + number, cost + added
-                if spent <= budget and (spent not in longer or found < longer[spent][0]):
-                    longer[spent] = found, [*chosen, number]
-        best = longer
-    return min(best.values())[1]
+    parts = [
+        {number: (number, cost) for number, cost in zip(pulses, row, strict=True)} for row in costs.double().tolist()
+    ]
+    return least_cost(parts, int(average * len(costs) + 1e-9))

@@ -191,9 +191,17 @@ def test_networks_in_integers_are_taken_as_they_are(compiler: str, tmp_path: Pat
     report = c.export(integer("residual, few-spike"), tmp_path / "out", samples=images(2))
     assert "in integers already" in str(report) and not report.fidelity and report.measured_on == "2 samples"
     assert run_test(tmp_path / "out", compiler).returncode == 0
-    for options in ({"per": "population"}, {"input_bits": 4}):
-        with pytest.raises(ConfigurationError, match="leave per and input_bits out"):
+    for options in ({"per": "population"}, {"input_bits": 4}, {"weight_bits": 4}):
+        with pytest.raises(ConfigurationError, match="leave per, input_bits and weight_bits out"):
             c.export(integer("residual, few-spike"), tmp_path / "other", **options)
+
+
+def test_programs_of_mixed_bits_fire_spike_for_spike(compiler: str, tmp_path: Path) -> None:
+    network = converted("residual", "few-spike")
+    bits = {population.name: 3 + place for place, population in enumerate(network.populations.values())}
+    report = c.export(network, tmp_path / "out", weight_bits=bits, samples=images(3), allow_loss=100.0)
+    assert run_test(tmp_path / "out", compiler).returncode == 0
+    assert all(f"{name} {each}" in str(report) for name, each in bits.items())
 
 
 def test_names_of_populations_become_identifiers_and_no_end_of_a_comment() -> None:

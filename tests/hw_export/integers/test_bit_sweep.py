@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from hw_export.commands import add_commands
 from hw_export.integers import IntegerNetwork, bit_sweep, integer_simulation, quantize
 from hw_export.integers.bit_sweeping import BitSweep
 from hw_export.integers.fidelity import decisions, fidelity, original_outputs, outputs_of
+from hw_export.integers.mixed_bits import mixed_bits
 from hw_export.integers.network import largest_weight
 from hw_export.integers.reference import run_reference
 from hw_export.integers.rewriting import rewritten
@@ -88,7 +92,8 @@ def test_every_row_is_the_export_with_its_bits(network: Any, labelled: Any, swee
     for row in sweep.results:
         if row.weight_bits not in (2, 8):
             continue
-        options: dict[str, Any] = {} if row.weight_bits == 8 else {"weight_bits": 2}  # 8 are those of every export
+        bits = row.mixed or row.weight_bits
+        options: dict[str, Any] = {} if bits == 8 else {"weight_bits": bits}  # 8 are those of every export
         outputs = outputs_of(
             integer_simulation(quantize(network, per=row.per, input_bits=row.input_bits, **options)), chunks
         )
@@ -102,13 +107,17 @@ def test_a_sweep_has_a_row_for_every_choice(sweep: BitSweep, network: Any, tmp_p
     choices = [
         (per, weights, taken) for per in ("channel", "population") for weights in range(2, 9) for taken in (3, 8)
     ]
+    choices += [(per, mean, 8) for per in ("channel", "population") for mean in range(2, 8)]
     assert [(row.per, row.weight_bits, row.input_bits) for row in sweep.results] == choices
+    assert [row.mixed is not None for row in sweep.results] == [False] * 28 + [True] * 12
     assert json.loads(json.dumps(sweep.to_dict()))["results"][0].keys() >= {"per", "weight_bits", "accuracy", "refused"}
     assert len(str(sweep).splitlines()) >= len(choices) + 2 and "original decides 75.0 % right" in str(sweep)
     told: list[snnconv.Progress] = []
     held = bit_sweep(network, weight_bits=(2, 8), input_bits=(6,), per=("channel",), progress=told.append)
     assert held.original is None and all(row.accuracy is None and row.agreement is not None for row in held.results)
-    assert [each.done for each in told if each.what == "measuring bits"] == [0, 1, 2]
+    assert [each.done for each in told if each.what == "measuring bits"] == [
+        *range(2 + len(held.results[-1].mixed or ()) + 2)
+    ]
 
 
 def test_the_picture_has_a_line_for_each_choice_of_inputs(sweep: BitSweep, tmp_path: Path) -> None:
@@ -117,10 +126,67 @@ def test_the_picture_has_a_line_for_each_choice_of_inputs(sweep: BitSweep, tmp_p
     for panel, per in zip(panels, ("channel", "population"), strict=True):
         lines = [line for line in panel.lines if len(line.get_xdata()) == 7]
         for line, bits in zip(lines, (3, 8), strict=True):
-            rows = [row for row in sweep.results if (row.per, row.input_bits) == (per, bits)]
+            rows = [row for row in sweep.results if (row.per, row.input_bits, row.mixed) == (per, bits, None)]
             assert [*line.get_xdata()] == [row.weight_bits for row in rows]
             assert [*line.get_ydata()] == [row.quality for row in rows]
     pyplot.close("all")
+
+
+def test_the_smallest_has_the_fewest_bytes_of_those_that_lose_little(sweep: BitSweep) -> None:
+    for allowed in (0.0, 5.0, 40.0):
+        found = replace(sweep, allow_loss=allowed).smallest
+        assert found is not None and found.lost is not None and found.lost <= allowed
+        assert all(row.memory >= found.memory for row in sweep.results if row.lost is not None and row.lost <= allowed)
+    assert replace(sweep, results=tuple(replace(row, lost=50.0) for row in sweep.results)).smallest is None
+
+
+def test_mixed_bits_fit_in_the_memory_of_as_many_everywhere(sweep: BitSweep) -> None:
+    memory = {(row.per, row.weight_bits): row.memory for row in sweep.results if row.mixed is None}
+    mixed = [row for row in sweep.results if row.mixed is not None]
+    assert all(row.memory <= memory[row.per, row.weight_bits] for row in mixed)
+    assert any(len({*(row.mixed or {}).values()}) > 1 for row in mixed)
+
+
+ERRORS = {"first": {2: 9.0, 4: 1.0, 8: 0.0}, "second": {2: 0.5, 4: 0.1, 8: 0.0}, "third": {2: math.inf, 4: 2.0, 8: 0.0}}
+WEIGHTS = {"first": 10, "second": 100, "third": 20}
+
+
+@pytest.mark.parametrize("mean", [2, 4, 8])
+def test_the_bits_that_are_chosen_are_the_best_that_can_be_paid_for(mean: int) -> None:
+    chosen = mixed_bits(ERRORS, WEIGHTS, mean)
+
+    def memory(bits: dict[str, int]) -> int:
+        return sum(count * bits[name] for name, count in WEIGHTS.items())
+
+    def error(bits: dict[str, int]) -> float:
+        return sum(ERRORS[name][each] for name, each in bits.items())
+
+    assert memory(chosen) <= mean * 130
+    all_of_them = [dict(zip(ERRORS, bits, strict=True)) for bits in itertools.product((2, 4, 8), repeat=3)]
+    payable = [bits for bits in all_of_them if memory(bits) <= mean * 130]
+    assert error(chosen) == min(map(error, payable))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_population_and_output_receives_weights_of_its_own_bits(name: str) -> None:
+    network = NETWORKS[name]()
+    everywhere = quantize(network, input_bits=4)
+    names = [*everywhere.weight_bits]
+    called = [everywhere.explicit.name(node) for node in names]
+    bits = {each: 3 + place % 5 for place, each in enumerate(called[:-1])}  # the last keeps 8
+    integers = quantize(network, input_bits=4, weight_bits=bits)
+    assert integers.weight_bits == dict(zip(names, [*bits.values(), 8], strict=True))
+    for node, few in integers.weight_bits.items():
+        largest = max(int(np.abs(each.map.weights.astype(int)).max(initial=0)) for each in integers.into(node))
+        assert 0 < largest <= largest_weight(few)
+    assert f"{called[0]} 3" in " ".join(rewritten(integers))
+
+
+def test_names_that_no_population_has_are_refused(network: Any) -> None:
+    with pytest.raises(ConfigurationError, match="weight_bits: 'none' is no population and no output; there are "):
+        quantize(network, weight_bits={"none": 4})
+    with pytest.raises(ConfigurationError, match="weight_bits must lie between 2 and 8"):
+        quantize(network, weight_bits={next(iter(network.populations.values())).name: 9})
 
 
 def test_what_could_overflow_is_a_row_with_the_reason(network: Any) -> None:
@@ -133,6 +199,7 @@ def test_what_could_overflow_is_a_row_with_the_reason(network: Any) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "loss": ({"allow_loss": 101.0}, ConfigurationError, "allow_loss is in percent"),
     "one bit": ({"weight_bits": (1,)}, ConfigurationError, "weight_bits must lie between 2 and 8, whole, got 1"),
     "nine bits": ({"weight_bits": (8, 9)}, ConfigurationError, "weight_bits must lie between 2 and 8, whole, got 9"),
     "inputs": ({"input_bits": (17,)}, ConfigurationError, "input_bits must lie between 2 and 16, whole, got 17"),
@@ -170,7 +237,10 @@ def test_the_command_line_sweeps_bits(network: Any, labelled: Any, tmp_path: Pat
     found = CliRunner().invoke(app, [*base, "--data", str(tmp_path / "data.npz"), *options])
     assert found.exit_code == 0, found.output
     rows = json.loads((tmp_path / "bits.json").read_text())["results"]
-    assert [row["weight_bits"] for row in rows] == [*range(2, 9)] and {row["input_bits"] for row in rows} == {4}
+    assert [row["weight_bits"] for row in rows] == [*range(2, 9), *range(2, 8)]
+    assert {row["input_bits"] for row in rows} == {4} and "fewest bytes that lose at most 1 %" in found.output
+    lossless = CliRunner().invoke(app, [*base, "--data", str(tmp_path / "data.npz"), *options, "--allow-loss", "40"])
+    assert "fewest bytes that lose at most 40 %" in lossless.output
     assert (tmp_path / "bits.png").exists() and "the original decides" in found.output
     for more, reason in ((["--reset", "zero"], "are not for --sweep-bits"), ([], "--sweep-bits measures on samples")):
         assert reason in str(CliRunner().invoke(app, [*base, *more]).exception)

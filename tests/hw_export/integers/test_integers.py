@@ -52,6 +52,15 @@ def differences(integers: IntegerNetwork, simulation: SpikingNetwork, found: Int
     return different, spikes
 
 
+@pytest.mark.parametrize("code", ["rate", "few-spike"])
+def test_networks_of_mixed_bits_fire_spike_for_spike(code: str) -> None:
+    network = converted("residual", code)
+    bits = {population.name: 2 + place for place, population in enumerate(network.populations.values())}
+    integers = quantize(network, weight_bits=bits)
+    different, spikes = differences(integers, integer_simulation(integers), reference(integers))
+    assert different == 0 and spikes > 0
+
+
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_reference_fires_spike_for_spike_as_the_clock_simulator(name: str, code: str) -> None:

@@ -143,6 +143,7 @@ def test_small_populations_share_cores(layers: int, width: int, options: Any, tm
         ([Load(129 * 8192, 10, 10, 10)], 129, 130, "does not fit"),
         ([Load(10, 130 * 128 * 1024, 130 * 128 * 1024, 10)], 130, 521, "does not fit"),
         ([Load(10, 1000, 10, 10, table=2 * 48 * 1024)], 3, 4, "fits"),
+        ([Load(10, 130 * 128 * 1024, 130 * 128 * 1024, 10, bits=4)], 65, 521, "may fit"),
         ([], 0, 0, "fits"),
     ],
 )

@@ -84,6 +84,7 @@ def test_where_noise_does_nothing_all_have_as_many(caplog: pytest.LogCaptureFixt
     ("options", "reason"),
     [
         ({"candidates": (8,)}, "two numbers of pulses or more"),
+        ({"candidates": 8}, r"such as \(4, 8, 16\), got 8"),
         ({"candidates": (2, 4)}, "average=8 lie between"),
         ({"average": "8"}, "average='8' lie between"),
         ({"candidates": (0, 8)}, r"candidates\[0\] must be an integer"),
