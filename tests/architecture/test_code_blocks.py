@@ -1,0 +1,161 @@
+"""Every Python block of README and of the pages runs as it is written, in the order of its page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import snnconv
+from coding import FewSpike, Rate
+from neurons import IntegrateFire
+from snnconv import detection
+from snnconv.data import Digits, load_digits
+from snnconv.detection.shapes import SHAPES_CONFIG
+from tests.support.pictures import picture, written
+
+ROOT = Path(__file__).parents[2]
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = {page.relative_to(ROOT).as_posix(): _BLOCK.findall(page.read_text(encoding="utf-8")) for page in PAGES}
+BLOCKS = {page: blocks for page, blocks in BLOCKS.items() if blocks}
+
+#: What a page takes as given, by name.
+Given = dict[str, Any]
+
+MODULE = """
+from torch import nn
+
+
+class MyCNN(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+"""
+
+
+def perceptron(digits: Digits) -> nn.Module:
+    """A network that classifies digits, after a second of training."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=40)
+    images, labels = digits.train
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = nn.functional.cross_entropy(model(images), labels)
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def common() -> Given:
+    digits = load_digits()
+    images, labels = digits.train
+    test_images, test_labels = digits.test[0][:100], digits.test[1][:100]
+    model, calibration = perceptron(digits), images[:200]
+    return {
+        "torch": torch,
+        "snnconv": snnconv,
+        "FewSpike": FewSpike,
+        "Rate": Rate,
+        "model": model,
+        "calibration": calibration,
+        "example": images[:2],
+        "inputs": test_images[:4],
+        "images": images[:300],
+        "labels": labels[:300],
+        "training_images": images[:200],
+        "test_images": test_images,
+        "test_labels": test_labels,
+        "test_data": (test_images, test_labels),
+        "snn": snnconv.convert(model, calibration, coding=FewSpike(6)),
+        "stream": snnconv.convert(model, calibration, coding=Rate(32)),
+    }
+
+
+def start(common: Given, folder: Path) -> Given:
+    written(folder / "my_project.py", MODULE)
+    torch.manual_seed(0)
+    namespace: Given = {}
+    exec(MODULE, namespace)
+    torch.save(namespace["MyCNN"]().state_dict(), folder / "my_cnn.pth")
+    loader = DataLoader(TensorDataset(*common["test_data"]), batch_size=50)
+    return {
+        "test_loader": loader,
+        "calibration_loader": DataLoader(TensorDataset(common["calibration"]), batch_size=50),
+    }
+
+
+def converting(common: Given, folder: Path) -> Given:
+    images, labels = common["test_data"]
+    return {"first_half": (images[:50], labels[:50]), "second_half": (images[50:], labels[50:])}
+
+
+def graphs(common: Given, folder: Path) -> Given:
+    class GCN(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(5, 8), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor, adj: torch.Tensor) -> torch.Tensor:
+            return adj @ self.second(torch.relu(adj @ self.first(x)))
+
+    torch.manual_seed(0)
+    x, adj = torch.rand(12, 5), torch.rand(12, 12) / 12
+    return {"gcn": GCN().eval(), "x": x, "adj": adj, "labels": torch.arange(12) % 3, "test_mask": torch.ones(12) > 0}
+
+
+def detectors(common: Given, folder: Path) -> Given:
+    shutil.copy(SHAPES_CONFIG, folder / "yolo.cfg")
+    shutil.copy(SHAPES_CONFIG.with_suffix(".weights"), folder / "yolo.weights")
+    written(folder / "coco.names", "\n".join(detection.load_shapes_detector().names) + "\n")
+    paths = [folder / "coco128" / "images" / "train" / f"{number}.png" for number in range(3)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(path, 48, 48)
+        written(folder / "coco128" / "labels" / "train" / f"{path.stem}.txt", "0 0.5 0.5 0.4 0.4\n")
+    return {"paths": paths}
+
+
+def extending(common: Given, folder: Path) -> Given:
+    return {"MyCode": Rate, "MyNeuron": IntegrateFire}
+
+
+GIVEN: dict[str, Callable[[Given, Path], Given]] = {
+    "docs/start.md": start,
+    "docs/converting.md": converting,
+    "docs/graphs.md": graphs,
+    "docs/detectors.md": detectors,
+    "docs/extending.md": extending,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("my_project", None)
+
+
+@pytest.mark.parametrize("page", BLOCKS)
+def test_the_blocks_of_a_page_run_as_they_are_written(page: str, common: Given, folder: Path) -> None:
+    namespace: Given = {**common, **GIVEN.get(page, lambda common, folder: {})(common, folder)}
+    namespace["__name__"] = "page"
+    for number, block in enumerate(BLOCKS[page], 1):
+        exec(compile(block, f"{page}, block {number}", "exec"), namespace)
+
+
+def test_pages_with_names_of_their_own_exist() -> None:
+    assert set(GIVEN) <= set(BLOCKS) and len(BLOCKS) >= 9
