@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -12,11 +16,34 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from tests.support.fork_server import client_of
+
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OURS = ("coding", "neurons", "snnconv", "hw_export")
 LIBRARIES = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 WARNING = re.compile(r"^(?P<file>\S.*?):\d+: (?P<category>\w*Warning): ", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def loaded_kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Kernels of Jupyter start as forks of a process that has imported torch, which would take half of their time."""
+    folder = tmp_path_factory.mktemp("kernels")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))  # no start-up files or history of the user
+        patch.setenv("OMP_NUM_THREADS", "1")  # small tensors: more threads only wait for each other
+        patch.delenv("MPLBACKEND", raising=False)  # the kernel draws inline
+        if not hasattr(os, "pidfd_open"):  # a system without such forks: kernels load by themselves
+            yield
+            return
+        patch.setenv("JUPYTER_PATH", str(folder))
+        with client_of("tests.notebooks.kernel_server", [], folder) as client:
+            command = [sys.executable, str(client), "-f", "{connection_file}"]
+            specification: dict[str, object] = {"argv": command, "display_name": "Python 3", "language": "python"}
+            specification["interrupt_mode"] = "message"  # a signal would reach the client alone
+            (folder / "kernels" / "python3").mkdir(parents=True)
+            (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(specification))
+            yield
 
 
 def test_there_are_tutorials() -> None:
@@ -34,11 +61,9 @@ def test_tutorial_is_committed_without_outputs(tutorial: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_kernels")
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
-def test_tutorial_runs(tutorial: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # no start-up files or history of the user
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # small tensors: more threads only wait for each other
-    monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel draws inline
+def test_tutorial_runs(tutorial: Path, tmp_path: Path) -> None:
     folder = tmp_path / "notebooks"
     folder.mkdir()
     notebook = read(Path(shutil.copy(tutorial, folder)))

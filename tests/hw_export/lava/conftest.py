@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import hw_export.lava.launch as launching
-from tests.support import lava_server
-
-_CLIENT = """
-import json, socket, sys
-with socket.socket(socket.AF_UNIX) as server:
-    server.connect({address!r})
-    socket.send_fds(server, [json.dumps(sys.argv[1:]).encode()], [1, 2])
-    sys.exit(server.recv(1)[0])
-"""
+from tests.support.fork_server import client_of
 
 
 @pytest.fixture(scope="session")
 def lava_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A program that does what the runtime's ``main.py`` does, in a fork of one process that has loaded Lava."""
-    folder = tmp_path_factory.mktemp("lava")
-    address = folder / "socket"
-    client = folder / "client.py"
-    client.write_text(_CLIENT.format(address=str(address)))
-    command = [sys.executable, lava_server.__file__, str(launching.MAIN.parent), str(address)]
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    with subprocess.Popen(command, env={**os.environ, **one_thread}, start_new_session=True) as server:
-        try:
-            deadline = time.monotonic() + 300.0
-            while not address.exists():
-                assert server.poll() is None and time.monotonic() < deadline, "Lava could not be loaded"
-                time.sleep(0.05)
-            yield client
-        finally:
-            server.kill()
+    arguments = [str(launching.MAIN.parent)]
+    with client_of("tests.hw_export.lava.lava_server", arguments, tmp_path_factory.mktemp("lava")) as client:
+        yield client
 
 
 @pytest.fixture

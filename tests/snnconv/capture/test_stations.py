@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,6 +35,12 @@ def rewritten(model: nn.Module, x: Tensor = X) -> Graph:
     return functions_as_stations(capture(model.eval(), (x,)))
 
 
+@cache
+def rewritten_transformer(name: str) -> tuple[nn.Module, Tensor, Graph]:
+    model, x = transformer(name, samples=4)
+    return model, x, rewritten(model, x)
+
+
 def before_weights(function: Callable[[Tensor], Tensor]) -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(8, 8), Apply(function), nn.Linear(8, 3)).double()
@@ -41,8 +48,7 @@ def before_weights(function: Callable[[Tensor], Tensor]) -> nn.Module:
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_rewrites_change_no_output(name: str) -> None:
-    model, x = transformer(name, samples=4)
-    graph = rewritten(model, x)
+    model, x, graph = rewritten_transformer(name)
     assert {"softmax", "_safe_softmax", "layer_norm"}.isdisjoint(operators(graph))
     assert "ratio_population" in operators(graph)
     torch.testing.assert_close(evaluate_graph(graph, (x,))[0], model(x), rtol=0, atol=1e-12)
@@ -123,7 +129,7 @@ def test_a_quotient_of_one_signal_stays_one_function() -> None:
 
 def test_the_division_of_a_softmax_stands_behind_the_product_that_it_weighs() -> None:
     for name in ("attention", "attention by hand", "attention of einsum", "attention from the right", "masked"):
-        graph = rewritten(transformer(name, samples=2)[0])
+        graph = rewritten_transformer(name)[2]
         (ratio,) = (node for node in graph.nodes.values() if node.op == "ratio_population")
         assert graph.nodes[ratio.arguments["self"].name].op in ("matmul", "bmm")
 
@@ -173,11 +179,16 @@ def test_a_masked_pair_has_no_spike_and_no_warning(codes: Any, caplog: pytest.Lo
 CAUSAL = ("causal", "masked", "chosen", "before the norm")
 
 
+@cache
+def causal_network(name: str) -> tuple[snnconv.SpikingNetwork, Tensor]:
+    model, x = transformer(name, samples=8)
+    return snnconv.convert(model, x), x
+
+
 @pytest.mark.parametrize("simulator", ["clock", "window"])
 @pytest.mark.parametrize("name", CAUSAL)
 def test_a_masked_key_changes_no_spike_of_the_tokens_before_it(name: str, simulator: str) -> None:
-    model, x = transformer(name, samples=8)
-    network = snnconv.convert(model, x)
+    network, x = causal_network(name)
     later = x.clone()
     later[:, 3:] = 3 * later[:, 3:].flip(0)
     one, other = (network.run(each, simulator=simulator, record=["rasters"]) for each in (x, later))

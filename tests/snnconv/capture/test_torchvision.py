@@ -12,13 +12,12 @@ import pytest
 
 from tests.support.torchvision_worker import Images, measure
 
-STEPS = (16, 128)
-FEW, MANY = Images(64, calibrating=16, measured=1), Images(64, calibrating=32, measured=2)
-LARGE = Images(96, calibrating=32, measured=2)
+STEPS = (8, 64)
+FEW, MANY = Images(64, calibrating=16, measured=1), Images(64, calibrating=16, measured=2)
+LARGE = Images(96, calibrating=16, measured=2)
 #: What a model is measured on. The error of some does not fall at every step on few images.
 MODELS = {
     "alexnet": MANY,
-    "vgg11_bn": MANY,
     "resnet18": FEW,
     "resnext50_32x4d": LARGE,
     "squeezenet1_1": FEW,
