@@ -24,7 +24,7 @@ MODELS = {
     "densenet121": FEW,
     "googlenet": MANY,
     "inception_v3": LARGE,
-    "shufflenet_v2_x1_0": MANY,
+    "shufflenet_v2_x1_0": MANY._replace(calibrating=32),
     "mobilenet_v2": MANY,
 }
 
