@@ -17,3 +17,7 @@ class StorageError(SnnconvError):
 
 class WorkerError(SnnconvError):
     """A process that did a part of the work was killed, cannot be started, or cannot be reached."""
+
+
+class RankError(SnnconvError):
+    """Processes that share work cannot go on: one is gone, has failed, or has other data or another version."""

@@ -16,12 +16,14 @@ from snnconv.detection.loss import detection_loss
 from snnconv.detection.samples import LabelledPictures, Objects, Samples
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.progress import ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.storage.digests import weights_digest
 from snnconv.surroundings import own_surroundings
 from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
 from snnconv.training.options import check_precision
+from snnconv.training.parts import BatchParts, check_parts
 from snnconv.training.seeding import order_of_epoch, seeded
 
 #: Part of the highest learning rate that the last step comes to.
@@ -53,6 +55,8 @@ def train_detector(
     letterbox: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    parts: int = 1,
+    ranks: Ranks = ALONE,
     progress: ProgressCallback | None = None,
 ) -> TrainingLog:
     """Change the weights of ``network``, on its device, so that its heads find the objects in ``data``.
@@ -65,6 +69,11 @@ def train_detector(
     is called before every step; what it raises ends training, and the network keeps the weights that it has come to
     (see ``Progress``).
 
+    A batch comes in ``parts``, each with the loss of its own objects, draws of its own and batch norms by its own
+    statistics; a step takes the mean of their gradients, and running averages are the mean of theirs. ``ranks`` are
+    processes that share the parts (``snnconv.ranks.ranks``), at most as many; weights depend on ``parts`` and, on a
+    CPU, not on their number.
+
     After every epoch the run is written to the file ``checkpoint``. If it exists, training goes on from there and comes
     to the same weights as without an interruption. On a CPU the same network, data and options come to the same
     weights, bit for bit; a GPU adds gradients in an order of its own. The network is in eval mode afterwards, and its
@@ -73,27 +82,32 @@ def train_detector(
     Raises ``ConfigurationError`` for options out of range, ``InputError`` for data that does not suit the network and,
     with the file's name, for pictures that cannot be read, ``StorageError`` for a checkpoint that cannot be used or
     written, ``ModelError`` for a network in half precision and, with epoch and batch, counted from 1, where the loss
-    is not finite.
+    is not finite, ``RankError`` for a rank that is gone, has failed, or has other pictures or settings.
     """
     if min(epochs, batch) < 1 or seed < 0 or not (math.isfinite(learning_rate) and learning_rate > 0.0):
         raise ConfigurationError(
             f"epochs {epochs}, batch {batch}, learning_rate {learning_rate}, seed {seed}: the first two must be 1 or "
             "more, learning_rate positive, the seed 0 or more"
         )
+    check_parts(parts, batch, ranks)
     check_precision(network)
     samples = Samples(data, network, letterbox=letterbox)
     rates = WarmUpCosine(learning_rate, _LAST_RATE)
     run = {
         "network": f"{weights_digest(network)} {network.heads} {network.input_shape} {network.seen}",
         "data": samples.digest(),
-        "setting": f"epochs {epochs}, batch {batch}, {rates}, {augmentation}, seed {seed}",
+        "setting": f"epochs {epochs}, batch {batch}, {rates}, {augmentation}, seed {seed}"
+        + (f", parts {parts}" if parts > 1 else ""),
     }
+    ranks.agree("data or settings", run)
     optimizer = _optimizer(network, learning_rate)
-    with Checkpoint(checkpoint, run) as file:
+    gradients = BatchParts(parts, ranks, list(network.parameters()), list(network.buffers()))
+    with Checkpoint(checkpoint, run, ranks) as file:
         loop = TrainingLoop(network, optimizer, rates, file, _epochs, samples=len(samples), batch=batch, epochs=epochs)
         try:
             network.train()
-            loop.run(_DetectorCourse(network, samples, optimizer, learning_rate, augmentation, seed), progress)
+            course = _DetectorCourse(network, samples, optimizer, gradients, learning_rate, augmentation, seed)
+            loop.run(course, progress)
         finally:
             network.eval()
     network.seen += len(loop.records) * len(samples)
@@ -112,11 +126,12 @@ class _DetectorCourse:
         network: DarknetNetwork,
         samples: Samples,
         optimizer: AdamW,
+        gradients: BatchParts,
         learning_rate: float,
         augmentation: Augmentation,
         seed: int,
     ) -> None:
-        self.network, self.samples, self.optimizer = network, samples, optimizer
+        self.network, self.samples, self.optimizer, self.gradients = network, samples, optimizer, gradients
         self.learning_rate, self.augmentation, self.seed = learning_rate, augmentation, seed
 
     def order(self, epoch: int) -> Tensor:
@@ -124,14 +139,20 @@ class _DetectorCourse:
 
     def step(self, epoch: int, number: int, positions: Tensor) -> float:
         device = next(self.network.parameters()).device
-        with seeded(device, self.seed, epoch, number):
-            images, objects = self.augmentation(*self.samples.batch(positions.tolist()))
-            loss = _step(self.network, self.optimizer, images.to(device), objects.to(device))
-        if loss is None:
+
+        def loss_of(part: Tensor, place: int) -> Tensor:
+            with seeded(device, self.seed, epoch, number, place):
+                images, objects = self.augmentation(*self.samples.batch(part.tolist()))
+                return _loss(self.network, images.to(device), objects.to(device))
+
+        loss = self.gradients.backward(positions, loss_of)
+        if not math.isfinite(loss):
             raise ModelError(
                 f"the loss is not finite in epoch {epoch + 1}, batch {number + 1}; lower learning_rate, which is "
                 f"{self.learning_rate}, or look for weights that are not finite at the start"
             )
+        nn.utils.clip_grad_norm_(self.network.parameters(), _LONGEST_GRADIENT)
+        self.optimizer.step()
         return loss
 
     def record(self, epoch: int, loss: float) -> Epoch:
@@ -147,17 +168,10 @@ def _optimizer(network: nn.Module, learning_rate: float) -> AdamW:
     return AdamW(groups, lr=learning_rate)
 
 
-def _step(network: DarknetNetwork, optimizer: AdamW, images: Tensor, objects: Objects) -> float | None:
-    """One step of training and its loss; none is made, and nothing returned, where the loss is not finite."""
+def _loss(network: DarknetNetwork, images: Tensor, objects: Objects) -> Tensor:
+    """The loss of some pictures; none that is finite where a map is not."""
     maps = network(images)
     if not all(bool(values.isfinite().all()) for values in maps):
-        return None
-    total = detection_loss(maps, network.heads, objects).total
-    value = total.item()
-    if not math.isfinite(value):
-        return None
-    optimizer.zero_grad()
-    torch.autograd.backward(total)
-    nn.utils.clip_grad_norm_(network.parameters(), _LONGEST_GRADIENT)
-    optimizer.step()
-    return value
+        return torch.full_like(maps[0].sum(), math.nan)
+    total: Tensor = detection_loss(maps, network.heads, objects).total
+    return total

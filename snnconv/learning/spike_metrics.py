@@ -94,6 +94,14 @@ class Tally:
         return Measures(samples, by_first, by_count, spikes, necessary, latency, 100.0 * silent)
 
 
+def merged(tallies: Sequence[Tally]) -> Tally:
+    """All of ``tallies`` together, exact to the last count."""
+    whole = Tally()
+    whole.sums = [sum(counts) for counts in zip(*(each.sums for each in tallies), strict=True)]
+    whole.labelled = all(each.labelled for each in tallies)
+    return whole
+
+
 def decide_by_first(events: Tensor, potential: Tensor) -> Tensor:
     """The output ``[N]`` that fires first, ties going to the higher potential; for ``[T, N, classes]``."""
     first = first_spikes(events)

@@ -23,18 +23,19 @@ from snnconv.learning.checks import (
     made_schedule,
 )
 from snnconv.learning.history import EpochRecord, LearningLog, records_from
-from snnconv.learning.layer import LayerSpikes
 from snnconv.learning.losses import LatencyLoss, SpikeLoss
 from snnconv.learning.network import LayeredNetwork
 from snnconv.learning.run_identity import run_text
 from snnconv.learning.samples import SpikeSamples
-from snnconv.learning.spike_metrics import Change, Measures, Tally, change, clamped_share
-from snnconv.progress import ProgressCallback, told
+from snnconv.learning.spike_metrics import Change, Measures, Tally, change, clamped_share, merged
+from snnconv.progress import PartsDone, ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.surroundings import own_surroundings
 from snnconv.training.checkpoint import Checkpoint
 from snnconv.training.learning_rate import LearningRates, Scheduled
 from snnconv.training.loop import TrainingLoop
 from snnconv.training.options import check_integers
+from snnconv.training.parts import BatchParts, check_parts
 from snnconv.training.seeding import generator_of, order_of_epoch
 
 _logger = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def train(
     probe: int = 32,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    parts: int = 1,
+    ranks: Ranks = ALONE,
     progress: ProgressCallback | None = None,
 ) -> LearningLog:
     """Change the weights of ``network``, on its device, so that its outputs fire as ``loss`` asks for ``samples``.
@@ -80,12 +83,18 @@ def train(
     the weights in the file, and comes to the same ones, bit for bit on a CPU, as without an interruption. Everything
     but the weights at the start and ``epochs`` must be as it was; more ``epochs`` than before go on behind the last.
 
+    A batch comes in ``parts``, each with a loss and draws of its own; a step takes the mean of their gradients.
+    ``ranks`` are processes that share the parts (``snnconv.ranks.ranks``), at most as many; weights and records depend
+    on ``parts`` and, on a CPU, not on their number.
+
     A batch without an output spike is counted in the records. Raises ``ConfigurationError`` for options out of range,
     ``InputError`` for samples that do not fit the network, ``StorageError`` for a checkpoint that cannot be used or
     written, ``ModelError`` where loss, potentials or gradients are not finite (the batch is kept in the file
-    ``checkpoint`` + ".failed"), and where no batch of an epoch has a gradient, though the loss is not 0.
+    ``checkpoint`` + ".failed"), and where no batch of an epoch has a gradient, though the loss is not 0, ``RankError``
+    for a rank that is gone, has failed, or has another network, other data or settings.
     """
     check_options(epochs, batch, probe, seed, clip, patience, validation)
+    check_parts(parts, batch, ranks)
     check_samples(samples, network, "samples")
     if validation is not None:
         check_validation(validation, network)
@@ -94,10 +103,12 @@ def train(
     plan = made_schedule(scheduler, steps)
     limit = limit_of(clip)
     run = {}
-    if checkpoint is not None:
+    if checkpoint is not None or ranks.size > 1:
         numbers = {"batch": batch, "patience": patience, "probe": probe, "seed": seed}
+        numbers |= {"parts": parts} if parts > 1 else {}
         run = run_text(network, samples, validation, loss, steps, plan, limit, **numbers)
-    with Checkpoint(checkpoint, run) as file:
+        ranks.agree("data or settings", run)
+    with Checkpoint(checkpoint, run, ranks) as file:
         loop = TrainingLoop(
             network,
             steps,
@@ -111,7 +122,9 @@ def train(
             patience=patience,
         )
         probed = _Probe(network, samples, probe, seed)
-        loop.run(_LearningCourse(network, samples, validation, loss, steps, limit, probed, file, seed), progress)
+        gradients = BatchParts(parts, ranks, [each for each in network.parameters() if each.requires_grad])
+        course = _LearningCourse(network, samples, validation, loss, steps, gradients, limit, probed, file, seed)
+        loop.run(course, progress)
     if loop.best:
         network.load_state_dict(loop.best)
     return LearningLog(tuple(loop.records), loop.resumed)
@@ -125,22 +138,30 @@ def measure(
     *,
     batch: int = 256,
     seed: int = 0,
+    ranks: Ranks = ALONE,
     progress: ProgressCallback | None = None,
 ) -> Measures:
     """Decisions and spikes of ``network`` on ``samples``, over all their steps.
 
-    Draws of an encoder depend on ``seed``. ``progress`` is called between batches (see ``Progress``). Raises
-    ``ConfigurationError`` for numbers out of range, ``InputError`` for samples that do not fit the network.
+    Draws of an encoder depend on ``seed``. ``ranks`` share the batches. ``progress`` is called between batches (see
+    ``Progress``). Raises ``ConfigurationError`` for numbers out of range, ``InputError`` for samples that do not fit
+    the network, ``RankError`` for a rank that is gone or has failed.
     """
     check_integers(1, batch=batch)
     check_integers(0, seed=seed)
     check_samples(samples, network, "samples")
-    tally = Tally()
-    batches = torch.split(torch.arange(len(samples)), batch)
-    for number, positions in enumerate(told(progress, "measuring", batches, len(batches))):
+    batches = [*enumerate(torch.split(torch.arange(len(samples)), batch))]
+    done = PartsDone(progress, "measuring", len(batches[ranks.rank :: ranks.size]))
+
+    def tally_of(item: tuple[int, Tensor]) -> Tally:
+        number, positions = item
         events = samples.batch(positions, generator_of(seed, _MEASURING, number)).to(_device(network))
+        tally = Tally()
         tally.add(network(events), _labels(samples, positions, network))
-    return tally.measures()
+        done.more()
+        return tally
+
+    return merged(ranks.mapped("measuring", tally_of, batches)).measures()
 
 
 class _LearningCourse:
@@ -153,43 +174,55 @@ class _LearningCourse:
         validation: SpikeSamples | None,
         loss: SpikeLoss,
         optimizer: Optimizer,
+        gradients: BatchParts,
         clip: float | None,
         probe: _Probe,
         file: Checkpoint,
         seed: int,
     ) -> None:
         self.network, self.samples, self.loss, self.optimizer = network, samples, loss, optimizer
-        self.validation, self.clip, self.probe, self.file, self.seed = validation, clip, probe, file, seed
+        self.gradients, self.validation, self.clip, self.probe = gradients, validation, clip, probe
+        self.file, self.seed = file, seed
         self.trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self.tally, self.batches, self.dead, self.reached = Tally(), 0, 0, 0
+        self.tally, self.reached = Tally(), 0
+        #: Whether this rank's parts of a batch are without an output spike, batch by batch.
+        self.silent: list[bool] = []
 
     def order(self, epoch: int) -> Tensor:
         return order_of_epoch(len(self.samples), self.seed, epoch)
 
     def step(self, epoch: int, number: int, positions: Tensor) -> float:
         network, device = self.network, _device(self.network)
-        events = self.samples.batch(positions, generator_of(self.seed, epoch, number)).to(device)
-        targets = self.samples.targets(positions).to(device)
-        layers = network(events)
-        value = self.loss(layers[-1].spikes, targets)
-        if not isinstance(value, Tensor) or value.dim() != 0:
-            shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ConfigurationError(f"the loss made {shown} of a batch; it must be a tensor of one number")
-        network.zero_grad()
-        torch.autograd.backward(value)
-        self._check_finite(f"epoch {epoch + 1}, batch {number + 1}", value, layers, events, targets)
+        given: list[tuple[Tensor, Tensor]] = []
+        self.silent.append(True)
+
+        def loss_of(part: Tensor, place: int) -> Tensor:
+            events = self.samples.batch(part, generator_of(self.seed, epoch, number, place)).to(device)
+            targets = self.samples.targets(part).to(device)
+            layers = network(events)
+            value = self.loss(layers[-1].spikes, targets)
+            if not isinstance(value, Tensor) or value.dim() != 0:
+                shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                raise ConfigurationError(f"the loss made {shown} of a batch; it must be a tensor of one number")
+            given.append((events, targets))
+            # A potential that is not finite stays so, or fires once and is NaN after the reset.
+            self._check_finite(epoch, number, [value.detach(), *(layer.potential[-1] for layer in layers)], given)
+            self.silent[-1] = self.silent[-1] and not bool(layers[-1].events.any())
+            self.tally.add(layers, _labels(self.samples, part, network))
+            return value
+
+        loss = self.gradients.backward(positions, loss_of)
+        self._check_finite(epoch, number, [p.grad for p in network.parameters() if p.grad is not None], given)
         if self.clip is not None:
             torch.nn.utils.clip_grad_value_(self.trained, self.clip)
-        self.batches += 1
-        self.dead += not bool(layers[-1].events.any())
         self.reached += any(bool(p.grad.any()) for p in self.trained if p.grad is not None)
         self.optimizer.step()
-        self.tally.add(layers, _labels(self.samples, positions, network))
-        return float(value.detach())
+        return loss
 
     def record(self, epoch: int, loss: float) -> EpochRecord:
-        batches, dead, reached, tally = self.batches, self.dead, self.reached, self.tally
-        self.tally, self.batches, self.dead, self.reached = Tally(), 0, 0, 0
+        tallies, silent = zip(*self.file.ranks.gather("an epoch", (self.tally, self.silent)), strict=True)
+        dead, batches, reached = sum(map(all, zip(*silent, strict=True))), len(self.silent), self.reached
+        self.tally, self.silent, self.reached = Tally(), [], 0
         if not reached and loss > 0.0:
             raise ModelError(self._unreached(epoch, loss, dead == batches))
         if dead:
@@ -198,8 +231,8 @@ class _LearningCourse:
         return EpochRecord(
             epoch=epoch,
             loss=loss,
-            training=tally.measures(),
-            validation=None if self.validation is None else measure(self.network, self.validation),
+            training=merged(tallies).measures(),
+            validation=None if self.validation is None else self._validated(self.validation),
             clamped=clamped,
             change=changed,
             dead_batches=dead,
@@ -220,19 +253,21 @@ class _LearningCourse:
             "both"
         )
 
-    def _check_finite(
-        self, where: str, value: Tensor, layers: list[LayerSpikes], events: Tensor, targets: Tensor
-    ) -> None:
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        # A potential that is not finite stays so, or fires once and is NaN after the reset.
-        checked = [value.detach(), *(layer.potential[-1] for layer in layers), *gradients]
+    def _validated(self, samples: SpikeSamples) -> Measures:
+        return measure(self.network, samples, ranks=self.file.ranks)
+
+    def _check_finite(self, epoch: int, number: int, checked: list[Tensor], given: list[tuple[Tensor, Tensor]]) -> None:
         if all(bool(tensor.isfinite().all()) for tensor in checked):
             return
+        events, targets = zip(*given, strict=True)
+        # Trains have samples along the axis behind time, classes along the first.
+        axis = int(targets[0].dim() == 3)
+        batch = {"events": torch.cat(events, 1), "targets": torch.cat(targets, axis)}
         weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        kept = self.file.kept_failure({"events": events, "targets": targets, **weights})
+        kept = self.file.kept_failure({**batch, **weights})
         raise ModelError(
-            f"loss, potentials or gradients are not finite in {where}; lower the learning rate, or look for weights "
-            f"that are not finite at the start; {kept}"
+            f"loss, potentials or gradients are not finite in epoch {epoch + 1}, batch {number + 1}; lower the "
+            f"learning rate, or look for weights that are not finite at the start; {kept}"
         )
 
 

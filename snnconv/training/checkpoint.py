@@ -18,7 +18,8 @@ from torch.optim import Optimizer
 
 from snnconv.data.file_kinds import CHECKPOINT, kind_of
 from snnconv.errors import ConfigurationError, StorageError
-from snnconv.storage.atomic import exclusive, write_whole
+from snnconv.ranks import ALONE, Ranks
+from snnconv.storage.atomic import exclusive, temporary_file, write_whole
 from snnconv.storage.signed import AlteredError, read_signed, signed
 
 VERSION = 4
@@ -38,17 +39,19 @@ class Checkpoint:
     ``run`` says by name what two runs must have in common to have the same result; the weights that a run starts from
     are in the file and need not be part of it. The state of random numbers and the learning rates of a scheduler are
     not kept: each step of training seeds its own, and rates follow from the records. ``path=None`` is a file that is
-    never written.
+    never written. Of several ``ranks`` the first alone reads and writes the file; all get what it read, or its error,
+    and their number is no part of a run.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str]) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, run: Mapping[str, str], ranks: Ranks = ALONE) -> None:
         self.path = None if path is None else Path(path)
-        self.run = dict(run)
+        self.run, self.ranks = dict(run), ranks
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        if self.path is not None:
-            self._held.enter_context(exclusive(self.path))
+        path = self.path
+        if path is not None:
+            self.ranks.first("the lock of the checkpoint", lambda: self._held.enter_context(exclusive(path)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,8 +59,11 @@ class Checkpoint:
 
     def write(self, network: nn.Module, best: Mapping[str, Tensor], optimizer: Optimizer, records: Records) -> None:
         """Keep what the run has come to. Raises ``StorageError``, and ``ConfigurationError`` for an odd optimiser."""
-        if self.path is None:
-            return
+        if self.path is not None:
+            self.ranks.first("the checkpoint", lambda: self._write(network, best, optimizer, records))
+
+    def _write(self, network: nn.Module, best: Mapping[str, Tensor], optimizer: Optimizer, records: Records) -> None:
+        assert self.path is not None
         tensors = {_WEIGHT + name: tensor for name, tensor in network.state_dict().items()}
         tensors |= {_BEST + name: tensor for name, tensor in best.items()}
         scalars: dict[str, Any] = {}
@@ -75,6 +81,8 @@ class Checkpoint:
 
     def kept_failure(self, tensors: Mapping[str, Tensor]) -> str:
         """Keep a batch that a step cannot be made from, and the weights, beside the checkpoint, and say so."""
+        if self.ranks.size > 1:
+            return "train in one process, with the same parts, to have the batch kept"
         if self.path is None:
             return "pass checkpoint to have the batch kept"
         path = self.path.with_name(self.path.name + ".failed")
@@ -91,14 +99,10 @@ class Checkpoint:
         ``parse`` makes records of what the file holds, and raises ``broken`` for what are none. Raises
         ``StorageError``, and changes nothing, for a file that is broken, from a future version, or of another run.
         """
-        if self.path is None or not self.path.exists():
+        found = self._read()
+        if found is None:
             return [], {}
-        if not self.path.is_file():
-            raise StorageError(f"{self.path} is no file, so no checkpoint can be in its place; give a file's path")
-        try:
-            _, text, tensors = read_signed(self.path, self._check_kind)
-        except (OSError, safetensors.SafetensorError, AlteredError) as error:
-            raise self.broken(error) from error
+        text, tensors = found
         found_records, scalars = self._checked(text)
         records = parse(found_records, self)
         for name, tensor in tensors.items():
@@ -107,17 +111,45 @@ class Checkpoint:
         weights = network.state_dict()
         parameters = sum(len(group["params"]) for group in optimizer.param_groups)
         best = {name: tensors.pop(_BEST + name) for name in weights if _BEST + name in tensors}
-        found = {name: tensors.pop(_WEIGHT + name) for name in weights if _WEIGHT + name in tensors}
-        for kept in (found, best) if best else (found,):
+        current = {name: tensors.pop(_WEIGHT + name) for name in weights if _WEIGHT + name in tensors}
+        for kept in (current, best) if best else (current,):
             self._check_weights(kept, weights)
         state = self._state({**tensors, **scalars}, parameters)
         whole = {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
         self._check_step(optimizer, whole)
         with torch.no_grad():
             for name, tensor in weights.items():
-                tensor.copy_(found[name])
+                tensor.copy_(current[name])
         optimizer.load_state_dict(whole)
         return records, {name: tensor.to(weights[name].device) for name, tensor in best.items()}
+
+    def _read(self) -> tuple[str, dict[str, Tensor]] | None:
+        """Text and tensors of the file; none where there is no file."""
+        if self.path is None:
+            return None
+        if self.ranks.size == 1:
+            return self._read_from(self.path) if self.path.exists() else None
+        content = self.ranks.first("reading the checkpoint", self._content)
+        if content is None:
+            return None
+        with temporary_file(content) as file:  # the disk of this rank may be another
+            return self._read_from(file)
+
+    def _content(self) -> bytes | None:
+        assert self.path is not None
+        if not self.path.exists():
+            return None
+        self._read_from(self.path)  # what is wrong with it is said once, and of the file itself
+        return self.path.read_bytes()
+
+    def _read_from(self, path: Path) -> tuple[str, dict[str, Tensor]]:
+        if not path.is_file():
+            raise StorageError(f"{path} is no file, so no checkpoint can be in its place; give a file's path")
+        try:
+            _, text, tensors = read_signed(path, self._check_kind)
+        except (OSError, safetensors.SafetensorError, AlteredError) as error:
+            raise self.broken(error) from error
+        return text, tensors
 
     def _check_kind(self, metadata: Mapping[str, str]) -> int:
         if metadata.get("format") != CHECKPOINT.format:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from snnconv.errors import StorageError
 from snnconv.progress import ProgressCallback, tell
+from snnconv.storage.digests import weights_digest
 from snnconv.training.checkpoint import Checkpoint, Records
 from snnconv.training.learning_rate import LearningRates
 
@@ -53,7 +54,8 @@ class TrainingLoop(Generic[Record]):
 
     Once made, network and optimiser stand where the run is to go on; of ``records``, one an epoch, ``resumed`` were
     read. The file is written before the first epoch, so that a path that cannot be written costs none, and after
-    every one. Raises ``StorageError`` for a file that cannot be used or written.
+    every one. The ranks of ``file`` must have the same weights then. Raises ``StorageError`` for a file that cannot be
+    used or written, and ``RankError`` for ranks whose weights differ.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class TrainingLoop(Generic[Record]):
         if initial < math.inf and not self.best:
             self._keep_best()
         rates.replay([record.loss for record in self.records])
+        self._compare_ranks()
         if not self.resumed:
             self._write()
 
@@ -117,6 +120,7 @@ class TrainingLoop(Generic[Record]):
             if self.best_epoch == len(self.records):
                 self._keep_best()
             self.rates.after_epoch(record.loss)
+            self._compare_ranks()
             self._write()
             tell(progress, "training", done, steps)
         if done < steps:
@@ -127,6 +131,12 @@ class TrainingLoop(Generic[Record]):
 
     def _keep_best(self) -> None:
         self.best = {name: tensor.detach().clone() for name, tensor in self.network.state_dict().items()}
+
+    def _compare_ranks(self) -> None:
+        """Raise ``RankError`` where a rank has come to other weights than the first."""
+        ranks = self.file.ranks
+        if ranks.size > 1:
+            ranks.agree("weights", {f"weights after epoch {len(self.records)}": weights_digest(self.network)})
 
     def _write(self) -> None:
         self.file.write(self.network, self.best, self.optimizer, [asdict(record) for record in self.records])

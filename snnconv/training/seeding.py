@@ -17,19 +17,23 @@ def order_of_epoch(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator_of(seed, epoch, -1))
 
 
-def generator_of(seed: int, epoch: int, number: int) -> torch.Generator:
-    """A generator that depends on the seed, the epoch and the batch alone."""
-    return torch.Generator().manual_seed(derived_seed(seed, epoch, number))
+def generator_of(seed: int, epoch: int, number: int, part: int = 0) -> torch.Generator:
+    """A generator that depends on the seed, the epoch, the batch and its part alone."""
+    return torch.Generator().manual_seed(derived_seed(seed, epoch, number, part))
 
 
 @contextmanager
-def seeded(device: torch.device, seed: int, epoch: int, number: int) -> Iterator[None]:
-    """Random numbers in this context depend on the step of training alone; those of the caller go on as before."""
+def seeded(device: torch.device, seed: int, epoch: int, number: int, part: int = 0) -> Iterator[None]:
+    """Random numbers in here depend on the step of training, and the part of its batch, alone.
+
+    Those of the caller go on as before.
+    """
     with kept_random_numbers([device] if device.type == "cuda" else []):
-        torch.manual_seed(derived_seed(seed, epoch, number))
+        torch.manual_seed(derived_seed(seed, epoch, number, part))
         yield
 
 
-def derived_seed(seed: int, epoch: int, number: int) -> int:
-    """A seed of the step of training alone."""
-    return int(np.random.SeedSequence([seed, epoch, number + 1]).generate_state(1, np.uint64)[0])
+def derived_seed(seed: int, epoch: int, number: int, part: int = 0) -> int:
+    """A seed of the step of training, and the part of its batch, alone."""
+    which = [seed, epoch, number + 1, *([part] if part else [])]
+    return int(np.random.SeedSequence(which).generate_state(1, np.uint64)[0])

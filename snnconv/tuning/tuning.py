@@ -17,6 +17,7 @@ from snnconv.data.batches import IGNORED_TARGET, Inputs
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.simulators import CrossbarNoise
 from snnconv.spiking.logs import TuningLog
 from snnconv.storage.digests import graph_digest, option_text
@@ -25,6 +26,7 @@ from snnconv.training.checkpoint import Checkpoint, Records, numbers_of
 from snnconv.training.learning_rate import WarmUpCosine
 from snnconv.training.loop import Epoch, TrainingLoop
 from snnconv.training.options import check_integers
+from snnconv.training.parts import BatchParts, check_parts
 from snnconv.training.seeding import derived_seed, seeded
 from snnconv.tuning.differentiable_network import check_tunable, measure_densities, tuned_output
 from snnconv.tuning.loss import TARGETS, Targets, original_of, response_sizes, tuning_loss
@@ -56,6 +58,8 @@ def tune(
     noise: CrossbarNoise | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    parts: int = 1,
+    ranks: Ranks = ALONE,
     progress: ProgressCallback | None = None,
 ) -> SpikingNetwork:
     """Train a converted network through its own spikes to come nearer to what it was made from.
@@ -91,6 +95,9 @@ def tune(
         checkpoint: File to which the run is written after every epoch. If it exists, tuning goes on from there and
             comes to the same network, bit for bit on a CPU.
         seed: Seed of the order of the samples and of all draws.
+        parts: Parts of a batch, each with a loss and draws of its own; a step takes the mean of their gradients.
+        ranks: Processes that share the parts (``snnconv.ranks.ranks``), at most as many. The result depends on
+            ``parts``, and on a CPU not on their number, to the bit.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
@@ -102,20 +109,25 @@ def tune(
         InputError: The data do not suit the network or the targets.
         StorageError: The checkpoint cannot be used or written.
         ModelError: The loss is not finite; the text says in which epoch and batch, counted from 1.
+        RankError: A rank is gone, has failed, or has another network, other data or settings.
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
+    check_parts(parts, batch, ranks)
     check_tunable(network, rule, targets)
     samples = TuningSamples(data, network, held_out, seed, labelled=targets == "labels", ignore_index=ignore_index)
     run = {}
-    if checkpoint is not None:
+    if checkpoint is not None or ranks.size > 1:
         run = {
             "network": f"{graph_digest(network.complete_graph())} {_populations_text(network)}",
             "data": samples.digest(),
             "setting": f"rule {rule}, targets {targets}, epochs {epochs}, batch {batch}, learning rate "
             f"{learning_rate!r}, population weight {population_weight!r}, "
             f"{option_text('augmentation', augmentation, 'checkpoint')}, held out {held_out!r}, patience {patience}, "
-            f"seed {seed}" + ("" if noise is None else f", noise {noise!r}"),
+            f"seed {seed}"
+            + ("" if noise is None else f", noise {noise!r}")
+            + (f", parts {parts}" if parts > 1 else ""),
         }
+        ranks.agree("data or settings", run)
     tuned = network.with_()
     trained = TrainedTensors(tuned)
     optimizer = AdamW(trained.tensors, lr=learning_rate, weight_decay=0.0)
@@ -131,17 +143,19 @@ def tune(
     with torch.no_grad():
         sizes = response_sizes(network, (samples.batch(positions)[0] for positions in measured))
 
-    def held_out_loss() -> float:
-        total = 0.0
+    def measured_loss(item: tuple[int, Tensor]) -> float:
+        number, positions = item
         with torch.no_grad():
-            for number, positions in enumerate(measured):
-                total += float(loss_of(*samples.batch(positions), number)) * len(positions)
-        return total / len(samples.measured)
+            return float(loss_of(*samples.batch(positions), number)) * len(positions)
+
+    def held_out_loss() -> float:
+        found = ranks.mapped("the loss of held-out samples", measured_loss, [*enumerate(measured)])
+        return sum(found) / len(samples.measured)
 
     initial = held_out_loss()
     if not math.isfinite(initial):
         raise ModelError("the loss of the network before tuning is not finite; look for weights that are not finite")
-    with Checkpoint(checkpoint, run) as file:
+    with Checkpoint(checkpoint, run, ranks) as file:
         loop = TrainingLoop(
             trained,
             optimizer,
@@ -156,8 +170,9 @@ def tune(
             patience=patience,
         )
         trained.settle()
+        gradients = BatchParts(parts, ranks, trained.tensors)
         course = _TuningCourse(
-            samples, trained, optimizer, learning_rate, loss_of, held_out_loss, augmentation, file, seed
+            samples, trained, optimizer, learning_rate, loss_of, gradients, held_out_loss, augmentation, file, seed
         )
         loop.run(course, progress)
     if loop.best_epoch == 0:
@@ -202,6 +217,7 @@ class _TuningCourse:
         optimizer: AdamW,
         learning_rate: float,
         loss: Callable[[Inputs, Tensor | None, int], Tensor],
+        gradients: BatchParts,
         held_out_loss: Callable[[], float],
         augmentation: Callable[[Tensor], Tensor] | None,
         file: Checkpoint,
@@ -209,28 +225,32 @@ class _TuningCourse:
     ) -> None:
         self.samples, self.trained, self.optimizer, self.loss = samples, trained, optimizer, loss
         self.held_out_loss, self.augmentation, self.file, self.seed = held_out_loss, augmentation, file, seed
-        self.learning_rate = learning_rate
+        self.learning_rate, self.gradients = learning_rate, gradients
 
     def order(self, epoch: int) -> Tensor:
         return self.samples.order(epoch)
 
     def step(self, epoch: int, number: int, positions: Tensor) -> float:
-        inputs, labels = self.samples.batch(positions)
-        if self.augmentation is not None:
-            inputs = (_changed(self.augmentation, inputs[0], self.seed, epoch, number), *inputs[1:])
-        loss = self.loss(inputs, labels, derived_seed(self.seed, epoch, number) % 2**63)
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        given: list[Inputs] = []
+
+        def loss_of(part: Tensor, place: int) -> Tensor:
+            inputs, labels = self.samples.batch(part)
+            if self.augmentation is not None:
+                inputs = (_changed(self.augmentation, inputs[0], self.seed, epoch, number, place), *inputs[1:])
+            given.append(inputs)
+            return self.loss(inputs, labels, derived_seed(self.seed, epoch, number, place) % 2**63)
+
+        loss = self.gradients.backward(positions, loss_of)
         steepness = nn.utils.clip_grad_norm_(self.trained.tensors, _LONGEST_GRADIENT)
-        if not (math.isfinite(loss.item()) and math.isfinite(float(steepness))):
-            failed = {f"inputs {place}": tensor for place, tensor in enumerate(inputs)}
+        if not (math.isfinite(loss) and math.isfinite(float(steepness))):
+            failed = {f"inputs {place}": torch.cat(tensors) for place, tensors in enumerate(zip(*given, strict=True))}
             raise ModelError(
                 f"loss or gradient is not finite in epoch {epoch + 1}, batch {number + 1}; {self._remedy()}, or look "
                 f"at the samples {positions.tolist()}; {self.file.kept_failure(failed | self.trained.state_dict())}"
             )
         self.optimizer.step()
         self.trained.settle()
-        return loss.item()
+        return loss
 
     def record(self, epoch: int, loss: float) -> _Epoch:
         held_out = self.held_out_loss()
@@ -281,9 +301,9 @@ def _populations_text(network: SpikingNetwork) -> str:
     return f"{network.plan} {'; '.join(digits)}"
 
 
-def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int, epoch: int, number: int) -> Tensor:
-    """``values`` changed by draws that depend on the step alone; those of the caller go on as before."""
-    with seeded(values.device, seed, epoch, number):
+def _changed(augmentation: Callable[[Tensor], Tensor], values: Tensor, seed: int, *step: int) -> Tensor:
+    """``values`` changed by draws that depend on the step and the part alone; those of the caller go on as before."""
+    with seeded(values.device, seed, *step):
         changed = augmentation(values)
     if not isinstance(changed, Tensor):
         raise ConfigurationError(f"augmentation made a {type(changed).__name__} of a tensor; it must return a tensor")
