@@ -17,8 +17,11 @@ from snnconv.cli.commands.evaluate import evaluate
 from snnconv.cli.commands.evaluate_detector import evaluate_detector
 from snnconv.cli.commands.preflight import preflight
 from snnconv.cli.commands.sweep import sweep
+from snnconv.cli.commands.train import train
 from snnconv.cli.commands.train_detector import train_detector
-from snnconv.cli.console import console, discard_output, errors
+from snnconv.cli.commands.tune import tune
+from snnconv.cli.console import console, discard_output, errors, told_by
+from snnconv.cli.sharing import check_shared
 from snnconv.errors import SnnconvError
 
 app = typer.Typer(
@@ -37,14 +40,28 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Options of the program itself, whatever the command."""
+    check_shared(context.invoked_subcommand)
 
 
-for command in (demo, doctor, preflight, convert, evaluate, sweep, detect, evaluate_detector, train_detector):
+for command in (
+    demo,
+    doctor,
+    preflight,
+    convert,
+    evaluate,
+    sweep,
+    tune,
+    train,
+    detect,
+    evaluate_detector,
+    train_detector,
+):
     app.command()(command)
 
 
@@ -67,9 +84,9 @@ def run() -> None:
     try:
         app()
     except SnnconvError as error:
-        errors.print(f"error: {error}", style="red", markup=False)
+        errors.print(f"{told_by()}error: {error}", style="red", markup=False)
         sys.exit(2)
     except OSError as error:  # as of a full disk behind standard output, or a name that no disk takes
         discard_output()
-        errors.print(f"error: {error}", style="red", markup=False)
+        errors.print(f"{told_by()}error: {error}", style="red", markup=False)
         sys.exit(2)

@@ -31,5 +31,15 @@ def discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-console = _Output(soft_wrap=True, highlight=False)
+def is_first() -> bool:
+    """Whether this process is alone, or the first of those that torchrun has started, which speaks and writes."""
+    return os.environ.get("RANK", "") in ("", "0")
+
+
+def told_by() -> str:
+    """What a line on standard error begins with where several processes write such lines: which one this is."""
+    return "" if os.environ.get("WORLD_SIZE", "") in ("", "1") else f"rank {os.environ.get('RANK', '?')}: "
+
+
+console = _Output(soft_wrap=True, highlight=False, quiet=not is_first())
 errors = _Errors(stderr=True, soft_wrap=True, highlight=False)

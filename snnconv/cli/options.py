@@ -7,9 +7,10 @@ import stat
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
-from snnconv.cli.console import console
+from snnconv.cli.console import console, is_first
 from snnconv.cli.interruption import kept
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
@@ -18,6 +19,7 @@ from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
 from snnconv.storage.atomic import check_writable, write_whole
 
+Network = Annotated[Path, typer.Argument(help="A file that convert wrote.")]
 Model = Annotated[
     str,
     typer.Argument(
@@ -46,7 +48,7 @@ Analog = Annotated[
 
 def writable(path: Path | None) -> Path | None:
     """``path``, where a file can be written, before the work whose result it is to hold; raises ``StorageError``."""
-    if path is not None and not _is_stream(path):
+    if path is not None and is_first() and not _is_stream(path):
         check_writable(path)
     return path
 
@@ -65,6 +67,16 @@ JudgeName = Annotated[
         help="What targets are: class (indices), label (0 or 1, of logits), value; auto tells by targets and output.",
     ),
 ]
+Parts = Annotated[
+    int,
+    typer.Option(
+        help="Parts of a batch, each with loss and draws of its own; processes of torchrun share them, at most as many."
+    ),
+]
+CheckpointFile = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Written after every epoch; training resumes from it if it exists.")
+]
+Device = Annotated[str, typer.Option(help="Where to train, such as cpu or cuda.")]
 IgnoreIndex = Annotated[int, typer.Option(help="Integer target that leaves its sample or position out.")]
 
 
@@ -75,9 +87,24 @@ def judge_of(name: str) -> TargetJudge | None:
     return JUDGES[name]
 
 
+def check_device(name: str) -> None:
+    """Raise ``ConfigurationError`` unless tensors can be on the device called ``name``."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def kept_by_checkpoint(checkpoint: Path | None) -> str:
+    """What an interrupted training has come to."""
+    if checkpoint is None:
+        return "no epoch is kept; with --checkpoint FILE the same command goes on where it stopped"
+    return f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
+
+
 def write_json(path: Path | None, figures: Any) -> None:
     """Write ``figures`` to ``path`` if there is one: a file as a whole, a device or a pipe as they come."""
-    if path is None:
+    if path is None or not is_first():
         return
     content = (json.dumps(figures, indent=2) + "\n").encode()
     if _is_stream(path):
@@ -110,9 +137,10 @@ def _is_stream(path: Path) -> bool:
 
 
 def folder(path: Path) -> Path:
-    """``path`` as a folder, made if it is not there."""
+    """``path`` as a folder, made if it is not there, by the first of several processes."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        if is_first():
+            path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be made a folder: {error.strerror or error}") from error
     return path

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rich import progress as rich_progress
 
-from snnconv.cli.console import console, errors
+from snnconv.cli.console import console, errors, is_first
 from snnconv.progress import Progress, ProgressCallback, told
 from snnconv.text import duration_text
 
@@ -24,9 +24,11 @@ _LINE_SECONDS = 30.0
 def progress_bars() -> Iterator[ProgressCallback]:
     """A callback that shows a bar, with the time that is left, for every task until it is done.
 
-    Where standard error is no terminal it writes a line now and then.
+    Where standard error is no terminal it writes a line now and then. Of several processes the first alone shows it.
     """
-    if errors.is_terminal:
+    if not is_first():
+        yield lambda _: None
+    elif errors.is_terminal:
         with _bars() as show:
             yield show
     else:

@@ -12,13 +12,13 @@ import math
 import torch
 from torch import Tensor
 
-#: Bits of a sum, and the least exponent of a largest term; smaller ones are all but 0.
-_BITS, _LEAST = 62, -900
+#: Bits of a sum.
+_BITS = 62
 
 
 def shift_for(largest: float, terms: int) -> int:
     """By how many bits to shift up to ``terms`` terms, of which none is larger than ``largest``."""
-    exponent = max(math.frexp(largest)[1], _LEAST)  # largest < 2^exponent
+    exponent = math.frexp(largest)[1]  # largest < 2^exponent
     return _BITS - math.ceil(math.log2(terms)) - exponent
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from torch import Tensor, distributed
 
 from snnconv.errors import ConfigurationError, SnnconvError
 from snnconv.ranks.agreement import check_agreement, surroundings_text
+from snnconv.ranks.parcels import packed, unpacked
 from snnconv.ranks.variables import rank_variables
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Ranks:
         """The ``value`` of every rank, by rank."""
         if self._link is None:
             return [value]
-        return [pickle.loads(each) for each in self._link.exchange(what, pickle.dumps(value))]
+        return [unpacked(each) for each in self._link.exchange(what, packed(value))]
 
     def agree(self, what: str, facts: Mapping[str, str]) -> None:
         """Raise ``RankError``, with rank and name, unless the ``facts`` of ``what`` are the same on all ranks."""
@@ -131,13 +131,14 @@ def ranks(
     if not distributed.is_available():
         raise ConfigurationError(f"torch {torch.__version__} was built without torch.distributed, which ranks need")
     from snnconv.ranks.link import Link
-    from snnconv.ranks.reductions import Reductions
+    from snnconv.ranks.reductions import Reductions, backend_for
 
     if own.type == "cuda" and own.index is None:
         own = torch.device("cuda", found.local)
+    chosen = backend_for(own, backend)
     link = Link(found, patience, arrival)
     try:
-        group = Ranks(own, link, Reductions(link, own, backend))
+        group = Ranks(own, link, Reductions(link, own, chosen))
         group.agree("versions and processors", surroundings_text())
         yield group
         group.gather("the end", None)

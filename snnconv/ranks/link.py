@@ -36,10 +36,18 @@ class Link:
         #: Seconds that one answer of the store may take.
         self._answer = max(2.0, patience)
         self.store = self._connected(self._holds, arrival)
-        with self._explained("it arrived"):
+        with self._explained("the start"):
             self._signs = SignsOfLife(self.rank, self.size, lambda: self._connected(False, arrival), patience)
+        try:
+            self._meet(arrival)
+        except BaseException:
+            self._end()
+            raise
+
+    def _meet(self, arrival: float) -> None:
+        """Wait for the others."""
         names = [f"here {rank}" for rank in range(self.size)]
-        with self._explained("it arrived"):
+        with self._explained("the start"):
             self.store.set(names[self.rank], "")
             if not self._there(names, time.monotonic() + arrival):
                 missing = [rank for rank, name in enumerate(names) if not self.store.check([name])]
@@ -106,7 +114,11 @@ class Link:
                 self._there(names, time.monotonic() + wait)
             elif self._holds:
                 self._await(names, "the end")
+        self._end()
+
+    def _end(self) -> None:
         self._signs.end()
+        del self.store  # with whose last owner the port is free again
 
     def _connected(self, holds: bool, arrival: float) -> Store:
         try:

@@ -16,27 +16,30 @@ from snnconv.ranks.link import Link
 _LONGEST = 60.0
 
 
-class Reductions:
-    """Reductions of tensors on ``device`` by ``backend``, by default nccl for GPUs and gloo for others.
+def backend_for(device: torch.device, backend: str | None) -> str:
+    """``backend``, or the one for ``device``: nccl for GPUs and gloo for others.
 
-    The process group is made at the first reduction, unless there is one already. Raises ``ConfigurationError`` where
-    torch lacks the backend, or the GPU is not there.
+    Raises ``ConfigurationError`` where torch lacks it, and where there are fewer GPUs.
     """
+    found = backend or ("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"this process is to compute on {device}, and its machine has {torch.cuda.device_count()} GPUs: start at "
+            "most one process for each (torchrun --nproc-per-node)"
+        )
+    if not distributed.is_backend_available(found):
+        raise ConfigurationError(
+            f"torch {torch.__version__} was built without the backend {found!r}, by which ranks on {device.type} add "
+            "their gradients: install a torch that has it, or take another device"
+        )
+    return found
 
-    def __init__(self, link: Link, device: torch.device, backend: str | None) -> None:
-        self._link, self._device = link, device
-        self.backend = backend or ("nccl" if device.type == "cuda" else "gloo")
-        if not distributed.is_available() or not distributed.is_backend_available(self.backend):
-            raise ConfigurationError(
-                f"torch {torch.__version__} was built without the backend {self.backend!r}, by which ranks on "
-                f"{device.type} add their gradients: install a torch that has it, or take another device"
-            )
-        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-            raise ConfigurationError(
-                f"rank {link.rank} is to compute on {device}, and its machine has {torch.cuda.device_count()} GPUs: "
-                "start at most one process for each GPU (torchrun --nproc-per-node)"
-            )
-        self._made = False
+
+class Reductions:
+    """Reductions of tensors on ``device`` by ``backend``; the first makes a process group, unless there is one."""
+
+    def __init__(self, link: Link, device: torch.device, backend: str) -> None:
+        self._link, self._device, self._backend, self._made = link, device, backend, False
 
     def largest(self, what: str, values: Tensor) -> None:
         """Put the largest of all ranks at every place of ``values``."""
@@ -56,12 +59,12 @@ class Reductions:
         try:
             if not distributed.is_initialized():
                 distributed.init_process_group(
-                    self.backend,
+                    self._backend,
                     store=PrefixStore("reductions", self._link.store),
                     rank=self._link.rank,
                     world_size=self._link.size,
                     timeout=datetime.timedelta(seconds=_LONGEST),
-                    device_id=self._device if self.backend == "nccl" else None,
+                    device_id=self._device if self._backend == "nccl" else None,
                 )
                 self._made = True
             distributed.all_reduce(values, operation)

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
 #: What no file imports: not the library's own, or unsafe.
 FORBIDDEN = {"tests", "benchmarks", "torchvision", "pickle"}
+#: What takes pickles from processes of the same program alone.
+SENDING = {ROOT / "snnconv/ranks/parcels.py"}
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 CODE_CLASSES = {
     name
@@ -89,7 +91,7 @@ def test_private_names_stay_in_their_modules() -> None:
 def test_no_file_imports_what_is_not_the_library_or_not_safe() -> None:
     def wrong(file: Path) -> set[str]:
         own = {name.partition(".")[0] for name in imported(parsed(file))}
-        return own & FORBIDDEN
+        return own & FORBIDDEN - ({"pickle"} if file in SENDING else set())
 
     assert not offenders(FILES, wrong)
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from snnconv.cli import detectors
-from snnconv.cli.console import console
+from snnconv.cli.console import console, is_first
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import writable
+from snnconv.cli.options import CheckpointFile, Device, Parts, check_device, kept_by_checkpoint, writable
 from snnconv.cli.progress import progress_bars
+from snnconv.cli.sharing import shared
 from snnconv.detection.darknet import load_darknet, save_weights
 from snnconv.detection.data.datasets import BoxDataset
 from snnconv.detection.held_out import held_out_precision
@@ -37,13 +37,12 @@ def train_detector(
     weights: Annotated[Path | None, typer.Option(help="Weights to start from, instead of random ones.")] = None,
     epochs: Annotated[int, typer.Option(help="How many times each picture is seen.")] = 14,
     batch: Annotated[int, typer.Option(help="Pictures per training step.")] = 32,
+    parts: Parts = 1,
     learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 5e-3,
     letterbox: detectors.Letterbox = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Written after every epoch; training resumes from it if it exists.")
-    ] = None,
+    checkpoint: CheckpointFile = None,
     seed: Annotated[int, typer.Option(help="Fixes first weights, order and augmentation.")] = 0,
-    device: Annotated[str, typer.Option(help="Where to train, such as cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Train a detector on labelled pictures, write its weights, and measure it on pictures that it has not seen.
 
@@ -57,26 +56,33 @@ def train_detector(
     if output.is_dir():
         raise StorageError(f"{output} cannot be written: it is a folder; name a file")
     writable(output)
-    network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed).to(_device(device))
+    check_device(device)
+    network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed)
     pictures: LabelledPictures
     held_out: LabelledPictures
     if data is None:
         pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
     else:
         pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
-    with kept(lambda: _kept(checkpoint)), progress_bars() as progress:
-        log = train(
-            network,
-            pictures,
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            letterbox=letterbox,
-            checkpoint=checkpoint,
-            seed=seed,
-            progress=progress,
-        )
-    save_weights(network, output)
+    with shared(device) as ranks:
+        network.to(ranks.device)
+        with kept(lambda: kept_by_checkpoint(checkpoint)), progress_bars() as progress:
+            log = train(
+                network,
+                pictures,
+                epochs=epochs,
+                batch=batch,
+                parts=parts,
+                learning_rate=learning_rate,
+                letterbox=letterbox,
+                checkpoint=checkpoint,
+                seed=seed,
+                ranks=ranks,
+                progress=progress,
+            )
+        ranks.first("writing the weights", lambda: save_weights(network, output))
+    if not is_first():
+        return
     with kept(lambda: f"{output} is written"):
         if log.resumed:
             console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
@@ -86,13 +92,6 @@ def train_detector(
         console.print(
             f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %", markup=False
         )
-
-
-def _kept(checkpoint: Path | None) -> str:
-    """What an interrupted training has come to."""
-    if checkpoint is None:
-        return "no epoch is kept; with --checkpoint FILE the same command goes on where it stopped"
-    return f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
 
 
 def _divided(dataset: BoxDataset) -> tuple[BoxDataset, BoxDataset]:
@@ -106,10 +105,3 @@ def _divided(dataset: BoxDataset) -> tuple[BoxDataset, BoxDataset]:
         )
     rest = tuple(item for position, item in enumerate(items, 1) if position % _HELD_OUT)
     return replace(dataset, items=rest), replace(dataset, items=held_out)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigurationError(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error

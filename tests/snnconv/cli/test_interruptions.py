@@ -74,6 +74,20 @@ CASES = {
         ("out", "out/sweep.json"),
         call=2,
     ),
+    "tune": Case(
+        ("pipeline.snn", "--data", "samples.npz", "-o", "new.snn", "--epochs", "2", "--checkpoint", "run"),
+        "snnconv.training.checkpoint",
+        "write_whole",
+        "the epochs that were finished are in run; the same command goes on from there",
+        ("run",),
+        call=3,
+    ),
+    "train": Case(
+        ("--data", "values.npz", "-o", "new.snn", "--hidden", "4", "--steps", "12", "--last", "6", "--epochs", "1"),
+        "snnconv.learning",
+        "train",
+        "no epoch is kept; with --checkpoint FILE the same command goes on where it stopped",
+    ),
     "detect": Case(
         ("images", *DETECTOR, "-o", "found", "--coding", "rate", "--steps", "2"),
         "snnconv.cli.commands.detect",

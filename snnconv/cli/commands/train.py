@@ -1,0 +1,127 @@
+"""train: a network of spiking neurons that learns from scratch."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+from neurons import DoubleExponential
+from snnconv import learning
+from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
+from snnconv.cli.options import CheckpointFile, Device, Parts, check_device, kept_by_checkpoint, writable
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.sharing import shared
+from snnconv.data.files import load_samples
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.learning.rule import RULES
+
+ENCODERS = ("latency", "rate")
+LOSSES = ("latency", "count")
+
+
+def train(
+    data: Annotated[
+        Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', values [N, n] in 0 to 1, and 'targets'.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.snn.")
+    ],
+    validation: Annotated[Path | None, typer.Option(help="Samples by which the best epoch is chosen.")] = None,
+    hidden: Annotated[str, typer.Option(help="Neurons of the hidden layers, such as 200,100.")] = "100",
+    encoder: Annotated[str, typer.Option(help=f"Input spikes: {' or '.join(ENCODERS)}.")] = "latency",
+    steps: Annotated[int, typer.Option(help="Time steps of a sample.")] = 60,
+    last: Annotated[int, typer.Option(help="The last step at which an input may fire.")] = 24,
+    rule: Annotated[str, typer.Option(help=f"Gradients: {', '.join(RULES)}.")] = "antlr",
+    loss: Annotated[str, typer.Option(help=f"Loss on first spikes or on counts: {' or '.join(LOSSES)}.")] = "latency",
+    decay: Annotated[float, typer.Option(help="What a step leaves of potentials and currents.")] = 0.95,
+    weight_offset: Annotated[float, typer.Option(help="Added to first weights, over the number of inputs.")] = 3.0,
+    epochs: Annotated[int, typer.Option(help="How often all samples are seen.")] = 20,
+    batch: Annotated[int, typer.Option(help="Samples of one step.")] = 16,
+    parts: Parts = 1,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better one that end training.")] = None,
+    checkpoint: CheckpointFile = None,
+    seed: Annotated[int, typer.Option(help="Fixes first weights, order and draws.")] = 0,
+    device: Device = "cpu",
+) -> None:
+    """Train a network of fully connected spiking neurons from scratch, by the gradients of its spikes, and write it."""
+    check_device(device)
+    code = _encoder(encoder, steps, last)
+    if loss not in LOSSES:
+        raise ConfigurationError(f"--loss: unknown loss {loss!r}; known: {', '.join(LOSSES)}")
+    gradients = learning.GradientRule(rule)  # type: ignore[arg-type] # what is no rule is refused there
+    sizes = _sizes(hidden)
+    with shared(device) as ranks:
+        samples = _samples(data, code)
+        judged = None if validation is None else _samples(validation, code)
+        classes = int(samples.labels.max()) + 1
+        torch.manual_seed(seed)
+        network = learning.LayeredNetwork(
+            [samples.inputs, *sizes, classes],
+            neuron=DoubleExponential(decay, decay),
+            rule=gradients,
+            weight_offset=weight_offset,
+        ).to(ranks.device)
+        with kept(lambda: kept_by_checkpoint(checkpoint)), progress_bars() as progress:
+            log = learning.train(
+                network,
+                samples,
+                epochs=epochs,
+                batch=batch,
+                parts=parts,
+                loss=learning.LatencyLoss() if loss == "latency" else learning.CountLoss(),
+                optimizer=functools.partial(torch.optim.Adam, lr=learning_rate),
+                validation=judged,
+                patience=patience,
+                checkpoint=checkpoint,
+                seed=seed,
+                ranks=ranks,
+                progress=progress,
+            )
+        spiking = learning.spiking_network(network.cpu(), samples)
+        ranks.first("writing the network", lambda: spiking.save(output))
+        with kept(lambda: f"{output} is written"):
+            if log.resumed:
+                console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
+            ends = log.epochs[-1]
+            console.print(
+                f"loss: {log.epochs[0].loss:.3f} in the first epoch, {ends.loss:.3f} in the last", markup=False
+            )
+            console.print(f"decided by first spikes in the last: {ends.training.by_first:.2f} %", markup=False)
+            console.print(f"written: {output}", markup=False)
+
+
+def _encoder(name: str, steps: int, last: int) -> learning.Encoder:
+    if name not in ENCODERS:
+        raise ConfigurationError(f"--encoder: unknown encoder {name!r}; known: {', '.join(ENCODERS)}")
+    return learning.LatencyEncoder(steps, last) if name == "latency" else learning.RateEncoder(steps, last=last)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",") if number]
+    except ValueError:
+        raise ConfigurationError(f"--hidden must be integers such as 200,100, got {text!r}") from None
+
+
+def _samples(path: Path, encoder: learning.Encoder) -> learning.EncodedSamples:
+    inputs, targets = load_samples(path)
+    if targets is None:
+        raise InputError(f"{path} holds no 'targets': a network learns from the class of every sample")
+    if inputs.dim() != 2:
+        raise InputError(
+            f"{path}: inputs have shape {list(inputs.shape)}; a network of layers takes values [samples, inputs]: "
+            "flatten them"
+        )
+    return learning.EncodedSamples(_real(inputs), targets, encoder)
+
+
+def _real(inputs: Tensor) -> Tensor:
+    """Real numbers in single precision, in which networks of layers are made."""
+    return inputs.float() if inputs.is_floating_point() else inputs

@@ -1,0 +1,86 @@
+"""tune: a converted network, trained through its own spikes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import snnconv
+from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
+from snnconv.cli.options import (
+    CheckpointFile,
+    Device,
+    IgnoreIndex,
+    Network,
+    Parts,
+    check_device,
+    kept_by_checkpoint,
+    writable,
+)
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import in_precision
+from snnconv.cli.sharing import shared
+from snnconv.data.batches import IGNORED_TARGET
+from snnconv.data.files import load_samples
+from snnconv.errors import ConfigurationError
+from snnconv.tuning.loss import TARGETS
+from snnconv.tuning.surrogate_gradients import RULES
+
+
+def tune(
+    network: Network,
+    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' (and 'targets'), or .npy.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance tuned.snn.")
+    ],
+    rule: Annotated[str, typer.Option(help=f"Derivative of a window: {', '.join(RULES)}.")] = "activation",
+    targets: Annotated[
+        str, typer.Option(help=f"What the output is compared with: {', '.join(TARGETS)} (of the original, but labels).")
+    ] = "decisions",
+    epochs: Annotated[int, typer.Option(help="How often all samples are seen.")] = 3,
+    batch: Annotated[int, typer.Option(help="Samples of one step.")] = 50,
+    parts: Parts = 1,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-4,
+    held_out: Annotated[float, typer.Option(help="Share of the samples that is only measured.")] = 0.1,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a smaller loss that end tuning.")] = None,
+    ignore_index: IgnoreIndex = IGNORED_TARGET,
+    checkpoint: CheckpointFile = None,
+    seed: Annotated[int, typer.Option(help="Fixes order and draws.")] = 0,
+    device: Device = "cpu",
+) -> None:
+    """Train a converted network through its own spikes, and write the network of the best epoch.
+
+    It learns the decisions of what it was made from, and needs no labels unless --targets labels asks for them.
+    """
+    check_device(device)
+    with shared(device) as ranks:
+        spiking = snnconv.load(network)
+        inputs, labels = load_samples(data)
+        inputs = in_precision(inputs, spiking, "data").to(ranks.device)
+        if targets == "labels" and labels is None:
+            raise ConfigurationError(f"--targets labels: {data} holds no 'targets'")
+        with kept(lambda: kept_by_checkpoint(checkpoint)), progress_bars() as progress:
+            tuned = snnconv.tune(
+                spiking.to(ranks.device),
+                (inputs, labels) if targets == "labels" else inputs,
+                rule=rule,  # type: ignore[arg-type] # what is no rule is refused there
+                targets=targets,  # type: ignore[arg-type]
+                epochs=epochs,
+                batch=batch,
+                parts=parts,
+                learning_rate=learning_rate,
+                held_out=held_out,
+                patience=patience,
+                ignore_index=ignore_index,
+                checkpoint=checkpoint,
+                seed=seed,
+                ranks=ranks,
+                progress=progress,
+            )
+        ranks.first("writing the network", lambda: tuned.save(output))
+        with kept(lambda: f"{output} is written"):
+            console.print(str(tuned.tuning_log), markup=False)
+            console.print(f"written: {output}", markup=False)

@@ -1,0 +1,33 @@
+"""Commands whose work processes share that torchrun starts: all compute, the first alone speaks and writes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from snnconv.errors import ConfigurationError
+from snnconv.ranks import Ranks, ranks
+
+#: The commands that do.
+SHARED = ("evaluate", "sweep", "tune", "train", "train-detector")
+
+
+@contextmanager
+def shared(device: str = "cpu") -> Iterator[Ranks]:
+    """The ranks of a command, which all got the same arguments; one that is alone where torchrun has started none."""
+    with ranks(device) as found:
+        found.agree("arguments", {"arguments": shlex.join(sys.argv[1:])})
+        yield found
+
+
+def check_shared(command: str | None) -> None:
+    """Raise ``ConfigurationError`` where several processes were started for a ``command`` that is done by one."""
+    size = os.environ.get("WORLD_SIZE", "")
+    if command not in SHARED and os.environ.get("RANK") and size.isdecimal() and int(size) > 1:
+        raise ConfigurationError(
+            f"{command} is done by one process, and {size} were started: run it without torchrun; several processes "
+            f"share {', '.join(SHARED)}"
+        )
