@@ -15,12 +15,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import snnconv
-from coding import Concurrent, Rate
+from coding import Concurrent, OneSpike, Rate
 from hw_export import lava
 from snnconv.cli import main
 from snnconv.cli.app import add_commands_of_others, app
@@ -130,6 +131,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         schedule=Concurrent(4),
     )
     network.save(files / "n.snn")
+    model = prepared(Perceptron, torch.float32)
+    snnconv.convert(model, draw(40, 6, dtype=torch.float32), coding=OneSpike(4)).save(files / "pipeline.snn")
+    np.savez(files / "values.npz", inputs=np.full((12, 6), 0.5, np.float32), targets=np.arange(12) % 3)
     lava.export(network, files / "n.npz")
     (files / "net.cfg").write_text(CONFIG)
     (files / "classes.txt").write_text("light\ndark\n")
