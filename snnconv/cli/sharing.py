@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -20,6 +21,8 @@ def shared(device: str = "cpu") -> Iterator[Ranks]:
     """The ranks of a command, which all got the same arguments; one that is alone where torchrun has started none."""
     with ranks(device) as found:
         found.agree("arguments", {"arguments": shlex.join(sys.argv[1:])})
+        if found.rank:  # what the library warns of is said once
+            logging.getLogger("snnconv").setLevel(logging.ERROR)
         yield found
 
 

@@ -13,6 +13,7 @@ from snnconv.capture.inference_copy import inference_copy
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.passage import Passage
 from snnconv.data.shards import shards
+from snnconv.metrics.comparing import check_ranks, compare_ranks
 from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.metrics.evaluation_task import EvaluationTask
@@ -21,6 +22,7 @@ from snnconv.metrics.judge_choice import check_judge
 from snnconv.metrics.tallying import tallied
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.scaling.spreading import Executor, spread_over
 from snnconv.simulators import CrossbarNoise, Stop
 from snnconv.surroundings import own_surroundings
@@ -47,6 +49,7 @@ def evaluate(
     constants: Mapping[str, Tensor] | None = None,
     workers: int | Literal["auto"] | None = None,
     executor: Executor | None = None,
+    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Measure ``network`` on ``data``, batch by batch; nothing is stored whole.
 
@@ -74,6 +77,7 @@ def evaluate(
         workers: Processes of this machine that pieces are spread over, or "auto" for one a core (see ``Workers``).
         executor: Does the pieces instead: ``snnconv.Workers(2)``, an executor of ``concurrent.futures``, or a client of
             Dask. Figures do not depend on who measures.
+        ranks: Processes that share the pieces (``snnconv.ranks.ranks``); every one of them reads all data.
 
     Returns:
         Accuracy or errors, latency, spikes, synaptic operations and energy beside those of the original.
@@ -83,14 +87,18 @@ def evaluate(
         ConfigurationError: An option is out of range, the constants do not fit the reference, or the judge does not
             compare with targets, such as that of detections: ``snnconv.detection.evaluate`` measures them.
         WorkerError: A process that measured a part was killed, or cannot be started.
+        RankError: A rank is gone, has failed, or has another network, other data or settings.
     """
     check_judge(judge)
+    check_ranks(ranks, workers, executor)
     reference = None if reference is None else inference_copy(bound(reference, constants))
     settings = (simulator, steps, stop, seed, noise, rate_reference, judge, ignore_index)
     task = EvaluationTask(network, reference, *settings)
+    told = f"{simulator} {steps} {type(stop).__name__} {seed} {before} {noise} {judge} {ignore_index}"
+    compare_ranks(ranks, network, reference, data, told)
     passage = Passage(progress, "evaluating", data, network.batch_axis)
     with spread_over(workers, executor) as spread:
-        found = tallied(task, shards(data, network.batch_axis, before), passage, spread)
+        found = tallied(task, shards(data, network.batch_axis, before), passage, spread, ranks)
     found.left.warn()
     if network.tuned and reference is None:
         _logger.warning(

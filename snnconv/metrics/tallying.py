@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Protocol, Self, TypeVar
 
 from snnconv.data.passage import Passage
 from snnconv.data.shards import Shard
 from snnconv.network import SpikingNetwork
+from snnconv.ranks import ALONE, Ranks
 from snnconv.scaling.shared import Shared
 from snnconv.scaling.spreading import Spread
+from snnconv.storage.digests import data_digest
 from snnconv.surroundings import own_surroundings
+
+#: Shards that a rank counts, at most, before all compare what they read and exchange what they counted.
+_ROUND = 16
 
 
 class Tally(Protocol):
@@ -43,14 +48,17 @@ class Task(Protocol[T]):
         ...
 
 
-def tallied(task: Task[T], source: Iterator[Shard], passage: Passage, spread: Spread | None) -> T:
+def tallied(task: Task[T], source: Iterator[Shard], passage: Passage, spread: Spread | None, ranks: Ranks = ALONE) -> T:
     """What ``task`` counts on ``source``, to the last bit the same whoever counts; ``passage`` is told of it.
 
-    Raises ``InputError`` for data that do not fit, and what ``Spread`` raises.
+    Raises ``InputError`` for data that do not fit, what ``Spread`` raises, and ``RankError`` where a rank is gone or
+    has other data.
     """
     first = next(source)
     task, whole = task.settled(first), None
-    for tally in _counted(task, chain([first], source), passage, spread):
+    source = chain([first], source)
+    counted = _counted(task, source, passage, spread) if ranks.size == 1 else _dealt(task, source, passage, ranks)
+    for tally in counted:
         whole = tally if whole is None else whole.merge(tally)
     passage.end()
     assert whole is not None
@@ -78,6 +86,25 @@ def _counted(task: Task[T], source: Iterator[Shard], passage: Passage, spread: S
             passage.samples(samples)
             if ends_batch:
                 passage.batch()
+
+
+def _dealt(task: Task[T], source: Iterator[Shard], passage: Passage, ranks: Ranks) -> Iterator[T]:
+    """The tallies of shards that are dealt out to ``ranks``, in rounds; every rank reads all, and all must be alike."""
+    most, size = ranks.size * _ROUND, ranks.size
+    while taken := [*islice(source, 1)]:  # the first rounds are short, so that other data is soon found
+        facts, own, samples = {}, [], 0
+        for place, shard in enumerate(chain(taken, islice(source, size - 1))):
+            where = f"samples {shard.before} to {shard.before + shard.samples - 1}"
+            facts[where] = data_digest([(shard.inputs, shard.targets)], "data")
+            samples += shard.samples
+            if place % ranks.size == ranks.rank:
+                own.append(task(shard))
+        ranks.agree("data", facts)
+        tallies = ranks.gather("the tallies of a round", own)
+        for place in range(len(facts)):
+            yield tallies[place % ranks.size][place // ranks.size]
+        passage.samples(samples)
+        size = min(2 * size, most)
 
 
 @own_surroundings()

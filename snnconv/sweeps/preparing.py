@@ -26,6 +26,7 @@ from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.judge_choice import check_targets
 from snnconv.metrics.remembered_outputs import RememberedOutputs
 from snnconv.progress import ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.storage.digests import data_digest, graph_digest, option_text, weights_digest
 from snnconv.sweeps.file import SweepFile
 from snnconv.sweeps.table import measured_of
@@ -72,6 +73,7 @@ def prepared(
     judge: TargetJudge | None = None,
     ignore_index: int = IGNORED_TARGET,
     progress: ProgressCallback | None = None,
+    ranks: Ranks = ALONE,
     **convert_options: Any,
 ) -> PreparedSweep:
     """The sweep of these arguments of ``sweep``, and what it raises."""
@@ -93,8 +95,11 @@ def prepared(
     judging: dict[str, Any] = {}
     if judge or ignore_index != IGNORED_TARGET:
         judging = {"judge": judge, "ignore_index": ignore_index}
-    common = {} if path is None else _common(graph, calibrator.samples, data, reference, {**convert_options, **judging})
-    file = SweepFile(path, common)
+    common = {}
+    if path is not None or ranks.size > 1:
+        common = _common(graph, calibrator.samples, data, reference, {**convert_options, **judging})
+        ranks.agree("models, data or options", common | {"codings": ", ".join(map(repr, codings))})
+    file = _file(path, common, ranks)
     plans = {str(label): _planned(coding, input, schedule, path is not None) for label, coding in codings.items()}
     entries = {}
     for label, (_, fingerprint) in plans.items():
@@ -103,6 +108,14 @@ def prepared(
             entries[label] = stored
     _logger.info("%d configurations to measure, %d read back from %s", len(plans) - len(entries), len(entries), path)
     return PreparedSweep(calibrator, options, original, data, judging, plans, file, entries)
+
+
+def _file(path: str | os.PathLike[str] | None, common: Mapping[str, str], ranks: Ranks) -> SweepFile:
+    """The file of a sweep, which the first of ``ranks`` reads; the others have its entries, and write none."""
+    read = ranks.first("the file of the sweep", lambda: SweepFile(path, common))
+    if ranks.rank:
+        read.path = None
+    return read
 
 
 def _options(given: Mapping[str, Any]) -> Options:

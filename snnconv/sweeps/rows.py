@@ -16,6 +16,7 @@ from snnconv.errors import ConfigurationError, ModelError
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.progress import Inner, ProgressCallback
+from snnconv.ranks import ALONE, Ranks
 from snnconv.scaling.shared import Shared
 from snnconv.scaling.spreading import Spread
 from snnconv.surroundings import own_surroundings
@@ -34,22 +35,26 @@ class RowTask:
     original: nn.Module
     data: Any
     judging: Mapping[str, Any]
+    ranks: Ranks = ALONE
 
     def __call__(self, calibrated: Calibrated, plan: CodingPlan, progress: ProgressCallback | None = None) -> Outcome:
         """The figures of ``plan``; raises what its conversion and evaluation raise."""
         network = assemble(calibrated, plan, self.options, progress)
-        result = evaluate(network, self.data, reference=self.original, progress=progress, **self.judging)
+        result = evaluate(
+            network, self.data, reference=self.original, progress=progress, ranks=self.ranks, **self.judging
+        )
         return {"figures": _figures(result, plan)}
 
 
 def rows(
-    found: PreparedSweep, spread: Spread | None, progress: ProgressCallback | None
+    found: PreparedSweep, spread: Spread | None, progress: ProgressCallback | None, ranks: Ranks = ALONE
 ) -> Iterator[tuple[str, Outcome]]:
     """What is pending of a sweep, label by label as it is measured, by ``spread`` in any order.
 
-    A configuration that the network does not support has failed, and says why.
+    ``ranks`` share the data of every configuration. A configuration that the network does not support has failed, and
+    says why.
     """
-    task = RowTask(found.options, found.original, found.data, found.judging)
+    task = RowTask(found.options, found.original, found.data, found.judging, ranks)
     if spread is None:
         for label in found.pending:
             inner = None if progress is None else Inner(progress, label)

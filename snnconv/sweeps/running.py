@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -11,8 +12,10 @@ from torch.export import ExportedProgram
 
 from coding import Code, InputCode, Schedule
 from snnconv.data.batches import IGNORED_TARGET
+from snnconv.metrics.comparing import check_ranks
 from snnconv.metrics.judge import TargetJudge
 from snnconv.progress import ProgressCallback, tell
+from snnconv.ranks import ALONE, Ranks
 from snnconv.scaling.spreading import Executor, spread_over
 from snnconv.surroundings import own_surroundings
 from snnconv.sweeps.preparing import prepared
@@ -38,6 +41,7 @@ def sweep(
     progress: ProgressCallback | None = None,
     workers: int | Literal["auto"] | None = None,
     executor: Executor | None = None,
+    ranks: Ranks = ALONE,
     **convert_options: Any,
 ) -> Sweep:
     """Convert ``model`` with every one of ``codings`` and evaluate it on ``data``, all else being equal.
@@ -65,6 +69,8 @@ def sweep(
         workers: Processes of this machine that configurations are spread over, or "auto" for one a core (see
             ``Workers``). Each holds the data set, so that it must be picklable; tensors are shared.
         executor: Does the configurations instead, as for ``evaluate``. The file is written here alone.
+        ranks: Processes that share the data of every configuration (``snnconv.ranks.ranks``); the first alone reads and
+            writes the file.
         **convert_options: Further options of ``convert``, for all codings: how scales, neurons and biases are chosen.
 
     Returns:
@@ -75,8 +81,10 @@ def sweep(
             reference or set of options, so that rows could not be compared.
         ConfigurationError: There are no codings, or labels or options cannot be used.
         WorkerError: A process was killed, or cannot be started. The file holds what was measured until then.
+        RankError: A rank is gone, has failed, or has another model, other data or options.
         SnnconvError: Whatever else ``convert`` and ``evaluate`` raise.
     """
+    check_ranks(ranks, workers, executor)
     found = prepared(
         model,
         calibration,
@@ -91,15 +99,16 @@ def sweep(
         judge=judge,
         ignore_index=ignore_index,
         progress=progress,
+        ranks=ranks,
         **convert_options,
     )
-    found.file.begin()
+    ranks.first("the file of the sweep", found.file.begin)
     entries, plans = dict(found.entries), found.plans
     tell(progress, "sweeping", len(entries), len(plans))
     with spread_over(workers, executor) as spread:
-        for label, outcome in rows(found, spread, progress):
-            entries[label] = {"fingerprint": plans[label][1], **outcome}
-            found.file.add(label, entries[label])
+        for label, outcome in rows(found, spread, progress, ranks):
+            entry = entries[label] = {"fingerprint": plans[label][1], **outcome}
+            ranks.first("the file of the sweep", partial(found.file.add, label, entry))
             tell(progress, "sweeping", len(entries), len(plans))
     results = [measured_of(label, entries[label]) for label in plans]
     failures = tuple(Failed(label, entries[label]["failure"]) for label in plans if "failure" in entries[label])

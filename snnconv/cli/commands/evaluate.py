@@ -15,6 +15,7 @@ from snnconv.cli.options import (
     IgnoreIndex,
     Json,
     JudgeName,
+    Network,
     Trust,
     Weights,
     judge_of,
@@ -22,13 +23,14 @@ from snnconv.cli.options import (
 )
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.simulators import SIMULATORS
 
 
 def evaluate(
-    network: Annotated[Path, typer.Argument(help="A file that convert wrote.")],
+    network: Network,
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
     reference: Annotated[
         str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
@@ -57,7 +59,7 @@ def evaluate(
     if original is not None and not isinstance(original, nn.Module):
         original = original.module()
     items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
-    with progress_bars() as progress:
+    with shared() as ranks, progress_bars() as progress:
         result = snnconv.evaluate(
             spiking,
             items,
@@ -66,6 +68,7 @@ def evaluate(
             steps=steps,
             judge=judge_of(judge),
             ignore_index=ignore_index,
+            ranks=ranks,
             progress=progress,
         )
     show(str(result), json_file, result.to_dict())

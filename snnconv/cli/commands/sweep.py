@@ -12,13 +12,14 @@ from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
-from snnconv.cli.console import console
+from snnconv.cli.console import console, is_first
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
 from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Trust, Weights, folder, judge_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, StorageError
@@ -71,10 +72,11 @@ def sweep(
         console.print(str(expected), markup=False)
         return
     folder(output)
-    with kept(lambda: _kept(file)), progress_bars() as progress:
-        found = snnconv.sweep(original, inputs, items, codings, path=file, progress=progress, **judging, **chosen)
+    with shared() as ranks, kept(lambda: _kept(file)), progress_bars() as progress:
+        common = {"path": file, "ranks": ranks, "progress": progress, **judging}
+        found = snnconv.sweep(original, inputs, items, codings, **common, **chosen)
     with kept(lambda: _kept(file)):
-        if found.results:
+        if found.results and is_first():
             found.plot(output / "pareto.png")
     with kept(lambda: f"{output} holds all results"):
         console.print(str(found), markup=False)
