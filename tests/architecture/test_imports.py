@@ -19,7 +19,10 @@ PACKAGES = ("coding", "neurons", "snnconv", "hw_export")
 #: What no file imports: not the library's own, or unsafe.
 FORBIDDEN = {"tests", "benchmarks", "torchvision", "pickle"}
 #: What takes pickles from processes of the same program alone.
-SENDING = {ROOT / "snnconv" / name for name in ("ranks/parcels.py", "scaling/items.py", "scaling/shared.py")}
+SENDING = {
+    ROOT / "snnconv" / name
+    for name in ("ranks/parcels.py", "scaling/items.py", "scaling/shared.py", "scaling/workers.py")
+}
 FILES = [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
 CODE_CLASSES = {
     name

@@ -37,7 +37,7 @@ def run_ranks(size: int, work: Callable[[int], Any], folder: Path) -> list[tuple
             os.environ.update(variables(rank, size, port))
             try:
                 found = work(rank)
-            except Exception as error:
+            except BaseException as error:
                 found = f"{type(error).__name__}: {error}"
             torch.save(found, folder / f"found {rank}")
 

@@ -26,6 +26,7 @@ from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
+from snnconv.spiking.logs import TuningLog
 from snnconv.tuning.loss import TARGETS
 from snnconv.tuning.surrogate_gradients import RULES
 
@@ -82,5 +83,14 @@ def tune(
             )
         ranks.first("writing the network", lambda: tuned.save(output))
         with kept(lambda: f"{output} is written"):
-            console.print(str(tuned.tuning_log), markup=False)
+            console.print(_told(tuned.tuning_log), markup=False)
             console.print(f"written: {output}", markup=False)
+
+
+def _told(log: TuningLog | None) -> str:
+    assert log is not None  # of a network that was tuned
+    before = f"loss on held-out samples: {log.initial_loss:.4g} before tuning"
+    if not log.best_epoch:
+        return f"{before}, and no less after any of {len(log.losses)} epochs: the network is as it was"
+    resumed = f", resumed after epoch {log.resumed}" if log.resumed else ""
+    return f"{before}, {log.held_out_losses[log.best_epoch - 1]:.4g} after epoch {log.best_epoch}{resumed}"
