@@ -9,12 +9,13 @@ from hw_export.c.draft import Draft
 from hw_export.c.gates import sent, sent_type, total
 from hw_export.c.neurons import drive, potential
 from hw_export.c.synapses import connect, is_silent
+from hw_export.integers.parallel import merged
 
 
 def connections(draft: Draft, sums: Mapping[str, str]) -> dict[str, list[str]]:
     """The functions that a payload of every source is given to, by node."""
     found: dict[str, list[str]] = {}
-    for position, connection in enumerate(draft.integers.connections):
+    for position, connection in enumerate(merged(draft.integers.connections)):
         if is_silent(connection.map):
             continue
         source, target = connection.source, connection.target

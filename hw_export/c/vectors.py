@@ -11,6 +11,7 @@ from hw_export.c.phases import window
 from hw_export.c.synapses import fan_out, is_silent
 from hw_export.explicit.maps import Array
 from hw_export.integers.network import IntegerNetwork
+from hw_export.integers.parallel import merged
 from hw_export.integers.reference import IntegerRun, run_reference
 from snnconv.progress import ProgressCallback, told
 
@@ -59,7 +60,8 @@ def golden_vectors(
     sums: dict[str, list[Array]] = {node: [] for node in integers.outputs}
     spikes, digests = np.zeros((count, len(nodes)), np.int64), []
     additions = dict.fromkeys((*integers.populations, *integers.outputs), 0.0)
-    reached = [fan_out(each.map) for each in integers.connections]
+    connections = merged(integers.connections)
+    reached = [fan_out(each.map) for each in connections]
     for sample in told(progress, "computing golden vectors", range(count), count):
         own = {node: values[sample : sample + 1] for node, values in inputs.items()}
         run = run_reference(integers, own, nodes)
@@ -67,7 +69,7 @@ def golden_vectors(
             sums[node].append(values[0])
         spikes[sample] = [run.spikes[node] for node in nodes]
         digests.append(np.concatenate([np.zeros(0, np.uint32), *_digests(integers, run)]))
-        for connection, costs in zip(integers.connections, reached, strict=True):
+        for connection, costs in zip(connections, reached, strict=True):
             sent = run.rasters[connection.source][0] if connection.source in run.rasters else own[connection.source]
             if not is_silent(connection.map):
                 additions[connection.target] += float(((sent != 0).sum(0) * costs).sum()) / count

@@ -17,7 +17,7 @@ FEWEST_BITS, FIRST_BITS, MOST_BITS = 2, 8, 16
 #: Samples that are measured at most, and steps of neurons that they take, unless there are only a few samples.
 _MOST_SAMPLES, _MOST_STEPS, _FEWEST_SAMPLES = 64, 2**26, 8
 #: An error that is as much larger is the same error; one that is as much smaller is worth a bit more.
-_SAME, _WORTH_A_BIT = 1.05, 0.95
+_SAME, _WORTH_A_BIT = 1.02, 0.95
 
 
 def best_bits(

@@ -11,6 +11,7 @@ import torch
 
 from hw_export.explicit.network import ExplicitNetwork, explicit
 from hw_export.integers.input_bits import FEWEST_BITS, MOST_BITS, best_bits
+from hw_export.integers.mean_errors import corrected
 from hw_export.integers.network import FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS, IntegerNetwork, Per
 from hw_export.integers.ranges import NeuronLimits
 from hw_export.integers.rounding import rounded
@@ -44,8 +45,9 @@ def quantize(
     ``weight_bits``, 2 to 8 with their sign: those that a population or an output receives as many as a mapping gives
     its name, 8 where it gives none. The payloads of window codes get as many bits as membranes of 24 bits
     allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Narrower ``limits`` are
-    kept by all populations that weights of at least 4 bits allow to. Raises ``ConfigurationError`` for what integers
-    cannot represent, and where a membrane could still overflow.
+    kept by all populations that weights of at least 4 bits allow to. Biases of a pipeline take back what all of this
+    adds to currents on average, on the samples held out, or on ``samples`` where there are none. Raises
+    ``ConfigurationError`` for what integers cannot represent, and where a membrane could still overflow.
     """
     check_per(per)
     if input_bits is not None:
@@ -56,9 +58,9 @@ def quantize(
     def of(bits: int) -> IntegerNetwork:
         return rounded(found, per, bits, limits or NeuronLimits(), widths)
 
-    if input_bits is not None:
-        return of(input_bits)
-    return best_bits(of, network, network.held_out if samples is None else samples, progress)
+    seen = network.held_out if samples is None else samples
+    integers = best_bits(of, network, seen, progress) if input_bits is None else of(input_bits)
+    return corrected(integers, network.held_out or seen)
 
 
 def check_input_bits(bits: int) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from hw_export.integers.network import IntegerNetwork, largest_weight
+from hw_export.integers.parallel import merged
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.real_valued import analog_text, readout_text, share_text
 
@@ -30,7 +33,7 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
         synapses = integers.network.synapses
         share = share_text(synapses.analog_macs, synapses.macs)
         found.append(f"{share}, on the host, and are in no figure of the machine: {analog_text(graph)}")
-    for each in integers.connections:
+    for each in merged(integers.connections):
         largest = int(np.abs(each.map.weights.astype(np.int64)).max(initial=0))
         if 0 < largest < _FEW * largest_weight(integers.weight_bits[each.target]):
             source, target = (integers.explicit.name(node) for node in (each.source, each.target))
@@ -39,6 +42,14 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
                 "thresholds would be too large, or other sources need a larger step; fewer input_bits or steps may "
                 "leave more"
             )
+    pairs = Counter((each.source, each.target) for each in integers.connections)
+    if max(pairs.values(), default=1) > 1:
+        ends = [[integers.explicit.name(node) for node in pair] for pair, count in pairs.items() if count > 1]
+        several = [f"from {source} to {target}" for source, target in ends]
+        found.append(
+            f"weights {', '.join(several)} are held in up to {max(pairs.values())} synapses in parallel, which leaves "
+            "more bits to the others of their targets"
+        )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
         found.append(f"{saturated} weights are larger than their bits hold thresholds and were clipped")

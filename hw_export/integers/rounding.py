@@ -20,6 +20,7 @@ from hw_export.integers.network import (
     largest_weight,
     over_channels,
 )
+from hw_export.integers.parallel import parallel_synapses, split
 from hw_export.integers.ranges import NeuronLimits, arriving, check_ranges, payloads_of, reaches, steady
 from neurons.integer_lookup import MEMBRANE_LIMIT, LookupRule
 from neurons.integer_rules import Rule, StreamRule, TableRule, integer_rule
@@ -152,7 +153,9 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
     for target in (*found.populations, *found.outputs):
         into = [_per_payload(each, units[each.source]) for each in found.into(target)]
         channels, most_weight = found.currents[target].shape[0], wanted.largest(target)
-        largest = np.max([np.zeros(channels), *(each.map.by_target(_largest) for each in into)], axis=0)
+        synapses = parallel_synapses(into)
+        parts = [each.map.by_target(_largest) / count for each, count in zip(into, synapses, strict=True)]
+        largest = np.max([np.zeros(channels), *parts], axis=0)
         if wanted.per == "population":
             largest = np.full(channels, largest.max())
         if target in rules:
@@ -165,8 +168,11 @@ def _quantized(wanted: _Wanted, resolution: int, shares: Mapping[str, float]) ->
         else:
             step = np.where(largest > 0.0, largest, 1.0) / (most_weight * shares.get(target, 1.0))
         quantized = [replace(each, map=each.map.scaled(1.0 / step).mapped(np.rint)) for each in into]
-        saturated = sum(int((np.abs(each.map.weights) > most_weight).sum()) for each in quantized)
-        connections += [replace(each, map=each.map.mapped(partial(_as_int8, most_weight))) for each in quantized]
+        most_of = [most_weight * count for count in synapses]
+        pairs = [*zip(quantized, most_of, strict=True)]
+        saturated = sum(int((np.abs(each.map.weights) > most).sum()) for each, most in pairs)
+        for each, most in pairs:
+            connections += split(replace(each, map=each.map.mapped(partial(_clipped, most))), most_weight)
         if target not in rules:
             outputs[target] = IntegerOutput(step, found.currents[target])
             continue
@@ -247,8 +253,8 @@ def _largest(rows: Array) -> Array:
     return np.abs(rows).max(1) if rows.shape[1] else np.zeros(len(rows))
 
 
-def _as_int8(most: int, weights: Array) -> Array:
-    return np.clip(weights, -most, most).astype(np.int8)
+def _clipped(most: int, weights: Array) -> Array:
+    return np.clip(weights, -most, most).astype(np.int32)
 
 
 def _by_channel(bias: Array) -> Array:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hw_export.explicit.maps import Array, ConvolutionMap, LinearMap, SparseMap
 from hw_export.integers.network import IntegerNetwork, IntegerPopulation, over_channels
+from hw_export.integers.parallel import merged
 from neurons.integer_lookup import LookupRule
 from neurons.integer_rules import TableRule
 from snnconv.errors import ConfigurationError
@@ -116,7 +117,9 @@ class _GraphWriter:
         return self._add("div", {"self": Ref(source), "other": other}, (2, *shape))
 
     def _sum(self, target: str, integer_payloads: dict[str, Ref]) -> Ref:
-        terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(target)]
+        terms = [
+            self._synapses(each.map, integer_payloads[each.source]) for each in merged(self._integers.into(target))
+        ]
         quantized = self._integers.populations[target]
         bias = torch.from_numpy(quantized.bias[None].astype(np.float64))
         shape = (2, *self._integers.explicit.shapes[target])
@@ -130,13 +133,19 @@ class _GraphWriter:
     def _output(self, node: Node, integer_payloads: dict[str, Ref]) -> None:
         output = self._integers.outputs[node.name]
         shape = (2, *output.offset.shape)
-        terms = [self._synapses(each.map, integer_payloads[each.source]) for each in self._integers.into(node.name)]
+        terms = [
+            self._synapses(each.map, integer_payloads[each.source]) for each in merged(self._integers.into(node.name))
+        ]
         total = self._total(terms, None, shape)
         step = torch.from_numpy(over_channels(output.step, output.offset.ndim)[None])
         product = self._add("mul", {"self": total, "other": self._constant(f"{node.name}.step", step)}, shape)
         offset = self._constant(f"{node.name}.offset", torch.from_numpy(output.offset[None]))
         arguments = {"self": product, "other": offset, "alpha": 1}
         self._nodes[node.name] = Node(node.name, "add", arguments, shape, node.source)
+
+    def _terms(self, target: str, integer_payloads: dict[str, Ref]) -> list[Ref]:
+        into = merged(self._integers.into(target))
+        return [self._synapses(each.map, integer_payloads[each.source]) for each in into]
 
     def _total(self, terms: list[Ref], bias: Ref | None, shape: tuple[int, ...]) -> Ref:
         total, *others = [*terms, *([bias] if bias is not None else [])]

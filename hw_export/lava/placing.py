@@ -119,11 +119,12 @@ def _delays(integers: IntegerNetwork) -> Iterator[Placement]:
 
 def _load(integers: IntegerNetwork, node: str, neurons: int, table: int = 0) -> Load:
     maps = [each.map for each in integers.into(node)]
+    sources = {each.source: int(np.prod(each.map.source_shape)) for each in integers.into(node)}
     return Load(
         neurons,
         sum(int(each.weights.size) for each in maps),
         sum(each.synapses for each in maps),
-        sum(int(np.prod(each.source_shape)) for each in maps),
+        sum(sources.values()),
         table,
         integers.weight_bits[node],
     )

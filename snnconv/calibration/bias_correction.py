@@ -54,7 +54,7 @@ def corrected(
             if not shifted:
                 found[node] = population
                 return decode(population, current)
-            shift = _mean_error(exact, current, population, graph.batch_axis == 0)
+            shift = mean_error(exact, current, population, graph.batch_axis == 0)
             found[node] = replace(population, shift=shift.to(population.shift))
             return decode(found[node], current)
 
@@ -69,7 +69,7 @@ def corrected(
     return found
 
 
-def _mean_error(exact: Tensor, current: Tensor, population: Population, batched: bool) -> Tensor:
+def mean_error(exact: Tensor, current: Tensor, population: Population, batched: bool) -> Tensor:
     """Mean of the weighted errors of ``current``, ``[channels]``, shrunk by its uncertainty (James and Stein 1961)."""
     sums, counts = _weighted_errors(exact, current, population, batched)
     count = counts.sum(0)
