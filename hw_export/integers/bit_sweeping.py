@@ -14,6 +14,7 @@ from torch import Tensor
 from hw_export.integers.assessment import check_allowed
 from hw_export.integers.bit_picture import draw
 from hw_export.integers.fidelity import Outputs, chunks_of, decisions, fidelity, original_outputs, outputs_of
+from hw_export.integers.mean_errors import corrected
 from hw_export.integers.mixed_bits import mixed_bits, sensitivities, weights_of
 from hw_export.integers.network import FEWEST_WEIGHT_BITS, MOST_WEIGHT_BITS, IntegerNetwork, Per
 from hw_export.integers.quantization import check_input_bits, check_per, check_weight_bits, weight_bits_of, written_out
@@ -172,7 +173,8 @@ def bit_sweep(
             one, weight, taken, -(-sum(bits * weights[name] for name, bits in widths.items()) // 8), mixed
         )
         try:
-            integers = rounded(found, one, taken, NeuronLimits(), weight_bits_of(found, widths))
+            whole = rounded(found, one, taken, NeuronLimits(), weight_bits_of(found, widths))
+            integers = corrected(whole, network.held_out or chunks)
         except ConfigurationError as error:
             return replace(result, refused=str(error))
         finally:
