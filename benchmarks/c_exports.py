@@ -74,7 +74,9 @@ def _row(task: Task, code: Code) -> list[Any]:
     ((node, taken),) = integers.inputs.items()
     inputs = {node: taken.taken(task.inputs.numpy())}
     with tempfile.TemporaryDirectory() as folder:
-        different, compared = _compared(written, Path(folder), {name: each[:COMPARED] for name, each in inputs.items()})
+        different, compared = compared_in_c(
+            written, Path(folder), {name: each[:COMPARED] for name, each in inputs.items()}
+        )
         done = CompiledProgram(written, Path(folder), COMPILER, OPTIONS).run(inputs)
     decided: list[float | None] = [None] * 5
     if task.targets is not None:
@@ -88,7 +90,7 @@ def _row(task: Task, code: Code) -> list[Any]:
     return [len(task.inputs), *decided, different, compared, milliseconds, written.ram / 1024, written.flash / 1024]
 
 
-def _compared(written: CProgram, folder: Path, inputs: Mapping[str, Any]) -> tuple[int, int]:
+def compared_in_c(written: CProgram, folder: Path, inputs: Mapping[str, Any]) -> tuple[int, int]:
     """Payloads of ``inputs`` that differ from those of the reference, and spikes in all."""
     compiled = CompiledProgram(written, folder, COMPILER, OPTIONS, spikes=True)
     different = compared = 0
