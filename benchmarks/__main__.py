@@ -32,6 +32,7 @@ from benchmarks import (
     rate,
     smooth,
     speed,
+    time_to_loss,
     transformers,
     tuning,
     two_digits,
@@ -45,6 +46,7 @@ from benchmarks.zoo import table as zoo
 
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "speed": speed.run,
+    "steps_to_loss": time_to_loss.run,
     "cost": cost.run,
     "window_cost": window_cost.run,
     "window_networks": window_networks.run,

@@ -26,7 +26,7 @@ def publish(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence[
     for position, column in enumerate(head):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+        table.add_row(*(text(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     keep(name, title, head, rows)
 
@@ -55,7 +55,8 @@ def accuracy_cells(reference: float, accuracy: float, samples: int) -> list[floa
     return [round(value, 2) for value in (reference, accuracy, reference - accuracy, error)]
 
 
-def _text(cell: Any) -> str:
+def text(cell: Any) -> str:
+    """How a cell of a table is printed."""
     if cell is None:
         return "-"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+import benchmarks
+import coding
+import neurons
+import snnconv
 from benchmarks.cost import BATCH
-from benchmarks.datasets import LabelledImages, cifar10_train, data_file
+from benchmarks.datasets import LabelledImages, cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, module_resnet20, resnet20
-from benchmarks.peers import run_spikingjelly
+from benchmarks.peers import PeerMissing, run_spikingjelly
 from benchmarks.rate import CALIBRATION_IMAGES, convert, measure
-from benchmarks.speed_peers import PEER
+from benchmarks.results import FOLDER, publish
+from benchmarks.speed_peers import PEER, versions
 from benchmarks.timing import Quartiles, Turns
 from coding import Pipeline
 
@@ -20,16 +30,56 @@ from coding import Pipeline
 LOSS, MOST_STEPS = 0.5, {"integrate-fire": 64, "corrective": 48, PEER: 64}
 #: Rate code in windows, one population after the other: a call settles a window of any length at once.
 WINDOWS, WINDOW_STEPS = "windows", (4, 6, 8, 12, 16, 24, 32)
+_FILE = FOLDER / "steps.json"
 
 
-def steps_to_loss(test: LabelledImages, peer: bool) -> dict[str, int | None]:
-    """Steps from which on the loss stays within ``LOSS``, of windows, our neurons and ``peer``, if there is one."""
+def run(images: int | None = 1000) -> None:
+    """Measure and keep what ``steps_to_loss`` gives, on any machine: ``speed`` then has only times to measure."""
+    steps = steps_to_loss(images)
+    publish(
+        "steps_to_loss",
+        f"Steps from which on the loss stays within {LOSS} points",
+        ("rate code", "steps"),
+        [*steps.items()],
+    )
+
+
+def steps_to_loss(images: int | None) -> dict[str, int | None]:
+    """Steps from which on the loss stays within ``LOSS``, of windows, our neurons and the peer, if it is installed.
+
+    They do not depend on how fast the machine is, and are kept in the folder of results until the code changes, here or
+    in what computes.
+    """
+    asked = _asked(images)
+    if _FILE.exists():
+        kept = json.loads(_FILE.read_text())
+        if kept["asked"] == asked:
+            found: dict[str, int | None] = kept["steps"]
+            return found
+    found = _measured(cifar10_test(images))
+    FOLDER.mkdir(exist_ok=True)
+    _FILE.write_text(json.dumps({"asked": asked, "steps": found}, indent=2) + "\n")
+    return found
+
+
+def _asked(images: int | None) -> str:
+    """A digest of all that steps depend on: so many images, the code of these packages, and versions."""
+    digest = hashlib.sha256(f"{images}, {torch.__version__}, {versions()}".encode())
+    for package in (snnconv, coding, neurons, benchmarks):
+        for folder in package.__path__:
+            for file in sorted(Path(folder).rglob("*.py")):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _measured(test: LabelledImages) -> dict[str, int | None]:
     model = resnet20(data_file(WEIGHTS_FILE))
     found: dict[str, int | None] = {WINDOWS: _window_to_loss(model, test)}
     for neuron, steps in MOST_STEPS.items():
         if neuron != PEER:
             found[neuron] = measure(convert(model, neuron, steps), model, test, neuron).latency(LOSS)
-        elif peer:
+            continue
+        with suppress(PeerMissing):
             result = run_spikingjelly(
                 module_resnet20(data_file(WEIGHTS_FILE)),
                 cifar10_train(CALIBRATION_IMAGES).images,
@@ -61,19 +111,29 @@ def first_within(losses: Sequence[float], bound: float) -> int | None:
     return first if first <= len(losses) else None
 
 
+def ratios_by_step(turns: Turns) -> dict[str, Quartiles]:
+    """The time of a step of every work of rate code, or of a call that settles windows, in the peer's fastest step."""
+    peers = modes_of(PEER, turns)
+    fastest = turns.fastest(peers) if peers else ""
+    return {
+        neuron: turns.ratio(work_of(neuron), fastest)
+        for neuron in (WINDOWS, *MOST_STEPS)
+        if peers and neuron != PEER and work_of(neuron) in turns.seconds
+    }
+
+
 def ratios_to_peer(turns: Turns, steps: Mapping[str, int | None]) -> dict[str, Quartiles]:
     """Time to the loss of every one of our neurons, in that of the peer in its fastest mode; of those that come to it.
 
     ``turns`` are seconds of a step, by ``work_of``.
     """
-    peers, needed = modes_of(PEER, turns), steps.get(PEER)
-    if not peers or needed is None:
+    needed = steps.get(PEER)
+    if needed is None:
         return {}
-    fastest = turns.fastest(peers)
     return {
-        neuron: turns.ratio(work_of(neuron), fastest).times(_calls(neuron, count) / needed)
-        for neuron, count in steps.items()
-        if neuron != PEER and count is not None
+        neuron: ratio.times(_calls(neuron, count) / needed)
+        for neuron, ratio in ratios_by_step(turns).items()
+        if (count := steps.get(neuron)) is not None
     }
 
 

@@ -1,8 +1,16 @@
-"""Times of works beside each other: in turns, as medians and quartiles, and refused where the machine is too noisy.
+"""Times of works beside each other: in turns, as medians and quartiles, and refused where they cannot be trusted.
 
 Works that are compared run in one process and take turns, so that whatever slows the machine down slows all of them; a
-ratio is that of one round's times, and its median that of the rounds. Between any two turns a fixed piece of work is
-timed: how much its time varies is how much the times of all others mean.
+ratio is that of one round's times, and what is published is its median over the rounds. Three things speak against it:
+
+- What others take. A turn during which other processes, or the host of a virtual machine, took more than
+  ``MOST_TAKEN`` of the processors was disturbed, and is taken again, as far as ``retakes`` reach; of a turn's times the
+  one that was disturbed least counts. Of all turns at most ``MOST_DISTURBED`` may stay disturbed.
+- A control. Between any two turns a fixed piece of work is timed as they are. Its time in one place of a round, divided
+  by that in another, is a ratio like those that are published, and should be 1: how far it varies is what the machine
+  does to ratios, be it by what no counter shows, such as neighbours in the caches or a change of clock rate. That
+  the fixed work is slower in one round than in another says nothing, since ratios are of one round.
+- The spread of every published ratio itself, as the standard error of its median, which more rounds make smaller.
 """
 
 from __future__ import annotations
@@ -10,6 +18,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import operator
 import os
 import platform
 import statistics
@@ -18,17 +27,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.disturbance import Watch
+
 ROUNDS = 9
-#: Interquartile range of the fixed work's times, relative to their median, above which nothing is published.
+#: A turn takes at least this long, so that counters of hundredths of a second tell: short works are repeated within it.
+LEAST_SECONDS = 0.2
+#: The part of all processors' time that others may take from a turn; the part of all turns that may stay disturbed.
+MOST_TAKEN, MOST_DISTURBED = 0.10, 0.25
+#: The interquartile range of the control, a ratio whose truth is 1, above which nothing is published.
 MOST_NOISE = 0.10
-#: A turn takes at least this long: short works are repeated within it.
-LEAST_SECONDS = 0.05
+#: The standard error of a ratio's median, relative to it, above which it is not trusted: a fall of 20 % is flagged.
+MOST_ERROR = 0.05
+#: The standard error of a median of normal values in interquartile ranges, times the root of their number.
+_ERROR_OF_MEDIAN = math.sqrt(math.pi / 2) / 1.349
 
 
 class TooNoisy(RuntimeError):
@@ -37,11 +54,12 @@ class TooNoisy(RuntimeError):
 
 @dataclass(frozen=True)
 class Quartiles:
-    """The median of what was measured in every round, and the quartiles."""
+    """The median of what was measured in every one of so many rounds, and the quartiles."""
 
     median: float
     low: float
     high: float
+    rounds: int = 1
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Quartiles:
@@ -49,16 +67,21 @@ class Quartiles:
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(median, low, high)
+        return cls(median, low, high, len(values))
 
     def times(self, factor: float) -> Quartiles:
         """The quartiles of ``factor`` times what was measured."""
-        return Quartiles(self.median * factor, self.low * factor, self.high * factor)
+        return Quartiles(self.median * factor, self.low * factor, self.high * factor, self.rounds)
 
     @property
     def relative(self) -> float:
         """The interquartile range in medians."""
         return (self.high - self.low) / self.median
+
+    @property
+    def error(self) -> float:
+        """The standard error of the median, in medians, as that of normal values with these quartiles."""
+        return self.relative * _ERROR_OF_MEDIAN / math.sqrt(self.rounds)
 
     def __str__(self) -> str:
         return f"{self.median:.3g} ({self.low:.3g}-{self.high:.3g})"
@@ -66,11 +89,15 @@ class Quartiles:
 
 @dataclass(frozen=True)
 class Turns:
-    """Seconds of a call of every work, by round, and of the fixed work behind every turn."""
+    """Seconds of a call of every work, by round, and of the fixed work before every turn.
+
+    ``disturbed`` is the part of all turns from which others took too much, however often they were taken.
+    """
 
     seconds: Mapping[str, Sequence[float]]
     fixed: Sequence[float]
     threads: int
+    disturbed: float = 0.0
 
     def time(self, name: str) -> Quartiles:
         """Seconds of a call of the work of this name."""
@@ -83,61 +110,107 @@ class Turns:
     def divided(self, by: Mapping[str, int]) -> Turns:
         """Seconds of a part, where a call of a work has as many as ``by`` says; of a whole call by default."""
         seconds = {name: [each / by.get(name, 1) for each in found] for name, found in self.seconds.items()}
-        return Turns(seconds, self.fixed, self.threads)
+        return replace(self, seconds=seconds)
 
     def fastest(self, names: Iterable[str]) -> str:
         """The one of ``names`` with the least median."""
         return min(names, key=lambda name: self.time(name).median)
 
     @property
-    def noise(self) -> float:
-        """How much the fixed work's time varies: its interquartile range in medians."""
-        return Quartiles.of(self.fixed).relative
+    def control(self) -> Quartiles:
+        """The fixed work's time in the places of a round, divided by that in the round's first place."""
+        each = len(self.seconds)
+        rounds = [self.fixed[start : start + each] for start in range(0, len(self.fixed), each)]
+        return Quartiles.of([time / found[0] for found in rounds for time in found[1:]] or [1.0])
 
-    def check(self, most: float = MOST_NOISE) -> None:
-        """Raise ``TooNoisy`` where the fixed work varied by more than ``most``."""
-        if not self.noise <= most:
+    def check(self, *published: Mapping[str, Quartiles]) -> None:
+        """Raise ``TooNoisy`` with all that speaks against these times and the ratios in ``published``, by name."""
+        reasons = []
+        if not self.disturbed <= MOST_DISTURBED:
+            reasons.append(
+                f"other programs, or the machine's host, took over {100 * MOST_TAKEN:.0f} % of the processors from "
+                f"{100 * self.disturbed:.0f} % of the turns, above {100 * MOST_DISTURBED:.0f} %"
+            )
+        if not self.control.relative <= MOST_NOISE:
+            reasons.append(
+                f"a fixed piece of work took {self.control} times as long as itself, an interquartile range of "
+                f"{100 * self.control.relative:.0f} %, above {100 * MOST_NOISE:.0f} %"
+            )
+        reasons += [
+            f"{name}: {ratio} is known to {100 * ratio.error:.0f} %, not to {100 * MOST_ERROR:.0f} %"
+            for ratios in published
+            for name, ratio in ratios.items()
+            if not ratio.error <= MOST_ERROR
+        ]
+        if reasons:
             raise TooNoisy(
-                f"a fixed piece of work took {Quartiles.of([1e3 * seconds for seconds in self.fixed])} ms on "
-                f"{self.threads} thread(s), an interquartile range of {100 * self.noise:.0f} % of its median, above "
-                f"{100 * most:.0f} %: nothing is published; end what else runs on this machine and measure again"
+                "\n".join(
+                    (f"on {self.threads} thread(s) nothing is published; end what else runs here, and repeat", *reasons)
+                )
             )
 
 
-def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> Turns:
+@dataclass
+class _Clock:
+    """Times turns, and takes those again that were disturbed, so often in all."""
+
+    read: Callable[[], float]
+    retakes: int
+    turns: int = 0
+    disturbed: int = 0
+
+    def turn(self, work: Callable[[], object], calls: int) -> float:
+        """Seconds of a call, of so many in a turn."""
+        found = [self._once(work, calls)]
+        while found[-1][0] > MOST_TAKEN and self.retakes > 0:
+            self.retakes -= 1
+            found.append(self._once(work, calls))
+        taken, seconds = min(found, key=operator.itemgetter(0))
+        self.turns += 1
+        self.disturbed += taken > MOST_TAKEN
+        return seconds
+
+    def _once(self, work: Callable[[], object], calls: int) -> tuple[float, float]:
+        watch, start = Watch(), self.read()
+        for _ in range(calls):
+            work()
+        seconds = (self.read() - start) / calls
+        return watch.share_of_others(), seconds
+
+
+def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, retakes: int = 0) -> Turns:
     """Time every one of ``works`` in every round, after a call that warms it up; the round begins with another each.
 
     On one thread the processor's time of this process is taken, which leaves out what others take away; on several the
-    wall clock's.
+    wall clock's. Disturbed turns are taken again, at most ``retakes`` times in all.
     """
     threads = torch.get_num_threads()
-    clock = time.process_time if threads == 1 else time.perf_counter
+    clock = _Clock(time.process_time if threads == 1 else time.perf_counter, retakes)
     fixed_work = _fixed_work()
     seconds: dict[str, list[float]] = {name: [] for name in works}
     fixed: list[float] = []
     with torch.no_grad():
-        calls = {name: math.ceil(LEAST_SECONDS / _seconds(work, 1, time.perf_counter)) for name, work in works.items()}
-        fixed_work()
+        calls = {name: _calls(work) for name, work in works.items()}
+        fixed_calls = _calls(fixed_work)
         names = list(works)
         for first in range(rounds):
             for position in range(len(names)):
                 name = names[(first + position) % len(names)]
-                fixed.append(_seconds(fixed_work, 1, clock))
-                seconds[name].append(_seconds(works[name], calls[name], clock))
-    return Turns(seconds, fixed, threads)
+                fixed.append(clock.turn(fixed_work, fixed_calls))
+                seconds[name].append(clock.turn(works[name], calls[name]))
+    return Turns(seconds, fixed, threads, clock.disturbed / max(clock.turns, 1))
 
 
-def fixed_alone(turns: int = 60) -> Turns:
+def fixed_alone(rounds: int = 6) -> Turns:
     """The fixed work by itself, so that a machine that is too noisy is found out within a few seconds."""
-    found = in_turns({"fixed": _fixed_work()}, rounds=turns)
-    return Turns({}, [*found.fixed, *found.seconds["fixed"]], found.threads)
+    return in_turns({str(place): _fixed_work() for place in range(4)}, rounds)
 
 
-def _seconds(work: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
-    start = clock()
-    for _ in range(calls):
-        work()
-    return (clock() - start) / calls
+def _calls(work: Callable[[], object]) -> int:
+    """Calls that a turn takes, by one that warms the work up."""
+    start = time.perf_counter()
+    work()
+    return math.ceil(LEAST_SECONDS / (time.perf_counter() - start))
 
 
 def _fixed_work() -> Callable[[], object]:
@@ -180,9 +253,16 @@ def answer(function: str, arguments: str, file: str) -> None:
 
 
 def _turns(found: dict[str, Any]) -> Any:
-    return Turns(**found) if found.keys() == {"seconds", "fixed", "threads"} else found
+    return Turns(**found) if found.keys() == {"seconds", "fixed", "threads", "disturbed"} else found
 
 
 def machine() -> str:
-    """The family of this processor, and what torch uses of it, such as "x86_64 AVX512"."""
-    return f"{platform.processor() or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    """This processor, and what torch uses of it, such as "AMD EPYC, family 25, model 1, AVX2"."""
+    file = Path("/proc/cpuinfo")
+    lines = [line.partition(":") for line in file.read_text().splitlines()] if file.exists() else []
+    said = {name.strip(): value.strip() for name, _, value in reversed(lines)}
+    numbers = [
+        f"{short} {said[name]}" for short, name in (("family", "cpu family"), ("model", "model")) if name in said
+    ]
+    kind = said.get("model name") or platform.processor() or platform.machine()
+    return ", ".join([kind, *numbers, torch.backends.cpu.get_cpu_capability()])

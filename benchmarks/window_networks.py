@@ -105,7 +105,7 @@ def timed(name: str, network: str) -> Turns:
     pictures = subject.pictures(subject.images)
     works: dict[str, Callable[[], Any]] = dict(forms(subject.model(), pictures))
     works |= {WINDOW: partial(spiking, pictures), COUNTED: partial(spiking.run, pictures)}
-    return in_turns(works, ROUNDS)
+    return in_turns(works, ROUNDS, retakes=ROUNDS * len(works) // 2)
 
 
 def _row(name: str, images: int, turns: Turns) -> list[Any]:
@@ -114,4 +114,4 @@ def _row(name: str, images: int, turns: Turns) -> list[Any]:
     note(f"{name}, {turns.threads} thread(s): window {raw} passes of raw, {best} of {fastest}; counted {counted}")
     cells = [raw.median, f"{raw.low:.3g}-{raw.high:.3g}", best.median, counted.median]
     start = [name, images, turns.threads, round(1e3 * turns.time(RAW).median, 2), fastest]
-    return [*start, *cells, turns.ratio(COUNTED, WINDOW).median, turns.noise]
+    return [*start, *cells, turns.ratio(COUNTED, WINDOW).median, turns.control.relative]

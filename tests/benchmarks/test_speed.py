@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import time_to_loss
 from benchmarks.speed import costs, own_ratios, rows
+from benchmarks.speed_page import BEGIN, END, PAGE, write_page
 from benchmarks.speed_plot import draw
 from benchmarks.stored_ratios import SpeedFell, check_stored, stored
-from benchmarks.time_to_loss import first_within, rows_to_loss
+from benchmarks.time_to_loss import first_within, ratios_by_step, rows_to_loss, steps_to_loss
 from benchmarks.timing import Turns
 
 #: Seconds of a call or a step, in two rounds, the second of which was twice as slow.
@@ -80,3 +82,43 @@ def test_ratios_are_stored_once_and_a_slower_machine_ends_the_program(tmp_path: 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
     draw(tmp_path / "speed.png", {1: costs(TURNS), 2: costs(TURNS)})
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_has_the_last_tables_and_the_picture_and_keeps_what_else_it_says(tmp_path: Path) -> None:
+    draw(tmp_path / "drawn.png", {1: costs(TURNS)})
+    page = tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text(f"# Page\n\n{BEGIN}\n{END}\n\nBehind.\n")
+    for cell in (9.5, 1.25):
+        write_page(tmp_path / "drawn.png", {"First": (("work", "ms"), [["ours", cell], ["theirs", None]])}, page)
+    text = page.read_text()
+    assert text.startswith(f"# Page\n\n{BEGIN}\n\n") and text.endswith(f"\n\n{END}\n\nBehind.\n")
+    assert "First:\n\n| work | ms |\n| --- | ---: |\n| ours | 1.25 |\n| theirs | - |\n" in text and "9.5" not in text
+    assert (page.parent / "speed.png").read_bytes() == (tmp_path / "drawn.png").read_bytes()
+    assert BEGIN in PAGE.read_text() and END in PAGE.read_text()
+
+
+def test_ratios_by_step_are_those_that_a_time_to_a_loss_is_made_of() -> None:
+    assert {name: each.median for name, each in ratios_by_step(TURNS).items()} == {
+        "windows": 3 / 5,
+        "integrate-fire": 2 / 5,
+        "corrective": 4 / 5,
+    }
+
+
+def test_steps_to_a_loss_are_measured_once_for_the_same_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def measure(images: int | None) -> dict[str, int | None]:
+        measured.append(images or 0)
+        return {"windows": 8, "corrective": None}
+
+    monkeypatch.setattr(time_to_loss, "_FILE", tmp_path / "steps.json")
+    monkeypatch.setattr(time_to_loss, "FOLDER", tmp_path)
+    monkeypatch.setattr(time_to_loss, "cifar10_test", lambda images: images)
+    monkeypatch.setattr(time_to_loss, "_measured", measure)
+    assert steps_to_loss(10) == steps_to_loss(10) == {"windows": 8, "corrective": None}
+    assert steps_to_loss(20) == {"windows": 8, "corrective": None} and measured == [10, 20]
+    monkeypatch.setattr(time_to_loss, "versions", lambda: "another library")
+    steps_to_loss(20)
+    assert measured == [10, 20, 20]

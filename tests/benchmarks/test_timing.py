@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,21 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import timing
+from benchmarks.disturbance import Watch, seconds_of_all
 from benchmarks.forms import forms, with_folded_norms
 from benchmarks.stored_ratios import slower, store, stored
-from benchmarks.timing import MOST_NOISE, Quartiles, TooNoisy, Turns, answer, in_fresh_process, in_turns
+from benchmarks.timing import (
+    MOST_DISTURBED,
+    MOST_ERROR,
+    MOST_NOISE,
+    Quartiles,
+    TooNoisy,
+    Turns,
+    answer,
+    in_fresh_process,
+    in_turns,
+)
 
 
 def turns(fixed: list[float], **seconds: list[float]) -> Turns:
@@ -28,18 +41,72 @@ def test_a_ratio_is_of_one_rounds_times_so_that_a_slow_round_slows_both() -> Non
 
 
 def test_a_spread_is_the_median_and_the_quartiles() -> None:
-    assert Quartiles.of([4.0, 1.0, 3.0, 2.0, 5.0]) == Quartiles(3.0, 2.0, 4.0)
+    assert Quartiles.of([4.0, 1.0, 3.0, 2.0, 5.0]) == Quartiles(3.0, 2.0, 4.0, 5)
     assert Quartiles.of([7.0]) == Quartiles(7.0, 7.0, 7.0)
     assert Quartiles.of([4.0, 1.0, 3.0, 2.0, 5.0]).relative == pytest.approx(2 / 3)
 
 
-def test_a_machine_is_too_noisy_by_the_fixed_work_alone() -> None:
-    """Whatever else varied, and by quartiles: one slow turn among many is no verdict, and no number is no quiet."""
-    turns([1.0, 1.0, 1.0, 1.0, 50.0], ours=[1.0, 9.0]).check()
-    turns([1.0, 1.0 + MOST_NOISE], ours=[1.0]).check()
-    for fixed in ([1.0, 1.0, 1.0, 1.5, 1.5], [float("nan")]):
-        with pytest.raises(TooNoisy, match="fixed piece of work"):
-            turns(fixed, ours=[1.0, 1.0]).check()
+def test_the_control_is_the_fixed_work_beside_itself_within_a_round() -> None:
+    """A round that is slower throughout says nothing; one place that is slower than another does."""
+    slower_rounds = turns([1.0, 1.0, 4.0, 4.0, 9.0, 9.0], ours=[1.0, 4.0, 9.0], other=[2.0, 8.0, 18.0])
+    assert slower_rounds.control == Quartiles(1.0, 1.0, 1.0, 3)
+    slower_rounds.check()
+    uneven = [1.0, 1.0 + 2 * MOST_NOISE, 1.0, 1.0, 1.0, 1.0 + 4 * MOST_NOISE]
+    for fixed in (uneven, [float("nan")] * 6):
+        with pytest.raises(TooNoisy, match="a fixed piece of work took"):
+            turns(fixed, ours=[1.0, 1.0, 1.0], other=[2.0, 2.0, 2.0]).check()
+
+
+def test_a_ratio_is_trusted_by_the_standard_error_of_its_median() -> None:
+    """More rounds of the same spread say more."""
+    few, many = Quartiles(1.0, 0.9, 1.1, 4), Quartiles(1.0, 0.9, 1.1, 36)
+    assert few.error == pytest.approx(3 * many.error) and few.error > MOST_ERROR > many.error
+    draws = torch.randn(4000, 101, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 10
+    quarters = draws.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), 1).mean(1).tolist()
+    said = Quartiles(quarters[1], quarters[0], quarters[2], 101).error
+    assert said == pytest.approx(float(draws.median(1).values.std()) / 10, rel=0.05)
+    quiet = turns([1.0] * 4, ours=[1.0, 1.0])
+    quiet.check({"ours": many})
+    with pytest.raises(TooNoisy, match=r"ours: 1 .* is known to 9 %, not to 5 %"):
+        quiet.check({"other": many}, {"ours": few})
+
+
+def test_turns_that_stay_disturbed_speak_against_all_others() -> None:
+    Turns({"ours": [1.0]}, [1.0], 1, MOST_DISTURBED).check()
+    with pytest.raises(TooNoisy, match="26 % of the turns"):
+        Turns({"ours": [1.0]}, [1.0], 1, MOST_DISTURBED + 0.01).check()
+
+
+class Taken:
+    """Takes the place of the kernel's counters: the part of the processors that others take from each turn."""
+
+    def __init__(self, *shares: float) -> None:
+        self.shares: Iterator[float] = iter(shares)
+
+    def share_of_others(self) -> float:
+        return next(self.shares, 0.0)
+
+
+def test_disturbed_turns_are_taken_again_as_far_as_retakes_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The turns of a round are the fixed work's and the work's: the first is taken three times, the fourth stays."""
+    watch = Taken(0.9, 0.5, 0.0, 0.0, 0.0, 0.9)
+    monkeypatch.setattr(timing, "Watch", lambda: watch)
+    found = in_turns({"ours": lambda: None}, rounds=2, retakes=2)
+    assert found.disturbed == 0.25 and len(found.fixed) == len(found.seconds["ours"]) == 2
+    watch.shares = iter([0.9, 0.0, 0.9])
+    assert in_turns({"ours": lambda: None}, rounds=1, retakes=9).disturbed == 0.0
+
+
+def test_seconds_of_all_are_busy_and_stolen_ones() -> None:
+    """user, nice, system, idle, iowait, irq, softirq, steal, guest, as proc(5) names them; guest is in user already."""
+    assert seconds_of_all("cpu  100 20 30 9000 500 4 5 41 60 0", 100) == 2.0
+    assert seconds_of_all("cpu  100 20 30 9000", 100) == 1.5
+
+
+def test_a_watch_does_not_count_what_this_process_takes() -> None:
+    watch = Watch()
+    sum(range(10**6))
+    assert 0.0 <= watch.share_of_others() <= 1.0
 
 
 def test_works_take_turns_with_the_fixed_one_between_them() -> None:
@@ -62,7 +129,12 @@ def measured(rows: list[str]) -> dict[str, Any]:
 def test_turns_come_back_from_another_process(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     answer(f"{__name__}:measured", json.dumps({"rows": ["ours"]}), str(file))
-    assert json.loads(file.read_text())["turns"] == {"seconds": {"ours": [2.0]}, "fixed": [1.0], "threads": 1}
+    assert json.loads(file.read_text())["turns"] == {
+        "seconds": {"ours": [2.0]},
+        "fixed": [1.0],
+        "threads": 1,
+        "disturbed": 0.0,
+    }
     assert in_fresh_process("torch:get_num_threads", threads=2) == 2
 
 
