@@ -145,7 +145,8 @@ def run_lava(
     if samples is not None and samples < 1:
         raise ConfigurationError(f"--samples must be at least 1, got {samples}")
     inputs = inputs[:samples]
-    run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware)
+    with progress_bars() as progress:
+        run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware, progress=progress)
     figures: dict[str, float] = {
         "samples": run.samples,
         "steps": int(run.steps[0]),

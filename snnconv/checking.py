@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from snnconv.capture.capturing import captured
 from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.data.batches import batches
+from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.surroundings import own_surroundings
 
 
@@ -21,6 +22,7 @@ def preflight(
     *,
     constants: Mapping[str, Tensor] | None = None,
     analog: Sequence[str] = (),
+    progress: ProgressCallback | None = None,
 ) -> Preflight:
     """Say what each operation of ``model`` will be in a spiking network; nothing is converted.
 
@@ -30,6 +32,7 @@ def preflight(
             of which the first is taken. Several inputs are a tuple inside: ``((a, b), None)``.
         constants: Arguments of forward that are part of the network, as for ``convert``.
         analog: Names of what may stay real-valued, as for ``convert``.
+        progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
 
     Returns:
         The role of every operation, and for those that stand in the way the reason and a remedy.
@@ -40,7 +43,11 @@ def preflight(
         ConfigurationError: The constants cannot be used, or a name in ``analog`` allows nothing.
     """
     inputs, targets = next(batches(example, "example"))
+    capturing = PartsDone(progress, "capturing", None)
     try:
-        return captured(model, inputs, constants=constants, analog=analog, targets=targets).report
+        report = captured(model, inputs, constants=constants, analog=analog, targets=targets).report
     except UnsupportedModelError as error:
-        return error.preflight
+        report = error.preflight
+    capturing.more()
+    capturing.end()
+    return report

@@ -75,13 +75,15 @@ def run(
     hardware: bool = False,
     interpreter: str | None = None,
     timeout: float = 3600.0,
+    progress: ProgressCallback | None = None,
 ) -> Run:
     """Run the bundle ``path`` on Lava for a batch of ``inputs``, in a process of its own.
 
     ``record`` holds names of populations whose rasters to keep, or ``"rasters"`` for all. ``interpreter`` is a Python
     that has lava-nc, this one if not given; ``hardware`` compiles for Loihi 2 where Intel's libraries are. Raises
     ``StorageError`` for a file that is no bundle, ``InputError``, and ``LavaError`` for a run that fails or takes
-    longer than ``timeout`` seconds; nothing of it is left running.
+    longer than ``timeout`` seconds; nothing of it is left running. ``progress`` is told of the samples that are done;
+    what it raises ends the run.
     """
     from hw_export.lava.execution import run_bundle
 
@@ -93,6 +95,7 @@ def run(
         hardware=hardware,
         interpreter=interpreter,
         timeout=timeout,
+        progress=progress,
     )
     return found
 

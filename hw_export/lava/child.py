@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -63,10 +63,11 @@ class Child:
         """Whether it has ended by itself; it is not reaped, so that its number still names its group."""
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until it ends, and say whether it did within ``seconds``."""
+    def wait(self, seconds: float, look: Callable[[], object] = lambda: None) -> bool:
+        """Wait until it ends, and say whether it did within ``seconds``; call ``look`` now and then meanwhile."""
         deadline = time.monotonic() + seconds
         while not self.has_ended:
+            look()
             if time.monotonic() > deadline:
                 return False
             time.sleep(_LOOK_SECONDS)

@@ -20,6 +20,7 @@ from hw_export.lava.launch import LavaResult, launch
 from snnconv.data.batches import Inputs, as_inputs
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.network import SpikingNetwork
+from snnconv.progress import ProgressCallback
 from snnconv.simulators import Run
 from snnconv.spiking.input_range import InputRange
 from snnconv.surroundings import own_surroundings
@@ -112,6 +113,7 @@ def run_bundle(
     hardware: bool = False,
     interpreter: str | None = None,
     timeout: float = 3600.0,
+    progress: ProgressCallback | None = None,
 ) -> tuple[Run, LavaResult]:
     """What a run of the bundle yields, as ``snn.run`` would say it, and as Lava said it; see ``hw_export.lava.run``."""
     check_options(record, arithmetic, timeout)
@@ -125,6 +127,7 @@ def run_bundle(
         hardware=hardware,
         interpreter=interpreter,
         timeout=timeout,
+        progress=progress,
     )
     return bundle.as_run(tensors, result), result
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,10 @@ from typing import Literal
 import numpy as np
 
 from hw_export.lava.child import Child, LavaError
+from snnconv.progress import PartsDone, ProgressCallback
 
 MAIN = Path(__file__).parent / "runtime" / "main.py"
+_PAGES = "pages"
 _SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -53,27 +55,56 @@ def launch(
     interpreter: str | None = None,
     timeout: float = 3600.0,
     synapses: Literal["fast", "lava"] = "fast",
+    progress: ProgressCallback | None = None,
 ) -> LavaResult:
     """Run ``bundle`` on Lava for ``inputs``, integers [N, *shape] of every input by name.
 
     ``interpreter`` is a Python that has lava-nc, numpy and scipy; this one if not given. ``synapses="lava"`` runs
     Lava's own models of convolutions and matrices, which are slower. ``hardware`` compiles the synapses for Loihi 2.
+    ``progress`` is told of the samples of which all has arrived at an output; what it raises ends the run.
     Raises ``LavaError`` for whatever fails, and after ``timeout`` seconds; no process and no file is left then.
     """
     options = [*options_of(record, arithmetic, synapses, hardware)]
     with working_folder() as (folder, common):
         write_inputs(folder / "inputs.npz", inputs)
         files = [os.path.abspath(bundle), str(folder / "inputs.npz"), str(folder / "result.npz")]
+        samples = _Samples(folder, max((len(values) for values in inputs.values()), default=0), progress)
         child = Child([interpreter or sys.executable, str(MAIN), *files, *options, *common], folder)
         try:
-            timed_out = not child.wait(timeout)
+            timed_out = not child.wait(timeout, samples.look)
         finally:
             child.kill()
         if timed_out:
             raise child.timed_out(timeout)
         if error := child.failure():
             raise error
+        samples.end()
         return read_result(folder / "result.npz")
+
+
+class _Samples:
+    """Tells ``progress`` of the samples of which all has arrived, as the runtime in ``folder`` notes them."""
+
+    def __init__(self, folder: Path, total: int, progress: ProgressCallback | None) -> None:
+        self._turn = folder / _PAGES / "turn"
+        self._total, self._done = total, 0
+        self._parts = PartsDone(progress, "running on Lava", total)
+
+    def look(self) -> None:
+        """Read how many there are."""
+        with suppress(OSError):  # as long as nothing runs
+            numbers = np.fromfile(self._turn, np.int64)
+            if len(numbers) == 3:  # the file is written in one go, but not at once
+                self._note(int(numbers[2]))
+
+    def end(self) -> None:
+        """All samples have run."""
+        self._note(self._total)
+
+    def _note(self, done: int) -> None:
+        if self._done < done <= self._total:
+            more, self._done = done - self._done, done
+            self._parts.more(more)
 
 
 def options_of(record: Sequence[str], arithmetic: str, synapses: str, hardware: bool) -> Iterator[str]:
@@ -104,7 +135,7 @@ def working_folder() -> Iterator[tuple[Path, list[str]]]:
     with explained():
         folder = Path(tempfile.mkdtemp(prefix="snnconv-lava-"))
         try:
-            pages = folder / "pages"
+            pages = folder / _PAGES
             pages.mkdir()
             yield folder, [f"--prefix={prefix}", f"--folder={pages}"]
         finally:

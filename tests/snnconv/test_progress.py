@@ -158,6 +158,16 @@ def train_digits(deep: DeepCase, folder: Path, progress: ProgressCallback | None
     return state(train_digits_cnn(load_digits(), epochs=2, progress=progress))
 
 
+def preflight(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    return snnconv.preflight(deep.model, deep.x, progress=progress).to_dict()
+
+
+def preflight_of_what_is_refused(deep: DeepCase, folder: Path, progress: ProgressCallback | None) -> Any:
+    report = snnconv.preflight(nn.Sequential(nn.LogSoftmax(1), nn.Linear(3, 2)), torch.rand(2, 3), progress=progress)
+    assert not report.ok
+    return report.ok
+
+
 Case = Callable[[DeepCase, Path, ProgressCallback | None], Any]
 CASES: tuple[Case, ...] = (
     convert,
@@ -176,6 +186,8 @@ CASES: tuple[Case, ...] = (
     evaluate_a_detector,
     export,
     train_digits,
+    preflight,
+    preflight_of_what_is_refused,
 )
 #: Those that cost so little that they can be run often; a search takes as long as all of them.
 QUICK = tuple(case for case in CASES if case is not search)

@@ -17,6 +17,7 @@ from snnconv.cli.options import (
     Weights,
     show,
 )
+from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import precision_of
 from snnconv.errors import ConfigurationError
 
@@ -32,7 +33,8 @@ def preflight(
     """Say what each operation of a model becomes, and what stands in the way; converts nothing."""
     original = build_model(model, weights, trust=trust)
     example = torch.zeros(2, *_sizes(shape), dtype=precision_of(original) or torch.float32)
-    report = snnconv.preflight(original, example, analog=analog or ())
+    with progress_bars() as progress:
+        report = snnconv.preflight(original, example, analog=analog or (), progress=progress)
     show(str(report), json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)

@@ -26,7 +26,7 @@ from hw_export.lava.child import LavaError
 from hw_export.lava.decoding import Decoding
 from hw_export.lava.launch import MAIN, launch
 from neurons import IntegrateFire
-from snnconv import ConfigurationError, InputError, StorageError
+from snnconv import ConfigurationError, InputError, Progress, StorageError
 from tests.support.exported import converted, images, looked_up, model
 
 sys.path.append(str(MAIN.parent))  # the runtime is a program of its own, its folder no package
@@ -318,6 +318,22 @@ def test_relays_are_shared_by_source_and_counted(tmp_path: Path) -> None:
     )  # matrices have delays of their own
     run = lava.run(tmp_path / "network.npz", x[:3])
     assert run.spikes == read_network(tmp_path / "network.npz")[0].run(x[:3]).spikes
+
+
+def test_samples_that_are_done_on_lava_are_told_and_a_callback_may_end_the_run(bundle: Path) -> None:
+    """Of how many it is told depends on how fast they are; the first and the last are always there."""
+    told: list[Progress] = []
+    lava.run(bundle, images(3), progress=told.append)
+    done = [each.done for each in told]
+    assert {(each.what, each.total) for each in told} == {("running on Lava", 3)}
+    assert done == sorted({*done}) and done[0] == 0 and done[-1] == 3
+
+    def cancelling(found: Progress) -> None:
+        if found.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lava.run(bundle, images(3), progress=cancelling)
 
 
 @pytest.mark.parametrize(

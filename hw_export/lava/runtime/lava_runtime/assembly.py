@@ -89,7 +89,7 @@ class Assembly:
         self._groups: dict[Any, set[Any]] = {}
         self._targets: dict[str, Any] = {}
         self._channel_bytes = 0
-        self._turn = Page.create(os.path.join(self.folder, "turn"), (2,), "int64")
+        self._turn = Page.create(os.path.join(self.folder, "turn"), (3,), "int64")
         self._passed = 0
 
     def begin(self, samples: Mapping[str, np.ndarray]) -> tuple[int, int]:
@@ -104,7 +104,7 @@ class Assembly:
         for page in (*self.sums.values(), *self.spikes.values(), *self.rasters.values()):
             page.mapped()[...] = 0
         idle = -self._passed % network.interval
-        self._turn.mapped()[:] = self._passed + idle, count
+        self._turn.mapped()[:] = self._passed + idle, count, 0
         depths = [part.depth for part in network.populations.values()]
         depths += [output.depth for output in network.outputs.values()]
         steps = self._clock(max(depths)).last(count)

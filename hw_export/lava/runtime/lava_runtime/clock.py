@@ -15,8 +15,8 @@ from lava_runtime.journal import Page
 class StepClock:
     """A process that is ``depth`` connections behind the inputs.
 
-    ``turn`` is a page of two numbers, which change while nothing runs: Lava's time steps before the first step of the
-    samples that run now, and how many samples these are.
+    ``turn`` is a page of three numbers. Two change while nothing runs: Lava's time steps before the first step of the
+    samples that run now, and how many samples these are. The third says of how many all has arrived at an output.
     """
 
     depth: int
@@ -34,6 +34,10 @@ class StepClock:
         elapsed = time_step - 1 - self.depth - before
         sample, step = divmod(elapsed, self.interval)
         return (sample, step) if elapsed >= 0 and step < self.steps and sample < samples else None
+
+    def note_arrived(self, samples: int) -> None:
+        """All of the first ``samples`` has arrived at an output."""
+        self._now[2] = max(int(self._now[2]), samples)
 
     def last(self, samples: int) -> int:
         """The last time step of the last of ``samples``, counted from their first step on."""

@@ -48,8 +48,12 @@ class _SinkModel(ClockedModel):
         """Add what arrives to the sum of its sample."""
         arriving = self.a_in.recv()
         position = self.clock.position(self.time_step)
-        if position is not None and arriving.any():
+        if position is None:
+            return
+        if arriving.any():
             self.sums[position[0]] += arriving.T
+        if position[1] == self.clock.steps - 1:
+            self.clock.note_arrived(position[0] + 1)
 
 
 class _JournalModel(ClockedModel):
