@@ -118,10 +118,14 @@ class ActivationStatistics:
         """
         if percent == 100.0:
             return self.maximum.clone()
-        upto = self.histogram.cumsum(1)
-        bin_index = torch.searchsorted(upto, (upto[:, -1:].float() * (percent / 100.0)).ceil().long())[:, 0]
+        upto = self._upto()
+        bin_index = torch.searchsorted(upto, (upto[:, -1:].float() * (percent / 100.0)).ceil().to(upto))[:, 0]
         edge = self.maximum * ((bin_index.float() + 1.0).clamp(max=BINS) / BINS)
         return torch.where(bin_index == 0, self.maximum, edge)
+
+    def _upto(self) -> Tensor:
+        """How many values lie up to the end of each bin."""
+        return self.histogram.cumsum(1, dtype=self.histogram.dtype)
 
     def centres(self) -> Tensor:
         """Middles of the histogram's bins, in units of a channel's maximum."""
@@ -157,19 +161,21 @@ class ActivationStatistics:
         if self.samples < 2:
             return candidates.new_zeros(len(self.maximum), len(candidates))
         unit = self.maximum.double().clamp(min=1e-300)[:, None]
+        starts, place = candidates.clamp(min=1.0).unique(return_inverse=True)  # below the maximum all start at it
         bound = _FARTHEST if self.activation.bound is None else self.activation.bound / unit
-        start = candidates[None].clamp(min=1.0)
-        end = torch.as_tensor(bound, dtype=torch.float64, device=unit.device).clamp(min=1.0).maximum(start)
+        ends = torch.as_tensor(bound, dtype=torch.float64, device=unit.device).clamp(min=1.0).maximum(starts[None])
         power = -1.0 / self._tail_index()
+        at_start, at_end = starts[None] ** (power + 1.0), ends ** (power + 1.0)
 
-        def integral(r: Tensor) -> Tensor:  # of 2 (r - start) r^power
-            return 2.0 * (r ** (power + 2.0) / (power + 2.0) - start * r ** (power + 1.0) / (power + 1.0))
+        def integral(r: Tensor, risen: Tensor) -> Tensor:  # of 2 (r - start) r^power
+            return 2.0 * (r ** (power + 2.0) / (power + 2.0) - starts[None] * risen / (power + 1.0))
 
         below = (1.0 - candidates[None]).clamp(min=0.0)  # the whole way from a candidate below the maximum
-        mean_excess = (end ** (power + 1.0) - start ** (power + 1.0)) / (power + 1.0)
-        cut = below**2 + 2.0 * below * mean_excess + integral(end) - integral(start)
+        mean_excess = ((at_end - at_start) / (power + 1.0))[:, place]
+        whole, before = integral(ends, at_end)[:, place], integral(starts[None], at_start)[:, place]
+        cut = below**2 + 2.0 * below * mean_excess + whole - before
         bins = (self.peaks[:, None] / self.samples / unit * BINS).long().clamp(max=BINS - 1)
-        upto = self.histogram.cumsum(1)
+        upto = self._upto()
         above = upto[:, -1:] - upto.gather(1, bins) + self.histogram.gather(1, bins)
         values = (above.float() / (self.samples / 2)).clamp(min=1.0)  # about half of the samples exceed the mean
         clipped: Tensor = values * (self.samples / (self.samples + 1)) * cut

@@ -65,11 +65,22 @@ _INSTEAD = {
 _TUPLE_RESULTS = ("embedding_bag", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", *_FIRST_RESULT)
 
 
+def _held(program: ExportedProgram) -> dict[str, tuple[str, bool]]:
+    """The tensors that ``program`` holds, by its names for them: their own names, and whether they are parameters."""
+    signature = program.graph_signature  # which makes its tables anew whenever they are asked for
+    parameters = signature.inputs_to_parameters
+    others = signature.inputs_to_buffers | signature.inputs_to_lifted_tensor_constants
+    return {each: (name, False) for each, name in others.items()} | {
+        each: (name, True) for each, name in parameters.items()
+    }
+
+
 class Translator:
     """Translates one functional exported program node by node."""
 
     def __init__(self, program: ExportedProgram, batch_axis: int | None, bound: Mapping[str, Tensor]) -> None:
         self.program, self.batch_axis, self.bound = program, batch_axis, bound
+        self.held = _held(program)
         self.values: dict[str, Argument] = {}  # what each node of the program became
         self.inputs: dict[str, Shape] = {}
         self.precisions: list[torch.dtype] = []  # of inputs that are real
@@ -119,16 +130,9 @@ class Translator:
             yield Problem(f"{what} update", place, reason, _INSTEAD["embedding" if renorm else what])
 
     def _placeholder(self, node: FxNode) -> None:
-        signature = self.program.graph_signature
-        for table in (
-            signature.inputs_to_parameters,
-            signature.inputs_to_buffers,
-            signature.inputs_to_lifted_tensor_constants,
-        ):
-            if node.name in table:
-                parameter = node.name in signature.inputs_to_parameters
-                self.values[node.name] = self._constant(table[node.name], parameter)
-                return
+        if node.name in self.held:
+            self.values[node.name] = self._constant(*self.held[node.name])
+            return
         if node.name in self.bound:
             name = f"{_BOUND}{node.name}"
             constant = self.constants.add(name, self.bound[node.name].detach().clone())
