@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.graph import Graph, Node, refs_in
 from snnconv.graph.interpreter import Program, resolve
-from snnconv.graph.operators import Role
+from snnconv.graph.operators import OPERATORS, Operator, Role
+from snnconv.graph.operators.base import SelectionOperator
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.graph.operators.ratio import RatioPopulation
@@ -48,6 +50,14 @@ class Route:
     def arriving(self) -> str:
         """Name of what arrives at the gate."""
         return str(self.gate.arguments["self"].name)
+
+    @cached_property
+    def only_moves(self) -> bool:
+        """Whether all on the way is what a candidate sends, and nothing is added to it."""
+        operators = [OPERATORS[node.op] for node in self.nodes]
+        return all(
+            isinstance(each, SelectionOperator) and type(each).homogeneous is Operator.homogeneous for each in operators
+        )
 
 
 class ExecutionPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,21 +67,28 @@ class Meetings:
         return met
 
     def total(self, product: str, largest: int) -> float:
-        """The sum of ``pairs`` if a neuron fires ``largest`` times at most; without them where populations meet."""
-        route = self._plan.product_routes[product]
+        """The sum of ``pairs`` if a neuron fires ``largest`` times at most; the pairs themselves are never made."""
+        route, operator = self._plan.product_routes[product], self._plan.products[product]
         slots = {key: route.gate.arguments[key].name for key in operands(route.gate)}
-        direct = not route.nodes and all(name in self._plan.populations for name in slots.values())
-        if not direct:
-            return float(self.pairs(product).sum())
-        spikes = {key: self._spikes[name] for key, name in slots.items()}
-        return self._plan.products[product].total(spikes, largest)
+        if route.only_moves and route.candidates <= self._plan.populations:
+            moved = self._arrived(route, {name: self._spikes[name] for name in route.candidates})
+            return operator.total({key: moved[name] for key, name in slots.items()}, largest)
+        constants, counts = self._constants(route), self._counts(route)
+        met = operator.total({key: constants[name] + counts[name] for key, name in slots.items()}, math.inf)
+        return met - operator.total({key: constants[name] for key, name in slots.items()}, 1.0)
 
     def _counts(self, route: Route) -> Environment:
         """Spikes that arrive at each element of the operands, with every weight one."""
-        values: Environment = dict(self._surroundings)
+        sent: Environment = {}
         for name in route.candidates:
             spikes = self._spikes.get(name)
-            values[name] = torch.zeros_like(values[name], dtype=torch.float64) if spikes is None else spikes.double()
+            sent[name] = torch.zeros_like(self._surroundings[name]) if spikes is None else spikes
+            sent[name] = sent[name].double()
+        return self._arrived(route, sent)
+
+    def _arrived(self, route: Route, sent: Environment) -> Environment:
+        """What arrives of what the candidates ``sent``, with every weight one."""
+        values: Environment = {**self._surroundings, **sent}
         signals = {name for name in route.candidates} | {node.name for node in route.nodes}
         for node in route.nodes:
             arguments = {key: map_refs(value, lambda ref: values[ref.name]) for key, value in node.arguments.items()}
