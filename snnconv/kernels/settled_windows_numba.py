@@ -15,7 +15,7 @@ from numba import carray, njit
 from snnconv.kernels.layouts import BLOCK
 from snnconv.kernels.numba_blocks import add_totals, blocks_of, look_up, potentials_of, scale_into
 from snnconv.kernels.numba_memory import at
-from snnconv.kernels.window_jobs import JOB
+from snnconv.kernels.window_jobs import JOB, TALLY_BITS
 
 
 @njit(error_model="numpy")
@@ -30,7 +30,7 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
     tallies, columns = carray(at(job.tallies, integer), job.trains), 2 + job.kinds
     bits, low = integer(job.cell_bits), integer((1 << job.cell_bits) - 1)
     below, last = integer(job.lowest_cell - 1), integer(job.cells - 1)
-    zero, one = integer(0), integer(1)
+    zero, one, spikes_alone = integer(0), integer(1), integer((1 << TALLY_BITS) - 1)
     seen, sent = real(job.seen), real(job.sent)
     potentials, sizes = np.empty(BLOCK, real), np.empty(BLOCK, real)
     found, trains = np.empty(BLOCK, real), np.empty(BLOCK, integer)
@@ -76,7 +76,12 @@ def _settle(pointer: Any, real: Any, integer: Any, sign: Any) -> None:
             if job.found:
                 carray(at(job.found, real), whole)[place : place + length] = found[:length]
             if job.spikes_found:
-                look_up(spikes, trains, carray(at(job.spikes_found, real), whole)[place : place + length])
+                sent_spikes = carray(at(job.spikes_found, real), whole)[place : place + length]
+                if tallying:  # which holds them already
+                    for i in range(length):
+                        sent_spikes[i] = real(tally[i] & spikes_alone)
+                else:
+                    look_up(spikes, trains, sent_spikes)
             if job.updates_found:
                 look_up(updates, trains, carray(at(job.updates_found, real), whole)[place : place + length])
             if tallying:

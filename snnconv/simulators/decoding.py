@@ -256,6 +256,9 @@ class _Step(WindowChunk):
         behind = {f"{source}.whole": name for name, (source, _) in self._stored.items()}
         return {**super().handlers(), **{node: partial(self._joined, name) for node, name in behind.items()}}
 
+    def _forget(self, node: str) -> None:
+        """Nothing: what comes later joins the spikes of new positions to those of earlier ones."""
+
     def _joined(self, name: str, arguments: Mapping[str, Any]) -> Tensor:
         """What all positions sent, with that of the new ones stored; their spikes, too, if they are counted."""
         (_, new), source = arguments["tensors"], self._stored[name].source

@@ -180,13 +180,24 @@ class WindowChunk(Chunk):
                 self.potentials[node] = operator.at(keys, places, keys["self"])
             if self.counted:
                 silent = {name: torch.zeros_like(value) for name, value in analog.items()}
-                spikes = routed(route.homogeneous, self.spikes | silent)
-                self.spikes[node] = operator.at(keys, places, spikes)
+                spikes = operator.at(keys, places, routed(route.homogeneous, self.spikes | silent))
+                if node in self.execution_plan.pooled | self.multiplied:
+                    self.spikes[node] = spikes
                 for observer in self.observers:
-                    observer.gated(node, self.spikes[node])
+                    observer.gated(node, spikes)
+            self._forget(node)
             return operator.at(keys, places, arguments["self"])
 
         return gate
+
+    def _forget(self, node: str) -> None:
+        """Let potentials and spikes go that nobody takes behind ``node``: the next maps find their memory warm."""
+        for held, last in (
+            (self.potentials, self.execution_plan.last_potentials),
+            (self.spikes, self.execution_plan.last_spikes),
+        ):
+            for source in last.get(node, ()):
+                held.pop(source, None)
 
     def product(self, node: str, operator: BilinearOperator) -> Handler:
         """The product of what both operands were decoded to; who counts is told how many spikes met."""
@@ -204,6 +215,7 @@ class WindowChunk(Chunk):
                 total = meetings.total(node, self._most_spikes)
                 for observer in self.counting:
                     observer.product_sum(node, total)
+            self._forget(node)
             result: Tensor = operator.evaluate(arguments)
             return result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -128,6 +128,25 @@ class ExecutionPlan:
         for gate in reversed(self.gates):
             if gate in self.multiplied:
                 self.multiplied |= self.routes[gate].candidates
+        chosen_from = {gate: set(route.candidates) for gate, route in self.routes.items()}
+        counted = chosen_from | {product: self._behind(route) for product, route in self.product_routes.items()}
+        #: By gate and by product: of which sources no later one takes the potentials, or the spikes.
+        self.last_potentials, self.last_spikes = self._taken_last(chosen_from), self._taken_last(counted)
+
+    def _behind(self, route: Route) -> set[str]:
+        """The candidates of a product's ``route``, and those from which gates among them choose."""
+        found, pending = set[str](), [*route.candidates]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending.extend(self.routes[name].candidates if name in self.routes else ())
+        return found
+
+    def _taken_last(self, taken: Mapping[str, Set[str]]) -> dict[str, list[str]]:
+        """By name of who takes from sources: the sources from which it is the last to take."""
+        last = {source: node.name for node in self.step.nodes for source in taken.get(node.name, ())}
+        return {name: [source for source, taker in last.items() if taker == name] for name in taken}
 
     def decode(self, environment: dict[str, Any]) -> Any:
         """The network's output from an environment that holds the decoded nodes."""

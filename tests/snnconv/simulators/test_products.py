@@ -18,6 +18,8 @@ from snnconv.calibration.assembly import Calibrator, assemble
 from snnconv.calibration.options import Options
 from snnconv.graph.graph import Ref
 from snnconv.metrics.energy_models import ACCUMULATE, ADD, MEMORY, SYNOP
+from snnconv.simulators.recorders import SpikeCounter
+from snnconv.simulators.window import Window, WindowChunk
 from tests.support.pipelines import assert_simulators_agree
 from tests.support.products import NETWORKS, product_network
 
@@ -169,3 +171,20 @@ def test_a_network_without_a_batch_axis_multiplies() -> None:
     assert network.batch_axis is None
     assert_simulators_agree(network, x)
     assert torch.allclose(network.reference(x), model(x))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_spikes_are_held_until_the_last_product_that_takes_them_and_no_longer(name: str) -> None:
+    """Every source once, and behind its last taker no other takes it, itself or through a gate."""
+    model, x = product_network(name)
+    network = snnconv.convert(model, x, coding=FewSpike(4))
+    plan = network.execution_plan
+    released = [source for sources in plan.last_spikes.values() for source in sources]
+    assert sorted(released) == sorted({*released}) and plan.multiplied <= {*released}
+    order = [node.name for node in plan.step.nodes]
+    for taker, sources in plan.last_spikes.items():
+        later = {product for product in plan.products if order.index(product) > order.index(taker)}
+        assert not any(plan.product_routes[product].candidates & {*sources} for product in later)
+    chunk = WindowChunk(Window(network), (x,), 0, [SpikeCounter(network)])
+    chunk.run()
+    assert not chunk.spikes and not chunk.potentials
