@@ -47,9 +47,10 @@ LOSS_HEAD = ("rate code", "images", "steps", "threads", "ms an image", f"times {
 def run(images: int | None = 1000) -> None:
     """Publish the tables ``speed`` and ``time_to_loss``, whose losses are those on so many ``images``, and a picture.
 
-    All go to the folder of results, and where none of our ratios is worse than the stored one, to ``docs/benchmarks.md`` too, and the
-    ratios of a machine that has none stored to ``ratios.json``. Raises ``TooNoisy``, and publishes nothing, where
-    times cannot be trusted, and ``SpeedFell`` where one of our ratios is worse than the stored one.
+    All go to the folder of results, and where none of our ratios is worse than the stored one, to
+    ``docs/benchmarks.md`` too, and the ratios of a machine that has none stored to ``ratios.json``. Raises
+    ``TooNoisy``, and publishes nothing, where times cannot be trusted, and ``SpeedFell`` where one of our ratios is
+    worse than the stored one.
     """
     for threads in THREADS:
         in_fresh_process("benchmarks.timing:fixed_alone", threads).check()  # before anything that takes long

@@ -23,7 +23,7 @@ Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
 
 
 def write_page(picture: Path, tables: Mapping[str, Table], page: Path = PAGE) -> None:
-    """Put the tables, by their titles, into ``page`` in place of the last ones, with a copy of ``picture`` beside it."""
+    """Put the tables, by their titles, in place of the last ones, and a copy of ``picture`` beside the ``page``."""
     before, _, rest = page.read_text().partition(f"{BEGIN}\n")
     _, _, behind = rest.partition(f"{END}\n")
     shutil.copyfile(picture, page.parent / PICTURE)
