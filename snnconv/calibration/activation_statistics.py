@@ -161,10 +161,8 @@ class ActivationStatistics:
         if self.samples < 2:
             return candidates.new_zeros(len(self.maximum), len(candidates))
         unit = self.maximum.double().clamp(min=1e-300)[:, None]
-        starts: Tensor
-        starts, place = torch.unique(
-            candidates.clamp(min=1.0), return_inverse=True
-        )  # below the maximum all start at it
+        starts: Tensor  # candidates below the maximum all start at it
+        starts, place = torch.unique(candidates.clamp(min=1.0), return_inverse=True)
         bound = _FARTHEST if self.activation.bound is None else self.activation.bound / unit
         ends = torch.as_tensor(bound, dtype=torch.float64, device=unit.device).clamp(min=1.0).maximum(starts[None])
         power = -1.0 / self._tail_index()
