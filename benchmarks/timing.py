@@ -10,7 +10,8 @@ ratio is that of one round's times, and what is published is its median over the
   by that in another, is a ratio like those that are published, and should be 1: how far it varies is what the machine
   does to ratios, be it by what no counter shows, such as neighbours in the caches or a change of clock rate. That
   the fixed work is slower in one round than in another says nothing, since ratios are of one round.
-- The spread of every published ratio itself, as the standard error of its median, which more rounds make smaller.
+- The spread of every published ratio itself. Both have the same bound: ``MOST_ERROR`` for the standard error of a
+  median over so many rounds, which more of them make smaller; the control's median has to be 1 as nearly as that.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ ROUNDS = 9
 LEAST_SECONDS = 0.2
 #: The part of all processors' time that others may take from a turn; the part of all turns that may stay disturbed.
 MOST_TAKEN, MOST_DISTURBED = 0.10, 0.25
-#: The interquartile range of the control, a ratio whose truth is 1, above which nothing is published.
-MOST_NOISE = 0.10
-#: The standard error of a ratio's median, relative to it, above which it is not trusted: a fall of 20 % is flagged.
+#: The standard error of a median over the rounds, relative to it, above which a ratio is not trusted, and the control
+#: not quiet: a fall of speed by 20 % is flagged.
 MOST_ERROR = 0.05
 #: The standard error of a median of normal values in interquartile ranges, times the root of their number.
 _ERROR_OF_MEDIAN = math.sqrt(math.pi / 2) / 1.349
@@ -118,10 +118,11 @@ class Turns:
 
     @property
     def control(self) -> Quartiles:
-        """The fixed work's time in the places of a round, divided by that in the round's first place."""
-        each = len(self.seconds)
-        rounds = [self.fixed[start : start + each] for start in range(0, len(self.fixed), each)]
-        return Quartiles.of([time / found[0] for found in rounds for time in found[1:]] or [1.0])
+        """The fixed work's time in all places of a round, divided by that in the first: a ratio of so many rounds."""
+        works = len(self.seconds)
+        rounds = [self.fixed[start : start + works] for start in range(0, len(self.fixed), works)]
+        found = Quartiles.of([time / each[0] for each in rounds for time in each[1:]] or [1.0])
+        return replace(found, rounds=len(rounds))
 
     def check(self, *published: Mapping[str, Quartiles]) -> None:
         """Raise ``TooNoisy`` with all that speaks against these times and the ratios in ``published``, by name."""
@@ -131,10 +132,11 @@ class Turns:
                 f"other programs, or the machine's host, took over {100 * MOST_TAKEN:.0f} % of the processors from "
                 f"{100 * self.disturbed:.0f} % of the turns, above {100 * MOST_DISTURBED:.0f} %"
             )
-        if not self.control.relative <= MOST_NOISE:
+        control = self.control
+        if not max(control.error, abs(control.median - 1.0)) <= MOST_ERROR:
             reasons.append(
-                f"a fixed piece of work took {self.control} times as long as itself, an interquartile range of "
-                f"{100 * self.control.relative:.0f} %, above {100 * MOST_NOISE:.0f} %"
+                f"a fixed piece of work took {control} times as long as itself, which leaves the median of "
+                f"{control.rounds} rounds uncertain by {100 * control.error:.0f} %, above {100 * MOST_ERROR:.0f} %"
             )
         reasons += [
             f"{name}: {ratio} is known to {100 * ratio.error:.0f} %, not to {100 * MOST_ERROR:.0f} %"
@@ -201,7 +203,7 @@ def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, re
     return Turns(seconds, fixed, threads, clock.disturbed / max(clock.turns, 1))
 
 
-def fixed_alone(rounds: int = 6) -> Turns:
+def fixed_alone(rounds: int = ROUNDS) -> Turns:
     """The fixed work by itself, so that a machine that is too noisy is found out within a few seconds."""
     return in_turns({str(place): _fixed_work() for place in range(4)}, rounds)
 

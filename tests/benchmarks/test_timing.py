@@ -18,7 +18,6 @@ from benchmarks.stored_ratios import slower, store, stored
 from benchmarks.timing import (
     MOST_DISTURBED,
     MOST_ERROR,
-    MOST_NOISE,
     Quartiles,
     TooNoisy,
     Turns,
@@ -50,9 +49,10 @@ def test_the_control_is_the_fixed_work_beside_itself_within_a_round() -> None:
     """A round that is slower throughout says nothing; one place that is slower than another does."""
     slower_rounds = turns([1.0, 1.0, 4.0, 4.0, 9.0, 9.0], ours=[1.0, 4.0, 9.0], other=[2.0, 8.0, 18.0])
     assert slower_rounds.control == Quartiles(1.0, 1.0, 1.0, 3)
+    assert turns([1.0, 1.2, 0.8] * 3, a=[1.0] * 3, b=[1.0] * 3, c=[1.0] * 3).control.rounds == 3
     slower_rounds.check()
-    uneven = [1.0, 1.0 + 2 * MOST_NOISE, 1.0, 1.0, 1.0, 1.0 + 4 * MOST_NOISE]
-    for fixed in (uneven, [float("nan")] * 6):
+    uneven, later_is_slower = [1.0, 1.2, 1.0, 1.0, 1.0, 1.6], [1.0, 1.0 + 2 * MOST_ERROR] * 3
+    for fixed in (uneven, later_is_slower, [float("nan")] * 6):
         with pytest.raises(TooNoisy, match="a fixed piece of work took"):
             turns(fixed, ours=[1.0, 1.0, 1.0], other=[2.0, 2.0, 2.0]).check()
 
