@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 #: Seconds without a sign of life after which a rank counts as gone, and those that ranks are waited for at the start.
-PATIENCE, ARRIVAL = 30.0, 300.0
+PATIENCE, ARRIVAL = 20.0, 300.0
 
 
 class Ranks:

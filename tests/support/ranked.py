@@ -54,7 +54,7 @@ def run_ranks(size: int, work: Callable[[int], Any], folder: Path) -> list[tuple
     ]
 
 
-def shared_by(size: int, work: Callable[[Ranks], Any], folder: Path, patience: float = 30.0) -> list[Any]:
+def shared_by(size: int, work: Callable[[Ranks], Any], folder: Path, patience: float = 20.0) -> list[Any]:
     """What ``work`` returned on every one of ``size`` ranks, or its error in words."""
 
     def of_rank(rank: int) -> Any:
