@@ -82,7 +82,9 @@ class SignedIntegrateFire:
         # One firing rule serves both signs: the negative side is the mirrored potential, measured in its own units.
         charge = self._charge
         fired, removed, memory = self.code.fire(potential, t, state.memory, out=current)
-        negative, restored, negative_memory = self.code.fire(potential / -charge, t, state.negative_memory)
+        # By a tensor: a number torch turns into a factor on a GPU, so that quotients would be rounded twice there.
+        mirrored = potential / potential.new_full((), -charge)
+        negative, restored, negative_memory = self.code.fire(mirrored, t, state.negative_memory)
         potential.sub_(removed).add_(restored * charge)
         if state.emitted is None:
             payload = fired.sub_(negative.mul_(charge * self.negative_slope))

@@ -1,4 +1,4 @@
-"""Backends: what computes a kernel on a device. Torch can always; numba, an extra, is faster on CPUs."""
+"""Backends: what computes a kernel on a device. Torch can; numba, an extra, is faster on CPUs, Triton on GPUs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from contextvars import ContextVar
 from typing import Literal
 
 import torch
+from torch import Tensor
 
+from snnconv.errors import ConfigurationError
+from snnconv.kernels.launches import DTYPES, MOST_VALUES, Launch
 from snnconv.kernels.native import Native
 
-Backend = Literal["torch", "numba"]
+Backend = Literal["torch", "numba", "triton"]
 
 _logger = logging.getLogger(__name__)
 _asked_for: ContextVar[Backend | None] = ContextVar("backend", default=None)
@@ -28,12 +32,19 @@ _LONG = 1.0
 
 @contextmanager
 def backend(name: Backend) -> Iterator[None]:
-    """Compute by ``name`` in here; threads that are started meanwhile choose for themselves.
+    """Compute by ``name`` in here, on devices that it knows; threads that are started meanwhile choose for themselves.
 
-    Raises ``ImportError`` where numba is asked for and is not installed.
+    Raises:
+        ImportError: It is not installed.
+        ConfigurationError: Triton is asked for where there is no GPU.
     """
-    if name == "numba":
-        importlib.import_module("numba")
+    if name != "torch":
+        importlib.import_module(name)
+    if name == "triton" and not (torch.cuda.is_available() or _interpreted()):
+        raise ConfigurationError(
+            "triton computes on a GPU, and torch finds none here: leave the backend to snnconv, or set the environment "
+            "variable TRITON_INTERPRET=1 before triton is imported, to have kernels interpreted, many times slower"
+        )
     token = _asked_for.set(name)
     try:
         yield
@@ -41,14 +52,43 @@ def backend(name: Backend) -> Iterator[None]:
         _asked_for.reset(token)
 
 
+def chosen(device: torch.device) -> Backend:
+    """What is to compute on ``device``."""
+    asked = _asked_for.get()
+    if device.type == "cuda" and asked in (None, "triton"):
+        return "triton"
+    if device.type == "cpu" and asked in (None, "numba"):
+        return "numba"
+    return "triton" if device.type == "cpu" and asked == "triton" and _interpreted() else "torch"
+
+
 def native(kernel: str, dtype: torch.dtype, device: torch.device) -> Native | None:
     """The compiled form of ``kernel``, a module here that names functions and their jobs by dtype in ``KERNELS``.
 
-    ``None`` where torch is to compute.
+    ``None`` where numba is not to compute, or cannot.
     """
-    if device.type != "cpu" or _asked_for.get() == "torch":
+    return _compiled(kernel, dtype) if chosen(device) == "numba" else None
+
+
+def launch(kernel: str, values: Tensor) -> Launch | None:
+    """Triton's form of ``kernel``, a module here with a function ``launch``, for maps like ``values``.
+
+    ``None`` where Triton is not to compute, or cannot.
+    """
+    if chosen(values.device) != "triton" or values.dtype not in DTYPES or values.numel() >= MOST_VALUES:
         return None
-    return _compiled(kernel, dtype)
+    found = _launch(kernel)
+    return None if found is None or found.broken else found
+
+
+def _interpreted() -> bool:
+    """Whether kernels of Triton are interpreted, on tensors of the CPU."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@functools.cache
+def _launch(kernel: str) -> Launch | None:
+    return None if importlib.util.find_spec("triton") is None else Launch(f"{__package__}.{kernel}")
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnconv.kernels.backends import native
+from snnconv.kernels.backends import launch, native
 from snnconv.kernels.native import threads_for
 
 #: A job: addresses of ``rows`` of ``width`` values and of a place for each, and how many rows threads take at a time,
@@ -23,13 +23,14 @@ def place_of_largest(values: Tensor) -> Tensor:
 
     What is no number is larger than all others.
     """
-    width = values.shape[-1]
-    kernel = None
-    if values.numel() and values.is_contiguous():
-        kernel = native("largest_numba", values.dtype, values.device)
-    if kernel is None:
+    if not values.numel() or not values.is_contiguous():
         return values.argmax(-1, keepdim=True)
     places = values.new_empty((*values.shape[:-1], 1), dtype=torch.int64)
-    job = [0, max(1, _AT_ONCE // width), places.numel(), width, values.data_ptr(), places.data_ptr()]
-    kernel(np.array(job, np.int64), threads_for(values.numel()))
+    kernel, launched = native("largest_numba", values.dtype, values.device), launch("largest_triton", values)
+    if kernel is not None:
+        width = values.shape[-1]
+        job = [0, max(1, _AT_ONCE // width), places.numel(), width, values.data_ptr(), places.data_ptr()]
+        kernel(np.array(job, np.int64), threads_for(values.numel()))
+    elif launched is None or not launched(values.device, values, places):
+        torch.argmax(values, -1, keepdim=True, out=places)
     return places

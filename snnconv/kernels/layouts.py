@@ -49,12 +49,17 @@ class ChannelConstants:
 def _rows(values: Tensor, axis: int | None) -> MapRows:
     if axis is None:
         return MapRows(True, _ROW, 1)
-    order = memory_order(values)
-    channels = values.shape[axis]
-    each = math.prod(values.shape[other] for other in order[order.index(axis % values.dim()) + 1 :])
+    each, channels = turns_of(values, axis)
     if each > 1 and (each >= _FEW or each * channels > _LONGEST_ROW):
         return MapRows(False, each, each)
     return MapRows(True, each * channels * max(1, _ROW // (each * channels)), each)
+
+
+def turns_of(values: Tensor, axis: int) -> tuple[int, int]:
+    """How many ``values`` of a channel lie behind each other, and of how many channels along ``axis`` in turn."""
+    order = memory_order(values)
+    inner = order[order.index(axis % values.dim()) + 1 :]
+    return math.prod(values.shape[other] for other in inner), values.shape[axis]
 
 
 def parts_of(size: int, rows: MapRows, threads: int) -> tuple[int, int]:

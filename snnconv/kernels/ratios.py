@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from coding.window.closed_form import memory_order
-from snnconv.kernels.backends import native
+from snnconv.kernels.backends import launch, native
 from snnconv.kernels.layouts import BLOCK, dense
 from snnconv.kernels.native import threads_for
 
@@ -34,8 +34,8 @@ def ratio(signal: Tensor, divisor: Tensor) -> Tensor:
     alike = alike and all(size in (1, whole) for size, whole in sizes)
     if asked or not alike or not signal.numel():
         return _ratio(signal, divisor)
-    kernel = native("ratios_numba", signal.dtype, signal.device)
-    if kernel is None:
+    kernel, launched = native("ratios_numba", signal.dtype, signal.device), launch("ratios_triton", signal)
+    if kernel is None and launched is None:
         return _ratio(signal, divisor)
     signal = dense(signal)
     result, order = torch.empty_like(signal), memory_order(signal)
@@ -45,6 +45,9 @@ def ratio(signal: Tensor, divisor: Tensor) -> Tensor:
     each = width < _FEW
     shape = [1 if axis in inner and not each else size for axis, size in enumerate(signal.shape)]
     row = divisor.expand(shape).permute(order).reshape(-1).contiguous()
+    if kernel is None:
+        done = launched is not None and launched(signal.device, signal, row, 1 if each else width, result)
+        return result if done else _ratio(signal, divisor)
     width = BLOCK if each else width
     rows, threads = -(-signal.numel() // width), threads_for(signal.numel())
     places = (signal.data_ptr(), row.data_ptr(), result.data_ptr())

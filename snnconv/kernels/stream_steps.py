@@ -8,46 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from coding.firing_form import GrowingThreshold
 from coding.window.closed_form import memory_order
 from neurons import BiasedNeuron, Neuron
-from neurons.step_form import Kind, StepForm, step_form_of
-from snnconv.kernels.backends import native
-from snnconv.kernels.layouts import ChannelConstants, alike, along_axis, dense, over_samples, parts_of
-from snnconv.kernels.native import Native, places_of, threads_for
+from neurons.step_form import StepForm, step_form_of
+from snnconv.kernels.backends import chosen
+from snnconv.kernels.layouts import alike, along_axis, dense, over_samples
+from snnconv.kernels.stream_jobs import Pass, StepJobs
+from snnconv.kernels.stream_tensors import StepTensors
 
 _DTYPES = (torch.float32, torch.float64)
-
-#: What a compiled kernel is told. Names of tensors are addresses, 0 where there is none.
-#:
-#: Threads take one of ``parts`` after the other, of ``blocks`` each, until ``taken`` says that none is left.
-#: ``samples`` maps of ``size`` neurons lie behind each other, in rows of ``width``, those of the next of ``steps``
-#: behind them, or the same currents for all if ``still``. ``constants`` are shifts, inverse scales and scales,
-#: ``period`` of each: ``along`` a row, or one for each row, in turn. ``fixed`` are payloads and bounds of all steps.
-#: Then come the state, which is changed, the numbers of the ``StepForm``, and the places of results; payloads are
-#: ``scaled`` where nobody wants them as they are, and ``sums`` are spikes over samples and steps.
-JOB: np.dtype[Any] = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            *("taken", "parts", "blocks"),
-            *("current", "still", "samples", "size", "steps", "width", "along", "shifted", "period", "constants"),
-            *("growing", "fixed", "kind", "potential", "emitted", "memory", "negative_memory"),
-            *("scaled", "payloads", "sums"),
-        )
-    ]
-    + [(name, np.float64) for name in ("threshold", "gain", "largest", "share", "offset", "charge", "sent")]
-)
-#: Where the numbers of a job are, among all.
-_PLACES = places_of(JOB)
-#: Written out: compiled kernels hold places in it, and are kept until a file of this folder changes.
-KINDS: tuple[Kind, ...] = ("subtract", "zero", "corrective", "graded", "imbalanced")
 
 #: Told the number of a step and its payloads.
 Watch = Callable[[int, Tensor], None]
@@ -79,6 +54,18 @@ class Advanced(NamedTuple):
     spikes: Tensor | None
 
 
+class StepKernel(Protocol):
+    """What takes steps of a population in one pass over a current without gaps, to the bit as torch does."""
+
+    def ready(self, current: Tensor) -> bool:
+        """Whether it is to take steps of a ``current`` like this."""
+        ...
+
+    def take(self, given: Pass) -> bool:
+        """Take the steps that are ``given``; false, and none is, where it cannot."""
+        ...
+
+
 class Steps:
     """The steps of a population, ready for currents.
 
@@ -94,12 +81,22 @@ class Steps:
         self.neuron, self.axis, self.batched = neuron, axis, batched
         self.scale, self.inverse_scale = scale, 1.0 / scale
         self.shift = shift if bool(shift.any()) else None
-        self._constants = ChannelConstants(axis, torch.stack([shift, self.inverse_scale, scale]))
-        self._jobs: dict[tuple[Any, ...], np.ndarray[Any, Any]] = {}
 
     @cached_property
     def _form(self) -> StepForm | None:
         return step_form_of(self.neuron, self.scale.dtype) if self.scale.dtype in _DTYPES else None
+
+    @cached_property
+    def _jobs(self) -> StepJobs | None:
+        return None if self._form is None else StepJobs(self._form, *self._told)
+
+    @cached_property
+    def _tensors(self) -> StepTensors | None:
+        return None if self._form is None else StepTensors(self._form, *self._told)
+
+    @property
+    def _told(self) -> tuple[int | None, Tensor | None, Tensor, Tensor]:
+        return self.axis, self.shift, self.inverse_scale, self.scale
 
     def advance(
         self, current: Tensor, state: Any, span: Span, *, own: bool, counted: bool, watch: Watch | None
@@ -123,7 +120,9 @@ class Steps:
         own = own and not still
         kernel = self._kernel(current, state, span)
         if kernel is not None:
-            return self._run(kernel, current, state, span, still, own, counted, watch)
+            advanced = self._run(kernel, current, state, span, still, own, counted, watch)
+            if advanced is not None:
+                return advanced
         payloads = current if own else _empty_like(current, span.steps if still else 1)
         spikes: Tensor | None = None
         for step in range(span.steps):
@@ -150,7 +149,7 @@ class Steps:
     def _broadcast(self, values: Tensor, dims: int) -> Tensor:
         return along_axis(values, self.axis, dims)
 
-    def _kernel(self, current: Tensor, state: Any, span: Span) -> Native | None:
+    def _kernel(self, current: Tensor, state: Any, span: Span) -> StepKernel | None:
         """What takes all steps in one pass; ``None`` where nothing can."""
         if current.requires_grad or not current.numel() or self._form is None:
             return None
@@ -161,11 +160,13 @@ class Steps:
         given = span.of_step(current, 0)
         if not all(alike(given, part) for part in state if part is not None):
             return None
-        return native("stream_steps_numba", current.dtype, current.device)
+        by = chosen(current.device)
+        kernel = self._jobs if by == "numba" else self._tensors if by == "triton" else None
+        return kernel if kernel is not None and kernel.ready(current) else None
 
     def _run(
         self,
-        kernel: Native,
+        kernel: StepKernel,
         current: Tensor,
         state: Any,
         span: Span,
@@ -173,12 +174,10 @@ class Steps:
         own: bool,
         counted: bool,
         watch: Watch | None,
-    ) -> Advanced:
+    ) -> Advanced | None:
         form = self._form
         assert form is not None
-        firing, samples = form.firing, span.samples if self.batched else 1
-        threads = threads_for(state.potential.numel() * span.steps)
-        job = self._job(state.potential, samples, threads, form)
+        firing, samples, fixed = form.firing, span.samples if self.batched else 1, None
         if isinstance(firing, GrowingThreshold):
             absent = [name for name in state._fields if "memory" in name and getattr(state, name) is None]
             start = {name: torch.full_like(state.potential, firing.threshold) for name in absent}
@@ -186,50 +185,16 @@ class Steps:
         else:
             places = [(span.first + step) % len(firing.payloads) for step in range(span.steps)]
             fixed = self.scale.new_tensor([[row[place] for place in places] for row in firing])
-            job[_PLACES["fixed"]] = fixed.data_ptr()
-        for name, value in zip(state._fields, state, strict=True):
-            job[_PLACES[name]] = 0 if value is None else value.data_ptr()
         payloads = current if own else _empty_like(current, span.steps if still else 1)
         spikes = torch.empty_like(state.potential[0] if self.batched else state.potential) if counted else None
-        job[_PLACES["current"]], job[_PLACES["payloads"]] = current.data_ptr(), payloads.data_ptr()
-        job[_PLACES["still"]], job[_PLACES["steps"]] = still, span.steps
-        job[_PLACES["shifted"]] = self.shift is not None and span.shifting
-        job[_PLACES["scaled"]] = watch is None
-        job[_PLACES["sums"]] = 0 if spikes is None else spikes.data_ptr()
-        kernel(job, threads)
+        given = Pass(current, still, samples, span.steps, span.shifting, state, fixed, payloads, watch is None, spikes)
+        if not kernel.take(given):
+            return None
         if watch is not None:
             for step in range(span.steps):
                 watch(span.first + step, span.of_step(payloads, step))
             payloads.mul_(self._broadcast(self.scale, payloads.dim()))
         return Advanced(payloads, state, spikes)
-
-    def _job(self, potential: Tensor, samples: int, threads: int, form: StepForm) -> np.ndarray[Any, Any]:
-        """What a kernel is told of all steps of potentials like these, as whole numbers; addresses are 0."""
-        key = (potential.shape, potential.stride(), threads)
-        if key not in self._jobs:
-            rows, constants = self._constants.along(potential)
-            parts, blocks = parts_of(potential.numel() // samples, rows, threads)
-            job = np.zeros(1, JOB)
-            growing = isinstance(form.firing, GrowingThreshold)
-            for name, value in {
-                "parts": parts,
-                "blocks": blocks,
-                "samples": samples,
-                "size": potential.numel() // samples,
-                "width": rows.width,
-                "along": rows.along,
-                "period": constants.shape[1],
-                "constants": constants.data_ptr(),
-                "growing": growing,
-                "kind": KINDS.index(form.kind),
-                "offset": form.offset,
-                "charge": form.charge,
-                "sent": form.sent,
-                **(form.firing._asdict() if growing else {}),
-            }.items():
-                job[name] = value
-            self._jobs[key] = job.view(np.int64)
-        return self._jobs[key].copy()
 
 
 def _empty_like(values: Tensor, times: int) -> Tensor:

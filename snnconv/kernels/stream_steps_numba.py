@@ -15,7 +15,7 @@ from numba import carray, njit
 from snnconv.kernels.layouts import BLOCK
 from snnconv.kernels.numba_blocks import blocks_of, potentials_of, scale_into
 from snnconv.kernels.numba_memory import at
-from snnconv.kernels.stream_steps import JOB, KINDS
+from snnconv.kernels.stream_jobs import JOB, KINDS
 
 _SUBTRACT, _ZERO, _CORRECTIVE, _GRADED, _IMBALANCED = map(
     KINDS.index, ("subtract", "zero", "corrective", "graded", "imbalanced")

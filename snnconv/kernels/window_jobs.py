@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from neurons.window_form import LevelForm, TableForm, WindowForm
+from snnconv.kernels.backends import native
 from snnconv.kernels.layouts import ChannelConstants, parts_of
-from snnconv.kernels.native import places_of
+from snnconv.kernels.native import places_of, threads_for
+from snnconv.kernels.window_sums import Summing, Sums
 
 #: Shapes and layouts that are kept.
 _KEPT = 64
@@ -43,34 +46,76 @@ JOB: np.dtype[Any] = np.dtype(
 #: Bits by which updates are raised above spikes where both are tallied in one number.
 TALLY_BITS = 16
 #: Where the addresses of a job are, among its numbers.
-PLACES = places_of(JOB)
+_PLACES = places_of(JOB)
+#: Thresholds of a table that a kernel compares one by one; beyond it torch's search takes less time.
+_MOST_CELLS = 256
+#: Entries of all tables of a population, whose places a kernel is told as numbers in single precision.
+_MOST_ENTRIES = 2**24
 
 
 class WindowJobs:
     """Jobs of one population: its form, and shift (if there is one), inverse scale and scale, ``[channels]``."""
+
+    @classmethod
+    def of(
+        cls, form: WindowForm, axis: int | None, shift: Tensor | None, inverse_scale: Tensor, scale: Tensor
+    ) -> WindowJobs | None:
+        """Jobs of a population; ``None`` where numba's kernels cannot do them, or take longer than torch."""
+        if isinstance(form, TableForm) and (
+            form.thresholds.shape[1] > _MOST_CELLS or form.payloads.numel() > _MOST_ENTRIES
+        ):
+            return None
+        return cls(form, axis, shift, inverse_scale, scale) if _most_samples(form) else None
 
     def __init__(
         self, form: WindowForm, axis: int | None, shift: Tensor | None, inverse_scale: Tensor, scale: Tensor
     ) -> None:
         constants = [torch.zeros_like(scale) if shift is None else shift, inverse_scale, scale]
         if isinstance(form, TableForm):
-            #: The module of the kernel that does these jobs.
-            self.kernel = "settled_tables_numba"
+            self._kernel = "settled_tables_numba"
             told, self._tensors = _told_of_tables(form)
             channels, entries = form.payloads.shape
             places = torch.arange(0, channels * entries, entries, dtype=scale.dtype)
             constants = [each.expand(channels) for each in constants] + [form.slack, places, *form.thresholds.T]
         else:
-            self.kernel = "settled_windows_numba"
+            self._kernel = "settled_windows_numba"
             told, self._tensors = _told_of_levels(form)
-        #: Samples of which a kernel can tally what neurons do; 0 where it can not even of one.
+        #: Samples of which a kernel can tally what neurons do.
         self.most_samples = _most_samples(form)
         self._told = told | {"shifted": shift is not None, "most_samples": self.most_samples}
         self._constants = ChannelConstants(axis, torch.stack(constants))
         self._jobs: dict[tuple[Any, ...], np.ndarray[Any, Any]] = {}
 
-    def job(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
-        """A job for a ``current`` without gaps, as ``samples`` maps one behind the other; its addresses are 0.
+    def ready(self, current: Tensor) -> bool:
+        """Whether numba is to settle a ``current`` like this."""
+        return native(self._kernel, current.dtype, current.device) is not None
+
+    def fill(self, current: Tensor, decoded: Tensor, places: Mapping[str, Tensor]) -> bool:
+        """Fill ``decoded``, and ``places`` by their names; false, and nothing is, where numba cannot."""
+        kernel = native(self._kernel, current.dtype, current.device)
+        if kernel is None:
+            return False
+        threads = threads_for(current.numel())
+        kernel(self._job(current, decoded, places, 1, threads), threads)
+        return True
+
+    def sum(self, current: Tensor, decoded: Tensor, places: Mapping[str, Tensor], summing: Summing) -> Sums | None:
+        """The same, and the sums of what is counted; ``None`` where numba cannot."""
+        kernel = native(self._kernel, current.dtype, current.device)
+        if kernel is None:
+            return None
+        threads, columns = threads_for(current.numel()), 2 + summing.kinds
+        job = self._job(current, decoded, places, summing.samples, threads)
+        totals = (ctypes.c_int64 * (int(job[_PLACES["parts"]]) * columns))()
+        job[_PLACES["totals"]], job[_PLACES["kinds"]] = ctypes.addressof(totals), summing.kinds
+        job[_PLACES["weights"]] = summing.addresses.ctypes.data
+        kernel(job, threads)
+        return summing.sums([sum(totals[column::columns]) for column in range(columns)])
+
+    def _job(
+        self, current: Tensor, decoded: Tensor, places: Mapping[str, Tensor], samples: int, threads: int
+    ) -> np.ndarray[Any, Any]:
+        """A job for a ``current`` without gaps, as ``samples`` maps one behind the other.
 
         It is an array of whole numbers, which is copied and filled in many times faster than one of structures.
         """
@@ -80,7 +125,11 @@ class WindowJobs:
             if len(self._jobs) >= _KEPT:
                 self._jobs.clear()
             found = self._jobs[key] = self._made(current, samples, threads)
-        return found.copy()
+        job = found.copy()
+        job[_PLACES["current"]], job[_PLACES["decoded"]] = current.data_ptr(), decoded.data_ptr()
+        for name, place in places.items():
+            job[_PLACES[name]] = place.data_ptr()
+        return job
 
     def _made(self, current: Tensor, samples: int, threads: int) -> np.ndarray[Any, Any]:
         size, (rows, constants) = current.numel() // samples, self._constants.along(current)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconv.kernels.neuron_weights import NeuronWeights
-from snnconv.kernels.settled_windows import Sums
+from snnconv.kernels.window_sums import Sums
 from snnconv.simulators.window_trains import PopulationWindow
 
 #: Positions of samples in a batch; the slice of everything where there is no batch axis.

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from snnconv.kernels.layouts import over_samples
 from snnconv.kernels.neuron_weights import NeuronWeights
-from snnconv.kernels.settled_windows import Sums
+from snnconv.kernels.window_sums import Sums
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase

@@ -16,7 +16,7 @@ from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.bilinear import BilinearOperator
 from snnconv.graph.operators.pooling import MaximumOperator
 from snnconv.kernels.neuron_weights import NeuronWeights
-from snnconv.kernels.settled_windows import Sums, summed
+from snnconv.kernels.window_sums import Sums, summed
 from snnconv.simulators.observers import Observer
 from snnconv.simulators.simulator import Chunk, Passed, Simulator
 from snnconv.simulators.window_trains import PopulationWindow

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from coding import TTFS, Code, FewSpike, IntegerTable, OneSpike, Phase, Rate, TableSpike, Thermometer
+from coding import TTFS, Code, FewSpike, FunctionTable, IntegerTable, OneSpike, Phase, Rate, TableSpike, Thermometer
 from coding.window.closed_form import levels_of
 from coding.window.window_code import WindowCode
-from neurons import IntegrateFire, SignedWindow, WindowNeuron
+from neurons import IntegrateFire, SignedWindow, TableLookup, WindowNeuron
 from snnconv.graph.graph import Source
 from snnconv.graph.operators import PiecewiseLinear
+from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.spiking.population import Population
 
 CODES: dict[str, Code] = {
@@ -70,6 +73,25 @@ def population(code: Code, neuron: WindowNeuron, shifted: bool, axis: int | None
     return Population("", "", PiecewiseLinear(), code, neuron, scale, shift, axis, (channels, 3, 7), source)
 
 
+def placed(found: Population, dtype: torch.dtype, device: torch.device) -> Population:
+    """``found`` in a precision, on a device."""
+    scale, shift = (each.to(device, dtype) for each in (found.scale, found.shift))
+    tables = None if found.tables is None else found.tables.to(device, dtype)
+    return dataclasses.replace(found, scale=scale, shift=shift, tables=tables)
+
+
+def with_tables(steps: int, spikes: Literal[1, 2], channels: int) -> Population:
+    """Neurons with tables that fall and rise, one for each channel, some of which leave no silence."""
+    code = FunctionTable(steps, spikes)
+    generator = torch.Generator().manual_seed(steps)
+    numbers = torch.rand(5, channels, code.cells, generator=generator, dtype=torch.float64) - 0.5
+    thresholds = numbers[0].sort(1, descending=True).values
+    thresholds[::2, -1] = -math.inf
+    tables = torch.stack([thresholds, numbers[1], numbers[2], 10 * numbers[3].abs() + 1, numbers[4]])
+    found = population(code, TableLookup(code), True, None if channels == 1 else 1, channels)
+    return dataclasses.replace(found, tables=tables)
+
+
 def currents(code: Code, of: Population) -> Tensor:
     """Float32 ``[N, 5, 3, 7]`` whose potentials lie within a few roundings of where trains change."""
     scale, shift = of.broadcast_scale(4), of.broadcast(of.shift, 4)
@@ -82,3 +104,10 @@ def currents(code: Code, of: Population) -> Tensor:
 def same_bits(first: Tensor, second: Tensor) -> bool:
     integer = {torch.float32: torch.int32, torch.float64: torch.int64}[first.dtype]
     return torch.equal(first.contiguous().view(integer), second.contiguous().view(integer))
+
+
+def drawn_weights(shape: Sequence[int]) -> tuple[NeuronWeights, ...]:
+    """Weights that differ, up to the largest of 32 bits, and one for all."""
+    generator = torch.Generator().manual_seed(2)
+    drawn = [torch.randint(0, most, tuple(shape), generator=generator).double() for most in (2**31, 7)]
+    return (*(NeuronWeights(each) for each in drawn), NeuronWeights(torch.full(tuple(shape), 3.0)))

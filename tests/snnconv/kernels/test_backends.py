@@ -1,4 +1,4 @@
-"""What computes where: without numba, with one that does not compile, in forked processes, on many threads."""
+"""What computes where: without a compiler, with one that does not compile, in forked processes, on many threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from torch import Tensor
 
 from coding import Rate
 from neurons import IntegrateFire
+from snnconv.errors import ConfigurationError
 from snnconv.kernels import backends, native
 from snnconv.kernels.layouts import ChannelConstants
 from snnconv.kernels.neuron_weights import NeuronWeights
 from snnconv.kernels.settled_windows import Windows
 from snnconv.kernels.stream_steps import Span, Steps
 from snnconv.spiking.settling import windows_of
-from tests.support.windows import CODES, population, same_bits
+from tests.support.computing import computed_by, device_of, needs_triton
+from tests.support.windows import CODES, placed, population, same_bits
 
 CPU = torch.device("cpu")
 KERNEL = "settled_windows_numba"
@@ -37,9 +39,12 @@ CURRENT = torch.randn(20, 32, 40, 40, generator=torch.Generator().manual_seed(0)
 @pytest.fixture
 def afresh() -> Iterator[None]:
     """Nothing is compiled yet, and nothing of this test stays."""
-    backends._compiled.cache_clear()
+    kept = backends._compiled, backends._launch
+    for each in kept:
+        each.cache_clear()
     yield
-    backends._compiled.cache_clear()
+    for each in kept:
+        each.cache_clear()
 
 
 @pytest.fixture
@@ -53,6 +58,12 @@ def several_threads() -> Iterator[None]:
 def expected() -> Tensor:
     with backends.backend("torch"):
         return WINDOWS.decode(CURRENT)
+
+
+def elsewhere() -> tuple[Windows, Tensor]:
+    """Windows and a small current where Triton computes."""
+    found = placed(population(CODE, IntegrateFire(CODE), True, 1, 32), torch.float32, device_of("triton"))
+    return windows_of(found), CURRENT[:1, :, :10].contiguous().to(device_of("triton"))
 
 
 def stepped() -> tuple[Tensor, Tensor]:
@@ -72,10 +83,77 @@ def test_without_numba_torch_computes_and_nothing_is_said(
     assert same_bits(WINDOWS.decode(CURRENT), expected()) and not caplog.records
 
 
-def test_numba_that_is_asked_for_and_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(ImportError, match="numba"), backends.backend("numba"):
+@pytest.mark.parametrize("name", ["numba", "triton"])
+def test_a_compiler_that_is_asked_for_and_missing_is_named(
+    name: backends.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=name), backends.backend(name):
         pass
+
+
+@needs_triton
+def test_a_gpu_that_is_asked_for_and_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ConfigurationError, match="on a GPU, and torch finds none"), backends.backend("triton"):
+        pass
+
+
+def test_a_device_has_its_backend_and_torch_has_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    found = {}
+    for asked in (None, "torch", "numba", "triton"):
+        token = backends._asked_for.set(asked)
+        found[asked] = [backends.chosen(torch.device(name)) for name in ("cpu", "cuda:1", "meta")]
+        backends._asked_for.reset(token)
+    assert found[None] == ["numba", "triton", "torch"] and found["torch"] == ["torch"] * 3
+    assert found["numba"] == ["numba", "torch", "torch"] and found["triton"] == ["torch", "triton", "torch"]
+
+
+@needs_triton
+def test_without_triton_torch_computes_and_nothing_is_said(
+    afresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    windows, current = elsewhere()
+    wanted = windows.decode(current)
+    with computed_by("triton"):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        assert backends.launch("settled_windows_triton", current) is None
+        assert same_bits(windows.decode(current), wanted) and not caplog.records
+
+
+@needs_triton
+def test_a_launch_that_fails_is_warned_of_once_and_left_to_torch(
+    afresh: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from snnconv.kernels import settled_windows_triton
+
+    windows, current = elsewhere()
+    with backends.backend("torch"):
+        wanted, sums = windows.settle(current, counted=True), windows.sum(current, True).sums
+    monkeypatch.setattr(settled_windows_triton, "settle", None)
+    ways: list[Callable[[], object]] = [
+        lambda: windows.sum(current, True).sums == sums,
+        lambda: same_bits(windows.settle(current, counted=True).decoded, wanted.decoded),
+        lambda: same_bits(windows.decode(current.clone(), own=True), wanted.decoded),
+    ]
+    for first in range(3):
+        backends._launch.cache_clear()
+        with computed_by("triton"):
+            assert all(way() for way in ways[first:] + ways[:first])
+    assert len(caplog.records) == 3
+    for record in caplog.records:
+        assert record.levelno == logging.WARNING and "settled_windows_triton" in record.message
+
+
+@needs_triton
+def test_what_triton_is_not_written_for_is_left_to_torch() -> None:
+    one = torch.ones(1, device=device_of("triton"))
+    with computed_by("triton"):
+        for left in (one.half(), one.long(), one.expand(2**31)):
+            assert backends.launch("ratios_triton", left) is None
+        assert backends.launch("ratios_triton", one.expand(2**30)) is not None
 
 
 def test_a_kernel_that_does_not_compile_is_warned_of_once(

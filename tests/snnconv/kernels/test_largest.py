@@ -7,22 +7,25 @@ import math
 import pytest
 import torch
 
-from snnconv.kernels.backends import backend, native
+from snnconv.kernels.backends import Backend, backend, launch, native
 from snnconv.kernels.largest import place_of_largest
+from tests.support.computing import COMPILERS, computed_by, device_of, some_of
 from tests.support.windows import ODD
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_backends_agree(dtype: torch.dtype) -> None:
-    assert native("largest_numba", dtype, torch.device("cpu")) is not None
+@pytest.mark.parametrize("name", COMPILERS)
+def test_backends_agree(name: Backend, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    for shape in ((5, 1), (40, 3), (2, 3, 64), (3, 4, 1000), (7, 5000), (3000,)):
-        for levels in (3, 10**6):  # few, of which many are alike, and many
-            values = torch.randint(-levels, levels + 1, shape, generator=generator).to(dtype) / 7
-            for odd in (None, *ODD):
+    for case, shape in enumerate(((5, 1), (40, 3), (2, 3, 64), (3, 4, 1000), (7, 5000), (3000,))):
+        for levels in some_of((3, 10**6), name, case):  # few, of which many are alike, and many
+            values = (torch.randint(-levels, levels + 1, shape, generator=generator).to(dtype) / 7).to(device_of(name))
+            for odd in (None, *some_of(ODD, name, case), math.nan):
                 if odd is not None:
                     values.view(-1)[:: 1 + values.shape[-1] // 2] = odd
-                found = place_of_largest(values)
+                with computed_by(name, values=2**10):
+                    assert native("largest_numba", dtype, values.device) or launch("largest_triton", values)
+                    found = place_of_largest(values)
                 with backend("torch"):
                     wanted = place_of_largest(values)
                 assert torch.equal(found, wanted) and found.shape == (*shape[:-1], 1), (shape, odd)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snnconv.kernels.backends import backend, native
+from snnconv.kernels.backends import Backend, backend, launch, native
 from snnconv.kernels.ratios import ratio
+from tests.support.computing import COMPILERS, computed_by, device_of
 from tests.support.windows import LAYOUTS, ODD, same_bits
 
 SHAPES = [(6, 5, 3, 50), (6, 5, 3, 1), (6, 1, 1, 50), (1, 5, 1, 1), (6, 1, 1, 1), (5, 3, 1), (3, 50), ()]
@@ -14,19 +15,23 @@ SHAPES = [(6, 5, 3, 50), (6, 5, 3, 1), (6, 1, 1, 50), (1, 5, 1, 1), (6, 1, 1, 1)
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layout", ["contiguous", "channels last", "transposed", "with gaps", "one sample"])
-def test_backends_agree(layout: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("name", COMPILERS)
+def test_backends_agree(name: Backend, layout: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     odd = torch.tensor(ODD, dtype=torch.float64).to(dtype)
     drawn = torch.randn(6, 5, 3, 50, generator=generator, dtype=torch.float64).to(dtype)
     drawn.view(-1)[: len(odd)] = odd
+    drawn = drawn.to(device_of(name))
     signal = LAYOUTS[layout](drawn).expand(6, -1, -1, -1)  # of one sample: the same memory for all
-    assert native("ratios_numba", dtype, signal.device) is not None
     for shape in SHAPES:
         divisor = torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
         divisor.view(-1)[: len(odd)] = odd[: divisor.numel()]
+        divisor = divisor.to(signal.device)
         with backend("torch"):
             wanted = ratio(signal, divisor)
-        assert same_bits(ratio(signal, divisor), wanted), (layout, shape)
+        with computed_by(name, values=2**10):
+            assert native("ratios_numba", dtype, signal.device) or launch("ratios_triton", signal)
+            assert same_bits(ratio(signal, divisor), wanted), (layout, shape)
 
 
 def test_one_divisor_of_a_single_row() -> None:

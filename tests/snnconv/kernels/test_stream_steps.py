@@ -11,8 +11,9 @@ from torch import Tensor
 from coding import Burst, Code, Phase, Rate
 from neurons import CorrectiveIntegrateFire, IntegrateFire, Neuron, SignedIntegrateFire
 from neurons.step_form import step_form_of
-from snnconv.kernels.backends import backend, native
+from snnconv.kernels.backends import Backend, backend, launch, native
 from snnconv.kernels.stream_steps import Span, Steps
+from tests.support.computing import COMPILERS, computed_by, device_of, interpreted, some_of
 from tests.support.windows import LAYOUTS, ODD, same_bits
 
 CODES = {
@@ -49,21 +50,30 @@ def advanced(steps: Steps, currents: Tensor, together: int, watched: bool, own: 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("neuron", NEURONS)
-def test_backends_agree_to_the_bit(neuron: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("name", COMPILERS)
+def test_backends_agree_to_the_bit(name: Backend, neuron: str, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(STEPS * 4, 5, 3, 7, generator=generator, dtype=torch.float64).to(dtype)
+    samples = 2 if interpreted(name) else 4
+    drawn = torch.randn(STEPS * samples, 5, 3, 7, generator=generator, dtype=torch.float64).to(dtype)
     drawn.view(-1)[: len(ODD)] = torch.tensor(ODD, dtype=torch.float64).to(dtype)
     scale, shift = torch.rand(5, generator=generator).to(dtype) + 0.5, torch.randn(5, generator=generator).to(dtype) / 8
-    assert native("stream_steps_numba", dtype, torch.device("cpu")) is not None
-    for code in CODES.values():
-        for layout, size in (("contiguous", 5), ("channels last", 5), ("transposed", 1)):
+    drawn, scale, shift = (each.to(device_of(name)) for each in (drawn, scale, shift))
+    layouts, first = [("contiguous", 5), ("channels last", 5), ("transposed", 1)], list(NEURONS).index(neuron)
+    for case, code in enumerate(CODES.values(), first):
+        for layout, size in some_of(layouts, name, case):
             axis = 1 if size > 1 else None
             steps = Steps(NEURONS[neuron](code), axis, scale[:size], shift[:size], batched=True)
             assert step_form_of(steps.neuron, dtype) is not None
             currents, watched = LAYOUTS[layout](drawn), layout == "contiguous"
             with backend("torch"):
                 wanted = advanced(steps, currents, 1, watched, own=True)
-                together = advanced(steps, currents, 3, watched, own=False)
-            for found in (together, *(advanced(steps, currents, count, watched, count == 3) for count in (1, 3))):
-                for mine, other in zip(found, wanted, strict=True):
-                    assert same_bits(mine, other), (code, layout)
+                assert_same(advanced(steps, currents, 3, watched, own=False), wanted, (code, layout))
+            with computed_by(name, values=2**6 if watched else 2**7):
+                assert native("stream_steps_numba", dtype, drawn.device) or launch("stream_steps_triton", drawn)
+                for count, own in some_of([(3, True), (1, False), (6, True)], name, case // 3):
+                    assert_same(advanced(steps, currents, count, watched, own), wanted, (code, layout))
+
+
+def assert_same(found: list[Tensor], wanted: list[Tensor], what: object) -> None:
+    for mine, other in zip(found, wanted, strict=True):
+        assert same_bits(mine, other), what
