@@ -25,6 +25,7 @@ from benchmarks import (
     hybrid,
     imagenet,
     integer_detection,
+    kernels,
     learning_cost,
     max_pooling,
     nir_readers,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "cost": cost.run,
     "window_cost": window_cost.run,
     "window_networks": window_networks.run,
+    "kernels": kernels.run,
     "conversion": conversion.run,
     "graph": graph.run,
     "graph_geometric": graph.run_geometric,
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help=f"time steps of a stream: {_takers('steps')}")
     parser.add_argument("--epochs", type=int, help=f"epochs of training: {_takers('epochs')}")
     parser.add_argument("--rows", nargs="+", metavar="PATTERN", help=f"only rows of these names: {_takers('rows')}")
+    parser.add_argument("--device", help=f"a device of torch, such as cuda: {_takers('device')}")
     arguments = vars(parser.parse_args())
     names = arguments.pop("names") or list(BENCHMARKS)
     options: dict[str, Any] = {key: value for key, value in arguments.items() if value is not None}

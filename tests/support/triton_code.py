@@ -58,8 +58,13 @@ class Form(NamedTuple):
     def of(cls, kernel: JITFunction[Any], arguments: tuple[Any, ...]) -> Form:
         """The form in which a kernel is launched with ``arguments``."""
         given = dict(zip(kernel.arg_names, arguments, strict=True))
-        fixed = {each.name for each in kernel.params if each.is_constexpr}
-        fixed |= {name for name, value in given.items() if value is None}
+        fixed = {
+            each.name
+            for each in kernel.params
+            if each.is_constexpr
+            or given[each.name] is None
+            or (_is_one(given[each.name]) and not each.do_not_specialize)
+        }
         types = {name: "constexpr" if name in fixed else _type_of(value) for name, value in given.items()}
         return cls(kernel, tuple(types.items()), tuple((name, given[name]) for name in given if name in fixed))
 
@@ -82,6 +87,10 @@ class Form(NamedTuple):
         return {name: number for name, number in found.items() if not name.startswith(_MOVES)}
 
 
+def _is_one(value: Any) -> bool:
+    return isinstance(value, int) and value == 1
+
+
 def _type_of(value: Any) -> str:
     return _TYPES[value.dtype] if isinstance(value, Tensor) else "i32"
 
@@ -100,7 +109,8 @@ def launch_all(dtype: torch.dtype) -> None:
     ones = torch.ones(1, dtype=dtype)
     for neuron, rule in product(NEURONS, (Rate(8), Burst(8))):
         steps = Steps(neuron(rule), None, ones, ones, batched=True)
-        steps.advance(values, None, Span(0, 2, 2, True), own=False, counted=True, watch=None)
+        current = values if rule == Rate(8) else values[:2]  # the same in both steps
+        steps.advance(current, None, Span(0, 2, 2, True), own=False, counted=True, watch=None)
     ratio(values, values)
     place_of_largest(values)
 
