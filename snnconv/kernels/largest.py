@@ -25,12 +25,12 @@ def place_of_largest(values: Tensor) -> Tensor:
     """
     if not values.numel() or not values.is_contiguous():
         return values.argmax(-1, keepdim=True)
-    places = values.new_empty((*values.shape[:-1], 1), dtype=torch.int64)
     kernel, launched = native("largest_numba", values.dtype, values.device), launch("largest_triton", values)
+    places = values.new_empty((*values.shape[:-1], 1), dtype=torch.int64)
     if kernel is not None:
         width = values.shape[-1]
         job = [0, max(1, _AT_ONCE // width), places.numel(), width, values.data_ptr(), places.data_ptr()]
         kernel(np.array(job, np.int64), threads_for(values.numel()))
     elif launched is None or not launched(values.device, values, places):
-        torch.argmax(values, -1, keepdim=True, out=places)
+        return values.argmax(-1, keepdim=True)
     return places

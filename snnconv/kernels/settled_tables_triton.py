@@ -10,7 +10,7 @@ from neurons.window_form import TableForm
 from snnconv.kernels import launches
 from snnconv.kernels.channel_tensors import ChannelTensors
 from snnconv.kernels.triton_blocks import EXACT, add_up, places_in, potentials_of
-from snnconv.kernels.window_tensors import Results
+from snnconv.kernels.window_tensors import WindowResults
 
 
 @triton.jit(do_not_specialize=["steps", "size", "kinds"])
@@ -86,7 +86,7 @@ def settle(
         add_up(totals, fired, updates, weights, inside, size, kinds, BLOCK)
 
 
-def launch(form: TableForm, channels: ChannelTensors, current: Tensor, results: Results) -> None:
+def launch(form: TableForm, channels: ChannelTensors, current: Tensor, results: WindowResults) -> None:
     """Settle windows of a ``current`` without gaps into ``results``."""
     number, cells = current.numel(), form.thresholds.shape[1]
     settle[(launches.programs_for(number),)](

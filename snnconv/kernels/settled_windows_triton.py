@@ -10,7 +10,7 @@ from coding.window.closed_form import Levels
 from snnconv.kernels import launches
 from snnconv.kernels.channel_tensors import ChannelTensors
 from snnconv.kernels.triton_blocks import EXACT, add_up, places_in, potentials_of
-from snnconv.kernels.window_tensors import Results
+from snnconv.kernels.window_tensors import WindowResults
 
 
 @triton.jit(do_not_specialize=["lowest_cell", "cells", "corrections", "size", "kinds"])
@@ -75,7 +75,7 @@ def settle(
 
 
 def launch(
-    levels: Levels, below_zero: Tensor | None, channels: ChannelTensors, current: Tensor, results: Results
+    levels: Levels, below_zero: Tensor | None, channels: ChannelTensors, current: Tensor, results: WindowResults
 ) -> None:
     """Settle windows of a ``current`` without gaps into ``results``."""
     number = current.numel()

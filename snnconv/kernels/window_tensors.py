@@ -15,7 +15,7 @@ from snnconv.kernels.launches import programs_for
 from snnconv.kernels.window_sums import Summing, Sums
 
 
-class Results(NamedTuple):
+class WindowResults(NamedTuple):
     """Where results go, one value for each of the current's, and ``totals``, a row for each program.
 
     A row is updates, spikes, and these by each kind of ``weights``, ``[kinds, neurons]``.
@@ -62,16 +62,16 @@ class WindowTensors:
 
     def fill(self, current: Tensor, decoded: Tensor, places: Mapping[str, Tensor]) -> bool:
         """Fill ``decoded``, and ``places`` by their names; false, and nothing is, where Triton cannot."""
-        return self._launched(current, Results(decoded, **places))
+        return self._launched(current, WindowResults(decoded, **places))
 
     def sum(self, current: Tensor, decoded: Tensor, places: Mapping[str, Tensor], summing: Summing) -> Sums | None:
         """The same, and the sums of what is counted; ``None`` where Triton cannot."""
         rows = programs_for(current.numel())
         totals = torch.empty(rows, 2 + summing.kinds, dtype=torch.int64, device=current.device)
         weights = summing.rows if summing.kinds else None
-        done = self._launched(current, Results(decoded, **places, totals=totals, weights=weights))
+        done = self._launched(current, WindowResults(decoded, **places, totals=totals, weights=weights))
         return summing.sums(totals.sum(0).tolist()) if done else None
 
-    def _launched(self, current: Tensor, results: Results) -> bool:
+    def _launched(self, current: Tensor, results: WindowResults) -> bool:
         kernel = launch(self._kernel, current)
         return kernel is not None and kernel(current.device, *self._told, self._channels, current, results)

@@ -37,3 +37,10 @@ def test_backends_agree(name: Backend, dtype: torch.dtype) -> None:
 )
 def test_the_first_of_the_largest_is_found(values: list[float], place: int) -> None:
     assert place_of_largest(torch.tensor(values)).item() == place
+
+
+@pytest.mark.parametrize("name", ["torch", *COMPILERS])
+def test_values_that_ask_for_gradients_have_places(name: Backend) -> None:
+    values = torch.tensor([[1.0, 3.0, 2.0]], device=device_of(name), requires_grad=True)
+    with computed_by(name, values=2**4):
+        assert place_of_largest(values).tolist() == [[1]]
