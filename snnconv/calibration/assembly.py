@@ -20,7 +20,7 @@ from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.fitting import Statistics, fitted
 from snnconv.calibration.naming import population_names
 from snnconv.calibration.options import Options
-from snnconv.calibration.original_currents import OriginalCurrents, presented
+from snnconv.calibration.original_currents import MOST_CHUNKS, OriginalCurrents, presented
 from snnconv.calibration.samples import Calibration, arrange, collect
 from snnconv.calibration.scales import Scaling, observe
 from snnconv.calibration.silence import warn_of_silence
@@ -40,7 +40,7 @@ from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback, told
 from snnconv.spiking.execution_plan import ExecutionPlan
-from snnconv.spiking.input_range import InputRange, range_of
+from snnconv.spiking.input_range import InputRange, ranges_of
 from snnconv.spiking.max_pooling import meeting_channels
 from snnconv.spiking.population import Population, check_neurons_wait
 
@@ -99,7 +99,7 @@ class Calibrator:
         return arrange(self._collected[0], graph.batch_axis).through(lambda chunk: entered(graph, chunk, "calibration"))
 
     @cached_property
-    def _collected(self) -> tuple[list[Inputs], Tensor | None]:
+    def _collected(self) -> tuple[Sequence[Inputs], Tensor | None]:
         return collect(self._calibration, self._progress)
 
     def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:
@@ -160,10 +160,8 @@ def _calibrate(
             else ActivationStatistics(axis, activation, negative, batched)
         )
     observe(graph, observed, samples.fitted, progress)
-    ranges = [
-        range_of(torch.cat(column), by_channel=input_axes[name] is not None and name not in meeting)
-        for name, column in zip(graph.inputs, zip(*samples.fitted, strict=True), strict=False)  # masks are last
-    ]
+    by_axis = [input_axes[name] is not None and name not in meeting for name in graph.inputs]  # masks are last
+    ranges = ranges_of(samples.fitted, by_axis)
     return Calibrated(graph, samples, activations, observed, population_names(graph, activations), ranges, negative)
 
 
@@ -231,7 +229,8 @@ def _currents(calibrated: Calibrated, input_code: InputCode) -> OriginalCurrents
     """The currents on samples as ``input_code`` presents them, the same for all networks that have it."""
     found = calibrated.currents.get(input_code)
     if found is None:
-        chunks = [presented(chunk, input_code.code, calibrated.input_ranges) for chunk in calibrated.samples.fitted]
+        ranges, fitted = calibrated.input_ranges, calibrated.samples.fitted[:MOST_CHUNKS]
+        chunks = [presented(chunk, input_code.code, ranges) for chunk in fitted]
         found = calibrated.currents[input_code] = OriginalCurrents(calibrated.graph, calibrated.activations, chunks)
     return found
 

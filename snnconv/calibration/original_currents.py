@@ -18,6 +18,8 @@ from snnconv.spiking.input_range import InputRange
 
 #: Samples that means are taken over (their error is then far below that of a spike), and activations held at once.
 _MOST_SAMPLES, _MOST_ACTIVATIONS = 128, 2**27
+#: Chunks of 32 samples that hold as many.
+MOST_CHUNKS = 4
 #: Currents that are kept from one network to the next.
 _MOST_KEPT = 2**25
 

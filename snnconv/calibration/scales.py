@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Scaling:
 def observe(
     graph: Graph,
     found: Mapping[str, ActivationStatistics | CurrentStatistics],
-    chunks: Iterable[Inputs],
+    chunks: Sequence[Inputs],
     progress: ProgressCallback | None = None,
 ) -> None:
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
@@ -48,12 +48,11 @@ def observe(
     ranges found; no map is held for longer than the graph needs it. Raises ``InputError`` for a result that is NaN or
     infinite.
     """
-    parts = [part for chunk in chunks for part in _parts(graph, chunk)]
-    passes = [(False, part) for part in parts] + [(True, part) for part in parts]
+    passes = ((counting, part) for counting in (False, True) for chunk in chunks for part in _parts(graph, chunk))
     present = {name: place for name in found if (place := presence_of(graph, graph.nodes[name])) is not None}
     program = Program([*graph.nodes.values()], present.values())
     with torch.no_grad():
-        for counting, part in told(progress, "observing activations", passes, len(passes)):
+        for counting, part in told(progress, "observing activations", passes, 2 * _number_of_parts(graph, chunks)):
             values: Environment = {**graph.constants, **dict(zip(graph.taken, part, strict=True))}
             for node in program.steps(values):
                 if (observed := found.get(node.name)) is None:
@@ -70,8 +69,21 @@ def _parts(graph: Graph, chunk: Inputs) -> Sequence[Inputs]:
     """``chunk`` in parts of few enough samples that their largest map is not too large."""
     if graph.batch_axis is None:
         return [chunk]
-    samples = max(1, _MOST_VALUES // largest_map(graph))
+    samples = _together(graph)
     return [*zip(*(torch.split(tensor, samples) for tensor in chunk), strict=True)]
+
+
+def _number_of_parts(graph: Graph, chunks: Sequence[Inputs]) -> int:
+    """Of all ``chunks``, which are as long as the first, the last excepted."""
+    if graph.batch_axis is None:
+        return len(chunks)
+    first, last = (-(-len(chunks[place][0]) // _together(graph)) for place in (0, -1))
+    return (len(chunks) - 1) * first + last
+
+
+def _together(graph: Graph) -> int:
+    """So many samples that their largest map is not too large."""
+    return max(1, _MOST_VALUES // largest_map(graph))
 
 
 def _check_finite(name: str, values: Tensor) -> None:

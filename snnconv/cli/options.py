@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -17,6 +17,7 @@ from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
+from snnconv.scaling.workers import number_of
 from snnconv.storage.atomic import check_writable, write_whole
 
 Network = Annotated[Path, typer.Argument(help="A file that convert wrote.")]
@@ -77,6 +78,12 @@ CheckpointFile = Annotated[
     Path | None, typer.Option("--checkpoint", help="Written after every epoch; training resumes from it if it exists.")
 ]
 Device = Annotated[str, typer.Option(help="Where to train, such as cpu or cuda.")]
+WorkerCount = Annotated[
+    str | None,
+    typer.Option(
+        "--workers", help="Processes that share the work, of one thread each: a number, or auto for all cores."
+    ),
+]
 IgnoreIndex = Annotated[int, typer.Option(help="Integer target that leaves its sample or position out.")]
 
 
@@ -100,6 +107,16 @@ def kept_by_checkpoint(checkpoint: Path | None) -> str:
     if checkpoint is None:
         return "no epoch is kept; with --checkpoint FILE the same command goes on where it stopped"
     return f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
+
+
+def workers_of(text: str | None) -> int | Literal["auto"] | None:
+    """The number of processes that ``text`` means; raises ``ConfigurationError``."""
+    if text is None:
+        return None
+    try:
+        return "auto" if text == "auto" else number_of(int(text))
+    except ValueError:
+        raise ConfigurationError(f"--workers must be a number of at least 1, or auto, got {text!r}") from None
 
 
 def write_json(path: Path | None, figures: Any) -> None:

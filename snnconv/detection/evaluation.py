@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from typing import Any, Literal
 
 from torch import Tensor
 
-from snnconv.detection.boxes import Detections
 from snnconv.detection.data.ground_truth import BoxDataset
 from snnconv.detection.detector import Detector
-from snnconv.detection.precision import SCORE_THRESHOLD, Precision, mean_average_precision
+from snnconv.detection.evaluation_task import DetectionTally, DetectionTask, of_pictures
+from snnconv.detection.precision import Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
-from snnconv.metrics.calibrated_range import CalibratedRange
 from snnconv.metrics.costs import Costs, measures
-from snnconv.metrics.totals import totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback
+from snnconv.scaling.shared import Shared
+from snnconv.scaling.spreading import Executor, Spread, spread_over
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import Observer, Samples
-from snnconv.simulators.recorders import SpikeCounter
 from snnconv.surroundings import own_surroundings
 from snnconv.text import table
 
@@ -101,13 +100,16 @@ def evaluate(
     at: Collection[int] | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
+    workers: int | Literal["auto"] | None = None,
+    executor: Executor | None = None,
 ) -> DetectionEvaluation:
     """Measure a spiking ``detector`` on ``data``: a labelled data set, or (inputs ``[N, 3, h, w]``, truths).
 
     ``reference`` is the original detector, run in eval mode; without it the captured graph stands in. For a stream
     ``at`` says after how many steps to measure precision too, every step by default. ``simulator`` and ``steps`` are
     those of ``run``. ``progress`` is called as pictures are done; what it raises ends the evaluation (see
-    ``Progress``). Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
+    ``Progress``). ``workers`` and ``executor`` are those of ``snnconv.evaluate``; whoever measures reads the pictures,
+    too. Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
     network is not a spiking one, for a reference that is no detector and for options that are not supported.
     """
     network = detector.network
@@ -116,56 +118,41 @@ def evaluate(
     if reference is not None and not isinstance(reference, Detector):
         raise ConfigurationError(f"reference is a {type(reference).__name__}; give the original Detector")
     _check(data, len(detector.names))
-    counter = SpikeCounter(network, by_step=network.timing is None)
     chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     if at is not None and network.timing is not None:
         raise ConfigurationError("a pipeline has no output before its last step: leave at= out")
     marks = sorted(set(range(1, chosen.steps + 1) if at is None else at) | {chosen.steps})
     if any(mark not in range(1, chosen.steps + 1) for mark in marks):
         raise ConfigurationError(f"at holds integers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}")
-    truths: list[Any] = []
-    exact: list[Detections] = []
-    calibrated = CalibratedRange(network)
-    recorder = _Recorder(detector, marks if network.timing is None else [chosen.steps])
+    marked = marks if network.timing is None else [chosen.steps]
+    task = DetectionTask(detector, network, data, reference, simulator, steps, seed, marked)
     pieces = _pieces(data)
     pictures = PartsDone(progress, "evaluating", pieces[-1].stop)
-    for piece in pieces:
-        inputs, sizes, found = _read(detector, data, piece)
-        truths += found
-        calibrated.see((inputs,))
-        outputs = network.reference(inputs) if reference is None else reference.outputs(inputs)
-        exact += detector.decode(outputs, sizes, SCORE_THRESHOLD)
-        recorder.piece(sizes)
-        chosen.run(network.check(inputs), [counter, recorder, calibrated], pictures.more, counter.samples)
+    with spread_over(workers, executor) as spread:
+        found = reduce(DetectionTally.merge, _tallies(task, pieces, pictures, spread))
     pictures.end()
-    calibrated.left.warn()
+    found.left.warn()
     classes = len(detector.names)
-    by_step = {mark: mean_average_precision(recorder.found[mark], truths, classes) for mark in recorder.found}
+    by_step = {mark: mean_average_precision(each, found.truths, classes) for mark, each in found.by_step.items()}
     return DetectionEvaluation(
-        **measures(totals_of(network, counter, chosen.steps, chosen.steps * counter.samples)),
+        **measures(found.totals),
         precision=by_step[chosen.steps],
-        reference_precision=mean_average_precision(exact, truths, classes),
+        reference_precision=mean_average_precision(found.exact, found.truths, classes),
         precision_by_step=by_step if network.timing is None else None,
     )
 
 
-class _Recorder(Observer):
-    """Detections of all pictures after the steps that are marked."""
-
-    def __init__(self, detector: Detector, marks: Sequence[int]) -> None:
-        self.detector = detector
-        self.found: dict[int, list[Detections]] = {mark: [] for mark in marks}
-        self.wants_output = True
-
-    def piece(self, sizes: Sequence[tuple[int, int]]) -> None:
-        """The sizes of the pictures that are simulated next."""
-        self._sizes = sizes
-
-    def output(self, t: int, output: Any, samples: Samples) -> None:
-        if t + 1 in self.found:
-            places = range(len(self._sizes)) if isinstance(samples, slice) else samples.tolist()
-            sizes = [self._sizes[place] for place in places]
-            self.found[t + 1] += self.detector.decode(output, sizes, SCORE_THRESHOLD)
+def _tallies(
+    task: DetectionTask, pieces: Sequence[range], pictures: PartsDone, spread: Spread | None
+) -> Iterator[DetectionTally]:
+    if spread is None:
+        for piece in pieces:
+            yield task(piece, pictures.more)
+        return
+    with Shared(task, "the detector, its reference or the data") as shared:
+        for piece, tally in zip(pieces, spread.in_order(of_pictures, shared, pieces, "data"), strict=True):
+            yield tally
+            pictures.more(len(piece))
 
 
 def _check(data: Any, classes: int) -> None:
@@ -183,18 +170,6 @@ def _check(data: Any, classes: int) -> None:
 def _pieces(data: BoxDataset | tuple[Tensor, Sequence[Any]]) -> Sequence[range]:
     count = len(data[0]) if isinstance(data, tuple) else len(data)
     return [range(start, min(start + PIECE, count)) for start in range(0, count, PIECE)]
-
-
-def _read(detector: Detector, data: BoxDataset | tuple[Tensor, Sequence[Any]], piece: range) -> Any:
-    """Inputs, sizes and truths of the pictures in ``piece``."""
-    if isinstance(data, tuple):
-        inputs, truths = data
-        part = inputs[piece.start : piece.stop]
-        return part, [tuple(part.shape[2:])] * len(part), list(truths[piece.start : piece.stop])
-    items = [data[position] for position in piece]
-    images = [item.image() for item in items]
-    sizes = [(image.height, image.width) for image in images]
-    return detector.inputs(images), sizes, [item.truth() for item in items]
 
 
 def _kept(precision: Precision, reference: Precision) -> float:

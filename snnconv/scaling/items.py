@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cloudpickle
 import torch
 from torch import Tensor
 
@@ -108,14 +109,14 @@ def sendable(error: BaseException) -> BaseException:
     return error
 
 
-class _Pickler(pickle.Pickler):
-    """Sends of a tensor its elements alone, not all of what it is a part of."""
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Sends of a tensor its elements alone, not all of what it is a part of; functions without a module, too."""
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is Tensor and value.layout is torch.strided and not value.requires_grad and value.numel():
             content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
             return _tensor, (content, value.dtype, tuple(value.shape), str(value.device))
-        return NotImplemented
+        return super().reducer_override(value)
 
 
 def _dumped(value: Any) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 import uuid
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
+import cloudpickle
 import torch
 
 from snnconv.errors import ConfigurationError
@@ -49,7 +49,7 @@ class Shared:
         self._folder = TemporaryDirectory(prefix="snnconv-")
         self._path = Path(self._folder.name, "shared")
         try:
-            torch.save(value, self._path)
+            torch.save(value, self._path, pickle_module=cloudpickle)
         except Exception as error:  # whatever the state of a class of others raises
             self._folder.cleanup()
             if isinstance(error, OSError):
@@ -100,9 +100,7 @@ def _keep(key: str, value: Any) -> None:
 def unsendable(what: str, error: Exception) -> str:
     """Why ``what`` cannot be sent to another process, and what to do about it."""
     reason = str(error) or type(error).__name__
-    named = isinstance(error, (pickle.PicklingError, AttributeError, TypeError))
     return (
-        f"{what} cannot be sent to workers: {reason}; "
-        + ("classes and functions in it must have names in a module, and it may hold no locks or open files: " * named)
-        + "give tensors or a DataLoader of a data set in a module, or leave workers and executor out"
+        f"{what} cannot be sent to workers: {reason}; keep locks, open files and generators out of it, give tensors "
+        "or a DataLoader, or leave workers and executor out"
     )

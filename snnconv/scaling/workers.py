@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import cloudpickle
 import torch
 
 from snnconv.errors import ConfigurationError, WorkerError
@@ -29,7 +30,7 @@ _Job = tuple[Future[Any], bytes]
 
 MAIN_GUARD = (
     'workers are processes that import the script again, so it must begin its work under a guard: if __name__ == "__'
-    'main__": main(); what it defines for them, such as classes of models, stands above, in a file'
+    'main__": main()'
 )
 
 
@@ -75,7 +76,7 @@ class Workers:
         if self._closed:
             raise ConfigurationError("these workers have been closed: make others")
         future: Future[Any] = Future()
-        self._jobs.put((future, pickle.dumps((function, arguments))))
+        self._jobs.put((future, cloudpickle.dumps((function, arguments))))
         return future
 
     def close(self) -> None:

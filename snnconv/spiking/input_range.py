@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,9 +68,24 @@ class Leaving:
 
 def range_of(values: Tensor, by_channel: bool) -> InputRange:
     """The range of ``values``, channel by channel or altogether; it is never empty."""
-    if by_channel:
-        rest = [axis for axis in range(values.dim()) if axis != 1]
-        low, high = values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)
-    else:
-        low, high = values.amin().reshape(1), values.amax().reshape(1)
-    return InputRange(low, torch.where(high > low, high, low + 1.0))
+    return ranges_of([(values,)], [by_channel])[0]
+
+
+def ranges_of(chunks: Iterable[Sequence[Tensor]], by_channel: Sequence[bool]) -> list[InputRange]:
+    """The ranges of inputs that come in ``chunks``, each channel by channel or altogether; none is empty.
+
+    What a chunk holds beside as many inputs is left out.
+    """
+    found: list[tuple[Tensor, Tensor]] = []
+    for chunk in chunks:
+        ends = [_ends(values, apart) for values, apart in zip(chunk, by_channel, strict=False)]
+        pairs = zip(found, ends, strict=True)
+        found = [(torch.minimum(a, c), torch.maximum(b, d)) for (a, b), (c, d) in pairs] if found else ends
+    return [InputRange(low, torch.where(high > low, high, low + 1.0)) for low, high in found]
+
+
+def _ends(values: Tensor, by_channel: bool) -> tuple[Tensor, Tensor]:
+    if not by_channel:
+        return values.amin().reshape(1), values.amax().reshape(1)
+    rest = [axis for axis in range(values.dim()) if axis != 1]
+    return values.amin(rest, keepdim=True), values.amax(rest, keepdim=True)

@@ -30,7 +30,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
 def replace_whole(path: str | os.PathLike[str], made: Callable[[], bytes]) -> None:
     """As ``write_whole``, with the content that ``made`` makes while no other process replaces the file."""
-    with _explained(path):
+    with explained(path):
         target = _meant(path)
         there = os.stat(target) if target.exists() else None
         with claimed(target, "part", 0o666 if there is None else 0o600, _PATIENCE_SECONDS) as claim:
@@ -47,13 +47,13 @@ def replace_whole(path: str | os.PathLike[str], made: Callable[[], bytes]) -> No
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise ``StorageError`` where ``write_whole`` would, as far as that can be told without content."""
-    with _explained(path), claimed(_meant(path), "part", 0o600, _PATIENCE_SECONDS):
+    with explained(path), claimed(_meant(path), "part", 0o600, _PATIENCE_SECONDS):
         pass
 
 
 def check_new_folder(path: str | os.PathLike[str]) -> None:
     """Raise ``StorageError`` where ``write_new_folder`` would, as far as that can be told without content."""
-    with _explained(path), claimed(_new_folder(path), "lock", 0o600, _CLEARING_SECONDS):
+    with explained(path), claimed(_new_folder(path), "lock", 0o600, _CLEARING_SECONDS):
         pass
 
 
@@ -63,7 +63,7 @@ def write_new_folder(path: str | os.PathLike[str], files: Mapping[str, bytes]) -
     What a killed process left beside it is removed. Raises ``StorageError`` where there is anything but an empty folder
     already, and where it cannot be written.
     """
-    with _explained(path):
+    with explained(path):
         target = _new_folder(path)
         own = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
         beside = target.with_name(f".snnconv-{own}.folder")
@@ -91,7 +91,7 @@ def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
     Raises ``StorageError`` where one has, or where nothing can be written beside ``path``.
     """
     with contextlib.ExitStack() as stack:
-        with _explained(path):
+        with explained(path):
             stack.enter_context(claimed(_meant(path), "lock", 0o600, _CLEARING_SECONDS))
         yield
 
@@ -100,14 +100,15 @@ def exclusive(path: str | os.PathLike[str]) -> Iterator[None]:
 def temporary_file(content: bytes) -> Iterator[Path]:
     """A file with ``content`` as long as this lasts; raises ``StorageError`` where it cannot be written."""
     with contextlib.ExitStack() as stack:
-        with _explained("a temporary file"):
+        with explained("a temporary file"):
             file = Path(stack.enter_context(TemporaryDirectory()), "content")
             file.write_bytes(content)
         yield file
 
 
 @contextmanager
-def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system are a ``StorageError`` that says that ``path`` cannot be written."""
     try:
         yield
     except (OSError, ValueError) as error:  # the second for a name with a null byte

@@ -24,7 +24,7 @@ class Carried(Generic[N]):
         self._network = network
 
     def __reduce__(self) -> tuple[Any, ...]:
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(self._network).items()}
+        tensors = {name: tensor.detach().cpu() for name, tensor in tensors_of(self._network).items()}
         counted = vars(self._network).get("synapses")  # which takes as long as a run
         counted = None if counted is None else replace(counted)  # without what was made of it
         manifest = json.dumps(manifest_of(self._network), allow_nan=False)

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any
 
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ def prepared(
         raise ConfigurationError(f"labels must differ as text, got {', '.join(map(repr, codings))}")
     if reference is not None and not isinstance(reference, nn.Module):
         raise ConfigurationError(f"reference must be a torch.nn.Module, got {type(reference).__name__}")
-    calibration, data = (list(each) if isinstance(each, Iterator) else each for each in (calibration, data))
+    data = list(data) if isinstance(data, Iterator) else data  # which every configuration reads
     options = _options(convert_options)
     if input is not None:
         as_input(input)
@@ -132,7 +133,7 @@ def _common(
     graph: Graph, samples: Calibration, data: Any, reference: nn.Module | None, options: Mapping[str, Any]
 ) -> dict[str, str]:
     """What all configurations of a file have in common, mostly as digests, by what an error calls it."""
-    arranged = [(inputs, None) for inputs in (*samples.fitted, *samples.held_out)]  # in whatever order they came
+    arranged = ((inputs, None) for inputs in chain(samples.fitted, samples.held_out))  # in whatever order they came
     return {
         "version of snnconv": __version__,  # another one may choose other scales for the same codes
         "model": graph_digest(graph),

@@ -18,8 +18,10 @@ from snnconv.cli.options import (
     Network,
     Trust,
     Weights,
+    WorkerCount,
     judge_of,
     show,
+    workers_of,
 )
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
@@ -42,6 +44,7 @@ def evaluate(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    workers: WorkerCount = None,
     json_file: Json = None,
 ) -> None:
     """Measure accuracy or errors, latency, spikes, synaptic operations and energy beside the original network.
@@ -50,6 +53,7 @@ def evaluate(
     values, of which relative error, squared error and R2 are measured.
     """
     check_size(batch)
+    processes = workers_of(workers)
     if steps is not None:
         Concurrent(steps)
     spiking = snnconv.load(network)
@@ -70,5 +74,6 @@ def evaluate(
             ignore_index=ignore_index,
             ranks=ranks,
             progress=progress,
+            workers=processes,
         )
     show(str(result), json_file, result.to_dict())

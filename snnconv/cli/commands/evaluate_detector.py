@@ -9,7 +9,7 @@ import typer
 
 from snnconv.cli import detectors
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
-from snnconv.cli.options import Json, show
+from snnconv.cli.options import Json, WorkerCount, show, workers_of
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
@@ -29,6 +29,7 @@ def evaluate_detector(
     samples: detectors.Samples = 64,
     letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
+    workers: WorkerCount = None,
     json_file: Json = None,
     *,
     coding: CodingOptions,
@@ -45,6 +46,7 @@ def evaluate_detector(
             "--model, --data and --calibration go together; without all three, the detector of shapes is measured"
         )
     detectors.check_samples(samples)
+    processes = workers_of(workers)
     original = detectors.detector_of(model, names, letterbox)
     code = detectors.coding_of(original, coding, parameters)
     unread: dict[str, str] = {}
@@ -63,6 +65,7 @@ def evaluate_detector(
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]
     with progress_bars() as progress:
-        result = evaluate(original.with_network(network), pictures, reference=original, at=marks, progress=progress)
+        spiking = original.with_network(network)
+        result = evaluate(spiking, pictures, reference=original, at=marks, progress=progress, workers=processes)
     left_out = [f"left out of calibration: {message}" for message in unread.values()]
     show("\n".join([*left_out, str(result)]), json_file, result.to_dict())

@@ -16,7 +16,7 @@ from snnconv.cli.console import console, is_first
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model
-from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Trust, Weights, folder, judge_of
+from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Trust, Weights, WorkerCount, folder, judge_of, workers_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import check_size, in_batches, in_precision
 from snnconv.cli.sharing import shared
@@ -41,6 +41,7 @@ def sweep(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    workers: WorkerCount = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Say what it will cost; nothing is measured.")] = False,
     *,
     parameters: CodeOptions,
@@ -52,6 +53,7 @@ def sweep(
     interrupted sweep goes on where it stopped. With --estimate every network is made, and a few samples run.
     """
     check_size(batch)
+    processes = workers_of(workers)
     codings = parameters.codes([name.strip() for name in codes.split(",")], _numbers(steps))
     chosen = options.arguments()
     inputs, _ = load_samples(calibration)
@@ -73,7 +75,7 @@ def sweep(
         return
     folder(output)
     with shared() as ranks, kept(lambda: _kept(file)), progress_bars() as progress:
-        common = {"path": file, "ranks": ranks, "progress": progress, **judging}
+        common = {"path": file, "ranks": ranks, "progress": progress, "workers": processes, **judging}
         found = snnconv.sweep(original, inputs, items, codings, **common, **chosen)
     with kept(lambda: _kept(file)):
         if found.results and is_first():

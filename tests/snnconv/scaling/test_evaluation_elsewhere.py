@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import snnconv
 from snnconv.data.batches import batches
@@ -130,6 +130,20 @@ def test_what_cannot_be_sent_is_named(pool: snnconv.Workers) -> None:
     lock = threading.Lock()
     with pytest.raises(ConfigurationError, match="the network, the reference or an option cannot be sent to workers"):
         snnconv.evaluate(network_of("rate, stream"), parts(), executor=pool, stop=lambda output, steps: lock is output)
+
+
+def test_functions_and_classes_without_a_module_are_sent(pool: snnconv.Workers) -> None:
+    class Doubled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat = lambda x: 2.0 * x.flatten(1)[:, :4]
+
+        def forward(self, x: Tensor) -> Any:
+            return self.flat(x)
+
+    network, options = network_of("rate, stream"), {"stop": lambda output, steps: output.amax(1) > 0.1}
+    here = snnconv.evaluate(network, parts(), reference=Doubled(), **options)
+    assert snnconv.evaluate(network, parts(), reference=Doubled(), executor=pool, **options) == here
 
 
 def test_data_need_not_be_sent_as_a_whole(pool: snnconv.Workers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,17 @@ def test_a_killed_worker_loses_its_row_alone_and_the_next_sweep_goes_on(tmp_path
 def test_data_that_cannot_be_sent(pool: snnconv.Workers) -> None:
     model, calibration, (x, targets) = arguments()
 
-    class Local:
+    class Locked:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
         def __iter__(self) -> Any:
             yield x, targets
 
     with pytest.raises(
-        ConfigurationError, match=r"the data set, the model or an option cannot be sent to workers: .*L"
+        ConfigurationError, match=r"the data set, the model or an option cannot be sent to workers: .*lock"
     ):
-        snnconv.sweep(model, calibration, Local(), CODINGS, executor=pool)
+        snnconv.sweep(model, calibration, Locked(), CODINGS, executor=pool)
 
 
 @pytest.mark.parametrize("name", ["rate, spiking input", "few-spike, pipeline"])
