@@ -18,6 +18,7 @@ from snnconv.metrics.held_out_error import warn_of_error
 from snnconv.metrics.judge import Judge
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback
+from snnconv.scaling.spreading import Executor, spread_over
 from snnconv.search.error_budget import default_network
 from snnconv.search.objective import Goal
 from snnconv.search.searching import search
@@ -46,6 +47,8 @@ def convert(
     constants: Mapping[str, Tensor] | None = None,
     analog: Sequence[str] = (),
     progress: ProgressCallback | None = None,
+    workers: int | Literal["auto"] | None = None,
+    executor: Executor | None = None,
 ) -> SpikingNetwork:
     """Convert a trained network into a spiking network that computes the same function with spikes.
 
@@ -87,6 +90,9 @@ def convert(
             real-valued: those behind the last population and a function that is not affine, such as
             ``analog=["head"]``. Their multiply-accumulates are in all reports, and in the energy of both networks.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        workers: Processes of this machine that observe activations, and that run the networks which a search tries, on
+            samples between them; or "auto" for one a core (see ``Workers``). The network is the same.
+        executor: Does that instead, as for ``evaluate``.
 
     Returns:
         The spiking network, on the device and in the precision of the model. A warning is logged where its output is
@@ -97,6 +103,7 @@ def convert(
         ModelError: Its weights, device or precision cannot be used.
         InputError: The calibration samples do not fit.
         ConfigurationError: An option is out of range, or options cannot be combined.
+        WorkerError: A process that did a part of the work was killed, or cannot be started.
     """
     options = Options(percentile, neuron, bias_correction, normalization, negative, initial_potential, decoding)
     asked = {"max_loss": max_loss, "minimize": minimize, "judge": judge}
@@ -115,9 +122,10 @@ def convert(
     calibrator = Calibrator(model, calibration, constants, progress, analog)
     if coding == "auto":
         goal.check_output(calibrator.captured.output)
-    calibrated = calibrator.calibrated(plan, options, progress)
-    if coding == "auto":
-        return search(calibrated, options, plan, goal, progress)
+    with spread_over(workers, executor) as spread:
+        calibrated = calibrator.calibrated(plan, options, progress, spread)
+        if coding == "auto":
+            return search(calibrated, options, plan, goal, progress, spread)
     make = default_network if coding is None else assemble
     network = make(calibrated, options=options, plan=plan, progress=progress)
     warn_of_error(network, calibrated.samples.fitted, progress)

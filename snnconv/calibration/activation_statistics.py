@@ -111,6 +111,19 @@ class ActivationStatistics:
         bins = bins.flatten() if self.present is None else bins[self.present.expand_as(bins)]
         self.histogram.view(-1).index_add_(0, bins, self.histogram.new_ones(()).expand(len(bins)))
 
+    def fresh(self) -> ActivationStatistics:
+        """The same before anything was observed."""
+        return ActivationStatistics(self.channel_axis, self.activation, self.negative, self.batched)
+
+    def add_maximum(self, other: ActivationStatistics) -> None:
+        """Take in the ranges of batches that ``other`` saw."""
+        first = self.samples == 0
+        self.highest = other.highest if first else torch.cat([self.highest, other.highest], 1).topk(HIGHEST, 1).values
+        self.maximum = self.highest[:, 0].clone()
+        self.peaks = other.peaks if first else self.peaks + other.peaks
+        self.samples, self.active = self.samples + other.samples, self.active + other.active
+        self.total += other.total
+
     def percentile(self, percent: float) -> Tensor:
         """Smallest value that ``percent`` of a channel's values do not exceed, to a histogram's bin; ``[channels]``.
 

@@ -19,10 +19,11 @@ from snnconv.calibration.computing_codes import check_computing
 from snnconv.calibration.current_statistics import CurrentStatistics
 from snnconv.calibration.fitting import Statistics, fitted
 from snnconv.calibration.naming import population_names
+from snnconv.calibration.observing import observe
 from snnconv.calibration.options import Options
 from snnconv.calibration.original_currents import MOST_CHUNKS, OriginalCurrents, presented
 from snnconv.calibration.samples import Calibration, arrange, collect
-from snnconv.calibration.scales import Scaling, observe
+from snnconv.calibration.scales import Scaling
 from snnconv.calibration.silence import warn_of_silence
 from snnconv.capture.capturing import Captured, captured
 from snnconv.capture.output_populations import output_as_spikes
@@ -39,6 +40,7 @@ from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback, told
+from snnconv.scaling.spreading import Spread
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange, ranges_of
 from snnconv.spiking.max_pooling import meeting_channels
@@ -102,8 +104,17 @@ class Calibrator:
     def _collected(self) -> tuple[Sequence[Inputs], Tensor | None]:
         return collect(self._calibration, self._progress)
 
-    def calibrated(self, plan: CodingPlan, options: Options, progress: ProgressCallback | None = None) -> Calibrated:
-        """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter."""
+    def calibrated(
+        self,
+        plan: CodingPlan,
+        options: Options,
+        progress: ProgressCallback | None = None,
+        spread: Spread | None = None,
+    ) -> Calibrated:
+        """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter.
+
+        They are observed by ``spread``, if it is given.
+        """
         options.check()
         if not plan.input.carries_values:
             raise ConfigurationError(
@@ -118,7 +129,8 @@ class Calibrator:
             found = self.captured
             if options.decoding == "spike-count":
                 found = replace(found, graph=output_as_spikes(found.graph, found.example))
-            self._calibrated[key] = _calibrate(found, self.samples, plan, options.normalization, negative, progress)
+            settings = plan, options.normalization, negative
+            self._calibrated[key] = _calibrate(found, self.samples, *settings, progress, spread)
         return self._calibrated[key]
 
 
@@ -129,6 +141,7 @@ def _calibrate(
     normalization: Literal["channel", "layer"],
     negative: Negative,
     progress: ProgressCallback | None,
+    spread: Spread | None,
 ) -> Calibrated:
     graph = captured.graph
     analysis = analysis_of(graph)
@@ -159,7 +172,7 @@ def _calibrate(
             if isinstance(activation, Tabulated)
             else ActivationStatistics(axis, activation, negative, batched)
         )
-    observe(graph, observed, samples.fitted, progress)
+    observe(graph, observed, samples.fitted, progress, spread)
     by_axis = [input_axes[name] is not None and name not in meeting for name in graph.inputs]  # masks are last
     ranges = ranges_of(samples.fitted, by_axis)
     return Calibrated(graph, samples, activations, observed, population_names(graph, activations), ranges, negative)

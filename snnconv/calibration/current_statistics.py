@@ -87,6 +87,22 @@ class CurrentStatistics:
         found = rows.reshape(len(rows), samples, -1).amax(2)
         return found if self.present is None else torch.where(found > -torch.inf, found, 0.0)  # a channel without any
 
+    def fresh(self) -> CurrentStatistics:
+        """The same before anything was observed."""
+        return CurrentStatistics(self.channel_axis, self.activation, self.batched, self.axes)
+
+    def add_maximum(self, other: CurrentStatistics) -> None:
+        """Take in the ranges of batches that ``other`` saw."""
+        first = self.samples == 0
+        self.highest = other.highest if first else torch.maximum(self.highest, other.highest)
+        self.lowest = other.lowest if first else torch.minimum(self.lowest, other.lowest)
+        self.peaks = other.peaks if first else self.peaks + other.peaks
+        self.troughs = other.troughs if first else self.troughs + other.troughs
+        self.divisor = max(self.divisor, other.divisor)
+        self.least_divisor = min(self.least_divisor, other.least_divisor)
+        self.samples, self.active = self.samples + other.samples, self.active + other.active
+        self.total += other.total
+
     def observe_histogram(self, currents: Tensor) -> None:
         """Count a batch whose range was taken in."""
         rows = self.by_channel(currents)

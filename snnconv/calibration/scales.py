@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,16 +11,7 @@ from torch import Tensor
 from coding import Code
 from coding.fit import Extremes, fit
 from snnconv.calibration.activation_statistics import ActivationStatistics
-from snnconv.calibration.current_statistics import CurrentStatistics
-from snnconv.data.batches import Inputs
-from snnconv.errors import ConfigurationError, InputError
-from snnconv.graph.graph import Graph, largest_map
-from snnconv.graph.interpreter import Environment, Program
-from snnconv.graph.operators.sample_masks import presence_of
-from snnconv.progress import ProgressCallback, told
-
-#: Values of the largest map that are computed at once when activations are observed.
-_MOST_VALUES = 2**22
+from snnconv.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -34,61 +24,6 @@ class Scaling:
         number = isinstance(self.percentile, (int, float)) and not isinstance(self.percentile, bool)
         if self.percentile != "mse" and not (number and 0.0 < float(self.percentile) <= 100.0):
             raise ConfigurationError(f"percentile must be 'mse' or lie in (0, 100], got {self.percentile!r}")
-
-
-def observe(
-    graph: Graph,
-    found: Mapping[str, ActivationStatistics | CurrentStatistics],
-    chunks: Sequence[Inputs],
-    progress: ProgressCallback | None = None,
-) -> None:
-    """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
-
-    Of populations that are looked up their currents are observed. Two passes: maxima first, then histograms over the
-    ranges found; no map is held for longer than the graph needs it. Raises ``InputError`` for a result that is NaN or
-    infinite.
-    """
-    passes = ((counting, part) for counting in (False, True) for chunk in chunks for part in _parts(graph, chunk))
-    present = {name: place for name in found if (place := presence_of(graph, graph.nodes[name])) is not None}
-    program = Program([*graph.nodes.values()], present.values())
-    with torch.no_grad():
-        for counting, part in told(progress, "observing activations", passes, 2 * _number_of_parts(graph, chunks)):
-            values: Environment = {**graph.constants, **dict(zip(graph.taken, part, strict=True))}
-            for node in program.steps(values):
-                if (observed := found.get(node.name)) is None:
-                    continue
-                if not counting:
-                    _check_finite(node.name, values[node.name])
-                observed.present = values[present[node.name]] if node.name in present else None
-                looked_up = isinstance(observed, CurrentStatistics)
-                observe_next = observed.observe_histogram if counting else observed.observe_maximum
-                observe_next(values[node.arguments["self"].name if looked_up else node.name])
-
-
-def _parts(graph: Graph, chunk: Inputs) -> Sequence[Inputs]:
-    """``chunk`` in parts of few enough samples that their largest map is not too large."""
-    if graph.batch_axis is None:
-        return [chunk]
-    samples = _together(graph)
-    return [*zip(*(torch.split(tensor, samples) for tensor in chunk), strict=True)]
-
-
-def _number_of_parts(graph: Graph, chunks: Sequence[Inputs]) -> int:
-    """Of all ``chunks``, which are as long as the first, the last excepted."""
-    if graph.batch_axis is None:
-        return len(chunks)
-    first, last = (-(-len(chunks[place][0]) // _together(graph)) for place in (0, -1))
-    return (len(chunks) - 1) * first + last
-
-
-def _together(graph: Graph) -> int:
-    """So many samples that their largest map is not too large."""
-    return max(1, _MOST_VALUES // largest_map(graph))
-
-
-def _check_finite(name: str, values: Tensor) -> None:
-    if not (bool(values.sum().isfinite()) or bool(values.isfinite().all())):
-        raise InputError(f"calibration: the activation {name} is NaN or infinite for some sample")
 
 
 def largest_of(observed: ActivationStatistics, scaling: Scaling, code: Code) -> Tensor:

@@ -63,7 +63,7 @@ class Spread:
     """Gives items to an ``executor`` that does so many ``at_once``, each with so many ``threads``."""
 
     def __init__(self, executor: Executor, at_once: int, threads: int) -> None:
-        self._executor, self._at_once, self._threads = executor, at_once, threads
+        self._executor, self.at_once, self._threads = executor, at_once, threads
 
     def in_order(
         self, function: Callable[..., Value], shared: Shared, arguments: Iterable[Any], what: str
@@ -101,7 +101,7 @@ class Spread:
         try:
             more = True
             while True:
-                while more and failure is None and len(waiting) < 2 * self._at_once:
+                while more and failure is None and len(waiting) < 2 * self.at_once:
                     found = next(source, None)
                     more = found is not None
                     if found is not None:

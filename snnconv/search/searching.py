@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
 
 import torch
 
@@ -12,12 +15,15 @@ from coding import CodingPlan
 from coding.candidates import CANDIDATES
 from snnconv.calibration.assembly import Calibrated
 from snnconv.calibration.options import Options
+from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.metrics.costs import Costs, measures
-from snnconv.metrics.totals import totals_of
+from snnconv.metrics.totals import Totals, totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, tell
+from snnconv.scaling.shared import Shared
+from snnconv.scaling.spreading import Spread
 from snnconv.search.choices import Choices
 from snnconv.search.estimating import search_estimate
 from snnconv.search.objective import Goal
@@ -26,6 +32,8 @@ from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.spiking.logs import SearchLog, Trial
 from snnconv.spiking.synapses import Synapses
+from snnconv.storage.carried import Carried
+from snnconv.surroundings import own_surroundings
 from snnconv.text import code_text
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
@@ -47,6 +55,7 @@ def search(
     plan: CodingPlan,
     goal: Goal,
     progress: ProgressCallback | None = None,
+    spread: Spread | None = None,
 ) -> SpikingNetwork:
     """The cheapest network that keeps the bound of ``goal``; its ``search_log`` says what was tried.
 
@@ -59,7 +68,7 @@ def search(
     """
     if not calibrated.samples.held_out and calibrated.graph.batch_axis is not None:
         raise ConfigurationError("the search measures on held-out samples: give at least 5 calibration samples")
-    return _Search(calibrated, options, plan, goal, progress).run()
+    return _Search(calibrated, options, plan, goal, progress, spread).run()
 
 
 @dataclass
@@ -69,6 +78,7 @@ class _Search:
     plan: CodingPlan
     goal: Goal
     progress: ProgressCallback | None
+    spread: Spread | None
     trials: list[Trial] = field(default_factory=list)
     tried: list[list[int]] = field(default_factory=list)
     synapses: Synapses | None = None
@@ -171,15 +181,30 @@ class _Search:
     def _measured(self, chosen: list[int], label: str) -> Trial:
         network = self.choices.network(chosen)
         network.synapses = self.synapses = self.synapses or network.synapses  # whatever the codes
-        counter, found = SpikeCounter(network), []
-        for chunk in self.measured_on:
-            output, _ = simulator_for(network, seed=0).run(chunk, [counter])
-            found.append(output)
+        runs = [*self._runs(network)]
         assert network.timing is not None
-        latency = network.timing.latency
-        measured = Costs(**measures(totals_of(network, counter, latency, latency * counter.samples)))
+        measured = Costs(**measures(reduce(Totals.merge, [totals for _, totals in runs])))
+        found, latency = [output for output, _ in runs], network.timing.latency
         loss = self.goal.judge.expected_loss(self.exact, found)
         return Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
 
+    def _runs(self, network: SpikingNetwork) -> Iterator[tuple[Any, Totals]]:
+        """Output and costs of ``network`` on every chunk, in order."""
+        if self.spread is None:
+            for chunk in self.measured_on:
+                yield run_of(network, chunk)
+            return
+        with Shared(Carried(network), "the network") as shared:
+            yield from self.spread.in_order(run_of, shared, self.measured_on, "calibration")
+
     def _tell(self) -> None:
         tell(self.progress, "trying codes", len(self.trials), len(CANDIDATES) + _BISECTIONS)  # at most
+
+
+@own_surroundings()
+def run_of(network: SpikingNetwork, chunk: Inputs) -> tuple[Any, Totals]:
+    """Output and costs of ``network`` on some samples, wherever this is called."""
+    counter = SpikeCounter(network)
+    simulator = simulator_for(network, seed=0)
+    output, _ = simulator.run(chunk, [counter])
+    return output, totals_of(network, counter, simulator.steps, simulator.steps * counter.samples)

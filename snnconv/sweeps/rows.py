@@ -73,7 +73,7 @@ def rows(
         for label in found.pending:
             inner = None if progress is None else Inner(progress, label)
             try:
-                calibrated = _calibrated(found, label, inner)
+                calibrated = _calibrated(found, label, inner, spread)
             except (ConfigurationError, ModelError) as error:
                 if inner is not None and inner.cancelled:
                     raise
@@ -103,8 +103,10 @@ def _plan(found: PreparedSweep, label: str) -> CodingPlan:
     return plan
 
 
-def _calibrated(found: PreparedSweep, label: str, progress: ProgressCallback | None) -> Calibrated:
-    return found.calibrator.calibrated(_plan(found, label), found.options, progress)
+def _calibrated(
+    found: PreparedSweep, label: str, progress: ProgressCallback | None, spread: Spread | None = None
+) -> Calibrated:
+    return found.calibrator.calibrated(_plan(found, label), found.options, progress, spread)
 
 
 def _figures(found: Evaluation, plan: CodingPlan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import logging
 import sys
 
 #: What is tried, each a module with ``main(arguments) -> int``, which returns 1 where a promise was broken.
-KINDS = ("networks", "transformers", "files", "kills", "soak")
+KINDS = ("networks", "transformers", "files", "kills", "worker_kills", "soak")
 
 
 def main(arguments: list[str]) -> int:

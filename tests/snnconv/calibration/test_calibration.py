@@ -9,8 +9,9 @@ from torch import Tensor, nn
 import snnconv
 from coding import Code, FewSpike, Phase, Rate
 from snnconv.calibration.activation_statistics import BINS, ActivationStatistics
+from snnconv.calibration.observing import observe
 from snnconv.calibration.samples import arrange, collect
-from snnconv.calibration.scales import Scaling, observe, scale_of
+from snnconv.calibration.scales import Scaling, scale_of
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.graph.graph import Graph, Node, Ref
 from snnconv.graph.operators import ActivationFunction, PiecewiseLinear

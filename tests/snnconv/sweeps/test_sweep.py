@@ -16,7 +16,7 @@ from coding import Burst, CodingPlan, Concurrent, FewSpike, Rate
 from neurons import IntegrateFire
 from snnconv import ConfigurationError, StorageError, Sweep, evaluate
 from snnconv.calibration import assembly
-from snnconv.calibration.scales import observe
+from snnconv.calibration.observing import observe
 from snnconv.progress import Progress
 from snnconv.simulators.simulator import Simulator
 from tests.support.interruption import stopped_at

@@ -1,0 +1,11 @@
+"""Kills of workers: a few of them, at random moments of a sweep and of an evaluation, break nothing."""
+
+from __future__ import annotations
+
+from tests.fuzz.worker_kills import WorkerTally, killed
+
+
+def test_killed_workers_lose_nothing_and_leave_nothing() -> None:
+    tally = WorkerTally()
+    killed(4, 0, tally)
+    assert tally.faults == [] and tally.kills > 0
