@@ -46,7 +46,7 @@ class Shared:
 
     def __init__(self, value: Any, what: str) -> None:
         self.key = uuid.uuid4().hex
-        self._folder = TemporaryDirectory(prefix="snnconv-")
+        self._folder = TemporaryDirectory(prefix="snnconv-", ignore_cleanup_errors=True)
         self._path = Path(self._folder.name, "shared")
         try:
             torch.save(value, self._path, pickle_module=cloudpickle)

@@ -190,21 +190,20 @@ def _serve(connection: Connection[bytes, bytes], threads: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):  # of whoever asks for no more
+        _work_through(connection)
+
+
+def _work_through(connection: Connection[bytes, bytes]) -> None:
     connection.send_bytes(_READY)
     while True:
-        try:
-            call = connection.recv_bytes()
-        except (EOFError, OSError):
-            return
+        call = connection.recv_bytes()
         try:
             function, arguments = pickle.loads(call)
             answer = pickle.dumps((True, function(*arguments)))
         except BaseException as error:
             answer = pickle.dumps((False, sendable(error)))
-        try:
-            connection.send_bytes(answer)
-        except OSError:
-            return
+        connection.send_bytes(answer)
 
 
 def _follow_parent() -> None:
