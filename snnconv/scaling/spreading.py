@@ -94,7 +94,9 @@ class Spread:
         failure: Exception | None = None
 
         def submit(number: int, item: bytes, missing: tuple[str, ...] = ()) -> None:
-            future = self._executor.submit(work, item, {key: known[key].content() for key in missing})
+            content = {key: known[key].content() for key in missing}
+            with _explained(self._executor):
+                future = self._executor.submit(work, item, content)
             waiting[number] = future, item
             _when_done(future, partial(done.put, number))
 
@@ -106,7 +108,10 @@ class Spread:
                     more = found is not None
                     if found is not None:
                         number, call = found
-                        submit(number, packed(what, self._threads, function, *call))
+                        try:
+                            submit(number, packed(what, self._threads, function, *call))
+                        except SnnconvError as error:  # what was begun comes to its end
+                            failure = error
                 if not waiting:
                     break
                 number = done.get()
@@ -120,7 +125,10 @@ class Spread:
                     _cancel(waiting)
                     continue
                 if answer.missing is not None and failure is None:
-                    submit(number, item, (*known,))
+                    try:
+                        submit(number, item, (*known,))
+                    except SnnconvError as error:
+                        failure = error
                 elif answer.missing is None:
                     yield number, answer.value
         finally:
@@ -136,15 +144,22 @@ def _cancel(waiting: dict[int, tuple[Any, bytes]]) -> None:
 
 
 def _answer_of(executor: Executor, future: Any) -> bytes:
-    try:
+    with _explained(executor):
         found = future.result()
+    assert isinstance(found, bytes)
+    return found
+
+
+@contextmanager
+def _explained(executor: Executor) -> Iterator[None]:
+    """Errors of the executor are a ``WorkerError``."""
+    try:
+        yield
     except SnnconvError:
         raise
     except (Exception, asyncio.CancelledError) as error:
         reason = str(error) or type(error).__name__
         raise WorkerError(f"the executor ({type(executor).__name__}) failed: {reason}; {REMEDY}") from error
-    assert isinstance(found, bytes)
-    return found
 
 
 def _when_done(future: Any, tell: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 from torch.export import ExportedProgram
@@ -15,6 +15,7 @@ from snnconv.calibration.assembly import assemble
 from snnconv.data.batches import batches, number_of_samples
 from snnconv.errors import ConfigurationError, ModelError
 from snnconv.progress import Inner, ProgressCallback, told
+from snnconv.scaling.spreading import Executor, spread_over
 from snnconv.simulators import simulator_for
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.surroundings import own_surroundings
@@ -56,6 +57,8 @@ def estimate_sweep(
     codings: Mapping[str, Any],
     *,
     progress: ProgressCallback | None = None,
+    workers: int | Literal["auto"] | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> SweepEstimate:
     """Say what ``sweep`` with the same arguments will cost: every network is made, and a few samples of the data run.
@@ -68,6 +71,8 @@ def estimate_sweep(
         data: What ``sweep`` takes.
         codings: What ``sweep`` takes.
         progress: Called as the work comes on; what it raises ends the work (see ``Progress``).
+        workers: What ``sweep`` takes: so many configurations at once are taken to last as long as one.
+        executor: What ``sweep`` takes, likewise.
         **options: All further arguments of ``sweep``; what is in the file ``path`` is not measured again.
 
     Returns:
@@ -79,10 +84,12 @@ def estimate_sweep(
     start = time.perf_counter()
     found = prepared(model, calibration, data, codings, progress=progress, **options)
     samples = _number_of_samples(found)
+    with spread_over(workers, executor) as spread:
+        at_once = 1 if spread is None else max(1, min(spread.at_once, len(found.pending)))
     passes, seconds = {}, time.perf_counter() - start  # which the sweep takes too
     for label in told(progress, "estimating", found.pending, len(found.pending)):
         passes[label], taken = _cost(found, label, samples, None if progress is None else Inner(progress, label))
-        seconds += taken
+        seconds += taken / at_once
     return SweepEstimate(passes, len(found.entries), seconds)
 
 
