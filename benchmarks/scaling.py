@@ -17,7 +17,7 @@ import snnconv
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.networks import WEIGHTS_FILE, resnet20
 from benchmarks.results import note, publish
-from benchmarks.scaling_model import Costs, transfer_seconds
+from benchmarks.scaling_model import WorkCosts, transfer_seconds
 from benchmarks.timing import Quartiles
 from coding import FewSpike, OneSpike
 from snnconv.data.batches import PIECE
@@ -63,7 +63,7 @@ def run(images: int | None = None) -> None:
             seconds = _in_turns(work, pools, rounds)
             one, two = (Quartiles.of(seconds[number]) for number in POOLS)
             ratio = Quartiles.of([a / b for a, b in zip(*seconds.values(), strict=True)])
-            costs[name] = found = Costs.of(one.median, two.median, items, transfers[name])
+            costs[name] = found = WorkCosts.of(one.median, two.median, items, transfers[name])
             note(f"{name}: ratio {ratio}")
             table.append([name, items, str(one), str(two), str(ratio), found.serial, found.item, found.transfer])
     publish("scaling", f"{len(test.labels)} images of CIFAR-10, workers of one thread each", HEAD, table)
@@ -109,9 +109,9 @@ def _warm(pool: snnconv.Workers) -> float:
     return time.perf_counter() - start
 
 
-def _modelled(costs: Costs, workers: int, shard: Any) -> list[Any]:
+def _modelled(costs: WorkCosts, workers: int, shard: Any) -> list[Any]:
     items = math.ceil(PICTURES / PIECE)
-    faster = Costs(costs.serial / FASTER, costs.item / FASTER, costs.transfer)
+    faster = WorkCosts(costs.serial / FASTER, costs.item / FASTER, costs.transfer)
     seconds = costs.predicted(items, workers)
     simulated = None if workers == 1 else round(faster.simulated(items, workers, shard), 2)
     one = costs.predicted(items, 1)

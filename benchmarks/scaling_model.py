@@ -20,7 +20,7 @@ _REPEATS = 9
 
 
 @dataclass(frozen=True)
-class Costs:
+class WorkCosts:
     """Seconds of what one process does alone (``serial``), of an ``item`` in a worker, and of its ``transfer``.
 
     While a process hands an item over, others wait for theirs.
@@ -31,7 +31,7 @@ class Costs:
     transfer: float
 
     @classmethod
-    def of(cls, one: float, two: float, items: int, transfer: float) -> Costs:
+    def of(cls, one: float, two: float, items: int, transfer: float) -> WorkCosts:
         """Those that make one worker and two take so many seconds for so many ``items``."""
         item = (one - two) / (items - math.ceil(items / 2))
         return cls(max(0.0, one - items * item), item, transfer)
