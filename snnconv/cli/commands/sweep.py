@@ -75,7 +75,7 @@ def sweep(
         return
     folder(output)
     with shared() as ranks, kept(lambda: _kept(file)), progress_bars() as progress:
-        common = {"path": file, "ranks": ranks, "progress": progress, "workers": processes, **judging}
+        common: dict[str, Any] = {"path": file, "ranks": ranks, "progress": progress, "workers": processes, **judging}
         found = snnconv.sweep(original, inputs, items, codings, **common, **chosen)
     with kept(lambda: _kept(file)):
         if found.results and is_first():
