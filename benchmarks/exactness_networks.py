@@ -11,7 +11,7 @@ from torch.nn import functional
 CHANNELS, SIZE = 2, 8
 
 
-class _Shortcut(nn.Module):
+class _GroupedResidual(nn.Module):
     """A residual block whose shortcut has no weights, beside a grouped convolution."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
         nn.ReLU(), nn.Conv2d(6, 6, (3, 1), stride=(2, 1), padding=(2, 0)), nn.ReLU(), nn.Conv2d(6, 6, (1, 4)), nn.ReLU()
     ),
     "transposed convolution": lambda: _chain(nn.ReLU(), nn.ConvTranspose2d(6, 6, 3, stride=2), nn.ReLU()),
-    "residual": lambda: _chain(nn.ReLU(), _Shortcut()),
+    "residual": lambda: _chain(nn.ReLU(), _GroupedResidual()),
     "concatenation, enlarged": lambda: nn.Sequential(_chain(nn.ReLU(), _Dense(), nn.Conv2d(8, 6, 1), nn.ReLU())),
     "leaky ReLU": lambda: _chain(nn.LeakyReLU(0.25)),
     "SiLU, ReLU6": lambda: _chain(nn.SiLU(), nn.Conv2d(6, 6, 3), nn.ReLU6()),

@@ -28,6 +28,7 @@ from hw_export.c.report import ProgramReport
 from hw_export.c.vectors import golden_vectors
 from hw_export.commands import add_commands
 from hw_export.integers.network import IntegerInput
+from hw_export.integers.parallel import merged
 from hw_export.lava.bundle import write_bundle
 from snnconv import ConfigurationError, InputError, StorageError
 from tests.hw_export.c.c_networks import expected, integer
@@ -100,7 +101,7 @@ def test_additions_are_one_for_each_synapse_that_a_spike_meets(family: str) -> N
     windowed = of.integers.network.timing is not None
     for target in (*of.integers.populations, *of.integers.outputs):
         found = 0.0
-        for connection in of.integers.into(target):
+        for connection in merged(of.integers.into(target)):  # those in parallel are one weight in C
             rasters = of.run.rasters.get(connection.source)
             # An input arrives once in a pipeline; in a stream it is added up once, and the sum at every step.
             sent = of.inputs[connection.source][:, None] if rasters is None else rasters
