@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from snnconv.scaling.items import packed, unpacked, work
-from snnconv.scaling.shared import Shared
+from snnconv.scaling.shared import SharedValue
 from snnconv.scaling.spreading import spread_over
 
 #: Times that a cost is measured.
@@ -48,7 +48,7 @@ class WorkCosts:
         time.sleep(self.serial)
         with ThreadPoolExecutor(workers) as threads, spread_over(workers, threads) as spread:
             assert spread is not None
-            with Shared(self.item, "seconds") as shared:
+            with SharedValue(self.item, "seconds") as shared:
                 for _ in spread.in_order(_wait, shared, (argument for _ in range(items)), "data"):
                     pass
         return time.perf_counter() - start

@@ -40,7 +40,7 @@ from snnconv.graph.operators.activation import IdentityPopulation
 from snnconv.graph.operators.tabulated import Tabulated
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback, told
-from snnconv.scaling.spreading import Spread
+from snnconv.scaling.spreading import Spreading
 from snnconv.spiking.execution_plan import ExecutionPlan
 from snnconv.spiking.input_range import InputRange, ranges_of
 from snnconv.spiking.max_pooling import meeting_channels
@@ -109,7 +109,7 @@ class Calibrator:
         plan: CodingPlan,
         options: Options,
         progress: ProgressCallback | None = None,
-        spread: Spread | None = None,
+        spread: Spreading | None = None,
     ) -> Calibrated:
         """The model with its activations as they are coded under ``plan``: only schedule and kind of input matter.
 
@@ -141,7 +141,7 @@ def _calibrate(
     normalization: Literal["channel", "layer"],
     negative: Negative,
     progress: ProgressCallback | None,
-    spread: Spread | None,
+    spread: Spreading | None,
 ) -> Calibrated:
     graph = captured.graph
     analysis = analysis_of(graph)

@@ -16,8 +16,8 @@ from snnconv.graph.graph import Graph, largest_map
 from snnconv.graph.interpreter import Environment, Program
 from snnconv.graph.operators.sample_masks import presence_of
 from snnconv.progress import PartsDone, ProgressCallback
-from snnconv.scaling.shared import Shared
-from snnconv.scaling.spreading import Spread
+from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Spreading
 from snnconv.surroundings import own_surroundings
 
 Statistics = ActivationStatistics | CurrentStatistics
@@ -30,7 +30,7 @@ def observe(
     found: Mapping[str, Statistics],
     chunks: Sequence[Inputs],
     progress: ProgressCallback | None = None,
-    spread: Spread | None = None,
+    spread: Spreading | None = None,
 ) -> None:
     """Gather the statistics of the results that ``found`` names, when ``graph`` runs on ``chunks``.
 
@@ -48,7 +48,7 @@ def observe(
                     done.more()
             continue
         content = graph, {name: each if counting else each.fresh() for name, each in found.items()}, counting
-        with Shared(content, "the model") as shared:
+        with SharedValue(content, "the model") as shared:
             seen = spread.in_order(_seen, shared, _groups(chunks, spread), "calibration")
             for partial, parts in seen:
                 for name, each in partial.items():
@@ -57,7 +57,7 @@ def observe(
     done.end()
 
 
-def _groups(chunks: Sequence[Inputs], spread: Spread) -> Iterator[list[Inputs]]:
+def _groups(chunks: Sequence[Inputs], spread: Spreading) -> Iterator[list[Inputs]]:
     """As many chunks together as leave each worker two groups: histograms of many channels are large."""
     size = max(1, -(-len(chunks) // (2 * spread.at_once)))
     for start in range(0, len(chunks), size):

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from snnconv.detection.data.ground_truth import BoxDataset
 from snnconv.detection.detector import Detector
-from snnconv.detection.evaluation_task import DetectionTally, DetectionTask, of_pictures
+from snnconv.detection.evaluation_task import DetectionTally, PictureTask, of_pictures
 from snnconv.detection.precision import Precision, mean_average_precision
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.metrics.costs import Costs, measures
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback
-from snnconv.scaling.shared import Shared
-from snnconv.scaling.spreading import Executor, Spread, spread_over
+from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Executor, Spreading, spread_over
 from snnconv.simulators import simulator_for
 from snnconv.surroundings import own_surroundings
 from snnconv.text import table
@@ -125,7 +125,7 @@ def evaluate(
     if any(mark not in range(1, chosen.steps + 1) for mark in marks):
         raise ConfigurationError(f"at holds integers from 1 to the {chosen.steps} steps, got {sorted(set(at or ()))}")
     marked = marks if network.timing is None else [chosen.steps]
-    task = DetectionTask(detector, network, data, reference, simulator, steps, seed, marked)
+    task = PictureTask(detector, network, data, reference, simulator, steps, seed, marked)
     pieces = _pieces(data)
     pictures = PartsDone(progress, "evaluating", pieces[-1].stop)
     with spread_over(workers, executor) as spread:
@@ -143,13 +143,13 @@ def evaluate(
 
 
 def _tallies(
-    task: DetectionTask, pieces: Sequence[range], pictures: PartsDone, spread: Spread | None
+    task: PictureTask, pieces: Sequence[range], pictures: PartsDone, spread: Spreading | None
 ) -> Iterator[DetectionTally]:
     if spread is None:
         for piece in pieces:
             yield task(piece, pictures.more)
         return
-    with Shared(task, "the detector, its reference or the data") as shared:
+    with SharedValue(task, "the detector, its reference or the data") as shared:
         for piece, tally in zip(pieces, spread.in_order(of_pictures, shared, pieces, "data"), strict=True):
             yield tally
             pictures.more(len(piece))

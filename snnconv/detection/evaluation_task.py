@@ -47,7 +47,7 @@ class DetectionTally:
 
 
 @dataclass(frozen=True)
-class DetectionTask:
+class PictureTask:
     """What ``snnconv.detection.evaluate`` does with some pictures of ``data``, after the steps that ``marks`` names."""
 
     detector: Detector
@@ -98,7 +98,7 @@ class DetectionTask:
 
 
 @own_surroundings()
-def of_pictures(task: DetectionTask, piece: range) -> DetectionTally:
+def of_pictures(task: PictureTask, piece: range) -> DetectionTally:
     """What ``task`` finds on the pictures of ``piece``, wherever this is called."""
     return task(piece)
 

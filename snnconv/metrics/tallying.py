@@ -11,8 +11,8 @@ from snnconv.data.passage import Passage
 from snnconv.data.shards import Shard
 from snnconv.network import SpikingNetwork
 from snnconv.ranks import ALONE, Ranks
-from snnconv.scaling.shared import Shared
-from snnconv.scaling.spreading import Spread
+from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Spreading
 from snnconv.storage.digests import data_digest
 from snnconv.surroundings import own_surroundings
 
@@ -20,7 +20,7 @@ from snnconv.surroundings import own_surroundings
 _ROUND = 16
 
 
-class Tally(Protocol):
+class ShardTally(Protocol):
     """What was counted on some shards."""
 
     def merge(self, other: Self) -> Self:
@@ -28,10 +28,10 @@ class Tally(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Tally)
+T = TypeVar("T", bound=ShardTally)
 
 
-class Task(Protocol[T]):
+class ShardTask(Protocol[T]):
     """What is done with every shard of a data set."""
 
     @property
@@ -39,7 +39,7 @@ class Task(Protocol[T]):
         """The network that is measured."""
         ...
 
-    def settled(self, first: Shard) -> Task[T]:
+    def settled(self, first: Shard) -> ShardTask[T]:
         """The task, with what the ``first`` shard settles for all."""
         ...
 
@@ -48,10 +48,12 @@ class Task(Protocol[T]):
         ...
 
 
-def tallied(task: Task[T], source: Iterator[Shard], passage: Passage, spread: Spread | None, ranks: Ranks = ALONE) -> T:
+def tallied(
+    task: ShardTask[T], source: Iterator[Shard], passage: Passage, spread: Spreading | None, ranks: Ranks = ALONE
+) -> T:
     """What ``task`` counts on ``source``, to the last bit the same whoever counts; ``passage`` is told of it.
 
-    Raises ``InputError`` for data that do not fit, what ``Spread`` raises, and ``RankError`` where a rank is gone or
+    Raises ``InputError`` for data that do not fit, what ``Spreading`` raises, and ``RankError`` where a rank is gone or
     has other data.
     """
     first = next(source)
@@ -65,7 +67,7 @@ def tallied(task: Task[T], source: Iterator[Shard], passage: Passage, spread: Sp
     return whole
 
 
-def _counted(task: Task[T], source: Iterator[Shard], passage: Passage, spread: Spread | None) -> Iterator[T]:
+def _counted(task: ShardTask[T], source: Iterator[Shard], passage: Passage, spread: Spreading | None) -> Iterator[T]:
     if spread is None:
         for shard in source:
             yield task(shard, passage.samples)
@@ -79,7 +81,7 @@ def _counted(task: Task[T], source: Iterator[Shard], passage: Passage, spread: S
             given.append((shard.samples, shard.ends_batch))
             yield shard
 
-    with Shared(task, "the network, the reference or an option") as shared:
+    with SharedValue(task, "the network, the reference or an option") as shared:
         for tally in spread.in_order(_of_shard, shared, noted(), "data"):
             yield tally
             samples, ends_batch = given.popleft()
@@ -88,7 +90,7 @@ def _counted(task: Task[T], source: Iterator[Shard], passage: Passage, spread: S
                 passage.batch()
 
 
-def _dealt(task: Task[T], source: Iterator[Shard], passage: Passage, ranks: Ranks) -> Iterator[T]:
+def _dealt(task: ShardTask[T], source: Iterator[Shard], passage: Passage, ranks: Ranks) -> Iterator[T]:
     """The tallies of shards that are dealt out to ``ranks``, in rounds; every rank reads all, and all must be alike."""
     most, size = ranks.size * _ROUND, ranks.size
     while taken := [*islice(source, 1)]:  # the first rounds are short, so that other data is soon found
@@ -108,5 +110,5 @@ def _dealt(task: Task[T], source: Iterator[Shard], passage: Passage, ranks: Rank
 
 
 @own_surroundings()
-def _of_shard(task: Task[T], shard: Shard) -> T:
+def _of_shard(task: ShardTask[T], shard: Shard) -> T:
     return task(shard)

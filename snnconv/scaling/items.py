@@ -25,7 +25,7 @@ _PROCESS = uuid.uuid4().hex
 
 
 @dataclass(frozen=True)
-class Answer:
+class ItemAnswer:
     """What became of an item: its ``value``, or what it ``raised`` there, or the key of what it is ``missing``.
 
     ``records`` are what the library logged meanwhile.
@@ -52,22 +52,22 @@ def work(item: bytes, contents: Mapping[str, bytes]) -> bytes:
     try:
         process, threads, function, arguments = pickle.loads(item)
         if process == _process():  # a thread beside whoever asks, whose settings and log are its own
-            return _dumped(Answer(function(*arguments)))
+            return _dumped(ItemAnswer(function(*arguments)))
         torch.set_num_threads(threads)
         with _Heard(records):
             value = function(*arguments)
-        answer = Answer(value, records=tuple(records))
+        answer = ItemAnswer(value, records=tuple(records))
     except Missing as missing:
-        answer = Answer(missing=missing.key)
+        answer = ItemAnswer(missing=missing.key)
     except Exception as error:
-        answer = Answer(raised=sendable(error), records=tuple(records))
+        answer = ItemAnswer(raised=sendable(error), records=tuple(records))
     return _dumped(answer)
 
 
-def unpacked(answer: bytes) -> Answer:
+def unpacked(answer: bytes) -> ItemAnswer:
     """The answer of an item; what was logged there is logged here."""
     found = pickle.loads(answer)
-    assert isinstance(found, Answer)
+    assert isinstance(found, ItemAnswer)
     for record in found.records:
         logger = logging.getLogger(record.name)
         if logger.isEnabledFor(record.levelno):

@@ -30,7 +30,7 @@ class Missing(Exception):
         self.key = key
 
 
-class Shared:
+class SharedValue:
     """A value that many items need; an item that is unpickled holds the value itself in its place.
 
     Tensors lie in a temporary file, which processes of one machine map into their memory, so that they hold them once

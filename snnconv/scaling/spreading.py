@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from snnconv.errors import ConfigurationError, SnnconvError, WorkerError
 from snnconv.scaling.items import packed, unpacked, work
-from snnconv.scaling.shared import Shared
+from snnconv.scaling.shared import SharedValue
 from snnconv.scaling.workers import Workers, number_of
 
 #: Items that an executor is taken to do at once where nobody says how many.
@@ -35,7 +35,7 @@ class Executor(Protocol):
 
 
 @contextmanager
-def spread_over(workers: int | Literal["auto"] | None, executor: Executor | None) -> Iterator[Spread | None]:
+def spread_over(workers: int | Literal["auto"] | None, executor: Executor | None) -> Iterator[Spreading | None]:
     """Whoever does the work of a call: ``None`` is this process; ``workers`` of this machine end with the call.
 
     With an ``executor`` ``workers`` says how many items it does at once. Raises ``ConfigurationError`` for a number
@@ -49,24 +49,24 @@ def spread_over(workers: int | Literal["auto"] | None, executor: Executor | None
                 "snnconv.Workers(2), an executor of concurrent.futures, or a client of Dask"
             )
         if isinstance(executor, Workers):
-            yield Spread(executor, executor.workers, executor.threads)
+            yield Spreading(executor, executor.workers, executor.threads)
         else:
-            yield Spread(executor, number or getattr(executor, "_max_workers", None) or _UNKNOWN, 1)
+            yield Spreading(executor, number or getattr(executor, "_max_workers", None) or _UNKNOWN, 1)
     elif number is None:
         yield None
     else:
         with Workers(number) as own:
-            yield Spread(own, number, 1)
+            yield Spreading(own, number, 1)
 
 
-class Spread:
+class Spreading:
     """Gives items to an ``executor`` that does so many ``at_once``, each with so many ``threads``."""
 
     def __init__(self, executor: Executor, at_once: int, threads: int) -> None:
         self._executor, self.at_once, self._threads = executor, at_once, threads
 
     def in_order(
-        self, function: Callable[..., Value], shared: Shared, arguments: Iterable[Any], what: str
+        self, function: Callable[..., Value], shared: SharedValue, arguments: Iterable[Any], what: str
     ) -> Iterator[Value]:
         """``function(shared, argument)`` for each of ``arguments``, in their order."""
         early: dict[int, Value] = {}
@@ -78,7 +78,7 @@ class Spread:
                 following += 1
 
     def as_completed(
-        self, function: Callable[..., Value], calls: Iterable[tuple[Any, ...]], what: str, shared: Iterable[Shared]
+        self, function: Callable[..., Value], calls: Iterable[tuple[Any, ...]], what: str, shared: Iterable[SharedValue]
     ) -> Iterator[tuple[int, Value]]:
         """The numbers of ``calls``, from 0, with what ``function`` returned for them, in the order of their ends.
 

@@ -22,8 +22,8 @@ from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.totals import Totals, totals_of
 from snnconv.network import SpikingNetwork
 from snnconv.progress import ProgressCallback, tell
-from snnconv.scaling.shared import Shared
-from snnconv.scaling.spreading import Spread
+from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Spreading
 from snnconv.search.choices import Choices
 from snnconv.search.estimating import search_estimate
 from snnconv.search.objective import Goal
@@ -55,7 +55,7 @@ def search(
     plan: CodingPlan,
     goal: Goal,
     progress: ProgressCallback | None = None,
-    spread: Spread | None = None,
+    spread: Spreading | None = None,
 ) -> SpikingNetwork:
     """The cheapest network that keeps the bound of ``goal``; its ``search_log`` says what was tried.
 
@@ -78,7 +78,7 @@ class _Search:
     plan: CodingPlan
     goal: Goal
     progress: ProgressCallback | None
-    spread: Spread | None
+    spread: Spreading | None
     trials: list[Trial] = field(default_factory=list)
     tried: list[list[int]] = field(default_factory=list)
     synapses: Synapses | None = None
@@ -194,7 +194,7 @@ class _Search:
             for chunk in self.measured_on:
                 yield run_of(network, chunk)
             return
-        with Shared(Carried(network), "the network") as shared:
+        with SharedValue(Carried(network), "the network") as shared:
             yield from self.spread.in_order(run_of, shared, self.measured_on, "calibration")
 
     def _tell(self) -> None:

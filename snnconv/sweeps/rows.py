@@ -17,8 +17,8 @@ from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.progress import Inner, ProgressCallback
 from snnconv.ranks import ALONE, Ranks
-from snnconv.scaling.shared import Shared
-from snnconv.scaling.spreading import Spread
+from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Spreading
 from snnconv.surroundings import own_surroundings
 from snnconv.sweeps.preparing import PreparedSweep
 from snnconv.sweeps.results import Measured
@@ -47,7 +47,7 @@ class RowTask:
 
 
 def rows(
-    found: PreparedSweep, spread: Spread | None, progress: ProgressCallback | None, ranks: Ranks = ALONE
+    found: PreparedSweep, spread: Spreading | None, progress: ProgressCallback | None, ranks: Ranks = ALONE
 ) -> Iterator[tuple[str, Outcome]]:
     """What is pending of a sweep, label by label as it is measured, by ``spread`` in any order.
 
@@ -67,8 +67,8 @@ def rows(
             yield label, outcome
         return
     with ExitStack() as stack:
-        common = stack.enter_context(Shared(task, "the data set, the model or an option"))
-        observed: dict[int, Shared] = {}
+        common = stack.enter_context(SharedValue(task, "the data set, the model or an option"))
+        observed: dict[int, SharedValue] = {}
         labels, calls = [], []
         for label in found.pending:
             inner = None if progress is None else Inner(progress, label)
@@ -81,7 +81,7 @@ def rows(
                 continue
             if id(calibrated) not in observed:  # the calibrator keeps it, so that no other has its identity
                 content = replace(calibrated, currents={})
-                observed[id(calibrated)] = stack.enter_context(Shared(content, "the model"))
+                observed[id(calibrated)] = stack.enter_context(SharedValue(content, "the model"))
             labels.append(label)
             calls.append((common, observed[id(calibrated)], _plan(found, label)))
         for number, outcome in spread.as_completed(_row, calls, "a coding", [common, *observed.values()]):
@@ -104,7 +104,7 @@ def _plan(found: PreparedSweep, label: str) -> CodingPlan:
 
 
 def _calibrated(
-    found: PreparedSweep, label: str, progress: ProgressCallback | None, spread: Spread | None = None
+    found: PreparedSweep, label: str, progress: ProgressCallback | None, spread: Spreading | None = None
 ) -> Calibrated:
     return found.calibrator.calibrated(_plan(found, label), found.options, progress, spread)
 

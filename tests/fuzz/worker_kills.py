@@ -42,7 +42,7 @@ class WorkerTally:
     faults: list[str] = field(default_factory=list)
 
 
-class Trial:
+class PoolTrial:
     """Calls of one pool of two, undisturbed and disturbed."""
 
     def __init__(self, pool: snnconv.Workers, folder: Path) -> None:
@@ -106,7 +106,7 @@ def killed(count: int, seed: int, tally: WorkerTally) -> None:
     signal.alarm(_HANGS_SECONDS)
     processes: set[int] = set()
     with tempfile.TemporaryDirectory() as folder, snnconv.Workers(2) as pool:
-        trial = Trial(pool, Path(folder))
+        trial = PoolTrial(pool, Path(folder))
         for number in range(count):
             signal.alarm(_HANGS_SECONDS)  # what hangs ends the whole program
             trial.disturbed(("sweep", "evaluate")[number % 2], Random(f"{seed} {number}"), tally)

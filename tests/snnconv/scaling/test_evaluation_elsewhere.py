@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import snnconv
 from snnconv.data.batches import batches
 from snnconv.errors import ConfigurationError, InputError, WorkerError
-from snnconv.scaling.shared import Shared
+from snnconv.scaling.shared import SharedValue
 from tests.snnconv.metrics.test_merging import FAMILIES, data, network_of
 
 
@@ -63,8 +63,8 @@ class Plain:
 def test_whoever_cannot_read_our_files_is_sent_their_content(
     pool: snnconv.Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Shared.__reduce__
-    monkeypatch.setattr(Shared, "__reduce__", lambda self: (original(self)[0], (self.key, "/elsewhere/shared")))
+    original = SharedValue.__reduce__
+    monkeypatch.setattr(SharedValue, "__reduce__", lambda self: (original(self)[0], (self.key, "/elsewhere/shared")))
     network, executor = network_of("rate, stream"), Plain(pool)
     assert snnconv.evaluate(network, parts(), executor=executor) == snnconv.evaluate(network, parts())
     assert executor.sent
