@@ -27,7 +27,7 @@ from hw_export.integers.reference import IntegerRun, run_reference
 from hw_export.integers.simulation import integer_simulation
 from hw_export.lava.bundle import lava_form, write_bundle
 from hw_export.lava.launch import launch
-from snnconv.errors import SnnconvError
+from snnconv.errors import ConfigurationError, ModelError
 
 STEPS, SAMPLES = 16, 3
 #: Rate code with the neurons that Lava has itself.
@@ -70,7 +70,7 @@ def run(rows: Sequence[str] = ("*",)) -> None:
         try:
             found = measure()
             table.append([name, code, found.events, found.in_c, found.few, found.on_lava, found.clock, ""])
-        except SnnconvError as error:
+        except (ConfigurationError, ModelError) as error:  # what fails otherwise is no refusal
             table.append([name, code, *[None] * 5, str(error)])
         note(f"{name}, {code}: {table[-1][2:]}")
         keep("exactness", TITLE, HEAD, table)

@@ -13,6 +13,9 @@ from torch import Tensor
 class Draws:
     """Random numbers of samples, which depend on a seed and on a sample's position, not on which others come with it.
 
+    Generators of torch on a CPU begin from 32 bits, so that two of n samples draw alike with a chance of n^2 / 2^33: a
+    hundredth for 10,000 samples.
+
     Args:
         seed: What all draws depend on.
         positions: Of the samples, among all that are drawn for by ``seed``.

@@ -39,7 +39,7 @@ class BitResult:
     the original's that integers change, in percent, less those that they mend. ``error`` is the root mean square error
     of the outputs, in units of their standard deviation. ``mixed`` are the bits by population and output where they
     differ, at most ``weight_bits`` in the mean over weights; ``quantize`` takes them. ``memory`` is the bytes of all
-    weights, a kernel once. ``refused`` says why there are no such integers.
+    weights, a kernel once, synapses in parallel as one. ``refused`` says why there are no such integers.
     """
 
     per: Per

@@ -16,9 +16,12 @@ Sensitivities = Mapping[str, Mapping[int, float]]
 
 
 def weights_of(found: ExplicitNetwork) -> dict[str, int]:
-    """How many weights each population and output receives, by name, a kernel once."""
-    targets = (*found.populations, *found.outputs)
-    return {found.name(node): sum(int(each.map.weights.size) for each in found.into(node)) for node in targets}
+    """How many weights each population and output receives, by name, a kernel once; those of a shared name together."""
+    counts: dict[str, int] = {}
+    for node in (*found.populations, *found.outputs):
+        name = found.name(node)
+        counts[name] = counts.get(name, 0) + sum(int(each.map.weights.size) for each in found.into(node))
+    return counts
 
 
 def sensitivities(

@@ -72,19 +72,21 @@ def check_input_bits(bits: int) -> None:
 def weight_bits_of(found: ExplicitNetwork, chosen: int | Mapping[str, int]) -> dict[str, int]:
     """The bits of the weights that each population and output of ``found`` receives, by node.
 
-    Raises ``ConfigurationError`` for bits that there are not, and for names that no population or output has.
+    A name that a population and an output share stands for both. Raises ``ConfigurationError`` for bits that there are
+    not, and for names that no population or output has.
     """
-    targets = {found.name(node): node for node in (*found.populations, *found.outputs)}
+    names = {node: found.name(node) for node in (*found.populations, *found.outputs)}
     if not isinstance(chosen, Mapping):
         check_weight_bits(chosen)
-        return dict.fromkeys(targets.values(), chosen)
+        return dict.fromkeys(names, chosen)
+    known = [*dict.fromkeys(names.values())]
     for name, bits in chosen.items():
-        if name not in targets:
+        if name not in known:
             raise ConfigurationError(
-                f"weight_bits: {name!r} is no population and no output; there are {', '.join(targets)}"
+                f"weight_bits: {name!r} is no population and no output; there are {', '.join(known)}"
             )
         check_weight_bits(bits)
-    return {node: chosen.get(name, MOST_WEIGHT_BITS) for name, node in targets.items()}
+    return {node: chosen.get(name, MOST_WEIGHT_BITS) for node, name in names.items()}
 
 
 def check_weight_bits(bits: int) -> None:

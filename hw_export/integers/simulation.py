@@ -117,9 +117,7 @@ class _GraphWriter:
         return self._add("div", {"self": Ref(source), "other": other}, (2, *shape))
 
     def _sum(self, target: str, integer_payloads: dict[str, Ref]) -> Ref:
-        terms = [
-            self._synapses(each.map, integer_payloads[each.source]) for each in merged(self._integers.into(target))
-        ]
+        terms = self._terms(target, integer_payloads)
         quantized = self._integers.populations[target]
         bias = torch.from_numpy(quantized.bias[None].astype(np.float64))
         shape = (2, *self._integers.explicit.shapes[target])
@@ -133,10 +131,7 @@ class _GraphWriter:
     def _output(self, node: Node, integer_payloads: dict[str, Ref]) -> None:
         output = self._integers.outputs[node.name]
         shape = (2, *output.offset.shape)
-        terms = [
-            self._synapses(each.map, integer_payloads[each.source]) for each in merged(self._integers.into(node.name))
-        ]
-        total = self._total(terms, None, shape)
+        total = self._total(self._terms(node.name, integer_payloads), None, shape)
         step = torch.from_numpy(over_channels(output.step, output.offset.ndim)[None])
         product = self._add("mul", {"self": total, "other": self._constant(f"{node.name}.step", step)}, shape)
         offset = self._constant(f"{node.name}.offset", torch.from_numpy(output.offset[None]))

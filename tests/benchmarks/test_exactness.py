@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks import exactness
 from benchmarks.exactness import CODES, page
 from benchmarks.exactness_networks import NETWORKS, network, pictures
+from hw_export.lava.child import LavaError
 
 
 def test_there_are_twelve_networks_and_nine_codes() -> None:
@@ -37,3 +39,12 @@ def test_the_page_adds_up_what_differs_and_names_reasons_once() -> None:
         "",
         "1. too large",
     ]
+
+
+def test_a_run_that_fails_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str, code: str) -> None:
+        raise LavaError(f"{name} in {code} code ended with signal 9")
+
+    monkeypatch.setattr(exactness, "_small", fails)
+    with pytest.raises(LavaError, match="perceptron in rate code ended"):
+        exactness.run(("perceptron, rate",))

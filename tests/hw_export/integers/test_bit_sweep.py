@@ -14,6 +14,7 @@ import pytest
 import torch
 import typer
 from matplotlib import pyplot
+from torch import nn
 from typer.testing import CliRunner
 
 import snnconv
@@ -22,7 +23,7 @@ from hw_export.commands import add_commands
 from hw_export.integers import IntegerNetwork, bit_sweep, integer_simulation, quantize
 from hw_export.integers.bit_sweeping import BitSweep
 from hw_export.integers.fidelity import decisions, fidelity, original_outputs, outputs_of
-from hw_export.integers.mixed_bits import mixed_bits
+from hw_export.integers.mixed_bits import mixed_bits, weights_of
 from hw_export.integers.network import largest_weight
 from hw_export.integers.reference import run_reference
 from hw_export.integers.rewriting import rewritten
@@ -187,6 +188,25 @@ def test_names_that_no_population_has_are_refused(network: Any) -> None:
         quantize(network, weight_bits={"none": 4})
     with pytest.raises(ConfigurationError, match="weight_bits must lie between 2 and 8"):
         quantize(network, weight_bits={next(iter(network.populations.values())).name: 9})
+
+
+class _NamedAsAnOutput(nn.Module):
+    """Its activation has the name that the graph gives to the last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.linear_1, self.last = nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.linear_1(self.first(x)))  # type: ignore[no-any-return]
+
+
+def test_a_name_that_a_population_and_an_output_share_stands_for_both() -> None:
+    network = snnconv.convert(prepared(_NamedAsAnOutput, torch.float64), draw(40, 6, dtype=torch.float64))
+    assert {*quantize(network, input_bits=6).weight_bits.values()} == {8}
+    integers = quantize(network, input_bits=6, weight_bits={"linear_1": 4})
+    assert [*integers.weight_bits.values()] == [4, 4]
+    assert weights_of(integers.explicit) == {"linear_1": 6 * 5 + 5 * 3}
 
 
 def test_what_could_overflow_is_a_row_with_the_reason(network: Any) -> None:
