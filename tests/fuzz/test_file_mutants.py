@@ -34,6 +34,7 @@ NEVER_READ = {
 }
 #: Modules that open files, but none from outside, or none for their content.
 NO_FORMAT = {
+    "snnconv/scaling/shared.py",  # what this very call wrote for processes of its own
     "snnconv/training/checkpoint.py",  # gives the others what its reader, that of signed files, has taken
     "snnconv/kernels/native.py",  # its own sources, for a digest of them
     "snnconv/data/file_kinds.py",  # what a file is: each mutant that is refused passes it

@@ -58,6 +58,7 @@ def interruptible() -> Iterator[None]:
 
 CASES = {
     "demo": Case((), "snnconv.cli.commands.demo", "train_digits_cnn"),
+    "doctor": Case(("--json", "d.json"), "snnconv.cli.commands.doctor", "installation_state"),
     "preflight": Case(("own_model:build", "--shape", "6", "--json", "p.json"), "snnconv", "preflight"),
     "convert": Case(
         ("own_model:perceptron", *SAMPLES, "-o", "new.snn"),
