@@ -181,7 +181,7 @@ class _Clock:
 
 
 def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, retakes: int = 0) -> Turns:
-    """Time every one of ``works`` in every round, after a call that warms it up; the round begins with another each.
+    """Time every one of ``works`` in every round, after calls that warm it up; the round begins with another each.
 
     On one thread the processor's time of this process is taken, which leaves out what others take away; on several the
     wall clock's. Disturbed turns are taken again, at most ``retakes`` times in all.
@@ -209,7 +209,8 @@ def fixed_alone(rounds: int = ROUNDS) -> Turns:
 
 
 def _calls(work: Callable[[], object]) -> int:
-    """Calls that a turn takes, by one that warms the work up."""
+    """Calls that a turn takes, by the second one: the first, which compiles and prepares, warms the work up."""
+    work()
     start = time.perf_counter()
     work()
     return math.ceil(LEAST_SECONDS / (time.perf_counter() - start))

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from benchmarks import kernels, timing
+from snnconv.kernels import backends
+from tests.support.computing import computed_by, device_of, needs_triton
 
 Rows = Sequence[Sequence[Any]]
 
@@ -40,6 +42,24 @@ def test_every_kernel_is_compared_with_torch_and_one_with_other_bits_fails(
     with pytest.raises(SystemExit, match=r"ratio \(torch.float32\), ratio \(torch.float64\)$"):
         kernels.run()
     assert {row[0] for row in published[1] if row[3] == "NO"} == {"ratio"}
+
+
+@needs_triton
+def test_a_kernel_that_triton_leaves_to_torch_fails(
+    published: list[Rows], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from snnconv.kernels import ratios_triton
+
+    works = kernels._works
+    monkeypatch.setattr(kernels, "_works", lambda *given: {"ratio": works(*given)["ratio"]})
+    monkeypatch.setattr(ratios_triton, "divide", None)
+    backends._launch.cache_clear()
+    try:
+        with computed_by("triton"), pytest.raises(SystemExit, match=r"compared with itself: ratio \(torch.float32\)"):
+            kernels.run(str(device_of("triton")))
+    finally:
+        backends._launch.cache_clear()
+    assert [row[2:4] for row in published[0]] == [["torch", "yes"]] * 2 and len(caplog.records) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from benchmarks import timing
+from benchmarks import disturbance, timing
 from benchmarks.disturbance import Watch, seconds_of_all
 from benchmarks.forms import forms, with_folded_norms
 from benchmarks.stored_ratios import slower, store, stored
@@ -103,10 +104,24 @@ def test_seconds_of_all_are_busy_and_stolen_ones() -> None:
     assert seconds_of_all("cpu  100 20 30 9000", 100) == 1.5
 
 
-def test_a_watch_does_not_count_what_this_process_takes() -> None:
-    watch = Watch()
-    sum(range(10**6))
-    assert 0.0 <= watch.share_of_others() <= 1.0
+@pytest.mark.parametrize(("busy", "share"), [(14.0, 0.25), (11.0, 0.0), (99.0, 1.0)])
+def test_a_watch_counts_what_others_take_and_not_this_process(
+    busy: float, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 8 s of 4 processors in 2 s, all were busy for ``busy`` - 10, and this process for 2."""
+    clocks = SimpleNamespace(process_time=iter([1.0, 3.0]).__next__, perf_counter=iter([5.0, 7.0]).__next__)
+    monkeypatch.setattr(disturbance, "time", clocks)
+    monkeypatch.setattr(disturbance, "_busy", iter([10.0, busy]).__next__)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert Watch().share_of_others() == share
+
+
+def test_the_call_that_compiles_does_not_say_how_many_calls_a_turn_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5 s for the first call, and a tenth of a turn for each later one."""
+    now = [0.0]
+    seconds = iter([5.0, timing.LEAST_SECONDS / 10])
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert timing._calls(lambda: now.__setitem__(0, now[0] + next(seconds))) in (10, 11)
 
 
 def test_works_take_turns_with_the_fixed_one_between_them() -> None:
