@@ -6,7 +6,15 @@ from snnconv.capture.problems import Preflight, UnsupportedModelError
 from snnconv.checking import preflight
 from snnconv.citing.citations import Citations, citations
 from snnconv.conversion import convert
-from snnconv.errors import ConfigurationError, InputError, ModelError, SnnconvError, StorageError, WorkerError
+from snnconv.errors import (
+    ConfigurationError,
+    InputError,
+    ModelError,
+    RankError,
+    SnnconvError,
+    StorageError,
+    WorkerError,
+)
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.evaluation import evaluate
 from snnconv.metrics.evaluation_result import Evaluation
@@ -46,6 +54,7 @@ __all__ = [
     "Preflight",
     "Progress",
     "ProgressCallback",
+    "RankError",
     "Run",
     "SearchLog",
     "SnnconvError",

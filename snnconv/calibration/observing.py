@@ -23,6 +23,8 @@ from snnconv.surroundings import own_surroundings
 Statistics = ActivationStatistics | CurrentStatistics
 #: Values of the largest map that are computed at once when activations are observed.
 _MOST_VALUES = 2**22
+#: Bytes of samples that travel to a worker together: those that lie in a file may be more than the memory holds.
+_MOST_BYTES = 2**26
 
 
 def observe(
@@ -58,8 +60,9 @@ def observe(
 
 
 def _groups(chunks: Sequence[Inputs], spread: Spreading) -> Iterator[list[Inputs]]:
-    """As many chunks together as leave each worker two groups: histograms of many channels are large."""
-    size = max(1, -(-len(chunks) // (2 * spread.at_once)))
+    """As many chunks together as leave each worker two groups, if they are not too large: histograms are large, too."""
+    bytes_of_chunk = sum(tensor.nbytes for tensor in chunks[0])
+    size = max(1, min(-(-len(chunks) // (2 * spread.at_once)), _MOST_BYTES // max(1, bytes_of_chunk)))
     for start in range(0, len(chunks), size):
         yield list(chunks[start : start + size])
 

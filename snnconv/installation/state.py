@@ -19,6 +19,7 @@ from snnconv.version import __version__
 
 #: What each extra is for; one that is not here is said by its name alone.
 _PURPOSES = {
+    "cluster": "work shared by a cluster of Dask",
     "detection": "object detectors",
     "docs": "the documentation site",
     "fast": "compiled kernels",

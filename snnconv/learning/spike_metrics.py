@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -52,12 +52,12 @@ class Measures:
         )
 
 
+@dataclass
 class Tally:
-    """Sums up ``Measures`` batch by batch."""
+    """Sums up ``Measures`` batch by batch: ``sums`` of all samples; not all are ``labelled`` where one batch is not."""
 
-    def __init__(self) -> None:
-        self.sums = [0] * 7
-        self.labelled = True
+    sums: list[int] = field(default_factory=lambda: [0] * 7)
+    labelled: bool = True
 
     def add(self, layers: Sequence[LayerSpikes], labels: Tensor | None) -> None:
         """Count the spikes of all layers of one batch, the last being the output, under ``labels`` ``[N]``, if any."""
@@ -96,10 +96,8 @@ class Tally:
 
 def merged(tallies: Sequence[Tally]) -> Tally:
     """All of ``tallies`` together, exact to the last count."""
-    whole = Tally()
-    whole.sums = [sum(counts) for counts in zip(*(each.sums for each in tallies), strict=True)]
-    whole.labelled = all(each.labelled for each in tallies)
-    return whole
+    sums = [sum(counts) for counts in zip(*(each.sums for each in tallies), strict=True)]
+    return Tally(sums, all(each.labelled for each in tallies))
 
 
 def decide_by_first(events: Tensor, potential: Tensor) -> Tensor:

@@ -259,10 +259,12 @@ class _LearningCourse:
     def _check_finite(self, epoch: int, number: int, checked: list[Tensor], given: list[tuple[Tensor, Tensor]]) -> None:
         if all(bool(tensor.isfinite().all()) for tensor in checked):
             return
-        events, targets = zip(*given, strict=True)
-        # Trains have samples along the axis behind time, classes along the first.
-        axis = int(targets[0].dim() == 3)
-        batch = {"events": torch.cat(events, 1), "targets": torch.cat(targets, axis)}
+        batch = {}
+        if given:  # a rank may have no part of a batch that has fewer samples than others
+            events, targets = zip(*given, strict=True)
+            # Trains have samples along the axis behind time, classes along the first.
+            axis = int(targets[0].dim() == 3)
+            batch = {"events": torch.cat(events, 1), "targets": torch.cat(targets, axis)}
         weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         kept = self.file.kept_failure({**batch, **weights})
         raise ModelError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -94,7 +95,7 @@ def evaluate(
     reference = None if reference is None else inference_copy(bound(reference, constants))
     settings = (simulator, steps, stop, seed, noise, rate_reference, judge, ignore_index)
     task = EvaluationTask(network, reference, *settings)
-    told = f"{simulator} {steps} {type(stop).__name__} {seed} {before} {noise} {judge} {ignore_index}"
+    told = f"{simulator} {steps} {_text(stop)} {seed} {before} {noise} {_text(judge)} {ignore_index} {rate_reference!r}"
     compare_ranks(ranks, network, reference, data, told)
     passage = Passage(progress, "evaluating", data, network.batch_axis)
     with spread_over(workers, executor) as spread:
@@ -106,3 +107,8 @@ def evaluate(
             "compare it with the original"
         )
     return found.evaluation()
+
+
+def _text(option: object) -> str:
+    """``option`` as text that is the same on every rank: of functions and objects of other classes the class alone."""
+    return repr(option) if option is None or is_dataclass(option) else type(option).__qualname__

@@ -38,7 +38,7 @@ class Ranks:
         self.rank, self.size = (0, 1) if link is None else (link.rank, link.size)
 
     def gather(self, what: str, value: Any) -> list[Any]:
-        """The ``value`` of every rank, by rank."""
+        """The ``value`` of every rank, by rank: plain data, or a record of the project (``snnconv.ranks.parcels``)."""
         if self._link is None:
             return [value]
         return [unpacked(each) for each in self._link.exchange(what, packed(value))]
@@ -107,8 +107,8 @@ def ranks(
     """The ranks that torchrun has started, or other launchers that set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 
     Without these variables, and for a single process, it is one rank that is alone. What one rank raises in here ends
-    all of them. Whoever can reach the address can take part, and what ranks tell each other is unpickled: keep it
-    within a network that you trust.
+    all of them. Ranks read from each other nothing but data, but whoever can reach the address can take part, and
+    torchrun unpickles what it finds there: keep it within a network that you trust.
 
     Args:
         device: Where ranks compute; "cuda" is the GPU of each rank's place on its machine, LOCAL_RANK.

@@ -88,16 +88,17 @@ class Spreading:
         workers fail, and what ``function`` raises.
         """
         known = {each.key: each for each in shared}
-        waiting: dict[int, tuple[Any, bytes]] = {}
+        waiting: dict[int, tuple[Any, bytes, tuple[str, ...]]] = {}
         done: queue.SimpleQueue[int] = queue.SimpleQueue()
         source = enumerate(calls)
         failure: Exception | None = None
 
         def submit(number: int, item: bytes, missing: tuple[str, ...] = ()) -> None:
+            # No more than was missed: of all that is shared, a process may keep too little for any item.
             content = {key: known[key].content() for key in missing}
             with _explained(self._executor):
                 future = self._executor.submit(work, item, content)
-            waiting[number] = future, item
+            waiting[number] = future, item, missing
             _when_done(future, partial(done.put, number))
 
         try:
@@ -115,7 +116,7 @@ class Spreading:
                 if not waiting:
                     break
                 number = done.get()
-                future, item = waiting.pop(number)
+                future, item, sent = waiting.pop(number)
                 try:
                     answer = unpacked(_answer_of(self._executor, future))
                     if answer.raised is not None:
@@ -126,7 +127,7 @@ class Spreading:
                     continue
                 if answer.missing is not None and failure is None:
                     try:
-                        submit(number, item, (*known,))
+                        submit(number, item, (*sent, answer.missing))
                     except SnnconvError as error:
                         failure = error
                 elif answer.missing is None:
@@ -137,8 +138,8 @@ class Spreading:
             raise failure
 
 
-def _cancel(waiting: dict[int, tuple[Any, bytes]]) -> None:
-    for future, _ in waiting.values():
+def _cancel(waiting: dict[int, tuple[Any, bytes, tuple[str, ...]]]) -> None:
+    for future, _, _ in waiting.values():
         with contextlib.suppress(Exception):
             future.cancel()
 

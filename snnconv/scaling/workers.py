@@ -27,6 +27,8 @@ from snnconv.scaling.items import sendable
 #: What a worker says when it is ready for work.
 _READY = b"ready"
 _Job = tuple[Future[Any], bytes]
+#: Seconds between looks at whether a worker lives: what it has started may hold its pipe open behind its end.
+_LOOK_SECONDS = 1.0
 
 MAIN_GUARD = (
     'workers are processes that import the script again, so it must begin its work under a guard: if __name__ == "__'
@@ -135,7 +137,7 @@ class _Worker:
                 self._start()
                 assert self._connection is not None
                 self._connection.send_bytes(call)
-                succeeded, value = pickle.loads(self._connection.recv_bytes())
+                succeeded, value = pickle.loads(self._received())
             except (EOFError, OSError):
                 future.set_exception(WorkerError(self._buried("while it worked")))
             except Exception as error:
@@ -163,10 +165,19 @@ class _Worker:
             self._process, self._connection = process, mine
         theirs.close()
         try:
-            mine.recv_bytes()
+            self._received()
         except (EOFError, OSError):
             ended = self._buried("before it was ready for work")
             raise WorkerError(ended if self._ended else f"{ended}; {MAIN_GUARD}") from None
+
+    def _received(self) -> bytes:
+        """What the process sends next; raises ``EOFError`` where it has ended."""
+        process, connection = self._process, self._connection
+        assert process is not None and connection is not None
+        while not connection.poll(_LOOK_SECONDS):
+            if not process.is_alive() and not connection.poll():
+                raise EOFError
+        return connection.recv_bytes()
 
     def _buried(self, when: str) -> str:
         """What became of the process, which is taken leave of."""
@@ -179,7 +190,8 @@ class _Worker:
         code = process.exitcode
         how, often = f"ended with status {code}", ""
         if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
+            names = {each.value: each.name for each in signal.Signals}  # some real-time signals have none
+            how = f"was killed by {names.get(-code, f'signal {-code}')}"
             often = ", as a system short of memory does" if -code == getattr(signal, "SIGKILL", None) else ""
         return f"worker {self.number} (process {process.pid}) {how} {when}{often}"
 

@@ -145,7 +145,8 @@ def _make_alike(handle: int, there: os.stat_result) -> None:
     if (new.st_uid, new.st_gid) != (there.st_uid, there.st_gid):
         with contextlib.suppress(PermissionError):
             os.fchown(handle, there.st_uid, there.st_gid)
-    os.fchmod(handle, stat.S_IMODE(there.st_mode))
+    if hasattr(os, "fchmod"):  # Windows has it from Python 3.13 on
+        os.fchmod(handle, stat.S_IMODE(there.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:

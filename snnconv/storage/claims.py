@@ -31,6 +31,8 @@ Purpose = Literal["part", "lock"]
 
 _NAME = re.compile(r"\.snnconv-[0-9a-f]{16}(-[0-9a-f]{8})?\.(part|lock)")
 _LOOK_SECONDS = 0.01
+#: A new file that takes bytes as they are, on Windows too.
+_NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
 #: How a system says that a lock is held by another, and a file system that it has none.
 _HELD = frozenset({errno.EAGAIN, errno.EACCES})
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK})
@@ -71,9 +73,13 @@ def claimed(target: Path, purpose: Purpose, mode: int, seconds: float) -> Iterat
     try:
         yield claim
     finally:
-        if claim.is_there():
+        left = claim.is_there()
+        if fcntl is None:  # an open file cannot be removed there; the name is this claim's own
+            os.close(claim.handle)
+        if left:
             os.unlink(claim.path)
-        os.close(claim.handle)
+        if fcntl is not None:
+            os.close(claim.handle)
 
 
 def _claim(target: Path, purpose: Purpose, mode: int, seconds: float) -> Claim:
@@ -100,8 +106,10 @@ def _claim(target: Path, purpose: Purpose, mode: int, seconds: float) -> Claim:
 
 def _made(path: Path, own: Path, mode: int) -> Claim | None:
     """A new file ``path``, open and locked, or ``own`` where there are no locks; ``None`` if another was faster."""
+    if fcntl is None:
+        return Claim(own, os.open(own, _NEW, mode))
     try:
-        claim = Claim(path, os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode))
+        claim = Claim(path, os.open(path, _NEW, mode))
     except FileExistsError:
         return None
     try:

@@ -113,10 +113,15 @@ def prepared(
 
 def _file(path: str | os.PathLike[str] | None, common: Mapping[str, str], ranks: Ranks) -> SweepFile:
     """The file of a sweep, which the first of ``ranks`` reads; the others have its entries, and write none."""
-    read = ranks.first("the file of the sweep", lambda: SweepFile(path, common))
-    if ranks.rank:
-        read.path = None
-    return read
+    file = SweepFile(None, common)
+
+    def read() -> dict[str, dict[str, Any]]:
+        nonlocal file
+        file = SweepFile(path, common)
+        return file.entries
+
+    file.entries = ranks.first("the file of the sweep", read)
+    return file
 
 
 def _options(given: Mapping[str, Any]) -> Options:

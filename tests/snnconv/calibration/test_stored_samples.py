@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import FewSpike
+from snnconv.calibration import observing
 from snnconv.calibration.samples import arrange, collect
 from snnconv.calibration.stored_samples import StoredChunks
+from snnconv.scaling.spreading import Spreading
 
 
 def batches(count: int, size: int = 20, seed: int = 0) -> Iterator[Tensor]:
@@ -57,6 +60,13 @@ def test_a_sweep_of_workers_takes_stored_samples(little_memory: None) -> None:
     one = snnconv.sweep(small(), batches(400), data, codings)
     with snnconv.Workers(1) as pool:
         assert snnconv.sweep(small(), batches(400), data, codings, executor=pool) == one
+
+
+def test_what_travels_to_workers_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks, spread = [(torch.zeros(32, 3, 8, 8),)] * 40, Spreading(ThreadPoolExecutor(1), 1, 1)
+    assert [len(group) for group in observing._groups(chunks, spread)] == [20, 20]
+    monkeypatch.setattr(observing, "_MOST_BYTES", 5 * chunks[0][0].nbytes)
+    assert [len(group) for group in observing._groups(chunks, spread)] == [5] * 8
 
 
 @pytest.mark.parametrize("work", ["calibrate", "evaluate"])

@@ -337,3 +337,14 @@ def test_evaluate_takes_targets_for_what_the_options_say(folder: Path) -> None:
     run("evaluate", "n.snn", "--data", "values.npz", "--judge", "value", "--json", "values.json")
     figures = json.loads(Path("values.json").read_text())
     assert figures["reference_errors"]["mse"] == pytest.approx(float(((outputs - np.round(outputs)) ** 2).mean()))
+
+
+def test_workers_convert_to_the_same_file(folder: Path) -> None:
+    convert = ("convert", "own_model:build", "--weights", "weights.pt", "--calibration", "samples.npz", "-o")
+    one = run(*convert, "one.snn")
+    assert run(*convert, "two.snn", "--workers", "1") == one.replace("one.snn", "two.snn")
+    one_state, two_state = (snnconv.load(name).state_dict() for name in ("one.snn", "two.snn"))
+    assert all(torch.equal(two_state[name], tensor) for name, tensor in one_state.items())
+    refused = CliRunner().invoke(app, [*convert, "three.snn", "--workers", "0"])
+    assert "workers must be a number of processes of at least 1" in str(refused.exception)
+    assert not Path("three.snn").exists()

@@ -139,3 +139,13 @@ def test_commands_are_shared_and_the_first_process_speaks_and_writes(
     ):
         assert said in command(tmp_path, 2, *arguments)[1][1]
     assert not (tmp_path / "no.snn").exists()
+
+
+def test_ranks_that_stop_samples_otherwise_are_refused(tmp_path: Path) -> None:
+    network = snnconv.convert(MODEL, CALIBRATION, coding=Rate(8), schedule=Concurrent(8))
+
+    def work(group: Ranks) -> None:
+        snnconv.evaluate(network, (INPUTS, TARGETS), stop=snnconv.Confidence(0.5 + 0.1 * group.rank), ranks=group)
+
+    said = "rank 1 has other networks, settings or data than rank 0"
+    assert all(said in each for each in shared_by(2, work, tmp_path))

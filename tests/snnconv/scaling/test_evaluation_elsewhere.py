@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ import snnconv
 from snnconv.data.batches import batches
 from snnconv.errors import ConfigurationError, InputError, WorkerError
 from snnconv.scaling.shared import SharedValue
+from snnconv.scaling.spreading import Spreading
 from tests.snnconv.metrics.test_merging import FAMILIES, data, network_of
 
 
@@ -105,6 +107,48 @@ def test_what_a_worker_raises_and_logs_is_raised_and_logged_here(
 def stops(seconds: float) -> None:
     time.sleep(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stops_behind_a_child() -> None:
+    if not os.fork():
+        time.sleep(60.0)
+        os._exit(0)
+    stops(0.0)
+
+
+def stops_by(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_worker_whose_child_holds_its_pipe_is_missed(pool: snnconv.Workers) -> None:
+    with pytest.raises(WorkerError, match="was killed by SIGKILL while it worked"):
+        pool.submit(stops_behind_a_child).result(timeout=30.0)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="needs real-time signals")
+def test_a_signal_without_a_name_is_told_by_its_number(pool: snnconv.Workers) -> None:
+    number = signal.SIGRTMIN + 3
+    with pytest.raises(WorkerError, match=f"was killed by signal {number} while it worked"):
+        pool.submit(stops_by, number).result(timeout=30.0)
+
+
+def first_of(shared: Any, other: SharedValue) -> Any:
+    return shared["number"], other
+
+
+def test_more_shared_values_than_a_process_keeps_are_sent_one_by_one(
+    pool: snnconv.Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = SharedValue.__reduce__
+    monkeypatch.setattr(SharedValue, "__reduce__", lambda self: (original(self)[0], (self.key, "/elsewhere/shared")))
+    with contextlib.ExitStack() as stack:
+        values = [stack.enter_context(SharedValue({"number": number}, "a value")) for number in range(7)]
+        calls = [(values[0], value) for value in values]
+        executor = Plain(pool)
+        found = dict(Spreading(executor, 2, 1).as_completed(first_of, calls, "data", values))
+        assert found == {number: (0, {"number": number}) for number in range(7)}
+        assert executor.sent <= 2 * len(calls)
 
 
 def test_a_killed_worker_is_named_and_the_next_call_has_another(pool: snnconv.Workers) -> None:

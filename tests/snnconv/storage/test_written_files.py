@@ -7,9 +7,9 @@ import contextlib
 import errno
 import os
 import re
-import resource
 import signal
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +22,11 @@ from snnconv.storage import atomic, claims
 from snnconv.storage.atomic import exclusive, write_new_folder, write_whole
 from tests.support.children import ended, killed_at, on_small_disk, read_only, started
 from tests.support.written_files import FOLDER_WRITERS, WRITERS
+
+if sys.platform == "linux":
+    import resource
+else:
+    pytest.skip("kills, limits and small disks as Linux has them", allow_module_level=True)
 
 ROOT = Path(__file__).parents[3]
 Write = Callable[[Path], object]
@@ -370,6 +375,38 @@ def test_a_file_system_without_locks_takes_files_all_the_same(
         with exclusive(tmp_path / "name"):
             write_whole(tmp_path / "name", text)
         assert content(tmp_path) == {"name": text}
+
+
+def test_a_system_where_open_files_stay_where_they_are_takes_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows: no locks, and no open file is moved or removed."""
+    handles: dict[str, int] = {}
+    moved: list[str] = []
+
+    def opened(path: Any, flags: int, *mode: int) -> int:
+        handles[str(path)] = original["open"](path, flags, *mode)
+        return handles[str(path)]
+
+    def refusing(name: str) -> Any:
+        def called(path: Any, *others: Any) -> None:
+            with contextlib.suppress(KeyError, OSError):  # of a file that was never opened, or is closed
+                if os.path.samestat(os.fstat(handles[str(path)]), os.stat(path)):
+                    moved.append(str(path))
+            original[name](path, *others)
+
+        return called
+
+    original = {name: getattr(os, name) for name in ("open", "unlink", "rename", "replace")}
+    monkeypatch.setattr(claims, "fcntl", None)
+    monkeypatch.delattr(os, "fchmod")
+    monkeypatch.setattr(os, "open", opened)
+    for name in ("unlink", "rename", "replace"):
+        monkeypatch.setattr(os, name, refusing(name))
+    for text in (b"first", b"second"):
+        with exclusive(tmp_path / "name"):
+            write_whole(tmp_path / "name", text)
+        assert content(tmp_path) == {"name": text} and moved == []
 
 
 def test_what_another_user_left_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
