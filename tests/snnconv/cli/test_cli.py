@@ -139,7 +139,7 @@ def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -
 
 def test_a_sweep_takes_samples_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    module = sys.modules["snnconv.sweeps.running"]
+    module = sys.modules["snnconv.sweeps.rows"]
     evaluate = module.evaluate
 
     def watched(network: Any, data: Any, **options: Any) -> Any:
@@ -346,5 +346,5 @@ def test_workers_convert_to_the_same_file(folder: Path) -> None:
     one_state, two_state = (snnconv.load(name).state_dict() for name in ("one.snn", "two.snn"))
     assert all(torch.equal(two_state[name], tensor) for name, tensor in one_state.items())
     refused = CliRunner().invoke(app, [*convert, "three.snn", "--workers", "0"])
-    assert "workers must be a number of processes of at least 1" in str(refused.exception)
+    assert "--workers must be a number of at least 1" in str(refused.exception)
     assert not Path("three.snn").exists()

@@ -32,5 +32,5 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(found.steps)
         return found
 
-    monkeypatch.setattr(sys.modules["snnconv.sweeps.running"], "evaluate", counting)
+    monkeypatch.setattr(sys.modules["snnconv.sweeps.rows"], "evaluate", counting)
     return calls

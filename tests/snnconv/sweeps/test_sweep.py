@@ -62,7 +62,7 @@ def test_an_interruption_within_a_configuration_loses_only_it(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "sweep.json"
-    module = sys.modules["snnconv.sweeps.running"]
+    module = sys.modules["snnconv.sweeps.rows"]
 
     def failing(network: Any, *arguments: Any, **options: Any) -> Any:
         if network.plan.hidden == Rate(8):
