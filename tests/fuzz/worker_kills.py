@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -52,7 +51,8 @@ class PoolTrial:
         self.network = converted("deep", lambda: (self.model, self.x), coding=FewSpike(4))
         self.batches = [(self.x[start : start + 4], self.data[1][start : start + 4]) for start in range(0, 60, 4)] * 4
         self.known = {"sweep": snnconv.sweep(self.model, self.x, self.data, CODINGS), "evaluate": self.evaluate(None)}
-        self.seconds = {name: self._timed(getattr(self, name)) for name in self.known}
+        #: How often a call tells how far it is, by its name.
+        self.moments = {name: self._moments(name) for name in self.known}
 
     def sweep(self, executor: Any, told: Callable[[int], object] = lambda done: None) -> Any:
         def progress(found: snnconv.Progress) -> None:
@@ -65,26 +65,27 @@ class PoolTrial:
     def evaluate(self, executor: Any, told: Callable[[int], object] = lambda done: None) -> Any:
         return snnconv.evaluate(self.network, self.batches, executor=executor, progress=lambda found: told(found.done))
 
-    def _timed(self, work: Callable[[Any], Any]) -> float:
-        start = time.perf_counter()
-        work(self.pool)
-        return time.perf_counter() - start
+    def _moments(self, name: str) -> int:
+        told: list[int] = []
+        self.path.unlink(missing_ok=True)
+        getattr(self, name)(self.pool, told.append)
+        return len(told)
 
     def disturbed(self, name: str, random: Random, tally: WorkerTally) -> None:
         """One call of which a worker is killed, at a moment at random, and the call that goes on behind it."""
         self.path.unlink(missing_ok=True)
         processes = [*{future.result() for future in [self.pool.submit(_number) for _ in range(4)]}]
-        ended, told = threading.Event(), [0]
+        told, moment = [0], random.randrange(self.moments[name])
 
-        def kill() -> None:
-            if not ended.wait(random.random() * self.seconds[name]):
+        def tell(done: int) -> None:
+            if len(told) == moment + 1:
+                time.sleep(0.1 * random.random())  # so that workers are anywhere
                 os.kill(random.choice(processes), signal.SIGKILL)
                 tally.kills += 1
+            told.append(done)
 
-        killer = threading.Thread(target=kill)
-        killer.start()
         try:
-            if getattr(self, name)(self.pool, lambda done: told.append(done)) != self.known[name]:
+            if getattr(self, name)(self.pool, tell) != self.known[name]:
                 tally.faults.append(f"{name}: other figures beside a killed worker")
         except snnconv.WorkerError as error:
             tally.errors += 1
@@ -94,10 +95,12 @@ class PoolTrial:
                 kept = len(snnconv.Sweep.load(self.path).results)
                 if kept != max(told):
                     tally.faults.append(f"sweep: {max(told)} rows were told of and {kept} are kept")
-        finally:
-            ended.set()
-            killer.join()
-        if getattr(self, name)(self.pool) != self.known[name]:
+        try:
+            again = getattr(self, name)(self.pool)
+        except snnconv.WorkerError:  # it was killed as the call ended, which the next one is told of
+            tally.errors += 1
+            again = getattr(self, name)(self.pool)
+        if again != self.known[name]:
             tally.faults.append(f"{name}: other figures behind a killed worker")
 
 

@@ -70,7 +70,7 @@ CASES = {
     "evaluate": Case(("n.snn", "--data", "samples.npz", "--json", "e.json"), "snnconv", "evaluate"),
     "sweep": Case(
         ("own_model:perceptron", *SAMPLES, "--data", "samples.npz", "-o", "out", "--codes", "rate", "--steps", "2,4"),
-        "snnconv.sweeps.running",
+        "snnconv.sweeps.rows",
         "evaluate",
         "1 results are in out/sweep.json; the same command measures the others",
         ("out", "out/sweep.json"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import snnconv
-from coding import BernoulliInput, EventInput, LatencyInput, RealInput
+from coding import BernoulliInput, Draws, EventInput, LatencyInput, RealInput
 from hw_export import lava, nir
 from hw_export.interop import to_snntorch
 from neurons.double_exponential import DoubleExponential
@@ -306,7 +306,8 @@ def test_rates_are_drawn_with_the_probabilities_of_the_encoder(last: int | None)
     assert code == BernoulliInput(0.4, last)
     generator = torch.Generator().manual_seed(5)
     many = images.repeat(200, 1)
-    payloads = torch.stack([code.step(many, None, t, generator)[0] for t in range(STEPS)])
+    draws = Draws(5, range(len(many)))
+    payloads = torch.stack([code.step(many, None, t, draws)[0] for t in range(STEPS)])
     encoded = encoder(many, generator)
     assert torch.equal(payloads.any(1).any(1), encoded.any(1).any(1))
     rates, wanted = (each[: last or STEPS].mean(0).view(200, *images.shape).mean(0) for each in (payloads, encoded))
