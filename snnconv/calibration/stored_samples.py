@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +31,24 @@ class _Place:
     device: torch.device
 
 
-class StoredParts(Sequence[Inputs]):
+class _Batches(Sequence[Inputs]):
+    """Batches that are made when they are asked for, one by one; a slice is a list of them."""
+
+    @overload
+    def __getitem__(self, number: int) -> Inputs: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Inputs]: ...
+    def __getitem__(self, number: int | slice) -> Inputs | list[Inputs]:
+        if isinstance(number, slice):
+            return [self[each] for each in range(len(self))[number]]
+        return self._at(number)
+
+    @abstractmethod
+    def _at(self, number: int) -> Inputs:
+        """The batch with this number."""
+
+
+class StoredParts(_Batches):
     """Batches of samples in a temporary file, which is gone with the last who holds it.
 
     ``tensor[row : row + 1]`` of every tensor of a part is read by ``rows``; whole parts by their number.
@@ -70,17 +88,11 @@ class StoredParts(Sequence[Inputs]):
     def __len__(self) -> int:
         return len(self._parts)
 
-    @overload
-    def __getitem__(self, number: int) -> Inputs: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Inputs]: ...
-    def __getitem__(self, number: int | slice) -> Inputs | list[Inputs]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(len(self))[number]]
+    def _at(self, number: int) -> Inputs:
         return tuple(self._read(place, 0, place.shape[0]) for place in self._parts[number])
 
 
-class StoredChunks(Sequence[Inputs]):
+class StoredChunks(_Batches):
     """Chunks that ``made`` makes of groups of samples, whenever one is asked for.
 
     To another process travel the first few, as what they are.
@@ -97,13 +109,7 @@ class StoredChunks(Sequence[Inputs]):
     def __len__(self) -> int:
         return len(self._groups)
 
-    @overload
-    def __getitem__(self, number: int) -> Inputs: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Inputs]: ...
-    def __getitem__(self, number: int | slice) -> Inputs | list[Inputs]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(len(self))[number]]
+    def _at(self, number: int) -> Inputs:
         return self._made(self._groups[number])
 
     def __iter__(self) -> Iterator[Inputs]:
