@@ -12,6 +12,9 @@ ratio is that of one round's times, and what is published is its median over the
   the fixed work is slower in one round than in another says nothing, since ratios are of one round.
 - The spread of every published ratio itself. Both have the same bound: ``MOST_ERROR`` for the standard error of a
   median over so many rounds, which more of them make smaller; the control's median has to be 1 as nearly as that.
+
+How many rounds that takes depends on the machine: where a bound is given up to which they may be added, works take
+turns until nothing speaks against their times. Spreads alone decide that, never which of two is the faster.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ import torch
 
 from benchmarks.disturbance import Watch
 
-ROUNDS = 9
+#: Rounds of every work, and the most that they may become where more are needed to know a ratio.
+ROUNDS, MOST_ROUNDS = 9, 36
 #: A turn takes at least this long, so that counters of hundredths of a second tell: short works are repeated within it.
 LEAST_SECONDS = 0.2
 #: The part of all processors' time that others may take from a turn; the part of all turns that may stay disturbed.
@@ -124,8 +128,8 @@ class Turns:
         found = Quartiles.of([time / each[0] for each in rounds for time in each[1:]] or [1.0])
         return replace(found, rounds=len(rounds))
 
-    def check(self, *published: Mapping[str, Quartiles]) -> None:
-        """Raise ``TooNoisy`` with all that speaks against these times and the ratios in ``published``, by name."""
+    def doubts(self, *published: Mapping[str, Quartiles]) -> list[str]:
+        """All that speaks against these times and the ratios in ``published``, by name."""
         reasons = []
         if not self.disturbed <= MOST_DISTURBED:
             reasons.append(
@@ -138,13 +142,16 @@ class Turns:
                 f"a fixed piece of work took {control} times as long as itself, which leaves the median of "
                 f"{control.rounds} rounds uncertain by {100 * control.error:.0f} %, above {100 * MOST_ERROR:.0f} %"
             )
-        reasons += [
+        return reasons + [
             f"{name}: {ratio} is known to {100 * ratio.error:.0f} %, not to {100 * MOST_ERROR:.0f} %"
             for ratios in published
             for name, ratio in ratios.items()
             if not ratio.error <= MOST_ERROR
         ]
-        if reasons:
+
+    def check(self, *published: Mapping[str, Quartiles]) -> None:
+        """Raise ``TooNoisy`` with all that speaks against these times and the ratios in ``published``, by name."""
+        if reasons := self.doubts(*published):
             raise TooNoisy(
                 "\n".join(
                     (f"on {self.threads} thread(s) nothing is published; end what else runs here, and repeat", *reasons)
@@ -180,32 +187,43 @@ class _Clock:
         return watch.share_of_others(), seconds
 
 
-def in_turns(works: Mapping[str, Callable[[], object]], rounds: int = ROUNDS, retakes: int = 0) -> Turns:
+def in_turns(
+    works: Mapping[str, Callable[[], object]],
+    rounds: int = ROUNDS,
+    retakes: int = 0,
+    until: tuple[int, Callable[[Turns], bool]] | None = None,
+) -> Turns:
     """Time every one of ``works`` in every round, after calls that warm it up; the round begins with another each.
 
     On one thread the processor's time of this process is taken, which leaves out what others take away; on several the
-    wall clock's. Disturbed turns are taken again, at most ``retakes`` times in all.
+    wall clock's. Disturbed turns are taken again, at most ``retakes`` times in all. With ``until``, the most rounds and
+    a condition, rounds are added while the condition does not hold.
     """
     threads = torch.get_num_threads()
     clock = _Clock(time.process_time if threads == 1 else time.perf_counter, retakes)
     fixed_work = _fixed_work()
     seconds: dict[str, list[float]] = {name: [] for name in works}
     fixed: list[float] = []
+    most_rounds, enough = until or (rounds, lambda turns: True)
     with torch.no_grad():
         calls = {name: _calls(work) for name, work in works.items()}
         fixed_calls = _calls(fixed_work)
         names = list(works)
-        for first in range(rounds):
+        for first in range(most_rounds):
             for position in range(len(names)):
                 name = names[(first + position) % len(names)]
                 fixed.append(clock.turn(fixed_work, fixed_calls))
                 seconds[name].append(clock.turn(works[name], calls[name]))
-    return Turns(seconds, fixed, threads, clock.disturbed / max(clock.turns, 1))
+            found = Turns(seconds, fixed, threads, clock.disturbed / clock.turns)
+            if first + 1 >= rounds and enough(found):
+                break
+    return found
 
 
-def fixed_alone(rounds: int = ROUNDS) -> Turns:
-    """The fixed work by itself, so that a machine that is too noisy is found out within a few seconds."""
-    return in_turns({str(place): _fixed_work() for place in range(4)}, rounds)
+def fixed_alone() -> Turns:
+    """The fixed work by itself, so that a machine that is too noisy is found out within a minute."""
+    works = {str(place): _fixed_work() for place in range(4)}
+    return in_turns(works, until=(MOST_ROUNDS, lambda turns: not turns.doubts()))
 
 
 def _calls(work: Callable[[], object]) -> int:

@@ -137,6 +137,12 @@ def test_works_take_turns_with_the_fixed_one_between_them() -> None:
     assert len(found.fixed) == 6 and found.threads == torch.get_num_threads()
 
 
+@pytest.mark.parametrize(("most", "expected"), [(9, 5), (4, 4)])
+def test_rounds_are_added_until_the_condition_holds_or_there_are_enough(most: int, expected: int) -> None:
+    found = in_turns({"a": lambda: None}, rounds=2, until=(most, lambda turns: len(turns.fixed) >= 5))
+    assert len(found.seconds["a"]) == expected
+
+
 def measured(rows: list[str]) -> dict[str, Any]:
     return {"turns": turns([1.0], **{row: [2.0] for row in rows}), "rows": rows}
 
