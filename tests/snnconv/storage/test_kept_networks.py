@@ -1,0 +1,64 @@
+"""Networks in files that were written once and stay readable: what docs/snn-format.md promises of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import snnconv
+from coding.registry import CODES, INPUT_CODES
+from coding.schedule import SCHEDULES
+from snnconv.storage.manifest import manifest_of, tensors_of
+from snnconv.storage.manifest_versions import VERSION
+from snnconv.storage.signed import read_signed
+from tests.support.kept_networks import FOLDER, NETWORKS, computed
+
+KEPT = sorted(FOLDER.glob("*.snn"))
+
+
+def manifest(path: Path) -> Mapping[str, Any]:
+    found: dict[str, Any] = json.loads(read_signed(path, lambda metadata: int(metadata["version"]))[1])
+    return found
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_a_kept_network_fires_the_spikes_that_it_fired_and_means_the_same(path: Path) -> None:
+    network = snnconv.load(path)
+    found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    inputs = [torch.tensor(each["values"], dtype=getattr(torch, each["type"])) for each in found["inputs"]]
+    now = computed(network, inputs)
+    assert now["spikes"] == found["spikes"] and now["synops"] == found["synops"]
+    accuracy = 1e-12 if network.like.dtype == torch.float64 else 1e-5  # the order of sums is the processor's
+    assert len(now["outputs"]) == len(found["outputs"]) > 0
+    for output, wanted in zip(now["outputs"], found["outputs"], strict=True):
+        torch.testing.assert_close(torch.tensor(output), torch.tensor(wanted), rtol=accuracy, atol=accuracy)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in KEPT if path.name.startswith(f"{VERSION}_")], ids=lambda path: path.stem
+)
+def test_a_kept_network_of_this_version_is_saved_as_it_was_to_the_last_bit(path: Path) -> None:
+    network = snnconv.load(path)
+    _, text, tensors = read_signed(path, lambda metadata: int(metadata["version"]))
+    assert json.loads(json.dumps(manifest_of(network))) == json.loads(text)
+    now = tensors_of(network)
+    assert now.keys() == tensors.keys()
+    assert all(torch.equal(now[name], tensor) and now[name].dtype == tensor.dtype for name, tensor in tensors.items())
+
+
+def test_every_kind_of_network_is_kept_in_this_version() -> None:
+    assert {path.stem for path in KEPT} >= {f"{VERSION}_{name}" for name in NETWORKS}
+
+
+def test_every_code_input_and_schedule_is_in_a_kept_network() -> None:
+    found: dict[str, set[str]] = {"code": set(), "input": set(), "schedule": set()}
+    for entry in map(manifest, KEPT):
+        found["code"] |= {population["code"]["name"] for population in entry["populations"]}
+        found["input"].add(entry["input"]["name"])
+        found["schedule"].add(entry["schedule"]["name"])
+    assert found == {"code": set(CODES), "input": set(INPUT_CODES), "schedule": set(SCHEDULES)}
