@@ -31,6 +31,7 @@ from benchmarks import (
     nir_readers,
     papers,
     rate,
+    readme_picture,
     scaling,
     smooth,
     speed,
@@ -81,6 +82,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "zoo": zoo.run,
     "smooth": smooth.run,
     "transformers": transformers.run,
+    "picture": readme_picture.run,
 }
 
 

@@ -12,13 +12,14 @@ from torch import Tensor
 from snnconv.graph.output_types import typed
 from snnconv.simulators import CrossbarNoise, Run, Stop, simulate, simulator_for
 from snnconv.spiking.base import N, NetworkBase
-from snnconv.spiking.report import network_report, summary
+from snnconv.spiking.report import network_report, population_table, summary
 from snnconv.storage.atomic import temporary_file
 from snnconv.storage.saving import content_of, read, save
 from snnconv.surroundings import own_surroundings
+from snnconv.tables import ResultTable, Tabular
 
 
-class SpikingNetwork(NetworkBase):
+class SpikingNetwork(NetworkBase, Tabular):
     """A network of spiking populations that computes what a trained network computed.
 
     Calling it gives the decoded output in the original's own type: a tensor, a nest of tuples, lists and dicts, a named
@@ -92,6 +93,10 @@ class SpikingNetwork(NetworkBase):
     def report(self) -> str:
         """What became spiking, with scales and cost, as text."""
         return network_report(self)
+
+    def to_table(self) -> ResultTable:
+        """Neurons, code, scale and fan-out of every population."""
+        return population_table(self)
 
     def __str__(self) -> str:
         return self.report()

@@ -10,7 +10,7 @@ from hw_export.c.phases import window
 from hw_export.c.program import CProgram
 from hw_export.c.vectors import Vectors
 from hw_export.integers.fidelity import Fidelity
-from snnconv.text import table
+from snnconv.tables import Column, ResultTable, Tabular
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ProgramPart:
 
 
 @dataclass(frozen=True)
-class ProgramReport:
+class ProgramReport(Tabular):
     """Parts in order of execution, memory in bytes, what was rewritten, and the fidelity before and after.
 
     ``measured_on`` says which samples ``spikes`` and ``additions`` are means of.
@@ -63,27 +63,26 @@ class ProgramReport:
         totals = {"additions": self.additions, "updates": self.updates}
         return asdict(self) | {"fidelity": {label: asdict(found) for label, found in self.fidelity.items()}} | totals
 
-    def __str__(self) -> str:
-        head = ["part", "neurons", "RAM, bytes", "tables, bytes", "spikes", "additions", "updates"]
-        rows = [
-            [
-                part.name,
-                str(part.neurons),
-                str(part.ram),
-                str(part.flash),
-                f"{part.spikes:.0f}",
-                f"{part.additions:.0f}",
-                str(part.updates),
-            ]
+    def to_table(self) -> ResultTable:
+        """What every part takes."""
+        columns = (
+            *(Column("part"), Column("neurons"), Column("RAM", "bytes"), Column("tables", "bytes")),
+            *(Column("spikes", form=".0f"), Column("additions", form=".0f"), Column("updates")),
+        )
+        rows = tuple(
+            (part.name, part.neurons, part.ram, part.flash, part.spikes, part.additions, part.updates)
             for part in self.parts
-        ]
+        )
+        return ResultTable(columns, rows)
+
+    def __str__(self) -> str:
         total = (
             f"in all: {self.ram} bytes of RAM, {self.flash} bytes of constant tables, {self.steps} steps a sample, "
             f"{self.additions:.0f} additions and {self.updates} updates of neurons a sample"
         )
         means = f"spikes and additions are means of {self.measured_on}; updates are the same for every sample"
         measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
-        return "\n".join([table(head, rows), total, means, *(f"- {note}" for note in self.notes), *measured])
+        return "\n".join([str(self.to_table()), total, means, *(f"- {note}" for note in self.notes), *measured])
 
 
 def report_of(

@@ -25,7 +25,7 @@ from snnconv.errors import ConfigurationError, InputError
 from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.surroundings import own_surroundings
-from snnconv.text import table
+from snnconv.tables import Cell, Column, ResultTable, Tabular
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ class BitResult:
 
 
 @dataclass(frozen=True)
-class BitSweep:
+class BitSweep(Tabular):
     """Results by bits, measured on ``samples`` samples, and the accuracy of the original where targets are known.
 
     ``allow_loss`` is what ``smallest`` may lose in percent of the decisions; ``chosen_on`` the samples, first ones of
@@ -83,23 +83,29 @@ class BitSweep:
         """All figures, for JSON."""
         return {**asdict(self), "results": [asdict(each) for each in self.results]}
 
-    def __str__(self) -> str:
-        head = ["step per", "weight bits", "input bits", "KB", "accuracy", "as the original", "lost", "output error"]
-        rows = [
-            [
+    def to_table(self) -> ResultTable:
+        """What is kept with every choice of bits; integers that there are not have the reason in the last column."""
+        columns = (
+            *(Column(name) for name in ("step per", "weight bits", "input bits")),
+            Column("memory", "KB", ".1f"),
+            *(Column(name, "%", ".1f") for name in ("accuracy", "as the original", "lost", "output error")),
+        )
+        rows: list[tuple[Cell, ...]] = [
+            (
                 each.per,
-                f"{each.weight_bits}, mixed" if each.mixed else str(each.weight_bits),
-                str(each.input_bits),
-                f"{each.memory / 1000:.1f}",
-                _percent(each.accuracy),
-                _percent(each.agreement),
-                _percent(each.lost),
-                each.refused or _percent(None if each.error is None else 100.0 * each.error),
-            ]
+                f"{each.weight_bits}, mixed" if each.mixed else each.weight_bits,
+                each.input_bits,
+                each.memory / 1000,
+                *(each.accuracy, each.agreement, each.lost),
+                each.refused or (None if each.error is None else 100.0 * each.error),
+            )
             for each in self.results
         ]
+        return ResultTable(columns, tuple(rows))
+
+    def __str__(self) -> str:
         known = "" if self.original is None else f"; the original decides {self.original:.1f} % right"
-        lines = [table(head, rows), f"measured on {self.samples} samples{known}"]
+        lines = [str(self.to_table()), f"measured on {self.samples} samples{known}"]
         if any(each.mixed for each in self.results):
             lines.append(f"mixed: no more bits in the mean over weights; chosen on the first {self.chosen_on} samples")
         if any(each.lost is not None for each in self.results):
@@ -222,7 +228,3 @@ def _accuracy(outputs: Outputs, targets: Tensor | None) -> float | None:
     if targets is None or decided is None:
         return None
     return 100.0 * float((decided == targets.cpu()).double().mean())
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f} %"

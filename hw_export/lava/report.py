@@ -11,11 +11,11 @@ from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.rewriting import rewritten
 from hw_export.lava.limits import CORES, Cores, cores_of
 from hw_export.lava.placing import Placement, relays
-from snnconv.text import table
+from snnconv.tables import Column, ResultTable, Tabular
 
 
 @dataclass(frozen=True)
-class ExportReport:
+class ExportReport(Tabular):
     """Placements in order of execution, what was rewritten, and the fidelity before and after."""
 
     placements: tuple[Placement, ...]
@@ -36,24 +36,32 @@ class ExportReport:
             "fidelity": {label: asdict(found) for label, found in self.fidelity.items()},
         }
 
-    def __str__(self) -> str:
-        head = ["population", "neurons", "weights", "synapses", "bits", "KB", "cores", "runs on"]
-        rows = [
-            [
+    def to_table(self) -> ResultTable:
+        """What every population takes, and where it runs."""
+        columns = (
+            *(Column(name) for name in ("population", "neurons", "weights", "synapses", "bits")),
+            Column("memory", "KiB", ".1f"),
+            *(Column(name) for name in ("cores", "runs on")),
+        )
+        rows = tuple(
+            (
                 each.name,
-                str(each.neurons),
-                str(each.weights),
-                str(each.synapses),
-                str(each.weight_bits),
-                f"{each.memory / 1024:.1f}",
+                each.neurons,
+                each.weights,
+                each.synapses,
+                each.weight_bits,
+                each.memory / 1024,
                 _interval(each.cores),
                 f"{each.where}: {each.reason}",
-            ]
+            )
             for each in self.placements
-        ]
+        )
+        return ResultTable(columns, rows)
+
+    def __str__(self) -> str:
         fit = f"cores: {_interval(self.cores)} of {CORES} on a Loihi 2 chip: {self.cores.fit}"
         measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
-        return "\n".join([table(head, rows), fit, *(f"- {note}" for note in self.notes), *measured])
+        return "\n".join([str(self.to_table()), fit, *(f"- {note}" for note in self.notes), *measured])
 
 
 def _as_dict(placement: Placement) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hw_export.integers.network import IntegerNetwork
 from hw_export.integers.rewriting import rewritten
 from hw_export.netx.chain import ChainLayer, LayerChain
 from hw_export.netx.layout import MESSAGE_BITS, READ_EVERY_STEP, READ_ONCE
-from snnconv.text import table
+from snnconv.tables import Column, ResultTable, Tabular
 
 #: What an output needs whose sums do not fit a membrane.
 _FORGETS = (
@@ -38,7 +38,7 @@ class NetxLayer:
 
 
 @dataclass(frozen=True)
-class NetxReport:
+class NetxReport(Tabular):
     """Layers in order, how inputs are given and outputs read, what was rewritten, and the fidelity before and after."""
 
     layers: tuple[NetxLayer, ...]
@@ -52,20 +52,24 @@ class NetxReport:
         """All figures, for JSON."""
         return asdict(self) | {"fidelity": {label: asdict(found) for label, found in self.fidelity.items()}}
 
-    def __str__(self) -> str:
-        head = ["layer", "type", "shape", "weights", "largest", "largest bias", "fires at"]
-        rows = [
-            [
+    def to_table(self) -> ResultTable:
+        """What every layer is."""
+        heads = ("layer", "type", "shape", "weights", "largest", "largest bias", "fires at")
+        rows = tuple(
+            (
                 each.name,
                 each.kind,
                 "x".join(map(str, each.shape)),
-                str(each.weights),
-                str(each.largest_weight),
-                str(each.largest_bias),
-                "never" if each.threshold is None else str(each.threshold),
-            ]
+                each.weights,
+                each.largest_weight,
+                each.largest_bias,
+                "never" if each.threshold is None else each.threshold,
+            )
             for each in self.layers
-        ]
+        )
+        return ResultTable(tuple(map(Column, heads)), rows)
+
+    def __str__(self) -> str:
         shape = "x".join(map(str, self.input_shape[::-1]))
         use = (
             f"to load: netx.hdf5.Network(net_config=..., input_message_bits={MESSAGE_BITS}, "
@@ -73,7 +77,7 @@ class NetxReport:
             f"sample; outputs are membranes / 64 of the last layer, read {self.output_read}"
         )
         measured = [f"{label}: {found}" for label, found in self.fidelity.items()]
-        return "\n".join([table(head, rows), use, *(f"- {note}" for note in self.notes), *measured])
+        return "\n".join([str(self.to_table()), use, *(f"- {note}" for note in self.notes), *measured])
 
 
 def report_of(integers: IntegerNetwork, layers: LayerChain, fidelity: Mapping[str, Fidelity]) -> NetxReport:

@@ -23,7 +23,7 @@ from snnconv.scaling.shared import SharedValue
 from snnconv.scaling.spreading import Executor, Spreading, spread_over
 from snnconv.simulators import simulator_for
 from snnconv.surroundings import own_surroundings
-from snnconv.text import table
+from snnconv.tables import Cell, Column, ResultTable
 
 #: Pictures that are simulated together.
 PIECE = 16
@@ -75,18 +75,27 @@ class DetectionEvaluation(Costs):
         """All figures as JSON text."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
-    def __str__(self) -> str:
+    def to_table(self) -> ResultTable:
+        """The original's precision, then that after every number of steps measured, with the spikes until then."""
         by_step = self.precision_by_step or {self.steps: self.precision}
-        rows = [["original", *_cells(self.reference_precision), "", ""]]
+        rows: list[tuple[Cell, ...]] = [("original", *_cells(self.reference_precision), None, None)]
         for step, precision in by_step.items():
             spikes = self.spikes_per_neuron
             if self.spikes_by_step is not None:
                 spikes = self.spikes_by_step[step - 1] / self.neurons
-            kept = f"{_kept(precision, self.reference_precision):.1f}"
-            rows.append([str(step), *_cells(precision), kept, f"{spikes:.3f}"])
-        head = ["steps", "mAP@0.5 %", "mAP@0.5:0.95 %", "kept %", "spikes per neuron"]
+            rows.append((step, *_cells(precision), _kept(precision, self.reference_precision), spikes))
+        columns = (
+            Column("steps"),
+            Column("mAP@0.5", "%", ".2f"),
+            Column("mAP@0.5:0.95", "%", ".2f"),
+            Column("kept", "%", ".1f"),
+            Column("spikes per neuron", form=".3f"),
+        )
+        return ResultTable(columns, tuple(rows))
+
+    def __str__(self) -> str:
         pictures = f"{self.samples} pictures, {self.activity.reference_macs:.4g} MACs in the original network"
-        return "\n".join([table(head, rows), pictures, *self.cost_text()])
+        return "\n".join([str(self.to_table()), pictures, *self.cost_text()])
 
 
 @own_surroundings()
@@ -176,5 +185,5 @@ def _kept(precision: Precision, reference: Precision) -> float:
     return 100.0 * precision.ap50 / reference.ap50 if reference.ap50 > 0.0 else float("nan")
 
 
-def _cells(precision: Precision) -> list[str]:
-    return [f"{precision.ap50:.2f}", f"{precision.ap:.2f}"]
+def _cells(precision: Precision) -> tuple[float, float]:
+    return precision.ap50, precision.ap

@@ -10,10 +10,11 @@ from typing import Any
 from snnconv.graph.real_valued import share_text
 from snnconv.metrics.energy_models import Activity, Energy, energy
 from snnconv.metrics.totals import Totals
+from snnconv.tables import Column, ResultTable, Tabular
 
 
 @dataclass(frozen=True)
-class Costs:
+class Costs(Tabular):
     """Costs of a spiking network on a data set: means for one sample.
 
     ``steps`` is the latency of a pipeline, else the time steps simulated; samples may stop earlier (``mean_steps``).
@@ -63,6 +64,25 @@ class Costs:
             part = "rate coding is 1; spikes and latency only" if activity.analog_macs else "rate coding is 1"
             lines.append(f"energy E1 ({part}): {chips}")
         return lines
+
+    def costs_by_population(self) -> ResultTable:
+        """What a sample costs by population: neurons, spikes, spikes of a neuron, synaptic operations of its spikes.
+
+        Operations of gates, products and a spiking input have rows of their own.
+        """
+        columns = (
+            Column("population"),
+            Column("neurons"),
+            Column("spikes", form=".4g"),
+            Column("spikes per neuron", form=".3f"),
+            Column("SynOps", form=".4g"),
+        )
+        own = tuple(
+            (name, neurons, self.spikes[name], self.spikes[name] / neurons, self.synops_by_source.get(name, 0.0))
+            for name, neurons in self.totals.neurons.items()
+        )
+        others = {name: synops for name, synops in self.synops_by_source.items() if name not in self.totals.neurons}
+        return ResultTable(columns, (*own, *((name, None, None, None, synops) for name, synops in others.items())))
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from snnconv.errors import ConfigurationError
+
 PICOJOULE = 1e-12
 
 #: E1 (Park et al. 2019, 2020): weights of spikes and of latency, relative to a rate-coded run of the same network.
@@ -13,6 +15,13 @@ NORMALIZED = {"TrueNorth": (0.4, 0.6), "SpiNNaker": (0.64, 0.36)}
 MAC, ACCUMULATE = 4.6 * PICOJOULE, 0.9 * PICOJOULE
 #: E3 (Hwang and Kung 2024): joules of an addition, a multiplication, and a 32-bit access to a small memory.
 ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
+#: What energy is spent on.
+PARTS = _MACS, _ACTIVATIONS, _SYNOPS, _UPDATES = (
+    "multiply-accumulates",
+    "activations in memory",
+    "synaptic operations",
+    "updates of neurons",
+)
 #: E3 of a synaptic operation: a weight and one bit of a spike are fetched, and an addition is made.
 SYNOP = MEMORY * 33 / 32 + ADD
 #: E3 of a pair of spikes at a product of two signals. No paper prices one; assumed is that the sum of payloads that it
@@ -86,20 +95,31 @@ def update_energy(words: float, additions: float, multiplications: float, update
     return words * 2 * MEMORY + additions * ADD + multiplications * MULTIPLY + updates * MEMORY / 32
 
 
+def energy_parts(activity: Activity, model: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Joules of a sample under ``model`` E2 or E3 by what of ``PARTS`` they go to: of the network, and of the original.
+
+    Raises ``ConfigurationError`` for another model.
+    """
+    a = activity
+    # What is not spikes costs full multiply-accumulates; under E3 with the fetch of both operands.
+    real_valued = a.input_macs + a.analog_macs
+    if model == "E2":
+        return {_SYNOPS: a.synops * ACCUMULATE, _MACS: real_valued * MAC}, {_MACS: a.reference_macs * MAC}
+    if model != "E3":
+        raise ConfigurationError(f"energy model must be 'E2' or 'E3', got {model!r}")
+    mac = 2 * MEMORY + ADD + MULTIPLY
+    # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
+    updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
+    synops = (a.synops - a.pairs) * SYNOP + a.pairs * PAIR
+    original = {_MACS: a.reference_active_macs * mac, _ACTIVATIONS: a.neurons * MEMORY}
+    return {_SYNOPS: synops, _UPDATES: updates, _MACS: real_valued * mac}, original
+
+
 def energy(activity: Activity, rate_reference: tuple[float, float] | None = None) -> Energy:
     """Energy of a run under all models; ``rate_reference`` is (spikes, latency) of a rate-coded run, for E1."""
     a = activity
     e1 = None if rate_reference is None else normalized(a.spikes, a.latency, *rate_reference)
-    # What is not spikes costs full multiply-accumulates with the fetch of both operands.
-    real_valued = a.input_macs + a.analog_macs
-    mac = 2 * MEMORY + ADD + MULTIPLY
-    # Its published form is that of a neuron with one word of state, three additions and a multiplication by the base.
-    updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
-    e3 = (a.synops - a.pairs) * SYNOP + a.pairs * PAIR + updates
-    return Energy(
-        e1=e1,
-        e2=a.synops * ACCUMULATE + real_valued * MAC,
-        e2_reference=a.reference_macs * MAC,
-        e3=e3 + real_valued * mac,
-        e3_reference=a.reference_active_macs * mac + a.neurons * MEMORY,
+    (e2, e2_reference), (e3, e3_reference) = (
+        (sum(parts.values()) for parts in energy_parts(a, model)) for model in ("E2", "E3")
     )
+    return Energy(e1, e2, e2_reference, e3, e3_reference)

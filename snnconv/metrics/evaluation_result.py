@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.judge import Judgement
 from snnconv.metrics.totals import Totals, check_alike
 from snnconv.metrics.value_errors import ValueErrors
-from snnconv.text import table
+from snnconv.tables import Cell, Column, ResultTable
 
 
 @dataclass(frozen=True)
@@ -138,27 +137,27 @@ class Evaluation(Costs):
     def _judged_as_values(self) -> bool:
         return self.errors is not None or self.deviation is not None
 
-    def _rows(self) -> list[list[str]]:
-        """Steps, what is judged, spikes per neuron: for doubling numbers of steps, or at the end of a pipeline."""
-        ends: tuple[float | None, ...]
-        courses: tuple[Sequence[float | None] | None, ...]
+    def to_table(self) -> ResultTable:
+        """The original, then what is judged and spikes after doubling numbers of steps, or at a pipeline's end."""
         if self._judged_as_values:
-            relative = None if self.errors is None else self.errors.relative
+            names, unit, form = ("relative error", "deviation"), "", ".4f"
+            relative, original = (None if each is None else each.relative for each in self._target_errors)
             ends, courses = (relative, self.deviation), (self.error_by_step, self.deviation_by_step)
         else:
+            names, unit, form, original = ("accuracy", "agreement"), "%", ".2f", self.reference_accuracy
             ends, courses = (self.accuracy, self.agreement), (self.accuracy_by_step, self.agreement_by_step)
-        last = [str(self.steps), *map(self._cell, ends), f"{self.spikes_per_neuron:.3f}"]
-        if self.spikes_by_step is None:
-            return [last]
-        rows = []
-        for step in (2**power for power in range(20) if 2**power < self.steps):
-            spikes = self.spikes_by_step[step - 1] / self.neurons
-            cells = [self._cell(None if course is None else course[step - 1]) for course in courses]
-            rows.append([str(step), *cells, f"{spikes:.3f}"])
-        return [*rows, last]
+        judged = (Column(name, unit, form) for name in names)
+        rows: list[tuple[Cell, ...]] = [] if original is None else [("original", original, None, None)]
+        if self.spikes_by_step is not None:
+            for step in (2**power for power in range(20) if 2**power < self.steps):
+                cells = (None if course is None else course[step - 1] for course in courses)
+                rows.append((step, *cells, self.spikes_by_step[step - 1] / self.neurons))
+        rows.append((self.steps, *ends, self.spikes_per_neuron))
+        return ResultTable((Column("steps"), *judged, Column("spikes per neuron", form=".3f")), tuple(rows))
 
-    def _cell(self, figure: float | None) -> str:
-        return "-" if figure is None else f"{figure:.4f}" if self._judged_as_values else f"{figure:.2f}"
+    @property
+    def _target_errors(self) -> tuple[ValueErrors | None, ValueErrors | None]:
+        return self.errors, self.reference_errors
 
     def __repr__(self) -> str:
         shares = {"accuracy": self.accuracy, "agreement": self.agreement}
@@ -176,8 +175,7 @@ class Evaluation(Costs):
         return f"Evaluation({', '.join(what)})"
 
     def __str__(self) -> str:
-        judged = ["relative error", "deviation"] if self._judged_as_values else ["accuracy %", "agreement %"]
-        lines = [table(["steps", *judged, "spikes per neuron"], self._rows())]
+        lines = [str(self.to_table())]
         macs = f"{self.activity.reference_macs:.4g} MACs"
         if self.errors is not None:
             lines.append(f"against targets: {_errors_text(self.errors)}")
@@ -187,7 +185,7 @@ class Evaluation(Costs):
         if self._judged_as_values:
             reference = "no targets" if self.reference_errors is None else _errors_text(self.reference_errors)
         else:
-            reference = f"{self._cell(self.reference_accuracy)} %"
+            reference = "no targets" if self.reference_accuracy is None else f"{self.reference_accuracy:.2f} %"
         return "\n".join(
             [
                 *lines,

@@ -22,13 +22,14 @@ from snnconv.progress import ProgressCallback
 from snnconv.simulators.recorders import SpikeCounter
 from snnconv.simulators.registry import simulator_for
 from snnconv.surroundings import own_surroundings
+from snnconv.tables import Column, ResultTable, Tabular
 
 #: What is the same for all data.
 _STATIC = ("footprint", "weights", "zero_weights", "is_bound")
 
 
 @dataclass(frozen=True)
-class NeuroBench:
+class NeuroBench(Tabular):
     """NeuroBench's metrics, those of correctness aside (Yik et al. 2025, arXiv 2304.04640), as sums over samples.
 
     Attributes:
@@ -78,6 +79,13 @@ class NeuroBench:
             },
             "MembraneUpdates": self.updates / self.samples,
         }
+
+    def to_table(self) -> ResultTable:
+        """The metrics of ``to_dict``, one a row."""
+        found = self.to_dict()
+        found |= found.pop("SynapticOperations")
+        rows = (("Footprint (bytes)", found.pop("Footprint")), *found.items())
+        return ResultTable((Column("metric"), Column("value", form=".4g")), rows)
 
 
 @own_surroundings()

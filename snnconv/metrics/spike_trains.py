@@ -20,7 +20,7 @@ from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
 from snnconv.surroundings import own_surroundings
-from snnconv.text import table
+from snnconv.tables import Cell, Column, ResultTable, Tabular
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TrainStatistics:
 
 
 @dataclass(frozen=True)
-class SpikeStatistics:
+class SpikeStatistics(Tabular):
     """Spike trains of all populations in order of execution, and of all together. Prints as a table.
 
     Attributes:
@@ -145,27 +145,26 @@ class SpikeStatistics:
             "overall": self.overall.to_dict(),
         }
 
+    def to_table(self) -> ResultTable:
+        """The trains of every population and of all together; of intervals the shares."""
+        columns = (
+            Column("population"),
+            Column("spikes per neuron", form=".3f"),
+            Column("in bursts", form=".1%"),
+            Column("burst length", form=".2f"),
+            Column("mean step", form=".2f"),
+            *(Column(name, form=".1%") for name in ("interval 1", "2", "3", "4", "5 to 8", "longer")),
+        )
+        return ResultTable(columns, tuple(_row(train) for train in (*self.populations, self.overall)))
+
     def __str__(self) -> str:
-        head = ["population", "spikes per neuron", "in bursts", "burst length", "mean step"]
-        head += ["interval 1", "2", "3", "4", "5 to 8", "longer"]
-        rows = [_row(train) for train in (*self.populations, self.overall)]
-        return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}"
+        return f"{self.samples} samples, {self.steps} steps\n{self.to_table()}"
 
 
-def _row(train: TrainStatistics) -> list[str]:
+def _row(train: TrainStatistics) -> tuple[Cell, ...]:
     shares = [train.interval_share(d, d) for d in (1, 2, 3, 4)] + [train.interval_share(5, 8), train.interval_share(9)]
-    return [
-        train.name,
-        f"{train.spikes_per_neuron:.3f}",
-        _text(train.burst_share, "{:.1%}"),
-        _text(train.mean_burst_length, "{:.2f}"),
-        _text(train.mean_step, "{:.2f}"),
-        *(_text(share, "{:.1%}") for share in shares),
-    ]
-
-
-def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
+    bursts = (train.burst_share, train.mean_burst_length, train.mean_step)
+    return train.name, train.spikes_per_neuron, *bursts, *shares
 
 
 @own_surroundings()

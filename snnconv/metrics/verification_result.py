@@ -8,11 +8,11 @@ from typing import Any
 from snnconv.metrics.error_sums import PopulationError, VerificationSums
 from snnconv.metrics.reading import Reading, read
 from snnconv.metrics.totals import check_alike
-from snnconv.text import table
+from snnconv.tables import Column, ResultTable, Tabular
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Tabular):
     """Errors of all populations in order of execution, and of the output. Prints as a table with a reading of it.
 
     Attributes:
@@ -60,14 +60,21 @@ class Verification:
         what = f"{self.samples} samples, {self.steps} steps, {len(self.populations)} populations"
         return f"Verification({what}, relative error of the output {self.output:.4f})"
 
+    def to_table(self) -> ResultTable:
+        """The errors of every population, and of the output."""
+        columns = (
+            Column("population"),
+            Column("relative error", form=".4f"),
+            Column("own", form=".4f"),
+            Column("bias", form="+.4f"),
+            Column("saturated", form=".2%"),
+            Column("spurious", form=".2%"),
+        )
+        rows = tuple((p.name, p.relative, p.own, p.bias, p.saturated, p.spurious) for p in self.populations)
+        return ResultTable(columns, (*rows, ("output", self.output, None, None, None, None)))
+
     def __str__(self) -> str:
-        rows = [
-            [p.name, f"{p.relative:.4f}", f"{p.own:.4f}", f"{p.bias:+.4f}", f"{p.saturated:.2%}", f"{p.spurious:.2%}"]
-            for p in self.populations
-        ]
-        rows.append(["output", f"{self.output:.4f}", "", "", "", ""])
-        head = ["population", "relative error", "own", "bias", "saturated", "spurious"]
-        return f"{self.samples} samples, {self.steps} steps\n{table(head, rows)}\n{self.reading}"
+        return f"{self.samples} samples, {self.steps} steps\n{self.to_table()}\n{self.reading}"
 
 
 def verification_of(steps: int, sums: VerificationSums, waits: bool, looked_up: frozenset[str]) -> Verification:

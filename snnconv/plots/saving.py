@@ -10,6 +10,10 @@ from snnconv.errors import StorageError
 from snnconv.storage.atomic import write_whole
 
 
+#: Dots of an inch in pictures of pixels: enough for print in the width of a column.
+_DOTS = 200
+
+
 def save_figure(figure: Any, file: str) -> None:
     """Write ``figure`` to ``file``, in the format of its suffix, and close it; raises ``StorageError``."""
     from matplotlib import pyplot
@@ -17,7 +21,7 @@ def save_figure(figure: Any, file: str) -> None:
     suffix = os.path.splitext(file)[1][1:]
     kind, content = suffix or figure.canvas.get_default_filetype(), io.BytesIO()
     try:
-        figure.savefig(content, dpi=150, format=kind)
+        figure.savefig(content, dpi=_DOTS, format=kind)
     except ValueError as error:  # for a format that there is not
         raise StorageError(f"{file} cannot be written: {error}") from error
     finally:

@@ -1,23 +1,25 @@
-"""Pictures with matplotlib: spikes over time, and the values that codes can represent."""
+"""Spikes over time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from coding import Code
 from snnconv.errors import ConfigurationError
-from snnconv.plots.axes import COLOURS, QUIET, new_axes, plain
+from snnconv.plots.axes import COLUMN, MOST_ROWS, QUIET, cycled, new_axes, plain, short_name, text_size
 from snnconv.simulators.run import Run
 from snnconv.spiking.base import NetworkBase
 from snnconv.surroundings import own_surroundings
-from snnconv.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+#: The shortest and the longest line for a spike, as shares of its row.
+_SHORTEST, _LONGEST = 0.25, 0.9
 
 
 @own_surroundings()
@@ -32,37 +34,72 @@ def raster(
 ) -> Axes:
     """Spikes over time of one sample: at most ``neurons`` of every population, evenly chosen among those that fire.
 
-    ``run`` must have recorded the rasters of ``populations`` (names; by default all that were recorded). ``sample`` is
-    ``None`` for a network that takes one sample per call. Negative spikes point down. In a pipeline ``network`` tells
-    when each window starts, and the windows are shaded; without it only a single population can be drawn, over its own
-    window. Raises ``ConfigurationError``.
+    Where spikes of a population carry different weights, a line is as long as its spike's, beside the largest. Negative
+    spikes point down. In a pipeline the windows are shaded. Of more than 24 populations some are drawn, evenly chosen.
+
+    Args:
+        run: A run that recorded the rasters of the populations.
+        populations: Names of one or more; by default all that were recorded.
+        network: In a pipeline it tells when each window starts; without it only a single population can be drawn.
+        sample: Which sample; ``None`` for a network that takes one sample per call.
+        neurons: Number of neurons of a population that are drawn at most.
+        axes: What to draw on; a new figure of a column's width if not given.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ConfigurationError: The rasters were not recorded, there is no such sample, or windows cannot be placed; no
+            matplotlib.
     """
-    names = [populations] if isinstance(populations, str) else list(run.rasters if populations is None else populations)
-    starts = _starts(run, names, network)
+    named = [populations] if isinstance(populations, str) else list(run.rasters if populations is None else populations)
+    starts = _starts(run, named, network)
     if neurons < 1:
         raise ConfigurationError(f"neurons must be at least 1, got {neurons}")
-    trains = {name: _chosen(run.rasters[name], sample, neurons, run.samples) for name in names}
-    height = 1.0 + 0.13 * sum(train.shape[1] for train in trains.values())
-    axes = new_axes(size=(8.0, height))[0] if axes is None else axes
-    row, ticks = 0, []
-    for position, (name, train) in enumerate(trains.items()):
-        colour, (steps, rows) = COLOURS[position % len(COLOURS)], train.shape
+    names = [named[place] for place in evenly(len(named), MOST_ROWS)]
+    trains = {name: chosen_neurons(run.rasters[name], sample, neurons, run.samples) for name in names}
+    rows = sum(train.shape[1] + 1 for train in trains.values())
+    axes = new_axes(size=(COLUMN, min(0.7 + max(0.06 * rows, 0.14 * len(names)), 4.5)))[0] if axes is None else axes
+    weighted, row, ticks, colours = False, 0, [], cycled(len(names))
+    for colour, (name, train) in zip(colours, trains.items(), strict=True):
+        steps, own = train.shape
         t, neuron = (indices.numpy() for indices in train.nonzero(as_tuple=True))
-        heights = 0.8 * train[train != 0].sign().numpy()
-        axes.vlines(starts[name] + t, row + neuron, row + neuron + heights, colors=colour, linewidth=1.6, label=name)
+        lengths = _lengths(train[train != 0])
+        weighted = weighted or len(lengths.abs().unique()) > 1
+        axes.vlines(
+            starts[name] + t, row + neuron, row + neuron + lengths.numpy(), colors=colour, linewidth=1.2, label=name
+        )
         if network is not None and network.timing is not None:
             window = [starts[name] - 0.5, starts[name] + steps - 0.5]
-            axes.fill_between(window, row - 0.4, row + rows, color=colour, alpha=0.1, linewidth=0.0)
-        ticks.append(row + rows / 2)
-        row += rows + 1
-    axes.set_yticks(ticks, list(trains))
-    for position, label in enumerate(axes.get_yticklabels()):
-        label.set_color(COLOURS[position % len(COLOURS)])
+            axes.fill_between(window, row - 0.4, row + own, color=colour, alpha=0.1, linewidth=0.0)
+        ticks.append(row + own / 2)
+        row += own + 1
+    axes.set_yticks(ticks, [short_name(name) for name in trains])
+    for colour, label in zip(colours, axes.get_yticklabels(), strict=True):
+        label.set_color(colour)
     axes.set_ylim(-1.0, row)
     axes.set_xlim(-0.5, max(starts[name] + train.shape[0] for name, train in trains.items()) - 0.5)
     axes.set_xlabel("time step")
+    if len(names) < len(named):
+        axes.set_ylabel(f"{len(names)} of {len(named):,} populations")
+    if weighted:
+        axes.set_title("length: weight of the spike", loc="right", color=QUIET, size=text_size(axes), pad=2.0)
     plain(axes)
     return axes
+
+
+def _lengths(payloads: Tensor) -> Tensor:
+    """Lengths of the lines of spikes, of their signs: linear in what they carry, and never too short to be seen."""
+    if not len(payloads):
+        return payloads
+    share = payloads.abs() / payloads.abs().max()
+    return payloads.sign() * (_SHORTEST + (_LONGEST - _SHORTEST) * share)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of ``count`` places, evenly spaced, the first and the last among them."""
+    chosen = min(count, most)
+    return torch.linspace(0, count - 1, chosen, dtype=torch.float64).round().long().tolist() if chosen else []
 
 
 def _starts(run: Run, names: Sequence[str], network: NetworkBase | None) -> dict[str, int]:
@@ -78,8 +115,11 @@ def _starts(run: Run, names: Sequence[str], network: NetworkBase | None) -> dict
     return dict.fromkeys(names, 0)
 
 
-def _chosen(payloads: Tensor, sample: int | None, neurons: int, samples: int) -> Tensor:
-    """Payloads ``[T, rows]`` of some neurons of one of ``samples``."""
+def chosen_neurons(payloads: Tensor, sample: int | None, neurons: int, samples: int) -> Tensor:
+    """Payloads ``[T, rows]`` of some neurons of one of ``samples``, evenly chosen among those that fire.
+
+    The first neuron where none does. Raises ``ConfigurationError`` for a sample that there is not.
+    """
     if sample is None and samples > 1:
         raise ConfigurationError(f"sample=None is for one sample per call, the run has {samples}: choose one of them")
     if sample is not None and payloads.shape[1] != samples:
@@ -88,71 +128,4 @@ def _chosen(payloads: Tensor, sample: int | None, neurons: int, samples: int) ->
         raise ConfigurationError(f"there is no sample {sample}: the run has {samples}")
     train = (payloads if sample is None else payloads[:, sample]).reshape(len(payloads), -1).cpu()
     firing = train.ne(0).any(0).nonzero().flatten()
-    count = min(neurons, len(firing))
-    return (
-        train[:, firing[torch.linspace(0, len(firing) - 1, count, dtype=torch.float32).round().long()]]
-        if count
-        else train[:, :1]
-    )
-
-
-@own_surroundings()
-def levels(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None) -> Axes:
-    """The values that a window of each code can carry, a row for each code, in units of its largest value.
-
-    ``codes`` may be labelled; codes need numbers where "fit" may stand. Raises ``ConfigurationError``.
-    """
-    labelled = _labelled(codes)
-    axes = new_axes(size=(8.0, 0.8 + 0.5 * len(labelled)))[0] if axes is None else axes
-    for row, (colour, (_, code)) in enumerate(zip(_cycled(len(labelled)), labelled.items(), strict=True)):
-        values = torch.unique(quantizer(code)[1])
-        axes.vlines(values.numpy(), row - 0.32, row + 0.32, colors=colour, linewidth=1.0)
-        axes.text(1.02, row, f"{len(values)} values", va="center", color=QUIET, fontsize="small")
-    axes.set_yticks(range(len(labelled)), list(labelled))
-    axes.set_ylim(len(labelled) - 0.5, -0.5)
-    axes.set_xlim(-0.01, 1.15)
-    axes.set_xticks([0.0, 0.25, 0.5, 0.75, 1.0])
-    axes.set_xlabel("value, in units of the largest")
-    plain(axes)
-    return axes
-
-
-@own_surroundings()
-def staircase(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None) -> Axes:
-    """What a window of each code makes of a value, beside the value itself; arguments as for ``levels``."""
-    labelled = _labelled(codes)
-    axes = new_axes(size=(5.0, 5.0))[0] if axes is None else axes
-    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8)
-    for colour, (label, code) in zip(_cycled(len(labelled)), labelled.items(), strict=True):
-        values, decoded = quantizer(code)
-        axes.plot(values.numpy(), decoded.numpy(), color=colour, linewidth=1.4, label=label)
-    axes.set(xlabel="value, in units of the largest", ylabel="value that the spikes carry", xlim=(0, 1), ylim=(0, 1.02))
-    axes.legend(frameon=False, loc="upper left")
-    plain(axes)
-    return axes
-
-
-@own_surroundings()
-def quantizer(code: Code) -> tuple[Tensor, Tensor]:
-    """A fine grid of values from 0 to 1, and what a window of ``code`` carries for them; 1 is its largest value."""
-    if not code.windows:
-        raise ConfigurationError(f"{code.name} code has no window form, so it has no fixed set of values")
-    values = torch.linspace(0.0, 1.0, 2**14 + 1, dtype=torch.float64)
-    return values, code.quantize(values * code.maximum, counted=False).values / code.maximum
-
-
-def _labelled(codes: Mapping[str, Code] | Sequence[Code]) -> dict[str, Code]:
-    """Codes by label; those that name and steps do not tell apart are labelled by all their parameters."""
-    listed = list(codes.values() if isinstance(codes, Mapping) else codes) if isinstance(codes, Iterable) else [codes]
-    if not listed or not isinstance(codes, Iterable) or not all(isinstance(code, Code) for code in listed):
-        raise ConfigurationError(f"codes must be listed, such as [Rate(8)], or labelled, got {codes!r}")
-    if isinstance(codes, Mapping):
-        return dict(codes)
-    labels = [f"{code.name}, {code.steps} steps" for code in listed]
-    return {
-        label if labels.count(label) == 1 else code_text(code): code for label, code in zip(labels, listed, strict=True)
-    }
-
-
-def _cycled(count: int) -> list[str]:
-    return [COLOURS[position % len(COLOURS)] for position in range(count)]
+    return train[:, firing[evenly(len(firing), neurons)]] if len(firing) else train[:, :1]

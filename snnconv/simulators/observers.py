@@ -35,6 +35,8 @@ class Observer:
     of_windows: Literal["nothing", "sums", "everything"] = "nothing"
     #: Whether ``looked_up`` is wanted.
     wants_potentials = False
+    #: Whether ``membrane`` is wanted; a stream then takes its steps one at a time.
+    wants_membranes = False
 
     @property
     def follows_steps(self) -> bool:
@@ -52,6 +54,12 @@ class Observer:
 
     def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
         """Normalised payloads of a population after step ``t``."""
+
+    def membrane(self, node: str, t: int, potential: Tensor, samples: Samples) -> None:
+        """The clock alone: normalised potentials of a population after time step ``t``, without what spikes took off.
+
+        In a pipeline only while it listens or fires; of neurons whose state has no ``potential`` nothing.
+        """
 
     def fired(self, node: str, spikes: Tensor) -> None:
         """Spikes of every neuron in some steps of a stream, summed over samples, for those who do not follow steps."""

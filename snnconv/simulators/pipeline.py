@@ -177,8 +177,10 @@ class PipelineChunk(Chunk):
                 current = self._read(node, arguments["self"])
                 self.states[node] = neuron.listen(current, self.states[node], self._inverse_scale(population, current))
             if self.t < start:
+                self.tell_membranes(node, self.t, self.states[node])
                 return self.silence[node]
             payload, self.states[node] = neuron.fire(self.states[node], self.t - start)
+            self.tell_membranes(node, self.t, self.states[node])
             self.fired[node] += payload != 0
             self._count(node, payload)
             for observer in self.observers:

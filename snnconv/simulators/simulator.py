@@ -151,6 +151,7 @@ class Chunk(ABC):
         positions = range(before + first, before + first + count)
         self.draws = Draws(simulator.seed, positions, self.network.like.device)
         self.samples = torch.arange(first, first + count, device=inputs[0].device)
+        self.of_membranes = [observer for observer in observers if observer.wants_membranes]
         counting = [observer for observer in observers if observer.of_windows == "sums"]
         masks = {name: self.given()[name] for name in simulator.network.graph.masks} if counting else {}
         found = paths_left(simulator.network, masks)
@@ -174,6 +175,12 @@ class Chunk(ABC):
     def product(self, node: str, operator: BilinearOperator) -> Handler:
         """What stands at a product of two signals: the product itself."""
         return operator.evaluate
+
+    def tell_membranes(self, node: str, t: int, state: Any) -> None:
+        """Tell observers that want it the potential of a neuron's ``state`` after step ``t``, if it has one."""
+        for observer in self.of_membranes:
+            if hasattr(state, "potential"):
+                observer.membrane(node, t, state.potential, self.positions)
 
     def handlers(self) -> dict[str, Handler]:
         """What stands at every population, gate and product."""

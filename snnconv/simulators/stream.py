@@ -92,7 +92,9 @@ class StreamChunk(Chunk):
 
     def _together(self) -> int:
         """How many steps are computed together at most: their maps fit the caches as those of many samples would."""
-        if not self._batched or self.stop is not None or self.left or (self.watched and self.scoring):
+        if not self._batched or self.stop is not None or self.left or self.of_membranes:
+            return 1
+        if self.watched and self.scoring:
             return 1
         widest = max(population.neurons for population in self.network.populations.values())
         return max(1, self.at_once // (len(self.samples) * widest))
@@ -165,6 +167,7 @@ class StreamChunk(Chunk):
                 watch=seen if following else None,
             )
             self.states[node] = found.state
+            self.tell_membranes(node, self.span.first, found.state)
             if found.spikes is not None:
                 for observer in counting:
                     observer.fired(node, found.spikes)

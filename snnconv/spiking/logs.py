@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from snnconv.text import table
+from snnconv.tables import Column, ResultTable, Tabular
 
 Cost = Literal["energy", "spikes", "latency"]
 
@@ -26,7 +26,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class SearchLog:
+class SearchLog(Tabular):
     """What a search tried and what it chose. Prints as a table.
 
     Attributes:
@@ -40,23 +40,34 @@ class SearchLog:
     chosen: int
     left_out: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        rows = [
-            [
+    def to_table(self) -> ResultTable:
+        """Every network that was tried, the chosen one marked."""
+        columns = (
+            Column("codes (* chosen)"),
+            Column("expected loss", form=".2f"),
+            Column("spikes per neuron", form=".3f"),
+            Column("latency"),
+            Column("E3", "uJ", ".4g"),
+        )
+        rows = tuple(
+            (
                 ("* " if number == self.chosen else "") + trial.codes,
-                f"{trial.loss:.2f}",
-                f"{trial.spikes_per_neuron:.3f}",
-                str(trial.latency),
-                f"{trial.energy * 1e6:.4g}",
-            ]
+                trial.loss,
+                trial.spikes_per_neuron,
+                trial.latency,
+                trial.energy * 1e6,
+            )
             for number, trial in enumerate(self.trials)
-        ]
-        tried = table(["codes (* chosen)", "expected loss", "spikes per neuron", "latency", "E3 uJ"], rows)
+        )
+        return ResultTable(columns, rows)
+
+    def __str__(self) -> str:
+        tried = str(self.to_table())
         return f"{tried}\nruled out by single populations: {', '.join(self.left_out)}" if self.left_out else tried
 
 
 @dataclass(frozen=True)
-class TuningLog:
+class TuningLog(Tabular):
     """How a tuning went: mean losses of every epoch, on training and on held-out samples.
 
     Attributes:
@@ -72,3 +83,9 @@ class TuningLog:
     initial_loss: float
     best_epoch: int
     resumed: int
+
+    def to_table(self) -> ResultTable:
+        """Losses of every epoch; epoch 0 is the network given."""
+        columns = (Column("epoch"), Column("loss", form=".4g"), Column("held-out loss", form=".4g"))
+        epochs = enumerate(zip(self.losses, self.held_out_losses, strict=True), 1)
+        return ResultTable(columns, ((0, None, self.initial_loss), *((epoch, *pair) for epoch, pair in epochs)))

@@ -8,7 +8,8 @@ from coding import CodingPlan
 from snnconv.graph.front import MASKS_ARE_STRUCTURE, front_text, masks_text
 from snnconv.graph.real_valued import analog_text, share_text
 from snnconv.spiking.base import NetworkBase
-from snnconv.text import code_text, table
+from snnconv.tables import Cell, Column, ResultTable
+from snnconv.text import code_text
 
 #: What a population was inserted for, by its operator.
 _INSERTED = {
@@ -27,24 +28,8 @@ def summary(network: NetworkBase) -> str:
 
 def network_report(network: NetworkBase) -> str:
     """What became spiking: populations with their neurons, scales and fan-out, and what is approximate."""
-    rows, notes = [], []
-    synapses = network.synapses
+    notes, synapses = [], network.synapses
     for node, population in network.populations.items():
-        low, high = float(population.scale.min()), float(population.scale.max())
-        shape = "x".join(str(size) for size in population.shape)
-        scales = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
-        fan_out = float(synapses.fan_out[node].mean())
-        rows.append(
-            [
-                population.name,
-                shape,
-                str(population.neurons),
-                code_text(population.code),
-                scales,
-                f"{network.densities[node]:.3f}",
-                f"{fan_out:.1f}",
-            ]
-        )
         if population.channel_axis is None and population.scale.numel() == 1 and len(population.shape) > 1:
             why = "layer normalisation, no channel axis, or max pooling over channels"
             notes.append(f"{population.name}: one scale for all neurons ({why})")
@@ -89,8 +74,31 @@ def network_report(network: NetworkBase) -> str:
     head = f"{summary(network)}, {synapses.macs} MACs"
     if network.timing is not None:
         head += f", latency {network.timing.latency} steps"
-    columns = ["population", "shape", "neurons", "code", "scale", "density", "mean fan-out"]
-    return "\n".join([head, table(columns, rows), *_gathered(notes)])
+    return "\n".join([head, str(population_table(network)), *_gathered(notes)])
+
+
+def population_table(network: NetworkBase) -> ResultTable:
+    """What became spiking: neurons, code, scale and fan-out of every population."""
+    columns = (
+        *(Column(name) for name in ("population", "shape", "neurons", "code", "scale")),
+        Column("density", form=".3f"),
+        Column("mean fan-out", form=".1f"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for node, population in network.populations.items():
+        low, high = float(population.scale.min()), float(population.scale.max())
+        rows.append(
+            (
+                population.name,
+                "x".join(str(size) for size in population.shape),
+                population.neurons,
+                code_text(population.code),
+                f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}",
+                network.densities[node],
+                float(network.synapses.fan_out[node].mean()),
+            )
+        )
+    return ResultTable(columns, tuple(rows))
 
 
 def _gathered(notes: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from snnconv.spiking.logs import Cost
 from snnconv.sweeps.file import broken, read
 from snnconv.sweeps.plotting import plot
 from snnconv.sweeps.results import COSTS, Measured
-from snnconv.text import table
+from snnconv.tables import Cell, Column, ResultTable, Tabular
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Tabular):
     """What was measured, and what failed, in the order of the codings. Prints as a table.
 
     Attributes:
@@ -81,24 +81,35 @@ class Sweep:
     def __repr__(self) -> str:
         return f"Sweep({len(self.results)} configurations, {len(self.failures)} failed)"
 
-    def __str__(self) -> str:
+    def to_table(self) -> ResultTable:
+        """What was measured of every configuration, and the fronts that it is on."""
         values = any(result.deviation is not None for result in self.results)
-        decided = ["accuracy %", "s.e.", "loss", "agreement %"]
-        judged = ["relative error", "MSE", "R2", "deviation"] if values else decided
-        head = ["configuration", "steps", *judged, "spikes per neuron", "SynOps", "E2 (J)", "E3 (J)"]
+        columns = (
+            Column("configuration"),
+            Column("steps", form="g"),
+            *(_VALUES if values else _DECISIONS),
+            Column("spikes per neuron", form=".3f"),
+            Column("SynOps", form=".3g"),
+            Column("E2", "J", ".3g"),
+            Column("E3", "J", ".3g"),
+            Column("Pareto front"),
+        )
         fronts = {cost: {result.label for result in self.pareto(cost)} for cost in COSTS}
-        rows = [
-            [
+        rows = tuple(
+            (
                 result.label,
-                f"{result.latency:g}",
+                result.latency,
                 *_judged(result),
-                f"{result.spikes_per_neuron:.3f}",
-                *(f"{value:.3g}" for value in (result.synops, result.e2, result.e3)),
+                result.spikes_per_neuron,
+                *(result.synops, result.e2, result.e3),
                 ", ".join(cost for cost, front in fronts.items() if result.label in front),
-            ]
+            )
             for result in self.results
-        ]
-        lines = [table([*head, "Pareto front"], rows)]
+        )
+        return ResultTable(columns, rows)
+
+    def __str__(self) -> str:
+        lines = [str(self.to_table())]
         if self.results:
             first = self.results[0]
             lines.append(
@@ -130,17 +141,16 @@ def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
     return Measured(label, **found)
 
 
-def _judged(result: Measured) -> list[str]:
+def _judged(result: Measured) -> tuple[Cell, ...]:
     """The cells of what was judged."""
     if result.deviation is None:
-        return [_text(x) for x in (result.accuracy, result.standard_error, result.loss, result.agreement)]
-    figures = (result.relative_error, result.mse, result.r2, result.deviation)
-    return ["-" if figure is None else f"{figure:.4g}" for figure in figures]
+        return result.accuracy, result.standard_error, result.loss, result.agreement
+    return result.relative_error, result.mse, result.r2, result.deviation
 
 
 def _reference(result: Measured) -> str:
     if result.deviation is None:
-        return f"{_text(result.reference_accuracy)} %"
+        return "no targets" if result.reference_accuracy is None else f"{result.reference_accuracy:.2f} %"
     names = {
         "relative error": result.reference_relative_error,
         "MSE": result.reference_mse,
@@ -150,8 +160,9 @@ def _reference(result: Measured) -> str:
     return ", ".join(known or ["no targets"])
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
 _MISSING = object()
+#: Columns of what was judged.
+_DECISIONS = tuple(
+    Column(name, unit, ".2f") for name, unit in (("accuracy", "%"), ("s.e.", ""), ("loss", ""), ("agreement", "%"))
+)
+_VALUES = tuple(Column(name, form=".4g") for name in ("relative error", "MSE", "R2", "deviation"))

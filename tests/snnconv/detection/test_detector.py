@@ -88,7 +88,7 @@ def test_the_precision_of_a_stream_rises_with_time(shapes: Detector, negative: s
     early, _, late = (precision.ap50 for precision in result.precision_by_step.values())
     assert early < 0.7 * late and result.precision == result.precision_by_step[96]
     text = str(result)
-    assert "mAP@0.5 %" in text and "synaptic operations" in text
+    assert "mAP@0.5 (%)" in text and "synaptic operations" in text
     assert result.to_dict()["kept"] == result.kept
     for at in ([0], [97], [1.5]):
         with pytest.raises(ConfigurationError, match="at holds integers from 1 to the 96 steps"):

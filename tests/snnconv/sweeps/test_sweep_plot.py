@@ -12,7 +12,7 @@ import matplotlib
 import pytest
 
 from snnconv import ConfigurationError, StorageError, Sweep
-from snnconv.sweeps.plotting import short_labels
+from snnconv.plots.fronts import short_labels
 from snnconv.sweeps.results import Measured
 
 matplotlib.use("Agg")
@@ -58,14 +58,14 @@ def test_agreement_stands_in_for_accuracy() -> None:
     found = Sweep((point("a", 1.0, None, agreement=80.0), point("b", 2.0, None, agreement=70.0)))
     assert [result.label for result in found.pareto()] == ["a"]
     assert found.plot()[0].get_ylabel() == "decides as the original (%)"
-    assert "original network: - %" in str(found)
+    assert "original network: no targets" in str(found)
     pyplot.close("all")
 
 
 def test_a_sweep_prints_as_a_table() -> None:
     lines = str(POINTS).splitlines()
     assert " ".join(lines[0].split()) == (
-        "configuration steps accuracy % s.e. loss agreement % spikes per neuron SynOps E2 (J) E3 (J) Pareto front"
+        "configuration steps accuracy (%) s.e. loss agreement (%) spikes per neuron SynOps E2 (J) E3 (J) Pareto front"
     )
     first = "rate 8 8 88.00 1.00 2.00 50.00 2.000 100 1e-06 4e-06 spikes, latency, energy"
     assert " ".join(lines[1].split()) == first

@@ -1,0 +1,94 @@
+"""The picture of README: what a small detector finds, its spikes, and what these find.
+
+Pictures and detector are the project's own (``snnconv.detection.shapes``), so that it needs no data and nobody's leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import snnconv
+from benchmarks.results import note
+from coding import FewSpike
+from snnconv.detection import Detections, Detector, evaluate
+from snnconv.detection.drawing import draw
+from snnconv.detection.shapes import draw_shapes, load_shapes_detector
+from snnconv.plots import QUIET, plain, raster, save_figure
+
+FILE = Path(__file__).parents[1] / "docs" / "picture.png"
+#: Pictures that calibrate and that are measured, and the one that is drawn, by the seeds that draw them.
+CALIBRATION, MEASURED = (200, 1), (300, 2)
+SHOWN = (60, 3, 11)
+CODE = FewSpike(12, spikes=4)
+#: Pixels of the drawn picture for one of the detector's.
+_ZOOM = 8
+_TITLE, _TEXT = 10.0, 8.5
+
+
+def run() -> None:
+    """Write the picture, and say what it shows."""
+    original = load_shapes_detector()
+    network = snnconv.convert(original.network, draw_shapes(*CALIBRATION)[0], coding=CODE)
+    spiking = original.with_network(network)
+    result = evaluate(spiking, draw_shapes(*MEASURED), reference=original)
+    count, seed, shown = SHOWN
+    inputs = draw_shapes(count, seed)[0][shown : shown + 1]
+    ran = network.run(inputs, record=["rasters"])
+    with torch.no_grad():
+        exact = original.outputs(inputs)
+    _save(
+        _picture(inputs, original, exact),
+        _picture(inputs, spiking, ran.output),
+        ran,
+        network,
+        f"mAP@0.5 {result.reference_precision.ap50:.1f} %",
+        f"mAP@0.5 {result.precision.ap50:.1f} %",
+        f"{result.spikes_per_neuron:.2f} spikes per neuron",
+    )
+    note(f"{FILE}: {result}")
+
+
+def _picture(inputs: Tensor, detector: Detector, outputs: Any) -> Any:
+    """The picture with what the detector finds in it, as pixels."""
+    from PIL import Image
+
+    pixels = (inputs[0].permute(1, 2, 0) * 255.0).round().byte().numpy()
+    height, width = pixels.shape[:2]
+    found = detector.decode(outputs, [(height, width)], 0.4)[0]
+    large = Image.fromarray(pixels).resize((_ZOOM * width, _ZOOM * height), Image.Resampling.BICUBIC)
+    return draw(large, _enlarged(found), detector.names)
+
+
+def _enlarged(found: Detections) -> Detections:
+    return replace(found, boxes=found.boxes * _ZOOM)
+
+
+def _save(
+    exact: Any, found: Any, ran: snnconv.Run, network: snnconv.SpikingNetwork, before: str, after: str, spikes: str
+) -> None:
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 3, figsize=(10.0, 3.5), width_ratios=(1.0, 1.55, 1.0), layout="constrained")
+    left, middle, right = panels
+    for panel, image, title, figures in (
+        (left, exact, "a trained network", f"finds shapes: {before}"),
+        (right, found, "read off the spikes", f"the same shapes: {after}"),
+    ):
+        panel.imshow(image)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
+        panel.set_title(title, size=_TITLE)
+        panel.set_xlabel(figures, size=_TEXT)
+    raster(ran, network=network, neurons=14, axes=middle)
+    middle.set_yticks([])
+    middle.set_title("snnconv: the same network in spikes", size=_TITLE)
+    middle.set_xlabel(f"time steps, layer after layer: {spikes}", size=_TEXT)
+    middle.set_ylabel("some neurons of every layer", size=_TEXT)
+    middle.tick_params(labelsize=_TEXT - 1, colors=QUIET)
+    plain(middle)
+    save_figure(figure, str(FILE))
