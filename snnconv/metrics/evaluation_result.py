@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,14 +140,15 @@ class Evaluation(Costs):
 
     def to_table(self) -> ResultTable:
         """The original, then what is judged and spikes after doubling numbers of steps, or at a pipeline's end."""
+        courses: tuple[Sequence[float | None] | None, ...]
         if self._judged_as_values:
-            names, unit, form = ("relative error", "deviation"), "", ".4f"
-            relative, original = (None if each is None else each.relative for each in self._target_errors)
+            judged = (Column("relative error", form=".4f"), Column("deviation", form=".4f"))
+            relative, original = (_relative(each) for each in (self.errors, self.reference_errors))
             ends, courses = (relative, self.deviation), (self.error_by_step, self.deviation_by_step)
         else:
-            names, unit, form, original = ("accuracy", "agreement"), "%", ".2f", self.reference_accuracy
+            judged = (Column("accuracy", "%", ".2f"), Column("agreement", "%", ".2f"))
+            original = self.reference_accuracy
             ends, courses = (self.accuracy, self.agreement), (self.accuracy_by_step, self.agreement_by_step)
-        judged = (Column(name, unit, form) for name in names)
         rows: list[tuple[Cell, ...]] = [] if original is None else [("original", original, None, None)]
         if self.spikes_by_step is not None:
             for step in (2**power for power in range(20) if 2**power < self.steps):
@@ -154,10 +156,6 @@ class Evaluation(Costs):
                 rows.append((step, *cells, self.spikes_by_step[step - 1] / self.neurons))
         rows.append((self.steps, *ends, self.spikes_per_neuron))
         return ResultTable((Column("steps"), *judged, Column("spikes per neuron", form=".3f")), tuple(rows))
-
-    @property
-    def _target_errors(self) -> tuple[ValueErrors | None, ValueErrors | None]:
-        return self.errors, self.reference_errors
 
     def __repr__(self) -> str:
         shares = {"accuracy": self.accuracy, "agreement": self.agreement}
@@ -195,6 +193,10 @@ class Evaluation(Costs):
                 *self.cost_text(),
             ]
         )
+
+
+def _relative(errors: ValueErrors | None) -> float | None:
+    return None if errors is None else errors.relative
 
 
 def _errors_text(errors: ValueErrors) -> str:

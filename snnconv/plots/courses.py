@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
     """Accuracy after every time step, with its 95 % interval, and a dashed line at that of the original network.
 
     A pipeline has no output before its last step: it is a point, with a bar for the interval. Without targets the share
-    of decisions as the original's is drawn, and for values the deviation, which has no interval.
+    of decisions as the original's is drawn; for values the deviation, or the error against targets, with no interval.
 
     Args:
         evaluation: What ``snnconv.evaluate`` gave, or several, by label.
@@ -78,22 +79,30 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
 
 
 def _course(found: Evaluation) -> _Course:
+    values: Sequence[float | None]
+    original: float | None = None
+    count: int | None = None
     if found.deviation is not None:
-        by_step = found.deviation_by_step
-        title, end, original, count = "deviation from the original (%)", 100.0 * found.deviation, None, None
-        values = [end] if by_step is None else [100.0 * each for each in by_step]
+        title, values = "deviation from the original (%)", _percent(found.deviation_by_step or [found.deviation])
+    elif found.errors is not None:
+        title, values = "error against targets (%)", _percent(found.error_by_step or [found.errors.relative])
     elif found.accuracy is not None:
-        values = found.accuracy_by_step or [found.accuracy]
-        title, original, count = "accuracy (%)", found.reference_accuracy, found.judged
+        title, values = "accuracy (%)", found.accuracy_by_step or [found.accuracy]
+        original, count = found.reference_accuracy, found.judged
     elif found.agreement is not None:
         assert isinstance(found.counts, DecisionCounts)
-        values = found.agreement_by_step or [found.agreement]
-        title, original, count = "decides as the original (%)", None, found.counts.decided
+        title, values = "decides as the original (%)", found.agreement_by_step or [found.agreement]
+        count = found.counts.decided
     else:
         raise ConfigurationError("the evaluation has neither targets nor an original network: nothing is judged")
-    steps = range(1, len(values) + 1) if len(values) > 1 else [found.steps]
-    intervals = None if count is None else [binomial_interval(value, count) for value in values]
-    return _Course(title, steps, values, intervals, original)
+    known = [math.nan if value is None else value for value in values]
+    steps = range(1, len(known) + 1) if len(known) > 1 else [found.steps]
+    intervals = None if count is None else [binomial_interval(value, count) for value in known]
+    return _Course(title, steps, known, intervals, original)
+
+
+def _percent(shares: Sequence[float | None]) -> list[float | None]:
+    return [None if share is None else 100.0 * share for share in shares]
 
 
 def _originals(axes: Axes, courses: Mapping[str, _Course]) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 from snnconv.errors import StorageError
 from snnconv.storage.atomic import write_whole
 
-
 #: Dots of an inch in pictures of pixels: enough for print in the width of a column.
-_DOTS = 200
+_DOTS = 300
 
 
 def save_figure(figure: Any, file: str) -> None:
