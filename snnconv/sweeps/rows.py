@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from coding import CodingPlan
 from snnconv.calibration.assembly import Calibrated, assemble
@@ -66,6 +66,8 @@ def rows(
                 outcome = {"failure": str(error)}
             yield label, outcome
         return
+    if isinstance(found.data, (Tensor, tuple, list)):  # what has to be loaded is loaded by those who measure with it
+        found.original.remember(found.data, found.calibrator.captured.graph.batch_axis, spread)
     with ExitStack() as stack:
         common = stack.enter_context(SharedValue(task, "the data set, the model or an option"))
         observed: dict[int, SharedValue] = {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import snnconv
@@ -43,6 +44,29 @@ def test_streams_and_loaders_too(pool: snnconv.Workers) -> None:
     codings = {"3": Rate(3), "6": Rate(6)}
     found = snnconv.sweep(model, calibration, loader, codings, executor=pool, **options)
     assert found == snnconv.sweep(model, calibration, (x, targets), codings, **options)
+
+
+class Counted(nn.Module):
+    """A model that adds a letter to a file for every batch that it is asked for, in whatever process."""
+
+    def __init__(self, model: nn.Module, file: Path) -> None:
+        super().__init__()
+        self.model, self.file = model, file
+
+    def forward(self, x: Tensor) -> Any:
+        with self.file.open("a") as file:
+            file.write("x")
+        return self.model(x)
+
+
+def test_workers_ask_the_original_once_for_every_batch(tmp_path: Path, pool: snnconv.Workers) -> None:
+    """And once more for the first, whose targets are checked before anything is measured."""
+    model, calibration, (x, targets) = arguments()
+    batches = [(x[start : start + 10], targets[start : start + 10]) for start in range(0, 30, 10)]
+    reference = Counted(model, tmp_path / "asked")
+    found = snnconv.sweep(model, calibration, batches, CODINGS, reference=reference, executor=pool)
+    assert (tmp_path / "asked").read_text() == "x" * 4
+    assert found == snnconv.sweep(model, calibration, batches, CODINGS)
 
 
 class Fatal:
