@@ -99,7 +99,7 @@ def attention_weights(
 
 def _exp_of(network: SpikingNetwork, population: str | None) -> str:
     """The node of the exp of a softmax over the last axis of a map."""
-    found = [node for node, part in attention_parts(network.graph).items() if part == "exp"]
+    found = [node for node, part in attention_parts(network.complete_graph()).items() if part == "exp"]
     found = [node for node in found if len(network.populations[node].shape) > 1]
     names = [network.name_of(node) for node in found]
     if not found:

@@ -154,7 +154,3 @@ def test_codes_with_commas_stay_in_their_cells() -> None:
     network = snnconv.convert(model, x, coding=Rate(4))
     (_, *rows) = csv.reader(io.StringIO(network.to_csv()))
     assert [row[0] for row in rows] == ["layers.1", "layers.3"] and rows[0][3].startswith("rate(4")
-
-
-def test_a_bar_in_a_label_stays_in_its_cell(results: dict[type, Any]) -> None:
-    assert r"| few\|4 |" in results[snnconv.Sweep].to_markdown()
