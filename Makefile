@@ -1,13 +1,18 @@
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DOCUMENTING := .venv/.documenting
 
 # How long to look for faults, and where from: make fuzz SECONDS=600
 SECONDS ?= 3600
 SEED ?= 0
 FUZZ := .fuzz
 
-.PHONY: setup demo test lint docs fuzz soak bench bench-all bench-peers bench-zoo
+# What users may install beside the package itself.
+EXTRAS := plots,notebooks,detection,fast,lava,nir,norse,snntorch
+RELEASE := build/release
+
+.PHONY: setup demo test check lint docs release-check fuzz soak bench bench-all bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -27,6 +32,9 @@ demo: setup
 test: lint
 	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
+# What CI runs.
+check: test docs
+
 lint: setup
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
@@ -34,9 +42,24 @@ lint: setup
 	@$(BIN)/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log >&2; exit 1; }
 
 # The site, in docs/_build: a link that leads nowhere or a name without documentation is an error.
-docs: setup
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+docs: $(DOCUMENTING)
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs . docs/_build
+
+# What the site is built with, once, and again where the versions change.
+$(DOCUMENTING): $(INSTALLED)
+	@$(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]' >.venv/docs.log 2>&1 \
+		|| { tail -n 40 .venv/docs.log >&2; exit 1; }
+	@touch $@
+
+# The wheel as a user gets it, alone and with all extras, in environments of its own. It takes the network, and minutes.
+release-check:
+	@rm -rf $(RELEASE) && mkdir -p $(RELEASE)
+	@$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir $(RELEASE) .
+	@cd $(RELEASE) && for extras in "" "[$(EXTRAS)]"; do \
+		form=$${extras:+full}; form=$${form:-minimal}; echo "== $$form =="; \
+		$(PYTHON) -m venv $$form && $$form/bin/python -m pip install --quiet "$$(ls $$PWD/*.whl)$$extras" \
+			&& $$form/bin/snnconv doctor && $$form/bin/snnconv demo --steps 16 || exit 1; \
+	done
 
 # A third of the time each, whatever the others found.
 fuzz: setup

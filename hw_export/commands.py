@@ -13,10 +13,11 @@ import snnconv
 from hw_export import c, lava, netx
 from hw_export.c.identifiers import check_name
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import Json, show, writable
+from snnconv.cli.options import Json, Limit, show, writable
 from snnconv.cli.progress import progress_bars
+from snnconv.cli.registering import MACHINES, register
+from snnconv.cli.samples import samples_of
 from snnconv.data.file_kinds import BUNDLE, kind_of
-from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 from snnconv.storage.atomic import check_new_folder
 
@@ -27,8 +28,15 @@ _CHECKS: dict[str, Callable[[Path], object]] = {"lava": writable, "c": check_new
 
 def add_commands(app: typer.Typer) -> None:
     """Add ``export`` and ``run-lava`` to the command line."""
-    app.command()(export)
-    app.command()(run_lava)
+    register(
+        app,
+        MACHINES,
+        export,
+        "export network.snn -o network.npz --data test.npz",
+        "export network.snn -o network_c --target c --weight-bits 4,features.0=8",
+        "export network.snn -o bits.png --sweep-bits --data test.npz --limit 500",
+    )
+    register(app, MACHINES, run_lava, "run-lava network.npz --data test.npz --limit 20")
 
 
 def export(
@@ -42,6 +50,13 @@ def export(
     ] = None,
     input_bits: Annotated[
         int | None, typer.Option(help="Bits of an integer input, its sign included. [default: chosen by measure]")
+    ] = None,
+    weight_bits: Annotated[
+        str | None,
+        typer.Option(
+            help="Bits of integer weights, 2 to 8: a number, and others by the name of the population or output that "
+            "receives them, such as 4,features.0=8. [default: 8]"
+        ),
     ] = None,
     reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava and netx, for rate code.")] = "",
     name: Annotated[
@@ -57,13 +72,17 @@ def export(
             "--sweep-bits", help="Instead of an export, measure fewer bits on --data and draw that to --output (.png)."
         ),
     ] = False,
+    limit: Limit = None,
     json_file: Json = None,
 ) -> None:
     """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
     if sweep_bits:
-        if target != "lava" or reset or name is not None:
-            raise ConfigurationError("--target, --reset and --name are not for --sweep-bits, which exports nothing")
-        _sweep_bits(network, output, per, input_bits, data, allow_loss, json_file)
+        if target != "lava" or reset or name is not None or weight_bits is not None:
+            raise ConfigurationError(
+                "--target, --reset, --name and --weight-bits are not for --sweep-bits, which exports nothing and tries "
+                "all bits"
+            )
+        _sweep_bits(network, output, per, input_bits, data, limit, allow_loss, json_file)
         return
     if target not in _EXPORTS:
         raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
@@ -73,24 +92,41 @@ def export(
         raise ConfigurationError("--reset is for --target lava and netx")
     if per is not None and target == "netx":
         raise ConfigurationError("--per is for --target lava and c: weights for netx share a step in each population")
+    if weight_bits is not None and target == "netx":
+        raise ConfigurationError("--weight-bits is for --target lava and c: weights for netx have 8 bits")
     if name is not None and target != "c":
         raise ConfigurationError("--name is for --target c")
     _CHECKS[target](output)
     if name is not None:
         check_name(name)
-    chosen = {"per": per, "reset": reset or None, "name": name}
+    bits = None if weight_bits is None else _weight_bits(weight_bits)
+    chosen = {"per": per, "reset": reset or None, "name": name, "weight_bits": bits}
     with progress_bars() as progress:
         report = _EXPORTS[target](
             _loaded(network, target),
             output,
             **{option: value for option, value in chosen.items() if value is not None},
             input_bits=input_bits,
-            samples=None if data is None else load_samples(data)[0],
+            samples=None if data is None else samples_of(data, limit)[0],
             allow_loss=allow_loss,
             progress=progress,
         )
     with kept(lambda: f"{output} is written"):
         show(f"{report}\nwritten: {output}", json_file, report.to_dict())
+
+
+def _weight_bits(text: str) -> int | dict[str, int]:
+    """The bits that ``text`` means, such as "4" or "4,features.0=8": one number, or one by name, "*" for the rest."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, bits = part.rpartition("=")
+        name = name if equals else "*"
+        if not bits.strip().isdecimal() or name in found:
+            raise ConfigurationError(
+                f"--weight-bits takes a number, and numbers by name, such as 4,features.0=8, got {text!r}"
+            )
+        found[name.strip()] = int(bits)
+    return found["*"] if [*found] == ["*"] else found
 
 
 def _loaded(path: Path, target: str) -> Any:
@@ -104,6 +140,7 @@ def _sweep_bits(
     per: str | None,
     input_bits: int | None,
     data: Path | None,
+    limit: int | None,
     allow_loss: float,
     json_file: Path | None,
 ) -> None:
@@ -116,7 +153,7 @@ def _sweep_bits(
         "per": None if per is None else (per,),
         "input_bits": None if input_bits is None else (input_bits,),
     }
-    samples, targets = load_samples(data)
+    samples, targets = samples_of(data, limit)
     with progress_bars() as progress:
         sweep = bit_sweep(
             snnconv.load(network),
@@ -134,17 +171,14 @@ def _sweep_bits(
 def run_lava(
     bundle: Annotated[Path, typer.Argument(help="A file that export --target lava wrote.")],
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")],
-    samples: Annotated[int | None, typer.Option(help="Run only this many samples, the first ones.")] = None,
     interpreter: Annotated[str | None, typer.Option(help="A Python that has lava-nc, if this one has not.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which the run is ended.")] = 3600.0,
     hardware: Annotated[bool, typer.Option("--hardware", help="Compile for Loihi 2.")] = False,
+    limit: Limit = None,
     json_file: Json = None,
 ) -> None:
     """Run an exported network on Lava, and show its decisions, spikes and synaptic operations."""
-    inputs, targets = load_samples(data)
-    if samples is not None and samples < 1:
-        raise ConfigurationError(f"--samples must be at least 1, got {samples}")
-    inputs = inputs[:samples]
+    inputs, targets = samples_of(data, limit)
     with progress_bars() as progress:
         run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware, progress=progress)
     figures: dict[str, float] = {

@@ -43,11 +43,11 @@ def quantize(
     those with which the outputs are nearest to the network's on ``samples``, chunks of a batch, or on the calibration
     samples held out; a network that was loaded has none, and gets 8, or fewer where 8 do not fit. Weights have
     ``weight_bits``, 2 to 8 with their sign: those that a population or an output receives as many as a mapping gives
-    its name, 8 where it gives none. The payloads of window codes get as many bits as membranes of 24 bits
-    allow, in the worst case of what could arrive; where that is not enough, weights get fewer. Narrower ``limits`` are
-    kept by all populations that weights of at least 4 bits allow to. Biases of a pipeline take back what all of this
-    adds to currents on average, on the samples held out, or on ``samples`` where there are none. Raises
-    ``ConfigurationError`` for what integers cannot represent, and where a membrane could still overflow.
+    its name, or "*" for the rest, and 8 where it gives neither. The payloads of window codes get as many bits as
+    membranes of 24 bits allow, in the worst case of what could arrive; where that is not enough, weights get fewer.
+    Narrower ``limits`` are kept by all populations that weights of at least 4 bits allow to. Biases of a pipeline take
+    back what all of this adds to currents on average, on the samples held out, or on ``samples`` where there are none.
+    Raises ``ConfigurationError`` for what integers cannot represent, and where a membrane could still overflow.
     """
     check_per(per)
     if input_bits is not None:
@@ -72,8 +72,8 @@ def check_input_bits(bits: int) -> None:
 def weight_bits_of(found: ExplicitNetwork, chosen: int | Mapping[str, int]) -> dict[str, int]:
     """The bits of the weights that each population and output of ``found`` receives, by node.
 
-    A name that a population and an output share stands for both. Raises ``ConfigurationError`` for bits that there are
-    not, and for names that no population or output has.
+    A name that a population and an output share stands for both, "*" for all that are not named. Raises
+    ``ConfigurationError`` for bits that there are not, and for names that no population or output has.
     """
     names = {node: found.name(node) for node in (*found.populations, *found.outputs)}
     if not isinstance(chosen, Mapping):
@@ -81,12 +81,13 @@ def weight_bits_of(found: ExplicitNetwork, chosen: int | Mapping[str, int]) -> d
         return dict.fromkeys(names, chosen)
     known = [*dict.fromkeys(names.values())]
     for name, bits in chosen.items():
-        if name not in known:
+        if name not in ("*", *known):
             raise ConfigurationError(
                 f"weight_bits: {name!r} is no population and no output; there are {', '.join(known)}"
             )
         check_weight_bits(bits)
-    return {node: chosen.get(name, MOST_WEIGHT_BITS) for node, name in names.items()}
+    rest = chosen.get("*", MOST_WEIGHT_BITS)
+    return {node: chosen.get(name, rest) for node, name in names.items()}
 
 
 def check_weight_bits(bits: int) -> None:

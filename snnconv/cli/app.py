@@ -16,19 +16,22 @@ from snnconv.cli.commands.doctor import doctor
 from snnconv.cli.commands.evaluate import evaluate
 from snnconv.cli.commands.evaluate_detector import evaluate_detector
 from snnconv.cli.commands.preflight import preflight
+from snnconv.cli.commands.search import search
 from snnconv.cli.commands.sweep import sweep
 from snnconv.cli.commands.train import train
 from snnconv.cli.commands.train_detector import train_detector
 from snnconv.cli.commands.tune import tune
+from snnconv.cli.commands.verify import verify
 from snnconv.cli.console import console, discard_output, errors, told_by
+from snnconv.cli.registering import DETECTORS, MEASURES, NETWORKS, START, TRAINING, register
 from snnconv.cli.sharing import check_shared
 from snnconv.errors import SnnconvError
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Convert trained PyTorch networks into spiking neural networks, and measure what comes out.",
+    epilog="snnconv COMMAND --help has the options of a command, and examples. Begin with snnconv demo.",
 )
 
 
@@ -49,20 +52,75 @@ def common(
     check_shared(context.invoked_subcommand)
 
 
-for command in (
-    demo,
-    doctor,
+register(app, START, demo, "demo", "demo --steps 16 --json demo.json")
+register(app, START, doctor, "doctor", "doctor --json installed.json")
+register(
+    app,
+    START,
     preflight,
+    "preflight package.module:function --shape 3,32,32",
+    "preflight model.pt2 --trust --shape 3,32,32 --analog head",
+)
+register(
+    app,
+    NETWORKS,
     convert,
-    evaluate,
+    "convert package.module:function --weights weights.pth --calibration samples.npz -o network.snn",
+    "convert package.module:function --calibration samples.npz -o network.snn --coding rate --steps 32",
+    "convert package.module:function --calibration samples.npz -o network.snn --coding auto --max-loss 0.5",
+)
+register(
+    app,
+    NETWORKS,
+    search,
+    "search package.module:function --weights weights.pth --calibration samples.npz",
+    "search package.module:function --calibration samples.npz --max-loss 1 --minimize latency -o network.snn",
+)
+register(
+    app,
+    NETWORKS,
     sweep,
+    "sweep package.module:function --calibration samples.npz --data test.npz -o folder --codes rate,phase --steps 4,8",
+    "sweep --config sweep.toml --limit 1000 --estimate",
+)
+register(
+    app,
+    MEASURES,
+    evaluate,
+    "evaluate network.snn --data test.npz",
+    "evaluate network.snn --data test.npz --reference package.module:function --weights weights.pth --json result.json",
+    "evaluate network.snn --data test.npz --limit 1000 --workers auto --quiet --json result.json",
+)
+register(app, MEASURES, verify, "verify network.snn --data test.npz", "verify network.snn --data test.npz --limit 200")
+register(
+    app,
+    TRAINING,
     tune,
-    train,
+    "tune network.snn --data train.npz -o tuned.snn --epochs 5 --checkpoint run",
+    "tune network.snn --data train.npz -o tuned.snn --targets labels --device cuda",
+)
+register(app, TRAINING, train, "train --data train.npz -o learned.snn --hidden 200,100 --validation validation.npz")
+register(
+    app,
+    DETECTORS,
     detect,
+    "detect street.jpg photographs -o found",
+    "detect 'photographs/**/*.jpg' --model yolo.cfg,yolo.weights --names coco.names --limit 20",
+)
+register(
+    app,
+    DETECTORS,
     evaluate_detector,
+    "evaluate-detector",
+    "evaluate-detector --model net.cfg,net.weights --data folder --names names.txt --calibration photographs",
+)
+register(
+    app,
+    DETECTORS,
     train_detector,
-):
-    app.command()(command)
+    "train-detector -o shapes.weights",
+    "train-detector --config net.cfg --data folder --names names.txt -o net.weights --checkpoint run",
+)
 
 
 def add_commands_of_others() -> None:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -43,3 +45,14 @@ def told_by() -> str:
 
 console = _Output(soft_wrap=True, highlight=False, quiet=not is_first())
 errors = _Errors(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def quiet_if(asked: bool) -> Iterator[None]:
+    """Let ``console`` print nothing as long as this lasts, if ``asked``; warnings and errors are told even so."""
+    before = console.quiet
+    console.quiet = before or asked
+    try:
+        yield
+    finally:
+        console.quiet = before

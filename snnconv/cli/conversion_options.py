@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args
 
 import typer
 
@@ -25,6 +22,8 @@ from snnconv.spiking.logs import Cost
 @dataclass(frozen=True)
 class CodeOptions:
     """Parameters of codes; ``None`` is the code's own default."""
+
+    head: ClassVar[str] = "Parameters of the code"
 
     base: Annotated[str | None, typer.Option(help="Base of the payloads: a number above 1, or fit.")] = None
     spikes: Annotated[int | None, typer.Option(help="Most spikes of a neuron in a window.")] = None
@@ -81,8 +80,31 @@ class CodeOptions:
 
 
 @dataclass(frozen=True)
+class SearchOptions:
+    """What a search for codes aims at; ``None`` is its own default."""
+
+    head: ClassVar[str] = "Search for codes"
+
+    max_loss: Annotated[float | None, typer.Option(help="Percentage points that a search for codes may lose.")] = None
+    minimize: Annotated[
+        str | None, typer.Option(help=f"What a search for codes makes small: {', '.join(get_args(Cost))}.")
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """What was given, by the name of the argument of convert()."""
+        found = {"max_loss": self.max_loss, "minimize": self.minimize}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def arguments(self, **aims: Any) -> dict[str, Any]:
+        """Arguments of convert() that search; ``aims`` are those of the search unless they were given."""
+        return {"coding": "auto", **aims, **self.given()}
+
+
+@dataclass(frozen=True)
 class CodingOptions:
     """The code of all populations, or a search for one of each."""
+
+    head: ClassVar[str] = "Code"
 
     coding: Annotated[
         str | None,
@@ -94,23 +116,17 @@ class CodingOptions:
         ),
     ] = None
     steps: Annotated[int | None, typer.Option(help="Time steps of a population, instead of the code's own.")] = None
-    max_loss: Annotated[float | None, typer.Option(help="Percentage points that --coding auto may lose.")] = None
-    minimize: Annotated[
-        str | None, typer.Option(help=f"What --coding auto makes small: {', '.join(get_args(Cost))}.")
-    ] = None
 
-    def arguments(self, parameters: CodeOptions, **aims: Any) -> dict[str, Any]:
+    def arguments(self, parameters: CodeOptions, search: SearchOptions, **aims: Any) -> dict[str, Any]:
         """Arguments of convert(); ``aims`` are those of a search unless they were given."""
-        asked = {"max_loss": self.max_loss, "minimize": self.minimize}
-        asked = {name: value for name, value in asked.items() if value is not None}
         if self.coding == "auto":
             given = {**parameters.given(), **({} if self.steps is None else {"steps": self.steps})}
             if given:
                 raise ConfigurationError(
                     f"--coding auto chooses {', '.join(given)} itself: leave {'them' if len(given) > 1 else 'it'} out"
                 )
-            return {"coding": "auto", **aims, **asked}
-        for name, value in asked.items():
+            return search.arguments(**aims)
+        for name, value in search.given().items():
             raise ConfigurationError(f"--{name.replace('_', '-')} {value} is for --coding auto: leave it out")
         if self.coding is None and self.steps is None and not parameters.given():
             return {}
@@ -125,6 +141,8 @@ class CodingOptions:
 @dataclass(frozen=True)
 class ConversionOptions:
     """What convert() and sweep() take beside the codes; ``None`` is their own default."""
+
+    head: ClassVar[str] = "Conversion"
 
     input: Annotated[
         str, typer.Option("--input", help="Input: real, poisson, or a code, such as ttfs:steps=20,tau=5.")
@@ -152,7 +170,6 @@ class ConversionOptions:
     percentile: Annotated[
         str | None, typer.Option(help="Scales: a percentile of the activations (100: maximum), or mse.")
     ] = None
-
     decoding: Annotated[
         str, typer.Option(help=f"What the output is decoded from: {' or '.join(get_args(Decoding))}.")
     ] = "potential"
@@ -179,38 +196,6 @@ class ConversionOptions:
             "analog": self.analog or (),
             "percentile": None if self.percentile is None else number_or("--percentile", self.percentile, "mse"),
         }
-
-
-def takes(**sets: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a command: its parameters called as in ``sets`` are filled from the options of these dataclasses."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def run(**given: Any) -> None:
-            made = {
-                name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-                for name, kind in sets.items()
-            }
-            command(**given, **made)
-
-        parameters = []
-        for parameter in inspect.signature(command, eval_str=True).parameters.values():
-            if parameter.name not in sets:
-                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-                continue
-            kind = sets[parameter.name]
-            hints = get_type_hints(kind, include_extras=True)
-            parameters += [
-                inspect.Parameter(
-                    each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
-                )
-                for each in fields(kind)
-            ]
-        setattr(run, "__signature__", inspect.Signature(parameters))  # noqa: B010 - functions declare no such attribute
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
-        return run
-
-    return decorate
 
 
 def check_code(name: str, where: str = "") -> None:

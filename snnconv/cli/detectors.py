@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +12,9 @@ import typer
 
 import snnconv
 from snnconv.cli.console import console
-from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import writable
+from snnconv.cli.options import workers_of, writable
 from snnconv.cli.progress import progress_bars, search_announced
 from snnconv.detection import DetectionJudge, Detector, load_detector, load_shapes_detector, read_image
 from snnconv.detection.data.datasets import VOC_NAMES, BoxDataset, read_coco, read_names, read_voc, read_yolo_folder
@@ -22,6 +24,12 @@ from snnconv.network import SpikingNetwork
 
 Model = Annotated[
     str, typer.Option(help="Darknet's files: net.cfg,net.weights; by default a small detector of shapes.")
+]
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        help="Pictures to calibrate on: a folder, or a quoted pattern; by default those that are drawn or given."
+    ),
 ]
 Samples = Annotated[int, typer.Option(help="Pictures of the folder to calibrate on, at most.")]
 Names = Annotated[Path | None, typer.Option(help="Class names, one per line; yolo needs them.")]
@@ -41,8 +49,16 @@ Split = Annotated[str, typer.Option(help="The list of pictures, for voc.")]
 SHAPES, HELD_OUT_SHAPES = (3000, 1), (500, 2)
 
 
-def detector_of(model: str, names: Path | None, letterbox: bool | None) -> Detector:
-    """The detector in the two files that ``model`` names, or that of shapes; raises ``ConfigurationError``."""
+def detector_of(model: str, names: Path | None, letterbox: bool | None, device: str) -> Detector:
+    """The detector in the two files that ``model`` names, or that of shapes, on ``device``.
+
+    Raises ``ConfigurationError``.
+    """
+    found = _read_detector(model, names, letterbox)
+    return found.with_network(found.network.to(device))
+
+
+def _read_detector(model: str, names: Path | None, letterbox: bool | None) -> Detector:
     if not model:
         if names is not None or letterbox is not None:
             raise ConfigurationError("--names and --letterbox belong to a detector of your own: give --model too")
@@ -54,11 +70,17 @@ def detector_of(model: str, names: Path | None, letterbox: bool | None) -> Detec
 
 
 def converted(
-    detector: Detector, calibration: Any, coding: Mapping[str, Any], options: ConversionOptions, save: Path | None
+    detector: Detector,
+    calibration: Any,
+    coding: Mapping[str, Any],
+    options: ConversionOptions,
+    save: Path | None,
+    workers: str | None,
 ) -> SpikingNetwork:
     """The spiking network of ``detector``, written to ``save``; ``coding`` is what ``coding_of`` gives."""
+    common: dict[str, Any] = {**coding, **options.arguments(), "workers": workers_of(workers)}
     with search_announced(), progress_bars() as progress:
-        network = snnconv.convert(detector.network, calibration, progress=progress, **coding, **options.arguments())
+        network = snnconv.convert(detector.network, calibration, progress=progress, **common)
     if save is not None:
         network.save(save)
         with kept(lambda: f"{save} is written; the same command measures again"):
@@ -66,9 +88,11 @@ def converted(
     return network
 
 
-def coding_of(detector: Detector, coding: CodingOptions, parameters: CodeOptions) -> dict[str, Any]:
+def coding_of(
+    detector: Detector, coding: CodingOptions, search: SearchOptions, parameters: CodeOptions
+) -> dict[str, Any]:
     """Arguments of convert(); "auto" searches for codes that find what the detector finds, less 2 points by default."""
-    return coding.arguments(parameters, max_loss=2.0, judge=DetectionJudge(detector.heads))
+    return coding.arguments(parameters, search, max_loss=2.0, judge=DetectionJudge(detector.heads))
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[Path, Any]], dict[str, str]]:
@@ -89,13 +113,19 @@ def check_samples(samples: int) -> None:
 
 
 def pictures_in(paths: Sequence[Path]) -> list[Path]:
-    """``paths``, folders among them replaced by the pictures in them, in the order of their names.
+    """``paths``, in which folders, and patterns such as ``photos/**/*.jpg``, stand for the pictures in them, by name.
 
-    Raises ``InputError`` for a folder without a picture.
+    What exists under a name with the characters of patterns is meant by it. Raises ``InputError`` for a folder or a
+    pattern without a picture.
     """
     found: list[Path] = []
     for path in paths:
-        inside = _pictures_of(path) if path.is_dir() else [path]
+        if path.is_dir():
+            inside = _pictures_of(path)
+        elif _is_pattern(path):
+            inside = sorted(filter(_is_picture, map(Path, glob.glob(str(path), recursive=True))))
+        else:
+            inside = [path]
         if not inside:
             raise InputError(f"{path} holds no picture; pictures end with {', '.join(sorted(SUFFIXES))}")
         found += inside
@@ -104,21 +134,41 @@ def pictures_in(paths: Sequence[Path]) -> list[Path]:
 
 def _pictures_of(folder: Path) -> list[Path]:
     try:
-        return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        return sorted(filter(_is_picture, folder.iterdir()))
     except OSError as error:
         raise InputError(f"{folder} is no folder of pictures: {error.strerror or error}") from error
 
 
+def _is_pattern(path: Path) -> bool:
+    return glob.has_magic(str(path)) and not path.exists()
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
 def calibration_pictures(folder: Path, most: int) -> tuple[list[Any], dict[str, str]]:
-    """The first pictures of a folder that can be read, ``most`` are tried, and what is wrong with the others."""
-    found, failures = read_pictures(_pictures_of(folder)[:most])
+    """The first pictures of a folder or a pattern that can be read, of ``most``, and what is wrong with the others."""
+    found, failures = read_pictures((pictures_in([folder]) if _is_pattern(folder) else _pictures_of(folder))[:most])
     if not found:
         raise InputError(f"{folder}: no picture can be read")
     return [image for _, image in found], failures
 
 
-def labelled_pictures(data: Path, layout: str, names: Path | None, annotations: Path | None, split: str) -> BoxDataset:
-    """The data set in a folder of the given layout; raises ``ConfigurationError`` for what the layout lacks."""
+def labelled_pictures(
+    data: Path, layout: str, names: Path | None, annotations: Path | None, split: str, limit: int | None
+) -> BoxDataset:
+    """The first ``limit`` pictures of a folder of the given layout.
+
+    Raises ``ConfigurationError`` for what the layout lacks.
+    """
+    found = _all_labelled_pictures(data, layout, names, annotations, split)
+    return found if limit is None else replace(found, items=found.items[:limit])
+
+
+def _all_labelled_pictures(
+    data: Path, layout: str, names: Path | None, annotations: Path | None, split: str
+) -> BoxDataset:
     if layout == "coco":
         if annotations is None:
             raise ConfigurationError("--annotations is missing; the layout coco needs the file of instances")

@@ -44,6 +44,15 @@ def build_model(name: str, weights: Path | None, *, trust: bool = False) -> nn.M
     return _model(name, weights, trust)[0]
 
 
+def moved(model: nn.Module | ExportedProgram, device: str | torch.device) -> nn.Module | ExportedProgram:
+    """``model`` on ``device``."""
+    if isinstance(model, nn.Module):
+        return model.to(device)
+    from torch.export.passes import move_to_device_pass  # here, because few need it
+
+    return model if torch.device(device).type == "cpu" else move_to_device_pass(model, device)
+
+
 def _model(name: str, weights: Path | None, trust: bool) -> tuple[nn.Module | ExportedProgram, bool]:
     """The model, and whether a call built it."""
     if name.endswith(".pt2"):

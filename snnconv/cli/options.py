@@ -1,4 +1,4 @@
-"""Options that several commands take: models, weights, judges, and figures as files."""
+"""Options that several commands take, each defined here once: models, weights, judges, devices, figures as files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
 from snnconv.scaling.workers import number_of
 from snnconv.storage.atomic import check_writable, write_whole
+
+#: The head of the help under which options stand that say how a command runs, and where its figures go.
+RUNNING = "How it runs"
 
 Network = Annotated[Path, typer.Argument(help="A file that convert wrote.")]
 Model = Annotated[
@@ -54,7 +57,37 @@ def writable(path: Path | None) -> Path | None:
     return path
 
 
-Json = Annotated[Path | None, typer.Option("--json", callback=writable, help="Write all figures to this JSON file.")]
+def _at_least_one(limit: int | None) -> int | None:
+    if limit is not None and limit < 1:
+        raise ConfigurationError(f"--limit must be at least 1, got {limit}")
+    return limit
+
+
+def _usable(device: str) -> str:
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # the last where tensors have no values
+        raise ConfigurationError(f"--device {device} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", callback=writable, help="Write all figures to this JSON file.", rich_help_panel=RUNNING),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        callback=_at_least_one,
+        help="Take only so many samples or pictures of those given, the first ones.",
+        rich_help_panel=RUNNING,
+    ),
+]
+NetworkOutput = Annotated[
+    Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.snn.")
+]
+Calibration = Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")]
 JUDGES: dict[str, TargetJudge | None] = {
     "auto": None,
     "class": ClassJudge(),
@@ -77,11 +110,16 @@ Parts = Annotated[
 CheckpointFile = Annotated[
     Path | None, typer.Option("--checkpoint", help="Written after every epoch; training resumes from it if it exists.")
 ]
-Device = Annotated[str, typer.Option(help="Where to train, such as cpu or cuda.")]
+Device = Annotated[
+    str,
+    typer.Option("--device", callback=_usable, help="Where to compute, such as cpu or cuda.", rich_help_panel=RUNNING),
+]
 WorkerCount = Annotated[
     str | None,
     typer.Option(
-        "--workers", help="Processes that share the work, of one thread each: a number, or auto for all cores."
+        "--workers",
+        help="Processes that share the work, of one thread each: a number, or auto for all cores.",
+        rich_help_panel=RUNNING,
     ),
 ]
 IgnoreIndex = Annotated[int, typer.Option(help="Integer target that leaves its sample or position out.")]
@@ -92,14 +130,6 @@ def judge_of(name: str) -> TargetJudge | None:
     if name not in JUDGES:
         raise ConfigurationError(f"--judge: unknown judge {name!r}; known: {', '.join(JUDGES)}")
     return JUDGES[name]
-
-
-def check_device(name: str) -> None:
-    """Raise ``ConfigurationError`` unless tensors can be on the device called ``name``."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigurationError(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def kept_by_checkpoint(checkpoint: Path | None) -> str:

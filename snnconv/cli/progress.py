@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rich import progress as rich_progress
 
-from snnconv.cli.console import console, errors, is_first
+from snnconv.cli.console import console, errors
 from snnconv.progress import Progress, ProgressCallback, told
 from snnconv.text import duration_text
 
@@ -24,9 +24,10 @@ _LINE_SECONDS = 30.0
 def progress_bars() -> Iterator[ProgressCallback]:
     """A callback that shows a bar, with the time that is left, for every task until it is done.
 
-    Where standard error is no terminal it writes a line now and then. Of several processes the first alone shows it.
+    Where standard error is no terminal it writes a line now and then. Where nothing is printed nothing is shown: of
+    several processes the first alone shows it.
     """
-    if not is_first():
+    if console.quiet:
         yield lambda _: None
     elif errors.is_terminal:
         with _bars() as show:
@@ -62,10 +63,11 @@ def _bars() -> Iterator[ProgressCallback]:
 @contextmanager
 def search_announced() -> Iterator[None]:
     """Say on standard error what a search for codes will cost, and what it warns of, as the library logs both."""
-    logger, handler = logging.getLogger("snnconv.search"), _Announcement(logging.INFO)
+    level = logging.WARNING if console.quiet else logging.INFO
+    logger, handler = logging.getLogger("snnconv.search"), _Announcement(level)
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         yield
     finally:

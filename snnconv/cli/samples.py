@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconv.cli.console import errors
 from snnconv.data.batches import as_inputs
+from snnconv.data.files import load_samples
 from snnconv.data.shapes import Shape
 from snnconv.errors import ConfigurationError, InputError
 
 Batch = tuple[Tensor, Tensor | None]
+
+
+def samples_of(path: Path, limit: int | None) -> Batch:
+    """Inputs and targets of the file ``path``, the first ``limit`` samples of them; errors as for ``load_samples``."""
+    inputs, targets = load_samples(path)
+    if limit is None or inputs.dim() == 0:
+        return inputs, targets
+    return inputs[:limit], targets if targets is None or targets.dim() == 0 else targets[:limit]
 
 
 def precision_of(model: nn.Module | ExportedProgram) -> torch.dtype | None:

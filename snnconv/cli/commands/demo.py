@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 import snnconv
@@ -18,67 +17,69 @@ from snnconv.cli.progress import progress_bars
 from snnconv.data import load_digits, train_digits_cnn
 from snnconv.metrics.evaluation_result import Evaluation
 
+#: Steps of the rate code that may be shown, and how many rows are.
+_STEPS, _ROWS = (1, 2, 4, 8, 16, 32), 3
+_NEXT = """\
+Energies are those of a model, for one image. With a network of your own:
+  snnconv preflight package.module:function --shape 3,32,32
+  snnconv convert package.module:function --calibration samples.npz -o my.snn
+  snnconv evaluate my.snn --data test.npz
+  snnconv search package.module:function --calibration samples.npz
+  snnconv --help"""
+
 
 def demo(steps: Annotated[int, typer.Option(help="Time steps of the rate code.")] = 64, json_file: Json = None) -> None:
-    """Train a small network on digits, convert it, and show it beside the original."""
-    figures = run_demo(console, steps)
-    write_json(json_file, figures)
-
-
-def run_demo(console: Console, steps: int) -> dict[str, Any]:
-    """Train, convert, evaluate; print tables of accuracy, spikes and energy, and return all figures by code."""
-    rate = CODES["rate"](steps)
+    """Train a small network on digits, convert it, show it beside the original, and say how to go on."""
+    rate, few = CODES["rate"](steps), CODES["few-spike"]()  # type: ignore[call-arg] # steps have a default
     digits = load_digits()
-    console.print(f"training a small CNN on {len(digits.train[1])} images of digits ...")
+    console.print(f"A small CNN learns {len(digits.train[1])} images of digits, and is converted twice ...")
     with progress_bars() as progress:
         model = train_digits_cnn(digits, progress=progress)
-    console.print("converting it twice, with 400 training images for calibration ...\n")
     images, labels = digits.test
     parts = list(zip(torch.split(images, 60), torch.split(labels, 60), strict=True))
     found: dict[str, Evaluation] = {}
-    few = CODES["few-spike"]()  # type: ignore[call-arg] # every code has a default for its steps
     for code in (rate, few):
         with progress_bars() as progress:
             network = snnconv.convert(model, digits.train[0][:400], coding=code, progress=progress)
             found[code.name] = snnconv.evaluate(network, parts, reference=model, progress=progress)
-    console.print(_accuracies(found["rate"], found["few-spike"], few.steps))
-    console.print(_energies(found))
-    console.print(f"multiply-accumulates of the original network: {found['rate'].activity.reference_macs}")
-    return {name: result.to_dict() for name, result in found.items()}
+    write_json(json_file, {name: result.to_dict() for name, result in found.items()})
+    console.print(_beside_the_original(found))
+    many, fewer = (found[code].spikes_per_neuron for code in ("rate", "few-spike"))
+    console.print(
+        f"Few-spike code weighs a spike by its step: {fewer:.1f} a neuron, {many:.1f} in rate code.\n{_NEXT}",
+        markup=False,
+    )
 
 
-def _accuracies(rate: Evaluation, few: Evaluation, window: int) -> Table:
-    """Rate code after doubling numbers of steps, and few-spike code at the end of its pipeline."""
-    table = Table(title=f"{rate.samples} test images, {rate.neurons} neurons")
-    for column in ("network", "time steps", "accuracy %", "agreement %", "spikes per neuron"):
+def _beside_the_original(found: Mapping[str, Evaluation]) -> Table:
+    """The original, rate code after growing numbers of steps, and few-spike code at the end of its pipeline."""
+    rate, few = found["rate"], found["few-spike"]
+    table = Table(title=f"{rate.samples} new images, {rate.neurons} neurons")
+    for column in ("network", "time steps", "accuracy %", "agreement %", "spikes per neuron", "energy, uJ"):
         table.add_column(column, justify="left" if column == "network" else "right")
-    table.add_row("original (ANN)", "-", f"{rate.reference_accuracy:.2f}", "-", "-")
+    accuracy, energy = f"{rate.reference_accuracy:.2f}", _microjoules(rate.energy.e3_reference)
+    table.add_row("original (ANN)", "-", accuracy, "-", "-", energy)
     assert rate.accuracy_by_step and rate.agreement_by_step and rate.spikes_by_step
-    for step in sorted({1, 2, 4, 8, 16, 32, rate.steps} & set(range(1, rate.steps + 1))):
+    doubling = [*(each for each in _STEPS if each < rate.steps), rate.steps]
+    for step in doubling[::-2][:_ROWS][::-1]:
         table.add_row(
             "rate code",
             str(step),
             f"{rate.accuracy_by_step[step - 1]:.2f}",
             f"{rate.agreement_by_step[step - 1]:.2f}",
             f"{rate.spikes_by_step[step - 1] / rate.neurons:.2f}",
+            _microjoules(rate.energy.e3) if step == rate.steps else "",
         )
     table.add_row(
-        f"few-spike code, {window} steps a layer",
+        "few-spike code",
         str(few.steps),
         f"{few.accuracy:.2f}",
         f"{few.agreement:.2f}",
         f"{few.spikes_per_neuron:.2f}",
+        _microjoules(few.energy.e3),
     )
     return table
 
 
-def _energies(found: Mapping[str, Evaluation]) -> Table:
-    table = Table(title="energy of one image, in microjoules (models, not measurements)")
-    for column in ("network", "time steps", "synaptic operations", "E2 (arithmetic)", "E3 (and memory)"):
-        table.add_column(column, justify="left" if column == "network" else "right")
-    first = next(iter(found.values())).energy
-    table.add_row("original (ANN)", "-", "-", f"{first.e2_reference * 1e6:.3f}", f"{first.e3_reference * 1e6:.3f}")
-    for name, result in found.items():
-        e2, e3 = result.energy.e2 * 1e6, result.energy.e3 * 1e6
-        table.add_row(f"{name} code", str(result.steps), f"{result.synops:.0f}", f"{e2:.3f}", f"{e3:.3f}")
-    return table
+def _microjoules(energy: float) -> str:
+    return f"{energy * 1e6:.2f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +14,10 @@ from rich.table import Table
 
 from snnconv.cli import detectors
 from snnconv.cli.console import console
-from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import folder, write_json
+from snnconv.cli.option_sets import takes
+from snnconv.cli.options import Device, Json, Limit, WorkerCount, folder, write_json
 from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
@@ -26,37 +28,42 @@ from snnconv.storage.atomic import write_whole
 _SAME = 0.9
 
 
-@takes(coding=CodingOptions, parameters=CodeOptions, options=ConversionOptions)
+@takes(coding=CodingOptions, search=SearchOptions, parameters=CodeOptions, options=ConversionOptions)
 def detect(
-    images: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Pictures, folders of pictures, or quoted patterns such as 'photos/*.jpg'.")
+    ],
     model: detectors.Model = "",
     names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
         "detections"
     ),
-    calibration: Annotated[
-        Path | None, typer.Option(help="Folder of pictures to calibrate on; by default those given.")
-    ] = None,
+    calibration: detectors.Calibration = None,
     samples: detectors.Samples = 64,
     score: Annotated[float, typer.Option(help="Lowest score of a detection.")] = 0.25,
     letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
+    limit: Limit = None,
+    device: Device = "cpu",
+    workers: WorkerCount = None,
+    json_file: Json = None,
     *,
     coding: CodingOptions,
+    search: SearchOptions,
     parameters: CodeOptions,
     options: ConversionOptions,
 ) -> None:
     """Find objects in pictures with a spiking detector: pictures with both networks' boxes, and detections.json.
 
     A picture that cannot be read is named, the others are not lost; the command then ends with 1. Pictures of the
-    folder to calibrate on are only named.
+    folder to calibrate on are only named. --json writes what detections.json holds to another file, too.
     """
     if not 0.0 <= score < 1.0:
         raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
     detectors.check_samples(samples)
-    original = detectors.detector_of(model, names, letterbox)
-    code = detectors.coding_of(original, coding, parameters)
-    readable, failures = detectors.read_pictures(detectors.pictures_in(images))
+    original = detectors.detector_of(model, names, letterbox, device)
+    code = detectors.coding_of(original, coding, search, parameters)
+    readable, failures = detectors.read_pictures(detectors.pictures_in(images)[:limit])
     if not readable:
         raise InputError("no picture can be read: " + "; ".join(failures.values()))
     folder(output)
@@ -65,16 +72,16 @@ def detect(
     if calibration is not None:
         chosen, unread = detectors.calibration_pictures(calibration, samples)
     inputs = original.inputs(chosen)
-    network = detectors.converted(original, inputs, code, options, save)
+    network = detectors.converted(original, inputs, code, options, save, workers)
     spiking = original.with_network(network)
     table = Table(title=f"{coding.name} code, {len(network.populations)} populations")
     for column in ("picture", "original", "spiking", f"matched (overlap above {_SAME})", "spikes per neuron", "steps"):
-        table.add_column(column, justify="left" if column == "picture" else "right")
+        table.add_column(column, justify="left" if column == "picture" else "right", overflow="fold")
     figures: list[dict[str, Any]] = []
-    labels = _labels([path for path, _ in readable])
-    items = list(zip(readable, labels, strict=True))
+    paths = [path for path, _ in readable]
+    items = list(zip(readable, _labels(paths), _shortest(paths), strict=True))
     with kept(lambda: f"{len(figures)} pictures are in {output}; the same command draws all again"):
-        for (path, image), label in items_with_progress(items, "detecting"):
+        for (path, image), label, name in items_with_progress(items, "detecting"):
             wanted = original.detect([image], score_threshold=score)[0]
             run = network.run(spiking.inputs([image]))
             got = spiking.decode(run.output, [(image.height, image.width)], score)[0]
@@ -85,7 +92,7 @@ def detect(
             )
             _save(sheet, drawn)
             table.add_row(
-                escape(str(path)), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)
+                escape(name), *map(str, (len(wanted), len(got), alike)), f"{run.spikes_per_neuron:.3f}", str(taken)
             )
             figures.append(
                 {
@@ -99,7 +106,8 @@ def detect(
                     "steps": taken,
                 }
             )
-    write_json(output / "detections.json", {"pictures": figures, "failed": failures})
+    for file in (output / "detections.json", json_file):
+        write_json(file, {"pictures": figures, "failed": failures})
     with kept(lambda: f"{len(figures)} pictures and detections.json are in {output}"):
         console.print(table)
         for message in unread.values():
@@ -121,6 +129,12 @@ def _labels(paths: Sequence[Path]) -> list[str]:
             label = f"{path.stem}_{found[path.stem]}"
         found[label] = 1
     return [*found]
+
+
+def _shortest(paths: Sequence[Path]) -> list[str]:
+    """What a table calls every picture: its file, or its path where several files have that name."""
+    names = Counter(path.name for path in paths)
+    return [path.name if names[path.name] == 1 else str(path) for path in paths]
 
 
 def _rows(found: Detections, names: Sequence[str]) -> list[dict[str, Any]]:

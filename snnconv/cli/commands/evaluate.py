@@ -10,11 +10,13 @@ from torch import nn
 
 import snnconv
 from coding import Concurrent
-from snnconv.cli.models import load_model
+from snnconv.cli.models import load_model, moved
 from snnconv.cli.options import (
+    Device,
     IgnoreIndex,
     Json,
     JudgeName,
+    Limit,
     Network,
     Trust,
     Weights,
@@ -24,10 +26,9 @@ from snnconv.cli.options import (
     workers_of,
 )
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
 from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.data.files import load_samples
 from snnconv.simulators import SIMULATORS
 
 
@@ -44,6 +45,8 @@ def evaluate(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    limit: Limit = None,
+    device: Device = "cpu",
     workers: WorkerCount = None,
     json_file: Json = None,
 ) -> None:
@@ -56,14 +59,15 @@ def evaluate(
     processes = workers_of(workers)
     if steps is not None:
         Concurrent(steps)
-    spiking = snnconv.load(network)
-    inputs, targets = load_samples(data)
-    inputs = in_precision(inputs, spiking, "data")
-    original = load_model(reference, weights, trust=trust) if reference else None
-    if original is not None and not isinstance(original, nn.Module):
-        original = original.module()
-    items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
-    with shared() as ranks, progress_bars() as progress:
+    with shared(device) as ranks, progress_bars() as progress:
+        spiking = snnconv.load(network).to(ranks.device)
+        inputs, targets = samples_of(data, limit)
+        inputs = in_precision(inputs, spiking, "data").to(ranks.device)
+        targets = None if targets is None else targets.to(ranks.device)
+        original = moved(load_model(reference, weights, trust=trust), ranks.device) if reference else None
+        if original is not None and not isinstance(original, nn.Module):
+            original = original.module()
+        items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
         result = snnconv.evaluate(
             spiking,
             items,

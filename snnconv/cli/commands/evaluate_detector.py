@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from snnconv.cli import detectors
-from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, takes
-from snnconv.cli.options import Json, WorkerCount, show, workers_of
+from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
+from snnconv.cli.option_sets import takes
+from snnconv.cli.options import Device, Json, Limit, WorkerCount, show, workers_of
 from snnconv.cli.progress import progress_bars
 from snnconv.detection import draw_shapes, evaluate
 from snnconv.detection.samples import LabelledPictures
@@ -17,7 +13,7 @@ from snnconv.errors import ConfigurationError
 from snnconv.simulators import simulator_for
 
 
-@takes(coding=CodingOptions, parameters=CodeOptions, options=ConversionOptions)
+@takes(coding=CodingOptions, search=SearchOptions, parameters=CodeOptions, options=ConversionOptions)
 def evaluate_detector(
     model: detectors.Model = "",
     names: detectors.Names = None,
@@ -25,14 +21,17 @@ def evaluate_detector(
     layout: detectors.Layout = "yolo",
     annotations: detectors.Annotations = None,
     split: detectors.Split = "val",
-    calibration: Annotated[Path | None, typer.Option(help="Folder of pictures to calibrate on.")] = None,
+    calibration: detectors.Calibration = None,
     samples: detectors.Samples = 64,
     letterbox: detectors.Letterbox = None,
     save: detectors.Save = None,
+    limit: Limit = None,
+    device: Device = "cpu",
     workers: WorkerCount = None,
     json_file: Json = None,
     *,
     coding: CodingOptions,
+    search: SearchOptions,
     parameters: CodeOptions,
     options: ConversionOptions,
 ) -> None:
@@ -47,20 +46,21 @@ def evaluate_detector(
         )
     detectors.check_samples(samples)
     processes = workers_of(workers)
-    original = detectors.detector_of(model, names, letterbox)
-    code = detectors.coding_of(original, coding, parameters)
+    original = detectors.detector_of(model, names, letterbox, device)
+    code = detectors.coding_of(original, coding, search, parameters)
     unread: dict[str, str] = {}
     pictures: LabelledPictures
     if data is None:
-        pictures = draw_shapes(*detectors.HELD_OUT_SHAPES)
+        drawn, truths = draw_shapes(*detectors.HELD_OUT_SHAPES)
+        pictures = drawn[:limit].to(device), truths[:limit]
     else:
-        pictures = detectors.labelled_pictures(data, layout, names, annotations, split)
+        pictures = detectors.labelled_pictures(data, layout, names, annotations, split, limit)
     if calibration is None:
-        inputs, _ = draw_shapes(samples, detectors.SHAPES[1])
+        inputs = draw_shapes(samples, detectors.SHAPES[1])[0].to(device)
     else:
         found, unread = detectors.calibration_pictures(calibration, samples)
         inputs = original.inputs(found)
-    network = detectors.converted(original, inputs, code, options, save)
+    network = detectors.converted(original, inputs, code, options, save, workers)
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
         marks = [2**power for power in range(simulator_for(network).steps.bit_length())]

@@ -12,16 +12,32 @@ from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
+from snnconv.cli.config_file import ConfigFile
 from snnconv.cli.console import console, is_first
-from snnconv.cli.conversion_options import CodeOptions, ConversionOptions, takes
+from snnconv.cli.conversion_options import CodeOptions, ConversionOptions
 from snnconv.cli.interruption import kept
-from snnconv.cli.models import load_model
-from snnconv.cli.options import IgnoreIndex, JudgeName, Model, Trust, Weights, WorkerCount, folder, judge_of, workers_of
+from snnconv.cli.models import load_model, moved
+from snnconv.cli.option_sets import takes
+from snnconv.cli.options import (
+    Calibration,
+    Device,
+    IgnoreIndex,
+    Json,
+    JudgeName,
+    Limit,
+    Model,
+    Trust,
+    Weights,
+    WorkerCount,
+    folder,
+    judge_of,
+    show,
+    workers_of,
+)
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
 from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.judge_choice import check_targets
 
@@ -29,7 +45,7 @@ from snnconv.metrics.judge_choice import check_targets
 @takes(parameters=CodeOptions, options=ConversionOptions)
 def sweep(
     model: Model,
-    calibration: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")],
+    calibration: Calibration,
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sweep.json and pareto.png.")],
     codes: Annotated[
@@ -41,8 +57,12 @@ def sweep(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
-    workers: WorkerCount = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Say what it will cost; nothing is measured.")] = False,
+    config: ConfigFile = None,
+    limit: Limit = None,
+    device: Device = "cpu",
+    workers: WorkerCount = None,
+    json_file: Json = None,
     *,
     parameters: CodeOptions,
     options: ConversionOptions,
@@ -50,41 +70,44 @@ def sweep(
     """Measure a network under every code with every number of steps: a table, sweep.json and pareto.png.
 
     A parameter of a code goes to every code that has it. What is in sweep.json already is not measured again, so an
-    interrupted sweep goes on where it stopped. With --estimate every network is made, and a few samples run.
+    interrupted sweep goes on where it stopped. With --estimate every network is made, and a few samples run. --limit is
+    for --data, on which is measured.
     """
     check_size(batch)
     processes = workers_of(workers)
     codings = parameters.codes([name.strip() for name in codes.split(",")], _numbers(steps))
     chosen = options.arguments()
-    inputs, _ = load_samples(calibration)
-    images, targets = load_samples(data)
-    original = load_model(model, weights, trust=trust)
-    inputs, images = in_precision(inputs, original, "calibration"), in_precision(images, original, "data")
-    whole = captured(original, collect(inputs)[0][0], "calibration", analog=chosen["analog"])
-    graph = whole.graph
-    items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
-    check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
-    file = output / "sweep.json"
     judging: dict[str, Any] = {"judge": judge_of(judge), "ignore_index": ignore_index}
-    if estimate:
-        with progress_bars() as progress:
-            expected = snnconv.estimate_sweep(
-                original, inputs, items, codings, path=file, progress=progress, **judging, **chosen
-            )
-        console.print(str(expected), markup=False)
-        return
-    folder(output)
-    with shared() as ranks, kept(lambda: _kept(file)), progress_bars() as progress:
-        common: dict[str, Any] = {"path": file, "ranks": ranks, "progress": progress, "workers": processes, **judging}
-        found = snnconv.sweep(original, inputs, items, codings, **common, **chosen)
+    file = output / "sweep.json"
+    with shared(device) as ranks:
+        inputs, _ = samples_of(calibration, None)
+        images, targets = samples_of(data, limit)
+        original = moved(load_model(model, weights, trust=trust), ranks.device)
+        inputs = in_precision(inputs, original, "calibration").to(ranks.device)
+        images = in_precision(images, original, "data").to(ranks.device)
+        targets = None if targets is None else targets.to(ranks.device)
+        whole = captured(original, collect(inputs)[0][0], "calibration", analog=chosen["analog"])
+        graph = whole.graph
+        items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
+        check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
+        common: dict[str, Any] = {"path": file, **judging, **chosen}
+        if estimate:
+            with progress_bars() as progress:
+                expected = snnconv.estimate_sweep(original, inputs, items, codings, progress=progress, **common)
+            console.print(str(expected), markup=False)
+            return
+        folder(output)
+        with kept(lambda: _kept(file)), progress_bars() as progress:
+            common |= {"ranks": ranks, "progress": progress, "workers": processes}
+            found = snnconv.sweep(original, inputs, items, codings, **common)
     with kept(lambda: _kept(file)):
         if found.results and is_first():
             found.plot(output / "pareto.png")
+    written = f"\nwritten: {file}, {output / 'pareto.png'}" if found.results else ""
     with kept(lambda: f"{output} holds all results"):
-        console.print(str(found), markup=False)
-        if not found.results:
-            raise typer.Exit(1)
-        console.print(f"written: {file}, {output / 'pareto.png'}", markup=False)
+        show(f"{found}{written}", json_file, found.to_dict())
+    if not found.results:
+        raise typer.Exit(1)
 
 
 def _kept(file: Path) -> str:

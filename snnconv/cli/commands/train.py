@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,20 @@ from torch import Tensor
 
 from neurons import DoubleExponential
 from snnconv import learning
-from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import CheckpointFile, Device, Parts, check_device, kept_by_checkpoint, writable
+from snnconv.cli.options import (
+    CheckpointFile,
+    Device,
+    Json,
+    Limit,
+    NetworkOutput,
+    Parts,
+    kept_by_checkpoint,
+    show,
+)
 from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import samples_of
 from snnconv.cli.sharing import shared
-from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.learning.rule import RULES
 
@@ -29,9 +38,7 @@ def train(
     data: Annotated[
         Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', values [N, n] in 0 to 1, and 'targets'.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.snn.")
-    ],
+    output: NetworkOutput,
     validation: Annotated[Path | None, typer.Option(help="Samples by which the best epoch is chosen.")] = None,
     hidden: Annotated[str, typer.Option(help="Neurons of the hidden layers, such as 200,100.")] = "100",
     encoder: Annotated[str, typer.Option(help=f"Input spikes: {' or '.join(ENCODERS)}.")] = "latency",
@@ -48,18 +55,19 @@ def train(
     patience: Annotated[int | None, typer.Option(help="Epochs without a better one that end training.")] = None,
     checkpoint: CheckpointFile = None,
     seed: Annotated[int, typer.Option(help="Fixes first weights, order and draws.")] = 0,
+    limit: Limit = None,
     device: Device = "cpu",
+    json_file: Json = None,
 ) -> None:
     """Train a network of fully connected spiking neurons from scratch, by the gradients of its spikes, and write it."""
-    check_device(device)
     code = _encoder(encoder, steps, last)
     if loss not in LOSSES:
         raise ConfigurationError(f"--loss: unknown loss {loss!r}; known: {', '.join(LOSSES)}")
     gradients = learning.GradientRule(rule)  # type: ignore[arg-type] # what is no rule is refused there
     sizes = _sizes(hidden)
     with shared(device) as ranks:
-        samples = _samples(data, code)
-        judged = None if validation is None else _samples(validation, code)
+        samples = _samples(data, code, limit)
+        judged = None if validation is None else _samples(validation, code, None)
         classes = int(samples.labels.max()) + 1
         torch.manual_seed(seed)
         network = learning.LayeredNetwork(
@@ -87,14 +95,14 @@ def train(
         spiking = learning.spiking_network(network.cpu(), samples)
         ranks.first("writing the network", lambda: spiking.save(output))
         with kept(lambda: f"{output} is written"):
-            if log.resumed:
-                console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
-            ends = log.epochs[-1]
-            console.print(
-                f"loss: {log.epochs[0].loss:.3f} in the first epoch, {ends.loss:.3f} in the last", markup=False
-            )
-            console.print(f"decided by first spikes in the last: {ends.training.by_first:.2f} %", markup=False)
-            console.print(f"written: {output}", markup=False)
+            show(f"{_told(log, epochs)}\nwritten: {output}", json_file, asdict(log))
+
+
+def _told(log: learning.LearningLog, epochs: int) -> str:
+    resumed = [f"resumed after epoch {log.resumed} of {epochs}"] if log.resumed else []
+    first, last = log.epochs[0], log.epochs[-1]
+    loss = f"loss: {first.loss:.3f} in the first epoch, {last.loss:.3f} in the last"
+    return "\n".join([*resumed, loss, f"decided by first spikes in the last: {last.training.by_first:.2f} %"])
 
 
 def _encoder(name: str, steps: int, last: int) -> learning.Encoder:
@@ -110,8 +118,8 @@ def _sizes(text: str) -> list[int]:
         raise ConfigurationError(f"--hidden must be integers such as 200,100, got {text!r}") from None
 
 
-def _samples(path: Path, encoder: learning.Encoder) -> learning.EncodedSamples:
-    inputs, targets = load_samples(path)
+def _samples(path: Path, encoder: learning.Encoder, limit: int | None) -> learning.EncodedSamples:
+    inputs, targets = samples_of(path, limit)
     if targets is None:
         raise InputError(f"{path} holds no 'targets': a network learns from the class of every sample")
     if inputs.dim() != 2:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from snnconv.cli import detectors
-from snnconv.cli.console import console, is_first
+from snnconv.cli.console import is_first
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import CheckpointFile, Device, Parts, check_device, kept_by_checkpoint, writable
+from snnconv.cli.options import (
+    CheckpointFile,
+    Device,
+    Json,
+    Limit,
+    Parts,
+    kept_by_checkpoint,
+    show,
+    writable,
+)
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.sharing import shared
 from snnconv.detection.darknet import load_darknet, save_weights
@@ -42,7 +51,9 @@ def train_detector(
     letterbox: detectors.Letterbox = None,
     checkpoint: CheckpointFile = None,
     seed: Annotated[int, typer.Option(help="Fixes first weights, order and augmentation.")] = 0,
+    limit: Limit = None,
     device: Device = "cpu",
+    json_file: Json = None,
 ) -> None:
     """Train a detector on labelled pictures, write its weights, and measure it on pictures that it has not seen.
 
@@ -56,14 +67,14 @@ def train_detector(
     if output.is_dir():
         raise StorageError(f"{output} cannot be written: it is a folder; name a file")
     writable(output)
-    check_device(device)
     network = load_darknet(config or SHAPES_CONFIG, weights, seed=seed)
     pictures: LabelledPictures
     held_out: LabelledPictures
     if data is None:
-        pictures, held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
+        (drawn, truths), held_out = draw_shapes(*detectors.SHAPES), draw_shapes(*detectors.HELD_OUT_SHAPES)
+        pictures = drawn[:limit], truths[:limit]
     else:
-        pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split))
+        pictures, held_out = _divided(detectors.labelled_pictures(data, layout, names, annotations, split, limit))
     with shared(device) as ranks:
         network.to(ranks.device)
         with kept(lambda: kept_by_checkpoint(checkpoint)), progress_bars() as progress:
@@ -84,14 +95,14 @@ def train_detector(
     if not is_first():
         return
     with kept(lambda: f"{output} is written"):
-        if log.resumed:
-            console.print(f"resumed after epoch {log.resumed} of {epochs}", markup=False)
-        console.print(f"loss: {log.losses[0]:.3f} in the first epoch, {log.losses[-1]:.3f} in the last", markup=False)
-        console.print(f"written: {output}", markup=False)
         precision = held_out_precision(network, held_out, letterbox=letterbox)
-        console.print(
-            f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %", markup=False
-        )
+        told = [f"resumed after epoch {log.resumed} of {epochs}"] if log.resumed else []
+        told += [
+            f"loss: {log.losses[0]:.3f} in the first epoch, {log.losses[-1]:.3f} in the last",
+            f"written: {output}",
+            f"on pictures held out: mAP@0.5 {precision.ap50:.2f} %, mAP@[.5:.95] {precision.ap:.2f} %",
+        ]
+        show("\n".join(told), json_file, {**asdict(log), "precision": vars(precision)})
 
 
 def _divided(dataset: BoxDataset) -> tuple[BoxDataset, BoxDataset]:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import snnconv
-from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import (
     CheckpointFile,
     Device,
     IgnoreIndex,
+    Json,
+    Limit,
     Network,
+    NetworkOutput,
     Parts,
-    check_device,
     kept_by_checkpoint,
-    writable,
+    show,
 )
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import in_precision
+from snnconv.cli.samples import in_precision, samples_of
 from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.data.files import load_samples
 from snnconv.errors import ConfigurationError
 from snnconv.spiking.logs import TuningLog
 from snnconv.tuning.loss import TARGETS
@@ -34,9 +35,7 @@ from snnconv.tuning.surrogate_gradients import RULES
 def tune(
     network: Network,
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' (and 'targets'), or .npy.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance tuned.snn.")
-    ],
+    output: NetworkOutput,
     rule: Annotated[str, typer.Option(help=f"Derivative of a window: {', '.join(RULES)}.")] = "activation",
     targets: Annotated[
         str, typer.Option(help=f"What the output is compared with: {', '.join(TARGETS)} (of the original, but labels).")
@@ -50,16 +49,17 @@ def tune(
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     checkpoint: CheckpointFile = None,
     seed: Annotated[int, typer.Option(help="Fixes order and draws.")] = 0,
+    limit: Limit = None,
     device: Device = "cpu",
+    json_file: Json = None,
 ) -> None:
     """Train a converted network through its own spikes, and write the network of the best epoch.
 
     It learns the decisions of what it was made from, and needs no labels unless --targets labels asks for them.
     """
-    check_device(device)
     with shared(device) as ranks:
         spiking = snnconv.load(network)
-        inputs, labels = load_samples(data)
+        inputs, labels = samples_of(data, limit)
         inputs = in_precision(inputs, spiking, "data").to(ranks.device)
         if targets == "labels" and labels is None:
             raise ConfigurationError(f"--targets labels: {data} holds no 'targets'")
@@ -82,13 +82,13 @@ def tune(
                 progress=progress,
             )
         ranks.first("writing the network", lambda: tuned.save(output))
+        log = tuned.tuning_log
+        assert log is not None  # of a network that was tuned
         with kept(lambda: f"{output} is written"):
-            console.print(_told(tuned.tuning_log), markup=False)
-            console.print(f"written: {output}", markup=False)
+            show(f"{_told(log)}\nwritten: {output}", json_file, asdict(log))
 
 
-def _told(log: TuningLog | None) -> str:
-    assert log is not None  # of a network that was tuned
+def _told(log: TuningLog) -> str:
     before = f"loss on held-out samples: {log.initial_loss:.4g} before tuning"
     if not log.best_epoch:
         return f"{before}, and no less after any of {len(log.losses)} epochs: the network is as it was"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import snnconv
 from coding import FewSpike, Rate
 from snnconv import Sweep
+from snnconv.cli.config_file import read_options
 from snnconv.data.file_kinds import CHECKPOINT, NETWORK, SWEEP
 from snnconv.data.shapes import BATCH, concrete
 from snnconv.detection import load_darknet, train_detector
@@ -24,12 +25,14 @@ from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.signed import signature
 from tests.fuzz.formats.format import FileFormat, safetensors_parts
 from tests.fuzz.mutation.arrays import altered_arrays
+from tests.fuzz.mutation.texts import altered_text
 from tests.fuzz.mutation.trees import altered_json
 from tests.snnconv.learning.training_runs import trained
 from tests.snnconv.tuning.tuned_networks import converted, disturbed_copy, images
 from tests.support.darknet_configs import written
 from tests.support.networks import make, network_of, zoo
 
+_OPTIONS = 'model = "own:build"\nsteps = [4, 8.5]\nanalog = ["head"]\nbias-correction = false\n'
 #: Time steps that a network is run for, at most, to see whether it can be.
 _STEPS = 3
 
@@ -161,5 +164,15 @@ FORMATS = (
         alterations=(_altered_sweep,),
         kind=SWEEP,
         signed=True,
+    ),
+    FileFormat(
+        name="options of a sweep, .toml",
+        file="sweep.toml",
+        make=lambda folder: (folder / "sweep.toml").write_text(_OPTIONS, encoding="utf-8"),
+        read=lambda path: read_options(
+            path, {"model": False, "steps": False, "analog": True, "bias-correction": False}
+        ),
+        opens=("snnconv/cli/config_file.py",),
+        alterations=(altered_text,),
     ),
 )

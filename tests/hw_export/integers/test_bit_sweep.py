@@ -249,6 +249,17 @@ app = typer.Typer()
 add_commands(app)
 
 
+def test_the_command_line_gives_bits_to_weights(network: Any, tmp_path: Path) -> None:
+    network.save(tmp_path / "network.snn")
+    (name,) = (population.name for population in network.populations.values())
+    for given, bits in (("3", [3, 3]), (f"3,{name}=5", [5, 3]), (f"{name}=5", [5, 8])):
+        export = ["export", str(tmp_path / "network.snn"), "-o", str(tmp_path / "n.npz"), "--allow-loss", "100"]
+        found = CliRunner().invoke(app, [*export, "--weight-bits", given, "--json", str(tmp_path / "report.json")])
+        assert found.exit_code == 0, found.output
+        placements = json.loads((tmp_path / "report.json").read_text())["placements"]
+        assert [each["weight_bits"] for each in placements] == bits
+
+
 def test_the_command_line_sweeps_bits(network: Any, labelled: Any, tmp_path: Path) -> None:
     network.save(tmp_path / "network.snn")
     np.savez(tmp_path / "data.npz", inputs=labelled[0].numpy(), targets=labelled[1].numpy())

@@ -16,7 +16,7 @@ import snnconv
 from coding import Burst, Concurrent, FewSpike, OneSpike, Pipeline, Rate
 from hw_export.explicit.network import explicit
 from hw_export.integers.network import IntegerNetwork
-from hw_export.integers.quantization import quantize
+from hw_export.integers.quantization import quantize, weight_bits_of, written_out
 from hw_export.integers.reference import IntegerRun, pooled, run_reference
 from hw_export.integers.simulation import integer_simulation
 from neurons import IntegrateFire, SignedIntegrateFire
@@ -59,6 +59,17 @@ def test_networks_of_mixed_bits_fire_spike_for_spike(code: str) -> None:
     integers = quantize(network, weight_bits=bits)
     different, spikes = differences(integers, integer_simulation(integers), reference(integers))
     assert different == 0 and spikes > 0
+
+
+def test_a_star_gives_bits_to_all_that_are_not_named() -> None:
+    found = written_out(converted("residual", "rate"))
+    names = {node: found.name(node) for node in (*found.populations, *found.outputs)}
+    first = next(iter(names.values()))
+    assert weight_bits_of(found, {"*": 3, first: 6}) == {
+        node: 6 if name == first else 3 for node, name in names.items()
+    }
+    assert weight_bits_of(found, {first: 6}) == {node: 6 if name == first else 8 for node, name in names.items()}
+    assert weight_bits_of(found, {"*": 5}) == weight_bits_of(found, 5)
 
 
 @pytest.mark.parametrize("code", CODES)

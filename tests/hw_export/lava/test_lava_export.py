@@ -210,7 +210,7 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
     options = [
         "--data",
         files[2],
-        "--samples",
+        "--limit",
         "4",
         "--interpreter",
         sys.executable,

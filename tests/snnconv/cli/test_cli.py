@@ -293,7 +293,9 @@ def test_the_demo_shows_both_codes_beside_the_original(folder: Path) -> None:
     assert few["steps"] == 3 * 8 and few["accuracy_by_step"] is None
     assert abs(few["accuracy"] - few["reference_accuracy"]) < 2.0
     assert "original (ANN)" in printed and f"{rate['accuracy_by_step'][3]:.2f}" in printed
-    (line,) = [line for line in printed.splitlines() if "few-spike code, 8 steps a layer" in line]
+    assert "snnconv convert package.module:function" in printed and len(printed.splitlines()) <= 22
+    assert max(len(line) for line in printed.splitlines() if "snnconv" in line) < 80, "one screen"
+    (line,) = [line for line in printed.splitlines() if "│ few-spike code" in line]
     for figure in (str(few["steps"]), f"{few['accuracy']:.2f}", f"{few['spikes_per_neuron']:.2f}"):
         assert figure in line
 

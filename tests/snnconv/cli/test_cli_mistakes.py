@@ -234,6 +234,25 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "targets between classes of a sweep": ((*SWEEP, "--data", "halves.npz"), "they must be class indices"),
     "a number for samples": (("evaluate", "rate.snn", "--data", "number.npy"), "it needs at least one sample"),
     "batch of a sweep": ((*SWEEP, "--batch", "0"), "--batch must be at least 1"),
+    "no network to verify": (("verify", "missing.snn", "--data", "samples.npz"), "missing.snn cannot be read"),
+    "steps of a pipeline to verify": (("verify", "few.snn", "--data", "samples.npz", "--steps", "3"), "under Pipeline"),
+    "a search that minimises nothing known": (
+        ("search", *PROGRAM[1:], "--calibration", "samples.npz", "--minimize", "weight"),
+        "minimize must be one of",
+    ),
+    "bits of weights": (
+        ("export", "rate.snn", "-o", "n.npz", "--weight-bits", "four"),
+        "--weight-bits takes a number, and numbers by name, such as 4,features.0=8, got 'four'",
+    ),
+    "bits of weights twice": (("export", "rate.snn", "-o", "n.npz", "--weight-bits", "4,5"), "got '4,5'"),
+    "bits of weights of nobody": (
+        ("export", "rate.snn", "-o", "n.npz", "--weight-bits", "4,head=8"),
+        "weight_bits: 'head' is no population and no output; there are relu, ",
+    ),
+    "bits of weights for netx": (
+        ("export", "rate.snn", "-o", "n.npz", "--target", "netx", "--weight-bits", "4"),
+        "--weight-bits is for --target lava and c",
+    ),
     "steps of the demo": (("demo", "--steps", "0"), "steps must be an integer"),
 }
 

@@ -67,6 +67,8 @@ CASES = {
         "new.snn is written; the same command verifies it again",
         ("new.snn",),
     ),
+    "search": Case(("own_model:perceptron", *SAMPLES, "-o", "new.snn"), "snnconv", "convert"),
+    "verify": Case(("n.snn", "--data", "samples.npz", "--json", "v.json"), "snnconv", "verify"),
     "evaluate": Case(("n.snn", "--data", "samples.npz", "--json", "e.json"), "snnconv", "evaluate"),
     "sweep": Case(
         ("own_model:perceptron", *SAMPLES, "--data", "samples.npz", "-o", "out", "--codes", "rate", "--steps", "2,4"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import snnconv
 from snnconv.cli import main
 from snnconv.cli.app import app
+from snnconv.cli.detectors import pictures_in
 from snnconv.detection import draw_shapes
 
 
@@ -60,6 +62,33 @@ def test_a_folder_stands_for_the_pictures_in_it(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(snnconv.SnnconvError, match="empty holds no picture; pictures end with"):
         CliRunner().invoke(app, ["detect", "empty"], catch_exceptions=False)
+
+
+def test_a_pattern_stands_for_the_pictures_that_it_matches(folder: Path) -> None:
+    (folder / "other" / "deep").mkdir()
+    (folder / "2.png").rename(folder / "other" / "deep" / "2.PNG")
+    (folder / "other" / "0.txt").write_text("no picture")
+    found = pictures_in([Path("other/**/*"), Path("[01].png"), Path("missing.png")])
+    assert [path.as_posix() for path in found] == ["other/0.png", "other/deep/2.PNG", "0.png", "1.png", "missing.png"]
+    (folder / "0.png").rename(folder / "[0].png")
+    assert pictures_in([Path("[0].png")]) == [Path("[0].png")], "what exists is meant"
+    with pytest.raises(snnconv.InputError, match=r"\*.gif holds no picture; pictures end with"):
+        pictures_in([Path("*.gif")])
+
+
+def test_tables_name_files_and_paths_only_where_two_have_one_name(folder: Path) -> None:
+    long = folder / ("folder" * 20)
+    long.mkdir()
+    for name in ("0.png", "4.png"):
+        shutil.copy(name, long / name)
+    arguments = ["detect", "0.png", str(long), "--limit", "2", "--json", "figures.json", "--coding", "one-spike"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False, env={"COLUMNS": "90"})
+    assert result.exit_code == 0 and "…" not in result.output
+    figures = json.loads(Path("figures.json").read_text())
+    assert figures == json.loads(Path("detections/detections.json").read_text())
+    assert [each["picture"] for each in figures["pictures"]] == ["0.png", str(long / "0.png")]
+    result = CliRunner().invoke(app, ["detect", str(long / "4.png"), "--coding", "one-spike"], catch_exceptions=False)
+    assert "│ 4.png" in result.output and str(long) not in result.output
 
 
 def test_the_network_is_written_with_the_spikes_asked_for(folder: Path) -> None:

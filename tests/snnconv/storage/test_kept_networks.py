@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,20 @@ import torch
 import snnconv
 from coding.registry import CODES, INPUT_CODES
 from coding.schedule import SCHEDULES
+from neurons import NEURONS
+from snnconv.graph.operators import ACTIVATION_FUNCTIONS
 from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.manifest_versions import VERSION
 from snnconv.storage.signed import read_signed
 from tests.support.kept_networks import FOLDER, NETWORKS, computed
 
+OWN = ("coding", "neurons", "snnconv")
 KEPT = sorted(FOLDER.glob("*.snn"))
+
+
+def of_the_project(registry: Mapping[str, type]) -> set[str]:
+    """The names in ``registry`` but those that tests have registered."""
+    return {name for name, kind in registry.items() if kind.__module__.partition(".")[0] in OWN}
 
 
 def manifest(path: Path) -> Mapping[str, Any]:
@@ -61,4 +70,14 @@ def test_every_code_input_and_schedule_is_in_a_kept_network() -> None:
         found["code"] |= {population["code"]["name"] for population in entry["populations"]}
         found["input"].add(entry["input"]["name"])
         found["schedule"].add(entry["schedule"]["name"])
-    assert found == {"code": set(CODES), "input": set(INPUT_CODES), "schedule": set(SCHEDULES)}
+    known: dict[str, Mapping[str, type]] = {"code": CODES, "input": INPUT_CODES, "schedule": SCHEDULES}
+    assert found == {kind: of_the_project(registry) for kind, registry in known.items()}
+
+
+@pytest.mark.parametrize("registry", [CODES, INPUT_CODES, SCHEDULES, NEURONS, ACTIVATION_FUNCTIONS])
+def test_the_page_of_the_format_names_every_member_of_a_registry(registry: Mapping[str, type]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "snn-format.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "registry.py`)" in line]
+    rows += [line for line in page.splitlines() if "schedule.py`)" in line or "activation_function.py`)" in line]
+    named = [set(re.findall(r"`([a-z-]+)`", row.split("|")[2])) for row in rows]
+    assert of_the_project(registry) in named

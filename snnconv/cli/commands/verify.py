@@ -1,0 +1,36 @@
+"""verify: the error of every population of a network, and what hurts most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import snnconv
+from snnconv.cli.options import Device, Json, Limit, Network, WorkerCount, show, workers_of
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
+
+
+def verify(
+    network: Network,
+    data: Annotated[Path, typer.Option(help="Samples that were not used to calibrate: .npz or .safetensors, or .npy.")],
+    steps: Annotated[int | None, typer.Option(help="Time steps of a stream, instead of the network's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the draws of a random input.")] = 0,
+    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    limit: Limit = None,
+    device: Device = "cpu",
+    workers: WorkerCount = None,
+    json_file: Json = None,
+) -> None:
+    """Compare every population with the activation that it stands for, and say what hurts most and what helps."""
+    check_size(batch)
+    processes = workers_of(workers)
+    spiking = snnconv.load(network).to(device)
+    inputs, _ = samples_of(data, limit)
+    inputs = in_precision(inputs, spiking, "data").to(device)
+    items = in_batches(inputs, None, batch, spiking.input_shapes[0], spiking.batch_axis, "class")
+    with progress_bars() as progress:
+        found = snnconv.verify(spiking, items, steps=steps, seed=seed, progress=progress, workers=processes)
+    show(str(found), json_file, found.to_dict())

@@ -1,0 +1,106 @@
+"""What is published: a wheel of the four packages alone, an archive of the repository, and all that an index shows."""
+
+from __future__ import annotations
+
+import email
+import tarfile
+import tomllib
+import zipfile
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
+
+import snnconv
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("coding", "hw_export", "neurons", "snnconv")
+INFORMATION = f"snnconv-{snnconv.__version__}.dist-info"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (built,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("wheel")))
+    return Path(built)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (built,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("archive")))
+    return Path(built)
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as found:
+        return email.message_from_bytes(found.read(f"{INFORMATION}/METADATA"))
+
+
+def test_the_wheel_holds_the_packages_with_their_data_and_the_licence_and_nothing_else(wheel: Path) -> None:
+    assert wheel.name == f"snnconv-{snnconv.__version__}-py3-none-any.whl"
+    parts = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    modules = {file.relative_to(ROOT).as_posix() for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
+    data = {f"{package}/py.typed" for package in PACKAGES} | {
+        f"snnconv/detection/shapes.{end}" for end in ("cfg", "weights")
+    }
+    with zipfile.ZipFile(wheel) as found:
+        assert set(found.namelist()) == modules | data | {f"{INFORMATION}/{part}" for part in parts}
+        assert found.read(f"{INFORMATION}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_archive_holds_what_tests_documents_and_builds_need(archive: Path) -> None:
+    assert archive.name == f"snnconv-{snnconv.__version__}.tar.gz"
+    with tarfile.open(archive) as found:
+        names = [name.partition("/")[2] for name in found.getnames()]
+    folders = {*PACKAGES, "benchmarks", "docs", "notebooks", "tests"}
+    pages = {
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CODE_OF_CONDUCT.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "SECURITY.md",
+    }
+    files = {"Makefile", "PKG-INFO", "constraints.txt", "pyproject.toml", ".gitignore"}
+    assert {name.partition("/")[0] for name in names} == folders | pages | files
+    assert not [
+        name for name in names if name.startswith(("docs/_build", "benchmarks/results")) or "__pycache__" in name
+    ]
+    assert "tests/snnconv/storage/format_3.safetensors" in names
+
+
+def test_the_metadata_say_all_that_an_index_shows(metadata: Message) -> None:
+    assert metadata["Name"] == "snnconv" and metadata["Version"] == snnconv.__version__
+    assert metadata["License-Expression"] == "Apache-2.0" and metadata["License-File"] == "LICENSE"
+    assert metadata["Requires-Python"] == ">=3.11" and metadata["Author"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+    assert len(metadata["Keywords"].split(",")) > 5
+    groups = {classifier.partition(" :: ")[0] for classifier in metadata.get_all("Classifier", [])}
+    wanted = {
+        "Development Status",
+        "Environment",
+        "Intended Audience",
+        "Operating System",
+        "Programming Language",
+        "Topic",
+    }
+    assert groups == wanted | {"Typing"}
+
+
+def test_the_metadata_are_those_of_the_project(metadata: Message) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(metadata.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
+    needed = {requirement for requirement in metadata.get_all("Requires-Dist", []) if "extra ==" not in requirement}
+    assert needed == set(project["dependencies"])
+
+
+def test_the_newest_entry_of_the_changes_is_of_this_version() -> None:
+    heads = [
+        line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("## [")
+    ]
+    released = [head for head in heads if head != "## [Unreleased]"]
+    assert released[0].startswith(f"## [{snnconv.__version__}]")
