@@ -15,6 +15,7 @@ from snnconv.cli.commands.detect import detect
 from snnconv.cli.commands.doctor import doctor
 from snnconv.cli.commands.evaluate import evaluate
 from snnconv.cli.commands.evaluate_detector import evaluate_detector
+from snnconv.cli.commands.plot import plot
 from snnconv.cli.commands.preflight import preflight
 from snnconv.cli.commands.search import search
 from snnconv.cli.commands.sweep import sweep
@@ -92,6 +93,14 @@ register(
     "evaluate network.snn --data test.npz --limit 1000 --workers auto --quiet --json result.json",
 )
 register(app, MEASURES, verify, "verify network.snn --data test.npz", "verify network.snn --data test.npz --limit 200")
+register(
+    app,
+    MEASURES,
+    plot,
+    "plot accuracy network.snn --data test.npz -o accuracy.pdf",
+    "plot spikes network.snn --data test.npz --sample 3 -o spikes.png",
+    "plot pareto folder --cost energy -o pareto.pdf",
+)
 register(
     app,
     TRAINING,

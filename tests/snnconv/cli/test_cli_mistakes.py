@@ -234,6 +234,20 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "targets between classes of a sweep": ((*SWEEP, "--data", "halves.npz"), "they must be class indices"),
     "a number for samples": (("evaluate", "rate.snn", "--data", "number.npy"), "it needs at least one sample"),
     "batch of a sweep": ((*SWEEP, "--batch", "0"), "--batch must be at least 1"),
+    "no picture": (
+        ("plot", "art", "rate.snn", "-o", "a.png"),
+        "there is no picture 'art'; there are accuracy, energy, ",
+    ),
+    "no samples for a picture": (("plot", "accuracy", "rate.snn", "-o", "a.png"), "--data is missing"),
+    "samples for a sweep's picture": (
+        ("plot", "pareto", "out", "-o", "a.png", "--data", "samples.npz"),
+        "--data is for networks",
+    ),
+    "no sweep": (("plot", "pareto", "out.json", "-o", "a.png"), "out.json cannot be read"),
+    "a sample that there is not": (
+        ("plot", "spikes", "rate.snn", "-o", "a.png", "--data", "samples.npz", "--sample", "40"),
+        "--sample 40: there are 40 samples, the first is 0",
+    ),
     "no network to verify": (("verify", "missing.snn", "--data", "samples.npz"), "missing.snn cannot be read"),
     "steps of a pipeline to verify": (("verify", "few.snn", "--data", "samples.npz", "--steps", "3"), "under Pipeline"),
     "a search that minimises nothing known": (

@@ -69,6 +69,7 @@ CASES = {
     ),
     "search": Case(("own_model:perceptron", *SAMPLES, "-o", "new.snn"), "snnconv", "convert"),
     "verify": Case(("n.snn", "--data", "samples.npz", "--json", "v.json"), "snnconv", "verify"),
+    "plot": Case(("verification", "n.snn", "--data", "samples.npz", "-o", "v.png"), "snnconv", "verify"),
     "evaluate": Case(("n.snn", "--data", "samples.npz", "--json", "e.json"), "snnconv", "evaluate"),
     "sweep": Case(
         ("own_model:perceptron", *SAMPLES, "--data", "samples.npz", "-o", "out", "--codes", "rate", "--steps", "2,4"),

@@ -1,0 +1,134 @@
+"""plot: a picture for a paper of what a network does, or of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from torch import Tensor
+
+import snnconv
+from snnconv import plots
+from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
+from snnconv.cli.options import Device, Limit, WorkerCount, workers_of, writable
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import Batch, in_batches, in_precision, samples_of
+from snnconv.errors import ConfigurationError, InputError
+from snnconv.spiking.logs import Cost
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A network with the samples that it is drawn on, whole and in batches, and what was asked for."""
+
+    network: snnconv.SpikingNetwork
+    inputs: Tensor
+    batches: list[Batch]
+    workers: Any
+    population: str | None
+    sample: int
+    neurons: int
+
+    def one(self) -> tuple[Tensor, int | None]:
+        """The sample that is drawn, as a batch, and its place in that; ``None`` where a network takes no batches."""
+        if self.network.batch_axis is None:
+            return self.batches[0][0], None
+        if not 0 <= self.sample < len(self.inputs):
+            raise InputError(f"--sample {self.sample}: there are {len(self.inputs)} samples, the first is 0")
+        return self.inputs[self.sample : self.sample + 1], 0
+
+
+def _evaluated(subject: _Subject) -> Any:
+    with progress_bars() as progress:
+        return snnconv.evaluate(subject.network, subject.batches, progress=progress, workers=subject.workers)
+
+
+def _verified(subject: _Subject) -> Any:
+    with progress_bars() as progress:
+        return snnconv.verify(subject.network, subject.batches, progress=progress, workers=subject.workers)
+
+
+def _counted(subject: _Subject) -> Any:
+    with progress_bars() as progress:
+        return snnconv.spike_statistics(subject.network, subject.batches, progress=progress)
+
+
+def _spikes(subject: _Subject) -> Any:
+    inputs, sample = subject.one()
+    recorded = ["rasters"] if subject.population is None else [subject.population]
+    run = subject.network.run(inputs, record=recorded)
+    return plots.raster(run, network=subject.network, sample=sample, neurons=subject.neurons)
+
+
+def _membranes(subject: _Subject) -> Any:
+    return plots.membranes(subject.network, subject.one()[0], subject.population, neurons=subject.neurons)
+
+
+#: What is drawn of a network, by what users call it.
+_OF_NETWORKS: dict[str, Callable[[_Subject], Any]] = {
+    "accuracy": lambda subject: plots.accuracy_over_steps(_evaluated(subject)),
+    "energy": lambda subject: plots.energy(_evaluated(subject)),
+    "verification": lambda subject: plots.verification(_verified(subject)),
+    "intervals": lambda subject: plots.intervals(_counted(subject)),
+    "spikes": _spikes,
+    "membranes": _membranes,
+}
+_SWEEP = "pareto"
+
+
+def plot(
+    kind: Annotated[
+        str, typer.Argument(help=f"What to draw: {', '.join(_OF_NETWORKS)} of a network, {_SWEEP} of a sweep.")
+    ],
+    source: Annotated[Path, typer.Argument(help="A network that convert wrote; of a sweep its folder or sweep.json.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write: .png, .pdf, .svg and others.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples that a network is drawn on: .npz or .safetensors with 'inputs', or .npy."),
+    ] = None,
+    cost: Annotated[
+        str, typer.Option(help=f"What {_SWEEP} draws accuracy against: {', '.join(get_args(Cost))}.")
+    ] = "spikes",
+    population: Annotated[
+        str | None, typer.Option(help="The population of spikes and membranes. [default: all, and the first]")
+    ] = None,
+    sample: Annotated[int, typer.Option(help="The sample of spikes and membranes, from 0.")] = 0,
+    neurons: Annotated[int, typer.Option(help="Neurons of a population that spikes and membranes show at most.")] = 8,
+    limit: Limit = None,
+    device: Device = "cpu",
+    workers: WorkerCount = None,
+) -> None:
+    """Draw a picture for a paper, as wide as a column; --json of the commands that measure has its figures."""
+    if kind == _SWEEP:
+        if data is not None:
+            raise ConfigurationError(f"--data is for networks: a sweep has its figures, so leave it out of {_SWEEP}")
+        axes = plots.pareto(snnconv.Sweep.load(source / "sweep.json" if source.is_dir() else source), cost)  # type: ignore[arg-type]
+    elif kind in _OF_NETWORKS:
+        axes = _OF_NETWORKS[kind](_subject(source, data, limit, device, workers, population, sample, neurons))
+    else:
+        raise ConfigurationError(f"there is no picture {kind!r}; there are {', '.join([*_OF_NETWORKS, _SWEEP])}")
+    plots.save_figure(axes.figure, str(output))
+    with kept(lambda: f"{output} is written"):
+        console.print(f"written: {output}", markup=False)
+
+
+def _subject(
+    source: Path, data: Path | None, limit: int | None, device: str, workers: str | None, *asked: Any
+) -> _Subject:
+    if data is None:
+        raise ConfigurationError("--data is missing: a network is drawn on samples")
+    processes = workers_of(workers)
+    network = snnconv.load(source).to(device)
+    inputs, targets = samples_of(data, limit)
+    inputs = in_precision(inputs, network, "data").to(device)
+    targets = None if targets is None else targets.to(device)
+    batches = in_batches(inputs, targets, _BATCH, network.input_shapes[0], network.batch_axis, "auto")
+    return _Subject(network, inputs, batches, processes, *asked)
