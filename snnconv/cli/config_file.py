@@ -58,7 +58,9 @@ def _given(path: Path, key: str, value: Any, repeated: bool) -> str | bool | lis
     if isinstance(value, bool):
         return value
     parts = value if isinstance(value, list) else [value]
-    if not parts or any(isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts):
+    if not (parts or repeated) or any(
+        isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts
+    ):
         raise ConfigurationError(f"{path}: {key} must be text, a number, true or false, or a list of such")
     texts = [str(part) for part in parts]
     return texts if repeated else ",".join(texts)

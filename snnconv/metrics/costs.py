@@ -84,6 +84,10 @@ class Costs(Tabular):
         others = {name: synops for name, synops in self.synops_by_source.items() if name not in self.totals.neurons}
         return ResultTable(columns, (*own, *((name, None, None, None, synops) for name, synops in others.items())))
 
+    def to_table(self) -> ResultTable:
+        """What a sample costs by population; results that also judge the output have a table of their own."""
+        return self.costs_by_population()
+
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}

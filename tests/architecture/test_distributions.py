@@ -67,7 +67,7 @@ def test_the_archive_holds_what_tests_documents_and_builds_need(archive: Path) -
     files = {"Makefile", "PKG-INFO", "constraints.txt", "pyproject.toml", ".gitignore"}
     assert {name.partition("/")[0] for name in names} == folders | pages | files
     assert not [
-        name for name in names if name.startswith(("docs/_build", "benchmarks/results")) or "__pycache__" in name
+        name for name in names if name.startswith(("docs/_build", "benchmarks/results/")) or "__pycache__" in name
     ]
     assert "tests/snnconv/storage/format_3.safetensors" in names
 

@@ -77,7 +77,7 @@ def _ratio() -> Made:
     return snnconv.convert(model, x), (x[:2],)
 
 
-class Masked(nn.Module):
+class PaddedAttention(nn.Module):
     """Attention over three values, of which some are padded."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Masked(nn.Module):
 
 def _masked() -> Made:
     x, padded = draw(20, 3, 4), torch.arange(3) >= torch.arange(20)[:, None] % 2 + 2
-    network = snnconv.convert(prepared(Masked), ((x, padded), torch.zeros(20, dtype=torch.int64)))
+    network = snnconv.convert(prepared(PaddedAttention), ((x, padded), torch.zeros(20, dtype=torch.int64)))
     return network, (x[:2], padded[:2])
 
 

@@ -24,7 +24,7 @@ _BATCH = 100
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _Drawn:
     """A network with the samples that it is drawn on, whole and in batches, and what was asked for."""
 
     network: snnconv.SpikingNetwork
@@ -44,34 +44,34 @@ class _Subject:
         return self.inputs[self.sample : self.sample + 1], 0
 
 
-def _evaluated(subject: _Subject) -> Any:
+def _evaluated(subject: _Drawn) -> Any:
     with progress_bars() as progress:
         return snnconv.evaluate(subject.network, subject.batches, progress=progress, workers=subject.workers)
 
 
-def _verified(subject: _Subject) -> Any:
+def _verified(subject: _Drawn) -> Any:
     with progress_bars() as progress:
         return snnconv.verify(subject.network, subject.batches, progress=progress, workers=subject.workers)
 
 
-def _counted(subject: _Subject) -> Any:
+def _counted(subject: _Drawn) -> Any:
     with progress_bars() as progress:
         return snnconv.spike_statistics(subject.network, subject.batches, progress=progress)
 
 
-def _spikes(subject: _Subject) -> Any:
+def _spikes(subject: _Drawn) -> Any:
     inputs, sample = subject.one()
     recorded = ["rasters"] if subject.population is None else [subject.population]
     run = subject.network.run(inputs, record=recorded)
     return plots.raster(run, network=subject.network, sample=sample, neurons=subject.neurons)
 
 
-def _membranes(subject: _Subject) -> Any:
+def _membranes(subject: _Drawn) -> Any:
     return plots.membranes(subject.network, subject.one()[0], subject.population, neurons=subject.neurons)
 
 
 #: What is drawn of a network, by what users call it.
-_OF_NETWORKS: dict[str, Callable[[_Subject], Any]] = {
+_OF_NETWORKS: dict[str, Callable[[_Drawn], Any]] = {
     "accuracy": lambda subject: plots.accuracy_over_steps(_evaluated(subject)),
     "energy": lambda subject: plots.energy(_evaluated(subject)),
     "verification": lambda subject: plots.verification(_verified(subject)),
@@ -122,7 +122,7 @@ def plot(
 
 def _subject(
     source: Path, data: Path | None, limit: int | None, device: str, workers: str | None, *asked: Any
-) -> _Subject:
+) -> _Drawn:
     if data is None:
         raise ConfigurationError("--data is missing: a network is drawn on samples")
     processes = workers_of(workers)
@@ -131,4 +131,4 @@ def _subject(
     inputs = in_precision(inputs, network, "data").to(device)
     targets = None if targets is None else targets.to(device)
     batches = in_batches(inputs, targets, _BATCH, network.input_shapes[0], network.batch_axis, "auto")
-    return _Subject(network, inputs, batches, processes, *asked)
+    return _Drawn(network, inputs, batches, processes, *asked)

@@ -22,7 +22,7 @@ steps = [2, 3]
 batch = 20
 bias_correction = false
 percentile = 100
-analog = ["second"]
+analog = []
 """
 
 
