@@ -48,19 +48,15 @@ def run(images: int | None = None) -> None:
     calibration = cifar10_train(CALIBRATION_IMAGES).images
     network, half = snnconv.convert(model, calibration, coding=CODE), len(test.labels) // 2
     few = (test.images[:half], test.labels[:half])
-    works: dict[str, tuple[Callable[[Any], Any], int, int]] = {
-        "evaluate": (
-            lambda pool: snnconv.evaluate(network, test, executor=pool),
-            ROUNDS,
-            -(-len(test.labels) // PIECE),
-        ),
-        "sweep": (lambda pool: snnconv.sweep(model, calibration, few, CODINGS, executor=pool), 1, len(CODINGS)),
+    works: dict[str, tuple[Callable[[Any], Any], int]] = {
+        "evaluate": (lambda pool: snnconv.evaluate(network, test, executor=pool), -(-len(test.labels) // PIECE)),
+        "sweep": (lambda pool: snnconv.sweep(model, calibration, few, CODINGS, executor=pool), len(CODINGS)),
     }
     transfers = {"evaluate": transfer_seconds(next(shards(test, 0))), "sweep": transfer_seconds(CODE)}
     table, costs = [], {}
     with _pools() as pools:
-        for name, (work, rounds, items) in works.items():
-            seconds = _in_turns(work, pools, rounds)
+        for name, (work, items) in works.items():
+            seconds = _in_turns(work, pools)
             one, two = (Quartiles.of(seconds[number]) for number in POOLS)
             ratio = Quartiles.of([a / b for a, b in zip(*seconds.values(), strict=True)])
             costs[name] = found = WorkCosts.of(one.median, two.median, items, transfers[name])
@@ -73,11 +69,11 @@ def run(images: int | None = None) -> None:
     _memory()
 
 
-def _in_turns(work: Callable[[Any], Any], pools: dict[int, Any], rounds: int) -> dict[int, list[float]]:
+def _in_turns(work: Callable[[Any], Any], pools: dict[int, Any]) -> dict[int, list[float]]:
     """Seconds of ``work`` by number of workers; all must come to the same."""
     seconds: dict[int, list[float]] = {number: [] for number in pools}
     found = []
-    for number in [*pools] * rounds:
+    for number in [*pools] * ROUNDS:
         start = time.perf_counter()
         found.append(work(pools[number]))
         seconds[number].append(time.perf_counter() - start)

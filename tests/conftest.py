@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ settings.register_profile(
 )
 settings.register_profile("long", max_examples=300, derandomize=False, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile("few")
+
+
+def pytest_collection_finish() -> None:
+    """Nothing that came with the tests is garbage: whoever looks for some need not look through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
