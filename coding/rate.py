@@ -11,6 +11,8 @@ from torch import Tensor
 from coding.firing_form import FixedThresholds
 from coding.neural_code import Code, Fired, Memory, Quantized
 from coding.threshold import reaches, tie_tolerance
+from coding.window.closed_form import Levels
+from coding.window.counts import counts, levels_of_counts
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Rate(Code):
         return FixedThresholds((1.0,), (1.0 - tie_tolerance(dtype),))
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
-        potential = values * self.steps + self.initial_potential
-        spikes = potential.floor()
-        spikes.add_(reaches(potential.sub_(spikes), 1.0)).clamp_(0, self.steps)
+        spikes = counts(values, self.steps, self.initial_potential)
         return Quantized(spikes / self.steps, spikes, spikes.new_full(spikes.shape, self.steps))
+
+    def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
+        """What ``quantize`` computes, to be looked up; ``None`` where there are too many levels."""
+        return levels_of_counts(self.steps, self.initial_potential, dtype, device)

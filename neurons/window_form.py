@@ -10,7 +10,6 @@ from torch import Tensor
 from coding.neural_code import Code
 from coding.overriding import agree
 from coding.window.closed_form import Levels
-from coding.window.window_code import WindowCode
 
 
 class BelowZero(NamedTuple):
@@ -56,6 +55,15 @@ class FormNeuron(Protocol):
         ...
 
 
+@runtime_checkable
+class TabulatedCode(Protocol):
+    """A code that can say its ``quantize`` as data."""
+
+    def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
+        """What ``quantize`` looks up, or computes to the same bit; ``None`` where it cannot be looked up."""
+        ...
+
+
 def window_form_of(neuron: object, dtype: torch.dtype, device: torch.device) -> WindowForm | None:
     """What ``window`` of ``neuron`` looks up; ``None`` where it is computed, or is a subclass's own."""
     if not isinstance(neuron, FormNeuron) or not agree(type(neuron), "window", "window_form"):
@@ -64,7 +72,7 @@ def window_form_of(neuron: object, dtype: torch.dtype, device: torch.device) -> 
 
 
 def levels_in(code: Code, dtype: torch.dtype, device: torch.device) -> Levels | None:
-    """What ``quantize`` of ``code`` looks up; ``None`` where it is computed, or is a subclass's own."""
-    if not isinstance(code, WindowCode) or not agree(type(code), "quantize", "tabulated"):
+    """What ``quantize`` of ``code`` looks up; ``None`` where it cannot be, or is a subclass's own."""
+    if not isinstance(code, TabulatedCode) or not agree(type(code), "quantize", "tabulated"):
         return None
     return code.tabulated(dtype, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -19,10 +19,11 @@ from coding.threshold import bounds, tie_tolerance
 MOST_TRAINS = 2**16
 _MOST_CELLS = 2**15
 #: Levels that are kept, more than a search tries on one population and anew on the next, and bytes of their tensors.
-_KEPT, _KEPT_BYTES = 512, 2**26
+MOST_KEPT, MOST_KEPT_BYTES = 512, 2**26
 #: Values that are looked up together on a CPU, so that what is computed on the way stays in its caches.
 _PIECE = 2**16
-_BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
+#: Integers of as many bits as a number, and the bits of its fraction, by its dtype.
+BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
 
 
 class WindowTable(NamedTuple):
@@ -116,7 +117,7 @@ class Levels:
     def __call__(self, values: Tensor, counted: bool) -> Quantized:
         """Decoded values for ``values`` of any shape; spikes and updates too if ``counted``."""
         order = memory_order(values)
-        bits = values.detach().permute(order).reshape(-1).view(_BITS[self.dtype][0])
+        bits = values.detach().permute(order).reshape(-1).view(BITS[self.dtype][0])
         tables = (self.values, self.spikes, self.updates) if counted else (self.values,)
         found = [torch.empty(bits.shape, dtype=table.dtype, device=table.device) for table in tables]
         piece = _PIECE if bits.device.type == "cpu" else max(1, bits.numel())
@@ -130,7 +131,7 @@ class Levels:
 
     def trains(self, values: Tensor) -> Tensor:
         """Numbers of the trains of ``values`` of any shape, flat and in the order of their axes."""
-        return self._trains(values.detach().reshape(-1).view(_BITS[self.dtype][0]))
+        return self._trains(values.detach().reshape(-1).view(BITS[self.dtype][0]))
 
     def inside(self) -> Tensor:
         """A value of every train, well away from its ends."""
@@ -158,20 +159,22 @@ def memory_order(values: Tensor) -> list[int]:
     return sorted(range(values.dim()), key=lambda axis: (-strides[axis], axis))
 
 
-@partial(Kept, most=_KEPT, limit=_KEPT_BYTES, size=lambda levels: 0 if levels is None else levels.bytes)
+@partial(Kept, most=MOST_KEPT, limit=MOST_KEPT_BYTES, size=lambda levels: 0 if levels is None else levels.bytes)
 def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> Levels | None:
     """The levels of ``table``, or ``None`` where there are too many trains or no bits to go by."""
-    if dtype not in _BITS:
+    if dtype not in BITS:
         return None
     found: list[Train] = []
     for train in trains(table, tie_tolerance(dtype)):
         found.append(train)
         if len(found) > MOST_TRAINS:
             return None
-    if len(found) == 1:
-        return None
-    found.reverse()
-    integer, mantissa = _BITS[dtype]
+    return None if len(found) == 1 else levels_from(found[::-1], dtype, device)
+
+
+def levels_from(found: Sequence[Train], dtype: torch.dtype, device: torch.device) -> Levels:
+    """The levels of all trains from the smallest values to the largest, of which there are at least two."""
+    integer, mantissa = BITS[dtype]
     exact = torch.tensor([train.lowest for train in found[1:]], dtype=torch.float64)
     following = exact.to(dtype)  # the smallest number of the dtype that is not below the exact one
     following = torch.where(following < exact, following.nextafter(torch.full_like(following, math.inf)), following)

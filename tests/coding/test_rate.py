@@ -125,6 +125,28 @@ def test_the_closed_form_counts_the_spikes_of_a_window_fired_step_by_step(steps:
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("code", [Rate(1), Rate(3), Rate(64), Rate(1000), EmptyRate(16)], ids=repr)
+def test_counts_that_are_looked_up_are_those_that_are_computed_to_the_bit(code: Rate, dtype: torch.dtype) -> None:
+    """On both sides of every threshold, far outside of the range, and anywhere."""
+    levels = code.tabulated(dtype, torch.device("cpu"))
+    assert levels is not None and len(levels.values) == code.steps + 1
+    reached = levels.following[:-1].view(dtype)
+    anywhere = torch.randn(4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    outside = torch.tensor([0.0, -0.0, 1e9, -1e9, float("inf"), -float("inf")], dtype=dtype)
+    values = torch.cat([reached, reached.nextafter(reached.new_zeros(1)), anywhere, outside])
+    computed = code.quantize(values)
+    assert computed.spikes is not None
+    assert torch.equal(computed.spikes[: code.steps], torch.arange(1, code.steps + 1, dtype=dtype))
+    for looked_up, expected in zip(levels(values, counted=True), computed, strict=True):
+        assert torch.equal(looked_up, expected)
+
+
+def test_windows_of_many_counts_or_without_bits_to_go_by_are_computed() -> None:
+    assert Rate(2**20).tabulated(torch.float64, torch.device("cpu")) is None
+    assert Rate(4).tabulated(torch.bfloat16, torch.device("cpu")) is None
+
+
 def test_the_spikes_of_a_window_fill_its_first_steps() -> None:
     code, values = Rate(10), torch.linspace(0, 1, 41, dtype=torch.float64)
     potential, counts = values * 10 + 0.5, code.quantize(values).spikes

@@ -150,12 +150,9 @@ def mirrored_kernel(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
 
 def few_levels(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
     """Windows of rate code hold eight different counts however long they are."""
-    quantized = Rate.quantize
-
-    def coarse(self: Rate, values: Tensor, counted: bool = True) -> Any:
-        return quantized(Rate(min(8, self.steps)), values, counted)
-
-    patch.setattr(Rate, "quantize", coarse)
+    for name in ("quantize", "tabulated"):
+        found = getattr(Rate, name)
+        patch.setattr(Rate, name, lambda self, *given, found=found: found(Rate(min(8, self.steps)), *given))
 
 
 def half_precision(patch: pytest.MonkeyPatch, specimen: Specimen) -> None:
