@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import distributed
 import pytest
 
 import snnconv
 from snnconv.errors import WorkerError
 from tests.snnconv.metrics.test_merging import FAMILIES, network_of
 from tests.snnconv.scaling.test_evaluation_elsewhere import parts
-
-distributed = pytest.importorskip("distributed", reason="needs the extra cluster: dask and distributed")
 
 
 @pytest.mark.filterwarnings("default")  # of a cluster that ends
