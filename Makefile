@@ -12,7 +12,7 @@ FUZZ := .fuzz
 EXTRAS := plots,notebooks,detection,fast,lava,nir,norse,snntorch
 RELEASE := build/release
 
-.PHONY: setup demo test check lint docs release-check fuzz soak bench bench-all bench-peers bench-zoo
+.PHONY: setup demo test check lint docs browser release-check fuzz soak bench bench-all bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -60,6 +60,12 @@ release-check:
 		$(PYTHON) -m venv $$form && $$form/bin/python -m pip install --quiet "$$(ls $$PWD/*.whl)$$extras" \
 			&& $$form/bin/snnconv doctor && $$form/bin/snnconv demo --steps 16 || exit 1; \
 	done
+
+# A browser for the tests of HTML reports, from the system's packages where these can be had; without it they are skipped.
+browser:
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
+		|| apt-get install --yes --no-install-recommends chromium >/dev/null 2>&1 \
+		|| echo "no browser: install Chromium, or the tests of HTML reports in a browser are skipped"
 
 # A third of the time each, whatever the others found.
 fuzz: setup

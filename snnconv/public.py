@@ -26,6 +26,7 @@ from snnconv.metrics.verification import verify
 from snnconv.metrics.verification_result import Verification
 from snnconv.network import SpikingNetwork, load
 from snnconv.progress import Progress, ProgressCallback
+from snnconv.reporting.making import Report, report
 from snnconv.scaling.workers import Workers
 from snnconv.simulators import Confidence, CrossbarNoise, FirstSpike
 from snnconv.simulators.decoding import Decoder
@@ -55,6 +56,7 @@ __all__ = [
     "Progress",
     "ProgressCallback",
     "RankError",
+    "Report",
     "Run",
     "SearchLog",
     "SnnconvError",
@@ -80,6 +82,7 @@ __all__ = [
     "neurons",
     "optimize_pulses",
     "preflight",
+    "report",
     "resized",
     "spike_statistics",
     "sweep",

@@ -17,6 +17,7 @@ from snnconv.cli.commands.evaluate import evaluate
 from snnconv.cli.commands.evaluate_detector import evaluate_detector
 from snnconv.cli.commands.plot import plot
 from snnconv.cli.commands.preflight import preflight
+from snnconv.cli.commands.report import report
 from snnconv.cli.commands.search import search
 from snnconv.cli.commands.sweep import sweep
 from snnconv.cli.commands.train import train
@@ -100,6 +101,14 @@ register(
     "plot accuracy network.snn --data test.npz -o accuracy.pdf",
     "plot spikes network.snn --data test.npz --sample 3 -o spikes.png",
     "plot pareto folder --cost energy -o pareto.pdf",
+)
+register(
+    app,
+    MEASURES,
+    report,
+    "report network.snn --data test.npz --reference package.module:function --weights weights.pth -o report.html",
+    "report network.snn --data test.npz --names names.txt --sweep folder/sweep.json --export export.json -o report.html",
+    "report detector.snn --detector yolo.cfg,yolo.weights --names coco.names --picture photographs -o report.html",
 )
 register(
     app,

@@ -43,20 +43,25 @@ class LeftRanges:
 
     def warn(self) -> None:
         """Log a warning for every input, and for every population with tables, that left its range."""
-        for position, leaving in enumerate(self.inputs):
-            if _far(leaving):
-                _logger.warning(
-                    "%s; activations may then be larger than the codes carry, and all figures of the spiking network "
-                    "suffer: prepare the data as the calibration samples were, or convert with samples like them",
-                    leaving.text(f"input {position}"),
-                )
-        for name, leaving in self.looked_up.items():
-            if _far(leaving):
-                _logger.warning(
-                    "%s; its tables end there, and all figures of the spiking network suffer: convert with more "
-                    "calibration samples, or with samples like these",
-                    leaving.text(f"population {name}"),
-                )
+        for told in self.warnings():
+            _logger.warning("%s", told)
+
+    def warnings(self) -> list[str]:
+        """What is to be said of every input, and of every population with tables, that left its range."""
+        inputs = [
+            f"{leaving.text(f'input {position}')}; activations may then be larger than the codes carry, and all "
+            "figures of the spiking network suffer: prepare the data as the calibration samples were, or convert with "
+            "samples like them"
+            for position, leaving in enumerate(self.inputs)
+            if _far(leaving)
+        ]
+        tables = [
+            f"{leaving.text(f'population {name}')}; its tables end there, and all figures of the spiking network "
+            "suffer: convert with more calibration samples, or with samples like these"
+            for name, leaving in self.looked_up.items()
+            if _far(leaving)
+        ]
+        return inputs + tables
 
 
 class CalibratedRange(Observer):

@@ -19,8 +19,7 @@ from snnconv.metrics.error_sums import ErrorSums, VerificationSums
 from snnconv.metrics.verification_result import Verification, verification_of
 from snnconv.network import SpikingNetwork
 from snnconv.simulators import simulator_for
-from snnconv.simulators.observers import Observer, Samples, room_for
-from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.simulators.recorders import PayloadSums
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
 from snnconv.storage.carried import Carried
@@ -44,7 +43,7 @@ class VerificationTask:
 
     def __call__(self, shard: Shard, finished: Callable[[int], object] | None = None) -> Verification:
         """The errors on ``shard``; ``finished`` is told of samples as they end."""
-        network, decoded = self.network, _Decoder(self.network)
+        network, decoded = self.network, PayloadSums(self.network.populations)
         inputs = shard.inputs if self.entered else network.check(shard.inputs, "data")
         simulator = simulator_for(network, steps=self.steps, seed=self.seed)
         output, lengths = simulator.run(inputs, [decoded], finished, shard.before)
@@ -75,28 +74,6 @@ def output_error(network: SpikingNetwork, inputs: Inputs) -> float:
     with torch.no_grad():
         wanted, _ = evaluate_graph(network.complete_graph(), inputs)
     return _output_sums(output, wanted).relative
-
-
-class _Decoder(Observer):
-    """Sum of the payloads of every population over time."""
-
-    of_windows = "everything"
-
-    def __init__(self, network: NetworkBase) -> None:
-        self.payloads: dict[str, Tensor] = {}
-        self._samples = 0
-
-    def begin(self, samples: int) -> None:
-        self._samples = samples
-
-    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
-        if node not in self.payloads:
-            self.payloads[node] = room_for(payload, samples, self._samples)
-        self.payloads[node][samples] += payload
-
-    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
-        code = window.population.code
-        self.payload(node, 0, window.found.values * (code.steps // code.period), samples)
 
 
 def _sums(population: Population, wanted: Tensor, found: Tensor, scale: Tensor) -> ErrorSums:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -192,6 +192,31 @@ class OutputRecorder(Observer):
                 for target, value in zip(_leaves(step), _leaves(output), strict=True):
                     target[samples] = value
         return tree_map(lambda *parts: torch.stack(parts), *self._steps)
+
+
+class PayloadSums(Observer):
+    """The sum of the payloads of every neuron of chosen populations over time, ``[N, ...]`` by node."""
+
+    of_windows = "everything"
+
+    def __init__(self, nodes: Collection[str]) -> None:
+        self.payloads: dict[str, Tensor] = {}
+        self._nodes = {*nodes}
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
+        if node not in self._nodes:
+            return
+        if node not in self.payloads:
+            self.payloads[node] = room_for(payload, samples, self._samples)
+        self.payloads[node][samples] += payload
+
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
+        code = window.population.code
+        self.payload(node, 0, window.found.values * (code.steps // code.period), samples)
 
 
 class Rasters(Observer):

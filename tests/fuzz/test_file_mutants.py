@@ -36,6 +36,7 @@ NEVER_READ = {
 NO_FORMAT = {
     "snnconv/scaling/shared.py",  # what this very call wrote for processes of its own
     "snnconv/training/checkpoint.py",  # gives the others what its reader, that of signed files, has taken
+    "snnconv/reporting/page.py",  # its own style and script
     "snnconv/kernels/native.py",  # its own sources, for a digest of them
     "snnconv/data/file_kinds.py",  # what a file is: each mutant that is refused passes it
     "hw_export/lava/launch.py",  # what its own runtime wrote into a folder of its own

@@ -75,6 +75,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "snnconv/storage/saving.py": lambda path: network().save(path),
     "snnconv/sweeps/file.py": lambda path: SweepFile(path, {"model": "a"}).add("rate", {"figures": {"steps": 4}}),
     "snnconv/plots/saving.py": figure,
+    "snnconv/reporting/making.py": lambda path: snnconv.report(network()).save(path),
     "snnconv/training/checkpoint.py": checkpoint,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +22,9 @@ from snnconv.data.shapes import BATCH, concrete
 from snnconv.detection import load_darknet, train_detector
 from snnconv.detection.shapes import draw_shapes
 from snnconv.graph.graph import WHOLE_TYPES
+from snnconv.reporting.contents import Contents
+from snnconv.reporting.export_file import read_export
+from snnconv.reporting.fits import fit_part
 from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.signed import signature
 from tests.fuzz.formats.format import FileFormat, safetensors_parts
@@ -122,6 +126,22 @@ def _make_sweep(folder: Path) -> None:
     snnconv.sweep(model, x, (x, torch.zeros(20, dtype=torch.int64)), codings, path=folder / "sweep.json")
 
 
+def _make_export(folder: Path) -> None:
+    figures = {
+        "placements": [{"name": "relu", "neurons": 12, "where": "host", "built_in": True}] * 2,
+        "cores": {"fewest": 1, "most": 2, "fit": "fits"},
+        "ram": 100,
+        "notes": ["biases were rounded"],
+        "fidelity": {"integers": {"samples": 4, "error": math.nan, "agreement": None}},
+    }
+    (folder / "export.json").write_text(json.dumps(figures))
+
+
+def _read_export(path: Path) -> Any:
+    part = fit_part(Contents("export", network_of("deep"), export=read_export(path)))
+    return part and part.content
+
+
 def _checkpoint(of: str, use: Any) -> FileFormat:
     return FileFormat(
         name=f"checkpoint of {of}",
@@ -155,6 +175,14 @@ FORMATS = (
     _checkpoint("learning", _learnt),
     _checkpoint("tuning", _tuned),
     _checkpoint("a detector", _detector),
+    FileFormat(
+        name="figures of an export",
+        file="export.json",
+        make=_make_export,
+        read=_read_export,
+        opens=("snnconv/reporting/export_file.py",),
+        alterations=(altered_json,),
+    ),
     FileFormat(
         name="figures of a sweep",
         file="sweep.json",

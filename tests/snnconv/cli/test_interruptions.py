@@ -71,6 +71,7 @@ CASES = {
     "verify": Case(("n.snn", "--data", "samples.npz", "--json", "v.json"), "snnconv", "verify"),
     "plot": Case(("verification", "n.snn", "--data", "samples.npz", "-o", "v.png"), "snnconv", "verify"),
     "evaluate": Case(("n.snn", "--data", "samples.npz", "--json", "e.json"), "snnconv", "evaluate"),
+    "report": Case(("n.snn", "--data", "samples.npz", "-o", "r.html"), "snnconv", "report"),
     "sweep": Case(
         ("own_model:perceptron", *SAMPLES, "--data", "samples.npz", "-o", "out", "--codes", "rate", "--steps", "2,4"),
         "snnconv.sweeps.rows",

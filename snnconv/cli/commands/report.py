@@ -1,0 +1,101 @@
+"""The command that shows a network on one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from torch import nn
+
+import snnconv
+from coding import Concurrent
+from snnconv.cli import detectors
+from snnconv.cli.console import console
+from snnconv.cli.interruption import kept
+from snnconv.cli.models import load_model
+from snnconv.cli.options import IgnoreIndex, JudgeName, Network, Trust, Weights, judge_of, writable
+from snnconv.cli.progress import progress_bars
+from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.data.batches import IGNORED_TARGET
+from snnconv.data.files import load_samples
+from snnconv.detection.data.datasets import read_names
+from snnconv.errors import ConfigurationError, StorageError
+from snnconv.reporting.export_file import read_export
+from snnconv.simulators import SIMULATORS
+
+
+def report(
+    network: Network,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=writable, help="File to write, such as report.html.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
+    ] = "",
+    weights: Weights = None,
+    trust: Trust = False,
+    names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
+    samples: Annotated[int, typer.Option(help="Samples whose spikes are shown.")] = 3,
+    sweep: Annotated[Path | None, typer.Option(help="The sweep.json of other codes, to be shown beside it.")] = None,
+    export: Annotated[Path | None, typer.Option(help="What export --json wrote of this network.")] = None,
+    detector: Annotated[
+        str, typer.Option(help="Darknet's files of the original, net.cfg,net.weights, where the network finds objects.")
+    ] = "",
+    picture: Annotated[
+        list[Path] | None, typer.Option(help="Picture, or folder of pictures, for a detector; may be repeated.")
+    ] = None,
+    simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
+    steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
+    judge: JudgeName = "auto",
+    ignore_index: IgnoreIndex = IGNORED_TARGET,
+    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+) -> None:
+    """Show a network on one HTML page that opens offline: accuracy, errors, spikes, energy, codes.
+
+    Without data the page has what is known of the network alone. A detector is shown on pictures in place of data.
+    """
+    check_size(batch)
+    if steps is not None:
+        Concurrent(steps)
+    spiking = snnconv.load(network)
+    chosen: dict[str, Any] = {}
+    if data is not None:
+        inputs, targets = load_samples(data)
+        inputs = in_precision(inputs, spiking, "data")
+        axis = spiking.batch_axis
+        chosen["data"] = in_batches(inputs, targets, batch, spiking.input_shapes[0], axis, judge)
+    if reference:
+        if data is None:
+            raise ConfigurationError("--reference is compared on samples: give --data")
+        original = load_model(reference, weights, trust=trust)
+        chosen["reference"] = original if isinstance(original, nn.Module) else original.module()
+    if detector or picture:
+        chosen["pictures"] = detectors.pictures_in(picture or [])
+        chosen["detector"] = detectors.detector_of(detector, names if detector else None, None)
+    elif names is not None:
+        chosen["names"] = read_names(names)
+    with progress_bars() as progress:
+        found = snnconv.report(
+            spiking,
+            title=network.stem,
+            sweep=None if sweep is None else snnconv.Sweep.load(sweep),
+            export=None if export is None else read_export(export),
+            samples=samples,
+            simulator=simulator,
+            steps=steps,
+            judge=judge_of(judge),
+            ignore_index=ignore_index,
+            progress=progress,
+            **chosen,
+        )
+    try:
+        found.save(output)
+    except StorageError:  # what was measured is not lost with it
+        console.print(str(found), markup=False)
+        raise
+    with kept(lambda: f"{output} is written"):
+        console.print(f"{found}\nwritten: {output}", markup=False)

@@ -1,0 +1,140 @@
+"""A report in three sentences, and its main figures."""
+
+from __future__ import annotations
+
+from snnconv.metrics.costs import Costs
+from snnconv.metrics.evaluation_result import Evaluation
+from snnconv.reporting.contents import Contents
+from snnconv.reporting.markup import Markup, tag
+from snnconv.reporting.wording import capital, count, counted, decimal, joules, percent, ratio, share
+
+
+def sentences(contents: Contents) -> tuple[str, str, str]:
+    """How well the network does, what that takes, and what hurts it most, a sentence each."""
+    return _quality(contents), _cost(contents), _weakness(contents)
+
+
+def _quality(contents: Contents) -> str:
+    found, precision = contents.evaluation, contents.precision
+    if found is not None:
+        return _judged(found, contents.network.learned)
+    if precision is not None:
+        pictures = counted(precision.samples, "picture")
+        ours, theirs = percent(precision.precision.ap50), percent(precision.reference_precision.ap50)
+        return f"On {pictures} it finds objects with a mean average precision of {ours}, the original with {theirs}."
+    if contents.pictures:
+        ours, theirs = (sum(len(side) for side in both) for both in zip(*_sides(contents), strict=True))
+        differing = sum(picture.differing for picture in contents.pictures)
+        told = "none of them differs" if not differing else f"{counted(differing, 'box', 'boxes')} only one of them has"
+        pictures = counted(len(contents.pictures), "picture")
+        return f"On {pictures} it finds {counted(ours, 'object')}, the original {count(theirs)}, and {told}."
+    populations = counted(len(contents.network.populations), "population")
+    neurons = counted(sum(each.neurons for each in contents.network.populations.values()), "neuron")
+    if contents.look is None:
+        return f"It has {populations} of {neurons}, and how well it does is not known, because no data were given."
+    verification = contents.look.verification
+    error = "" if verification is None else f", with an error of {share(verification.output)} at its output"
+    return f"It has {populations} of {neurons}, and was looked at on {counted(contents.look.samples, 'sample')}{error}."
+
+
+def _sides(contents: Contents) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
+    return [(picture.spiking, picture.original) for picture in contents.pictures]
+
+
+def _judged(found: Evaluation, learned: bool) -> str:
+    samples = counted(found.samples, "sample")
+    if found.deviation is not None or found.errors is not None:
+        told = [] if found.deviation is None else [f"deviate from the original's by {share(found.deviation)}"]
+        if found.errors is not None and found.errors.relative is not None:
+            told.append(f"from the targets by {share(found.errors.relative)}")
+            if found.reference_errors is not None and found.reference_errors.relative is not None:
+                told.append(f"where the original's are {share(found.reference_errors.relative)} away")
+        return f"On {samples} its values {', '.join(told)}."
+    if found.accuracy is None:
+        if found.agreement is None:
+            return f"It ran on {samples}, and how often it is right is not known, because there are no targets."
+        return f"It decides {percent(found.agreement)} of {samples} as the original does; there were no targets."
+    right = f"It decides {percent(found.accuracy)} of {samples} rightly"
+    if found.reference_accuracy is None or found.agreement is None:
+        why = "because it learned through its own spikes" if learned else "as none was given"
+        return f"{right}, and has no original to be compared with, {why}."
+    return f"{right}, the original {percent(found.reference_accuracy)}, and both agree on {percent(found.agreement)}."
+
+
+def _cost(contents: Contents) -> str:
+    costs, network = contents.costs, contents.network
+    if costs is None:
+        if network.timing is not None:
+            return (
+                f"Its populations fire one after the other, and an output takes {steps_text(network.timing.latency)}."
+            )
+        return "Its populations run all at once, and its output is there after every time step."
+    than = "the original" if not network.learned else "the same network without spikes"
+    energy = f"{joules(costs.energy.e3)} under energy model E3"
+    times = ratio(costs.energy.e3, costs.energy.e3_reference)
+    spikes = f"{decimal(costs.spikes_per_neuron, 2)} spikes per neuron"
+    return f"A sample takes {steps_text(costs.mean_steps)}, {spikes} and {energy}, {times} what {than} takes."
+
+
+def _weakness(contents: Contents) -> str:
+    look = contents.look
+    if look is None:
+        told = "what hurts it most" if contents.costs is None else "which population hurts it most"
+        return f"Give data to see {told}."
+    if look.verification is None:
+        return "Errors by population are not known, because there are no activations that its spikes stand for."
+    reading = look.verification.reading
+    if not reading.population:
+        return "Every population says what it should."
+    return f"{capital(reading.text.removeprefix('reading: '))}."
+
+
+def steps_text(steps: float) -> str:
+    """A number of time steps, mean or whole."""
+    return counted(steps, "time step")
+
+
+def figures(contents: Contents) -> Markup:
+    """The main figures, each with what it is."""
+    found = [*_judged_figures(contents), *([] if contents.costs is None else _cost_figures(contents.costs))]
+    if not found:
+        return Markup()
+    items = [
+        tag("div", tag("dt", name), tag("dd", tag("strong", value), tag("small", more) if more else None))
+        for name, value, more in found
+    ]
+    return tag("dl", *items, class_="figures")
+
+
+def _judged_figures(contents: Contents) -> list[tuple[str, str, str]]:
+    found, precision = contents.evaluation, contents.precision
+    if precision is not None:
+        kept = f"original {percent(precision.reference_precision.ap50)}"
+        return [("mAP at overlap 0.5", percent(precision.precision.ap50), kept)]
+    if found is None:
+        return []
+    told = []
+    if found.errors is not None and found.errors.relative is not None:
+        more = "" if found.errors.r2 is None else f"R² {found.errors.r2:.3f}"
+        told.append(("error against targets", share(found.errors.relative), more))
+    if found.deviation is not None:
+        told.append(("deviation from the original", share(found.deviation), ""))
+    if found.accuracy is not None:
+        more = f"± {found.standard_error:.1f}"
+        if found.reference_accuracy is not None:
+            more = f"{more}, original {percent(found.reference_accuracy)}"
+        told.append(("accuracy", percent(found.accuracy), more))
+    if found.agreement is not None:
+        told.append(("agreement", percent(found.agreement), "decided as the original"))
+    return told
+
+
+def _cost_figures(costs: Costs) -> list[tuple[str, str, str]]:
+    bound = "upper bound" if costs.synops_are_bound else "per sample"
+    e3 = costs.energy
+    return [
+        ("latency", count(costs.mean_steps), "time steps"),
+        ("spikes per neuron", decimal(costs.spikes_per_neuron, 3), "per sample"),
+        ("synaptic operations", count(costs.synops), bound),
+        ("energy, model E3", joules(e3.e3), f"{ratio(e3.e3, e3.e3_reference)} the original's"),
+    ]

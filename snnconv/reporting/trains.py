@@ -1,0 +1,84 @@
+"""The spikes of a few neurons of every population, for one sample at a time, as a raster shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from snnconv.simulators.observers import Observer, Samples, room_for
+from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.spiking.base import NetworkBase
+
+#: Neurons of a population among which those are looked for that fire.
+_CANDIDATES = 2048
+
+
+@dataclass(frozen=True)
+class Train:
+    """Payloads ``[T, rows]`` of some neurons of a population in one sample, from time step ``start`` on.
+
+    ``firing`` of ``watched`` neurons fired at all, and the population has ``neurons``.
+    """
+
+    name: str
+    start: int
+    payloads: Tensor
+    firing: int
+    watched: int
+    neurons: int
+
+
+class ChosenTrains(Observer):
+    """Payloads of evenly spaced neurons of chosen populations; what the others fire is not kept."""
+
+    of_windows = "everything"
+
+    def __init__(self, network: NetworkBase, nodes: Sequence[str]) -> None:
+        self._network = network
+        self._chosen = {node: _spaced(network.populations[node].neurons, _CANDIDATES) for node in nodes}
+        self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
+        self._samples = 0
+
+    def begin(self, samples: int) -> None:
+        self._samples = samples
+
+    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
+        steps = self._payloads.get(node)
+        if steps is None:
+            return
+        rows = 1 if self._network.batch_axis is None else len(payload)
+        own = payload.reshape(rows, -1)[:, self._chosen[node].to(payload.device)]
+        if t == len(steps):
+            steps.append(room_for(own, samples, self._samples))
+        steps[t][samples] = own
+
+    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
+        if node in self._payloads:
+            for t, payload in enumerate(window.payloads()):
+                self.payload(node, t, payload, samples)
+
+    def trains(self, sample: int, rows: int) -> list[Train]:
+        """The trains of at most ``rows`` neurons that fire in ``sample``, population by population."""
+        found, starts = [], _starts(self._network)
+        for node, steps in self._payloads.items():
+            whole = torch.stack(steps)[:, sample].cpu()
+            firing = whole.ne(0).any(0).nonzero().flatten()
+            shown = whole[:, firing[_spaced(len(firing), rows)]]
+            population = self._network.populations[node]
+            counts = (len(firing), whole.shape[1], population.neurons)
+            found.append(Train(population.name, starts.get(node, 0), shown, *counts))
+        return found
+
+
+def _starts(network: NetworkBase) -> Mapping[str, int]:
+    """The time step at which the window of a population begins, by node; none where all run at once."""
+    return {} if network.timing is None else network.timing.starts
+
+
+def _spaced(total: int, most: int) -> Tensor:
+    """At most ``most`` of the numbers below ``total``, evenly spaced."""
+    count = min(total, most)
+    return (torch.arange(count, dtype=torch.float64) * (total / max(count, 1))).long()
