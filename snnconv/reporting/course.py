@@ -96,4 +96,8 @@ def _table(lines: dict[str, Course], spikes: Sequence[float]) -> Markup:
         cells = [NOTHING if value is None else decimal(value) for value in (*judged, spikes[step - 1])]
         rows.append(tag("tr", tag("th", str(step), scope="row"), *(tag("td", cell) for cell in cells)))
     table = tag("table", tag("thead", head), tag("tbody", *rows))
-    return tag("details", tag("summary", "The same as figures"), tag("div", table, class_="scroll", tabindex="0"))
+    return tag(
+        "details",
+        tag("summary", "The same as figures"),
+        tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Figures by time step"),
+    )

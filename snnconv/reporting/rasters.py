@@ -148,8 +148,9 @@ def _marks(train: Train) -> dict[tuple[int, bool], list[tuple[int, int]]]:
     """Steps and rows of spikes, by the class of what they carry and whether that is below 0."""
     largest = float(train.payloads.abs().max()) if train.payloads.numel() else 0.0
     found: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+    values = train.payloads.tolist()
     for t, row in train.payloads.nonzero().tolist():
-        value = float(train.payloads[t, row])
+        value = values[t][row]
         weight = min(len(_HEIGHTS) - 1, math.floor(-math.log2(abs(value) / largest) + 1e-6))
         found.setdefault((weight, value < 0), []).append((t, row))
     return found

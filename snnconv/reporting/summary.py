@@ -5,6 +5,7 @@ from __future__ import annotations
 from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.reporting.contents import Contents
+from snnconv.reporting.detected import Box
 from snnconv.reporting.markup import Markup, tag
 from snnconv.reporting.wording import capital, count, counted, decimal, joules, percent, ratio, share
 
@@ -23,7 +24,7 @@ def _quality(contents: Contents) -> str:
         ours, theirs = percent(precision.precision.ap50), percent(precision.reference_precision.ap50)
         return f"On {pictures} it finds objects with a mean average precision of {ours}, the original with {theirs}."
     if contents.pictures:
-        ours, theirs = (sum(len(side) for side in both) for both in zip(*_sides(contents), strict=True))
+        ours, theirs = (sum(map(len, sides)) for sides in zip(*_boxes(contents), strict=True))
         differing = sum(picture.differing for picture in contents.pictures)
         told = "none of them differs" if not differing else f"{counted(differing, 'box', 'boxes')} only one of them has"
         pictures = counted(len(contents.pictures), "picture")
@@ -37,7 +38,7 @@ def _quality(contents: Contents) -> str:
     return f"It has {populations} of {neurons}, and was looked at on {counted(contents.look.samples, 'sample')}{error}."
 
 
-def _sides(contents: Contents) -> list[tuple[tuple[object, ...], tuple[object, ...]]]:
+def _boxes(contents: Contents) -> list[tuple[tuple[Box, ...], tuple[Box, ...]]]:
     return [(picture.spiking, picture.original) for picture in contents.pictures]
 
 
@@ -49,6 +50,8 @@ def _judged(found: Evaluation, learned: bool) -> str:
             told.append(f"from the targets by {share(found.errors.relative)}")
             if found.reference_errors is not None and found.reference_errors.relative is not None:
                 told.append(f"where the original's are {share(found.reference_errors.relative)} away")
+        if not told and found.errors is not None:
+            told = [f"have a mean squared error of {found.errors.mse:.3g}"]
         return f"On {samples} its values {', '.join(told)}."
     if found.accuracy is None:
         if found.agreement is None:
