@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from snnconv.reporting.charts import legend
 from snnconv.reporting.contents import Contents, Part
-from snnconv.reporting.detected import SAME, SCORE, Box, ComparedPicture
+from snnconv.reporting.detected import SAME, SCORE, ComparedPicture, FoundBox
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import counted
 
@@ -35,7 +35,7 @@ def _picture(picture: ComparedPicture, number: int) -> Markup:
     return tag("figure", tag("div", *sides, class_="maps"), tag("figcaption", picture.label), class_="pictures")
 
 
-def _side(picture: ComparedPicture, network: str, boxes: Sequence[Box], image: Markup) -> Markup:
+def _side(picture: ComparedPicture, network: str, boxes: Sequence[FoundBox], image: Markup) -> Markup:
     width, height = picture.size
     found = counted(len(boxes), "object")
     listed = [f"{box.name} {box.score:.2f}{' (alone)' if box.alone else ''}" for box in boxes]
@@ -55,7 +55,7 @@ def _side(picture: ComparedPicture, network: str, boxes: Sequence[Box], image: M
     return tag("div", tag("p", f"{network}: {found}", class_="who"), drawn, tag("ul", *items, class_="found"))
 
 
-def _frame(box: Box, width: int, height: int) -> Markup:
+def _frame(box: FoundBox, width: int, height: int) -> Markup:
     left, top, right, bottom = box.corners
     return tag(
         "rect",

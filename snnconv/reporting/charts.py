@@ -16,12 +16,14 @@ from snnconv.reporting.markup import Content, Markup, joined, number, tag
 SPAN = 1000.0
 #: Numbers of ticks that an axis has at most.
 _TICKS = 6
+#: Share of an axis from which on texts of ticks end with it.
+_END = 0.96
 #: Digits at which a logarithmic axis has ticks, the more of them the shorter it is.
 _FACTORS = ((1.0,), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0))
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """An axis from ``low`` to ``high``, logarithmic or not, with a name.
 
     ``ticks`` are values with what is written there.
@@ -40,7 +42,7 @@ class Scale:
         return (value - self.low) / (self.high - self.low)
 
 
-def linear(values: Sequence[float], name: str, *, zero: bool = False, most: float = math.inf) -> Scale:
+def linear(values: Sequence[float], name: str, *, zero: bool = False, most: float = math.inf) -> Axis:
     """A linear axis that holds ``values`` and ends at round numbers, from 0 if ``zero``, to ``most`` at most."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
@@ -51,13 +53,13 @@ def linear(values: Sequence[float], name: str, *, zero: bool = False, most: floa
         low, high = low - (0.0 if zero or high == 0 else room), high + room
     step = _step((high - low) / (_TICKS - 1))
     low, high = math.floor(low / step + 1e-9) * step, min(math.ceil(high / step - 1e-9) * step, most)
-    return Scale(low, high, name, _marks(low, high, step))
+    return Axis(low, high, name, _marks(low, high, step))
 
 
-def time_axis(steps: int, first: int = 1) -> Scale:
+def time_axis(steps: int, first: int = 1) -> Axis:
     """An axis of time steps, from the ``first`` to ``steps``."""
     step = max(1.0, _step((steps - first) / (_TICKS - 1) or 1.0))
-    return Scale(float(first), float(max(steps, first + 1)), "time step", _marks(float(first), float(steps), step))
+    return Axis(float(first), float(max(steps, first + 1)), "time step", _marks(float(first), float(steps), step))
 
 
 def _marks(low: float, high: float, step: float) -> tuple[tuple[float, str], ...]:
@@ -69,7 +71,7 @@ def _marks(low: float, high: float, step: float) -> tuple[tuple[float, str], ...
     )
 
 
-def logarithmic(values: Sequence[float], name: str, unit: str = "") -> Scale:
+def logarithmic(values: Sequence[float], name: str, unit: str = "") -> Axis:
     """A logarithmic axis that holds ``values``, all above 0, with some room; ``unit`` takes a prefix."""
     low, high = min(values) / 1.3, max(values) * 1.3
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -80,7 +82,7 @@ def logarithmic(values: Sequence[float], name: str, unit: str = "") -> Scale:
         marks = [mark for mark in marks if low <= mark <= high]
         if len(marks) > 2:
             break
-    return Scale(low, high, name, tuple((mark, _prefixed(mark, unit)) for mark in marks), logarithmic=True)
+    return Axis(low, high, name, tuple((mark, _prefixed(mark, unit)) for mark in marks), logarithmic=True)
 
 
 def _prefixed(value: float, unit: str) -> str:
@@ -98,29 +100,29 @@ def _step(raw: float) -> float:
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= raw * (1 - 1e-9))
 
 
-def x_of(scale: Scale, value: float) -> str:
+def x_of(scale: Axis, value: float) -> str:
     """The coordinate of ``value`` on an axis to the right."""
     return number(SPAN * scale.share(value), 1)
 
 
-def y_of(scale: Scale, value: float) -> str:
+def y_of(scale: Axis, value: float) -> str:
     """The coordinate of ``value`` on an axis upwards."""
     return number(SPAN * (1.0 - scale.share(value)), 1)
 
 
-def line(x: Scale, y: Scale, points: Sequence[tuple[float, float]], class_: str) -> Markup:
+def line(x: Axis, y: Axis, points: Sequence[tuple[float, float]], class_: str) -> Markup:
     """Points joined by a line."""
     path = "L".join(f"{x_of(x, a)} {y_of(y, b)}" for a, b in points)
     return tag("path", d=f"M{path}", class_=f"line {class_}") if points else Markup()
 
 
-def dot(x: Scale, y: Scale, point: tuple[float, float], class_: str, title: str) -> Markup:
+def dot(x: Axis, y: Axis, point: tuple[float, float], class_: str, title: str) -> Markup:
     """A round dot that says its ``title`` to who points at it."""
     place = f"M{x_of(x, point[0])} {y_of(y, point[1])}h0"
     return tag("path", tag("title", title), d=place, class_=f"dot {class_}")
 
 
-def level(y: Scale, value: float, class_: str) -> Markup:
+def level(y: Axis, value: float, class_: str) -> Markup:
     """A line at the height of ``value`` from end to end."""
     return tag("path", d=f"M0 {y_of(y, value)}h{SPAN:.0f}", class_=f"line {class_}")
 
@@ -138,11 +140,11 @@ def drawing(*content: Content, class_: str = "", height: float = SPAN) -> Markup
     )
 
 
-def plot(x: Scale, y: Scale, content: Sequence[Content], says: str, class_: str = "") -> Markup:
+def plot(x: Axis, y: Axis, content: Sequence[Content], says: str, class_: str = "") -> Markup:
     """A chart with its axes; ``says`` is what it shows, for who cannot see it."""
     grid = [tag("path", d=f"M0 {y_of(y, value)}h{SPAN:.0f}", class_="grid") for value, _ in y.ticks]
     ups = [tag("span", text, style=f"bottom:{number(100 * y.share(value), 1)}%") for value, text in y.ticks]
-    alongs = [tag("span", text, style=f"left:{number(100 * x.share(value), 1)}%") for value, text in x.ticks]
+    alongs = [mark(x.share(value), text) for value, text in x.ticks]
     return tag(
         "div",
         tag("p", y.name, class_="axis-name", aria_hidden="true"),
@@ -154,6 +156,13 @@ def plot(x: Scale, y: Scale, content: Sequence[Content], says: str, class_: str 
         role="img",
         aria_label=says,
     )
+
+
+def mark(share: float, text: str) -> Markup:
+    """The ``text`` of a tick below a chart; at its end it stays within."""
+    if share > _END:
+        return tag("span", text, class_="end")
+    return tag("span", text, style=f"left:{number(100 * share, 1)}%")
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnconv.reporting.charts import Scale, figure, legend, level, line, linear, plot, time_axis
+from snnconv.reporting.charts import Axis, figure, legend, level, line, linear, plot, time_axis
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
 from snnconv.reporting.wording import NOTHING, decimal
@@ -60,7 +60,7 @@ def _judged_figure(lines: dict[str, Course], reference: float | None, name: str,
     values = [value for course in lines.values() for value in course if value is not None]
     values += [] if reference is None else [reference]
     x = time_axis(steps)
-    y: Scale = linear(values, name, most=100.0) if name == "%" else linear(values, name, zero=True)
+    y: Axis = linear(values, name, most=100.0) if name == "%" else linear(values, name, zero=True)
     content = [] if reference is None else [level(y, reference, "level")]
     kinds = ("one", "two dashed")
     entries = []

@@ -22,7 +22,7 @@ _SIDE, _QUALITY = 480, 78
 
 
 @dataclass(frozen=True)
-class Box:
+class FoundBox:
     """One detection, its corners as shares of the picture; ``alone`` if the other network has none like it."""
 
     corners: tuple[float, float, float, float]
@@ -38,8 +38,8 @@ class ComparedPicture:
     label: str
     content: str
     size: tuple[int, int]
-    original: tuple[Box, ...]
-    spiking: tuple[Box, ...]
+    original: tuple[FoundBox, ...]
+    spiking: tuple[FoundBox, ...]
 
     @property
     def differing(self) -> int:
@@ -62,10 +62,10 @@ def compared(
     )
 
 
-def _boxes(found: Detections, matched: set[int], names: Sequence[str], size: tuple[int, int]) -> tuple[Box, ...]:
+def _boxes(found: Detections, matched: set[int], names: Sequence[str], size: tuple[int, int]) -> tuple[FoundBox, ...]:
     rows = zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True)
     return tuple(
-        Box(
+        FoundBox(
             (
                 _within(box[0] / size[0]),
                 _within(box[1] / size[1]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnconv.reporting.charts import Scale, dot, figure, legend, level, line, linear, logarithmic, plot
+from snnconv.reporting.charts import Axis, dot, figure, legend, level, line, linear, logarithmic, plot
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
 from snnconv.reporting.wording import NOTHING, count, counted, decimal, joules, percent
@@ -59,7 +59,7 @@ def _panel(sweep: Sweep, cost: Cost, title: str, kinds: dict[str, str]) -> Marku
     return figure(plot(x, y, content, says), None)
 
 
-def _front(x: Scale, y: Scale, front: Sequence[Measured], cost: Cost) -> Markup:
+def _front(x: Axis, y: Axis, front: Sequence[Measured], cost: Cost) -> Markup:
     steps: list[tuple[float, float]] = []
     for result in front:
         if steps:

@@ -6,7 +6,7 @@ import torch
 
 from coding import Code
 from snnconv.plots.spikes import quantizer
-from snnconv.reporting.charts import SPAN, drawing
+from snnconv.reporting.charts import SPAN, drawing, mark
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import counted
@@ -48,6 +48,6 @@ def _row(code: Code, names: list[str]) -> Markup:
 
 
 def _axis() -> Markup:
-    ticks = [tag("span", f"{value:g}", style=f"left:{100 * value:g}%") for value in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    ticks = [mark(value, f"{value:g}") for value in (0.0, 0.25, 0.5, 0.75, 1.0)]
     name = tag("span", "in units of the largest", class_="who")
     return tag("div", name, tag("div", *ticks, class_="alongs"), class_="strip feet")

@@ -158,7 +158,7 @@ def report(
         held_out = network.held_out[0]
         inputs = tuple(t.to(like.device, like.dtype if t.is_floating_point() else t.dtype) for t in held_out)
         look = _look(network, inputs, None, simulator, steps, seed, samples, False)
-    figures = export.to_dict() if hasattr(export, "to_dict") else export
+    figures = export if export is None or isinstance(export, Mapping) else export.to_dict()
     contents = Contents(title, network, costs, look, shown, sweep, figures, tuple(names))
     return Report(sentences(contents), page(contents))
 

@@ -31,7 +31,7 @@ def joined(parts: Iterable[Content], between: str = "") -> Markup:
     return Markup(between.join(escaped(part) for part in parts if part))
 
 
-def tag(name: str, *content: Content, **attributes: str | float | bool | None) -> Markup:
+def tag(name: str, /, *content: Content, **attributes: str | float | bool | None) -> Markup:
     """The element ``name`` around ``content``.
 
     An underscore in the name of an attribute stands for a hyphen, and one at its end for nothing (``class_``). ``True``

@@ -17,7 +17,7 @@ from snnconv.metrics.verification_result import Verification
 from snnconv.metrics.verification_task import VerificationTask
 from snnconv.network import SpikingNetwork
 from snnconv.reporting.attention import AttentionMap, attention_maps
-from snnconv.reporting.trains import ChosenTrains, Train
+from snnconv.reporting.trains import ChosenTrains, ShownTrain
 from snnconv.simulators import simulator_for
 from snnconv.spiking.decisions import first_output
 
@@ -32,7 +32,7 @@ class ShownSample:
     """A sample of which spikes are shown: what was decided, as far as outputs are class scores."""
 
     number: int
-    trains: tuple[Train, ...]
+    trains: tuple[ShownTrain, ...]
     decided: int | None
     original: int | None
     target: int | None
@@ -131,7 +131,7 @@ def _rows(trains: ChosenTrains, samples: int) -> int:
     return rows
 
 
-def _marks(trains: Sequence[Train]) -> int:
+def _marks(trains: Sequence[ShownTrain]) -> int:
     return sum(int(train.payloads.ne(0).sum()) for train in trains)
 
 

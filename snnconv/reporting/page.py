@@ -16,8 +16,7 @@ from snnconv.reporting.levels import levels_part
 from snnconv.reporting.markup import Markup, joined, tag
 from snnconv.reporting.populations import populations_part
 from snnconv.reporting.rasters import rasters_part
-from snnconv.reporting.summary import figures, sentences
-from snnconv.spiking.report import summary
+from snnconv.reporting.summary import described, figures, sentences
 from snnconv.version import __version__
 
 #: The parts of a report in order; each is left out where it has nothing to show.
@@ -69,7 +68,7 @@ def _header(contents: Contents, parts: Sequence[Part]) -> Markup:
     top = tag("div", tag("span", "snnconv report"), button, class_="bar-top")
     said = tag("div", *(tag("p", sentence) for sentence in sentences(contents)), class_="summary")
     links = [tag("li", tag("a", part.heading, href=f"#{part.anchor}")) for part in parts]
-    what = tag("p", summary(contents.network), class_="what")
+    what = tag("p", described(contents.network), class_="what")
     navigation = tag("nav", tag("ul", *links), aria_label="Parts of the report")
     return tag("header", top, tag("h1", contents.title), what, said, figures(contents), navigation)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snnconv.metrics.error_sums import PopulationError
 from snnconv.metrics.reading import Reading
-from snnconv.reporting.charts import SPAN, Scale, figure, linear, plot, x_of, y_of
+from snnconv.reporting.charts import SPAN, Axis, figure, linear, plot, x_of, y_of
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import NOTHING, capital, count, counted, decimal, share
@@ -16,10 +16,12 @@ from snnconv.text import code_text
 
 #: Rows of the table, and bars of a chart, at most.
 MOST_ROWS, _MOST_BARS = 200, 160
+#: Share of a chart that a bar takes at most.
+_WIDEST = 0.06
 
 
 @dataclass(frozen=True)
-class Row:
+class PopulationRow:
     """What is known of a population: its place in order of execution, what it is, and its figures for a sample."""
 
     place: int
@@ -45,7 +47,7 @@ def populations_part(contents: Contents) -> Part:
     return Part("populations", "Population by population", lead, joined([content, _table(shown, len(rows), reading)]))
 
 
-def _rows(contents: Contents) -> list[Row]:
+def _rows(contents: Contents) -> list[PopulationRow]:
     errors: dict[str, PopulationError] = {}
     if contents.look is not None and contents.look.verification is not None:
         errors = {each.name: each for each in contents.look.verification.populations}
@@ -57,14 +59,14 @@ def _rows(contents: Contents) -> list[Row]:
         if costs is not None:
             spikes = costs.spikes[population.name] / population.neurons
             synops = costs.synops_by_source.get(population.name, 0.0) / total if total else 0.0
-        found.append(Row(place, population, errors.get(population.name), spikes, synops))
+        found.append(PopulationRow(place, population, errors.get(population.name), spikes, synops))
     return found
 
 
-def _worst(rows: Sequence[Row]) -> list[Row]:
+def _worst(rows: Sequence[PopulationRow]) -> list[PopulationRow]:
     """The rows with the largest errors of their own, or without errors the most operations, in order of execution."""
 
-    def harm(row: Row) -> tuple[float, float]:
+    def harm(row: PopulationRow) -> tuple[float, float]:
         return (0.0 if row.error is None else row.error.own, row.synops or 0.0)
 
     return sorted(sorted(rows, key=harm, reverse=True)[:MOST_ROWS], key=lambda row: row.place)
@@ -91,7 +93,7 @@ def _told(contents: Contents, reading: Reading | None) -> Markup:
     return tag("div", *told, class_="told") if told else Markup()
 
 
-def _error_chart(rows: Sequence[Row], reading: Reading | None) -> Markup | None:
+def _error_chart(rows: Sequence[PopulationRow], reading: Reading | None) -> Markup | None:
     if reading is None or not any(row.error is not None for row in rows):
         return None
     worst = next((row.place for row in rows if row.population.name == reading.population), None)
@@ -108,7 +110,7 @@ def _error_chart(rows: Sequence[Row], reading: Reading | None) -> Markup | None:
     )
 
 
-def _rate_chart(rows: Sequence[Row]) -> Markup | None:
+def _rate_chart(rows: Sequence[PopulationRow]) -> Markup | None:
     if all(row.spikes is None for row in rows):
         return None
     most = max(rows, key=lambda row: row.spikes or 0.0)
@@ -118,7 +120,12 @@ def _rate_chart(rows: Sequence[Row]) -> Markup | None:
 
 
 def _bars(
-    rows: Sequence[Row], height: Callable[[Row], float], name: str, says: str, caption: str, worst: int | None
+    rows: Sequence[PopulationRow],
+    height: Callable[[PopulationRow], float],
+    name: str,
+    says: str,
+    caption: str,
+    worst: int | None,
 ) -> Markup:
     """A bar for every population; of more than a screen holds, the highest of neighbours."""
     every = -(-len(rows) // _MOST_BARS)
@@ -126,11 +133,12 @@ def _bars(
     heads = [max(group, key=height) for group in groups]
     places = f"population, from input to output{f', {every} to a bar' if every > 1 else ''}"
     marks = ((0.5, "1"), (len(heads) - 0.5, str(len(rows)))) if len(heads) > 1 else ((0.5, "1"),)
-    x = Scale(0.0, float(len(heads)), places, marks)
+    x = Axis(0.0, float(len(heads)), places, marks)
     y = linear([height(row) for row in heads], name, zero=True)
     bars = []
     for position, (group, row) in enumerate(zip(groups, heads, strict=True)):
-        left, width = position + 0.12, 0.76
+        width = min(0.76, _WIDEST * len(heads))
+        left = position + (1.0 - width) / 2
         marked = any(each.place == worst for each in group)
         bars.append(
             tag(
@@ -147,7 +155,7 @@ def _bars(
 
 
 #: Columns of figures: head, what it means, text of a row, and what rows are sorted by.
-Figure = Callable[[Row], float | None]
+Figure = Callable[[PopulationRow], float | None]
 
 
 def _of_error(name: str) -> Figure:
@@ -166,7 +174,7 @@ _COLUMNS: tuple[tuple[str, str, Figure, Callable[[float], str]], ...] = (
 )
 
 
-def _table(rows: Sequence[Row], total: int, reading: Reading | None) -> Markup:
+def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -> Markup:
     """The table; a head is a button that sorts by its column."""
     columns = [each for each in _COLUMNS if any(each[2](row) is not None for row in rows)]
     heads = [("#", "place in order of execution"), ("population", ""), ("code", ""), *((c[0], c[1]) for c in columns)]

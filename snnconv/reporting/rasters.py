@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from snnconv.reporting.charts import SPAN, drawing, legend, time_axis
+from snnconv.reporting.charts import SPAN, drawing, legend, mark, time_axis
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.measuring import ShownSample
-from snnconv.reporting.trains import Train
+from snnconv.reporting.trains import ShownTrain
 from snnconv.reporting.wording import counted
 
 #: Height of a neuron's row, in the coordinates of a strip and in pixels.
@@ -91,7 +91,7 @@ def _sample(contents: Contents, sample: ShownSample, span: int) -> Markup:
         for position, train in enumerate(sample.trains)
     ]
     axis = time_axis(span, 0)
-    ticks = [tag("span", text, style=f"left:{number(100 * value / span, 1)}%") for value, text in axis.ticks]
+    ticks = [mark(axis.share(value), text) for value, text in axis.ticks]
     feet = tag("div", tag("span", "time step", class_="who"), tag("div", *ticks, class_="alongs"), class_="strip feet")
     caption = f"Sample {sample.number}{_decided(contents, sample)}."
     return tag("figure", *strips, feet, tag("figcaption", caption), class_="raster", data_sample=str(sample.number - 1))
@@ -109,7 +109,7 @@ def _decided(contents: Contents, sample: ShownSample) -> str:
     return ", ".join(told)
 
 
-def _counted(train: Train) -> str:
+def _counted(train: ShownTrain) -> str:
     """How many neurons are shown of how many that fire."""
     shown = train.payloads.shape[1]
     if not train.firing:
@@ -119,7 +119,7 @@ def _counted(train: Train) -> str:
     return f"{shown} of {train.firing} that fire, of {train.watched} watched, of {counted(train.neurons, 'neuron')}"
 
 
-def _strip(contents: Contents, train: Train, span: int) -> Markup:
+def _strip(contents: Contents, train: ShownTrain, span: int) -> Markup:
     rows = max(1, train.payloads.shape[1])
     found = _marks(train)
     content = []
@@ -144,7 +144,7 @@ def _strip(contents: Contents, train: Train, span: int) -> Markup:
     return tag("div", drawn, role="img", aria_label=says, class_="trains", style=f"--rows:{max(rows, 2)}")
 
 
-def _marks(train: Train) -> dict[tuple[int, bool], list[tuple[int, int]]]:
+def _marks(train: ShownTrain) -> dict[tuple[int, bool], list[tuple[int, int]]]:
     """Steps and rows of spikes, by the class of what they carry and whether that is below 0."""
     largest = float(train.payloads.abs().max()) if train.payloads.numel() else 0.0
     found: dict[tuple[int, bool], list[tuple[int, int]]] = {}

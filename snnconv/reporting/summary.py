@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from coding import Concurrent
 from snnconv.metrics.costs import Costs
+from snnconv.metrics.decision_counts import DecisionCounts
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.reporting.contents import Contents
-from snnconv.reporting.detected import Box
+from snnconv.reporting.detected import FoundBox
 from snnconv.reporting.markup import Markup, tag
-from snnconv.reporting.wording import capital, count, counted, decimal, joules, percent, ratio, share
+from snnconv.reporting.wording import count, counted, decimal, joules, percent, ratio, share
+from snnconv.spiking.base import NetworkBase
 
 
 def sentences(contents: Contents) -> tuple[str, str, str]:
@@ -24,11 +27,11 @@ def _quality(contents: Contents) -> str:
         ours, theirs = percent(precision.precision.ap50), percent(precision.reference_precision.ap50)
         return f"On {pictures} it finds objects with a mean average precision of {ours}, the original with {theirs}."
     if contents.pictures:
-        ours, theirs = (sum(map(len, sides)) for sides in zip(*_boxes(contents), strict=True))
+        found_now, found_before = (sum(map(len, sides)) for sides in zip(*_boxes(contents), strict=True))
         differing = sum(picture.differing for picture in contents.pictures)
         told = "none of them differs" if not differing else f"{counted(differing, 'box', 'boxes')} only one of them has"
         pictures = counted(len(contents.pictures), "picture")
-        return f"On {pictures} it finds {counted(ours, 'object')}, the original {count(theirs)}, and {told}."
+        return f"On {pictures} it finds {counted(found_now, 'object')}, the original {count(found_before)}, and {told}."
     populations = counted(len(contents.network.populations), "population")
     neurons = counted(sum(each.neurons for each in contents.network.populations.values()), "neuron")
     if contents.look is None:
@@ -38,12 +41,14 @@ def _quality(contents: Contents) -> str:
     return f"It has {populations} of {neurons}, and was looked at on {counted(contents.look.samples, 'sample')}{error}."
 
 
-def _boxes(contents: Contents) -> list[tuple[tuple[Box, ...], tuple[Box, ...]]]:
+def _boxes(contents: Contents) -> list[tuple[tuple[FoundBox, ...], tuple[FoundBox, ...]]]:
     return [(picture.spiking, picture.original) for picture in contents.pictures]
 
 
 def _judged(found: Evaluation, learned: bool) -> str:
     samples = counted(found.samples, "sample")
+    if isinstance(found.counts, DecisionCounts) and found.counts.decided != found.samples:
+        samples = f"{counted(found.counts.decided, 'decision')} on {samples}"
     if found.deviation is not None or found.errors is not None:
         told = [] if found.deviation is None else [f"deviate from the original's by {share(found.deviation)}"]
         if found.errors is not None and found.errors.relative is not None:
@@ -56,12 +61,14 @@ def _judged(found: Evaluation, learned: bool) -> str:
     if found.accuracy is None:
         if found.agreement is None:
             return f"It ran on {samples}, and how often it is right is not known, because there are no targets."
-        return f"It decides {percent(found.agreement)} of {samples} as the original does; there were no targets."
-    right = f"It decides {percent(found.accuracy)} of {samples} rightly"
+        return f"It decides as the original does in {percent(found.agreement)} of {samples}; there were no targets."
+    right = f"It is right in {percent(found.accuracy)} of {samples}"
     if found.reference_accuracy is None or found.agreement is None:
         why = "because it learned through its own spikes" if learned else "as none was given"
         return f"{right}, and has no original to be compared with, {why}."
-    return f"{right}, the original {percent(found.reference_accuracy)}, and both agree on {percent(found.agreement)}."
+    return (
+        f"{right}, the original in {percent(found.reference_accuracy)}, and both agree in {percent(found.agreement)}."
+    )
 
 
 def _cost(contents: Contents) -> str:
@@ -89,7 +96,16 @@ def _weakness(contents: Contents) -> str:
     reading = look.verification.reading
     if not reading.population:
         return "Every population says what it should."
-    return f"{capital(reading.text.removeprefix('reading: '))}."
+    return f"The population {reading.text.removeprefix('reading: ')}."
+
+
+def described(network: NetworkBase) -> str:
+    """What a network is, in half a line."""
+    neurons = sum(population.neurons for population in network.populations.values())
+    schedule, timing = network.plan.schedule, network.timing
+    steps = schedule.steps if isinstance(schedule, Concurrent) else 0 if timing is None else timing.latency
+    told = [counted(len(network.populations), "population"), counted(neurons, "neuron")]
+    return ", ".join([*told, f"{schedule.name}, {steps_text(steps)}", f"{network.plan.input.name} input"])
 
 
 def steps_text(steps: float) -> str:

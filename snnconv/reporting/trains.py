@@ -17,7 +17,7 @@ _CANDIDATES = 2048
 
 
 @dataclass(frozen=True)
-class Train:
+class ShownTrain:
     """Payloads ``[T, rows]`` of some neurons of a population in one sample, from time step ``start`` on.
 
     ``firing`` of ``watched`` neurons fired at all, and the population has ``neurons``.
@@ -60,7 +60,7 @@ class ChosenTrains(Observer):
             for t, payload in enumerate(window.payloads()):
                 self.payload(node, t, payload, samples)
 
-    def trains(self, sample: int, rows: int) -> list[Train]:
+    def trains(self, sample: int, rows: int) -> list[ShownTrain]:
         """The trains of at most ``rows`` neurons that fire in ``sample``, population by population."""
         found, starts = [], _starts(self._network)
         for node, steps in self._payloads.items():
@@ -69,7 +69,7 @@ class ChosenTrains(Observer):
             shown = whole[:, firing[_spaced(len(firing), rows)]]
             population = self._network.populations[node]
             counts = (len(firing), whole.shape[1], population.neurons)
-            found.append(Train(population.name, starts.get(node, 0), shown, *counts))
+            found.append(ShownTrain(population.name, starts.get(node, 0), shown, *counts))
         return found
 
 

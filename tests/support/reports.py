@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import snnconv
-from coding import Burst, Concurrent, FewSpike, Phase, Rate
+from coding import Burst, Concurrent, FewSpike, Rate
 from snnconv import Report, SpikingNetwork
 from snnconv.detection import Detector, draw_shapes, load_shapes_detector
 from snnconv.learning import spiking_network
@@ -21,6 +21,8 @@ from snnconv.reporting.contents import Contents
 from snnconv.reporting.measuring import CloseLook
 from snnconv.reporting.page import page
 from snnconv.reporting.summary import sentences
+from snnconv.sweeps.results import Measured
+from snnconv.sweeps.table import Failed, Sweep
 from tests.snnconv.learning.training_runs import small_samples, trained
 from tests.support.conversion import converted
 from tests.support.networks import GraphConvolution, draw, make, network_of, prepared, zoo
@@ -39,13 +41,29 @@ def renamed(network: SpikingNetwork, name: str) -> SpikingNetwork:
     return network.with_(populations=populations)
 
 
+def swept(label: str, code: str, steps: int, accuracy: float, spikes: float) -> Measured:
+    """A row of a sweep, measured by nobody."""
+    figures: dict[str, Any] = {"accuracy": accuracy, "reference_accuracy": 99.0, "loss": 99.0 - accuracy}
+    figures |= {"samples": 40, "steps": steps, "latency": steps, "standard_error": 1.0, "agreement": accuracy}
+    figures |= {"neurons": 32, "spikes_per_neuron": spikes, "synops": 40 * spikes, "analog_macs": 0}
+    figures |= {
+        "reference_macs": 400,
+        "e2": 1e-9 * steps,
+        "e2_reference": 2e-9,
+        "e3": 4e-9 * steps,
+        "e3_reference": 4e-9,
+    }
+    return Measured(label, code, **figures)
+
+
 def stream() -> Report:
     """Rate code, with targets, names of classes, a sweep, and names that want to be escaped."""
     model, x = make("deep")
     with torch.no_grad():
         data = (x, model(x).argmax(1))
-    codings = {f"{name} {steps}": code(steps) for name, code in (("rate", Rate), ("phase", Phase)) for steps in (4, 8)}
-    sweep = snnconv.sweep(model, x, data, {**codings, HOSTILE: Rate(16), "none": "morse"})
+    rows = [("rate 4", "rate", 4, 80.0, 1.5), ("rate 8", "rate", 8, 95.0, 2.5), ("phase 8", "phase", 8, 97.5, 2.0)]
+    rows += [(HOSTILE, "rate", 16, 98.0, 4.0), ("never fires", "one-spike", 4, 10.0, 0.0)]
+    sweep = Sweep(tuple(swept(*row) for row in rows), (Failed("none", f"no code is called {HOSTILE}"),))
     names = (HOSTILE, "dog's", "<i>", "ü")
     return snnconv.report(
         renamed(network_of("deep"), HOSTILE), data, reference=model, names=names, sweep=sweep, title=f"Deep {HOSTILE}"
