@@ -107,7 +107,7 @@ register(
     MEASURES,
     report,
     "report network.snn --data test.npz --reference package.module:function --weights weights.pth -o report.html",
-    "report network.snn --data test.npz --names names.txt --sweep folder/sweep.json --export export.json -o report.html",
+    "report network.snn --data test.npz --sweep folder/sweep.json --export export.json -o report.html",
     "report detector.snn --detector yolo.cfg,yolo.weights --names coco.names --picture photographs -o report.html",
 )
 register(

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from snnconv.data.batches import Inputs
 from snnconv.errors import ConfigurationError
+from snnconv.graph.analysis import analysis_of
 from snnconv.graph.attention_parts import attention_parts
+from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import evaluate_graph
 from snnconv.network import SpikingNetwork
 from snnconv.plots.axes import COLUMN, new_axes, text_size
+from snnconv.simulators import simulator_for
+from snnconv.simulators.recorders import PayloadSums
 from snnconv.surroundings import own_surroundings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+#: Operators that take the largest score of a row.
+_MAXIMA = ("amax", "masked_amax")
 
 
 @own_surroundings()
@@ -82,25 +90,57 @@ def attention_weights(
     given = network.check(inputs)
     if network.batch_axis is None or not 0 <= sample < len(given[0]):
         raise ConfigurationError(f"there is no sample {sample}: the batch has {len(given[0])}, by their first axis")
-    given = tuple(each[sample : sample + 1] for each in given)
+    return shares_of(network, node, tuple(each[sample : sample + 1] for each in given), original=original)
+
+
+def shares_of(network: SpikingNetwork, node: str, given: Inputs, *, original: bool) -> Tensor:
+    """The shares ``[heads, tokens, tokens]`` at the exp ``node`` for one sample, ``given`` as the graph takes it."""
     if original:
         with torch.no_grad():
             _, computed = evaluate_graph(network.complete_graph(), given, keep=[node])
         values: Tensor = computed[node]
     else:
-        name = network.name_of(node)
-        run = network.run(given, record=[name])
-        sums = run.rasters[name].sum(0)
-        values = network.decoded(node, sums, int(run.steps[0]))
+        sums, simulator = PayloadSums([node]), simulator_for(network)
+        simulator.run(given, [sums])
+        values = network.decoded(node, sums.payloads[node], simulator.steps)
         values = values * network.populations[node].broadcast_scale(values.dim())
+    if attention_axes(network)[node] == values.dim() - 2:
+        values = values.transpose(-2, -1)
     maps = values[0].reshape(-1, *values.shape[-2:]).double().cpu()
     return maps / maps.sum(-1, keepdim=True).clamp(min=1e-12)
 
 
+def attention_axes(network: SpikingNetwork) -> dict[str, int]:
+    """The exps of softmaxes over a map of tokens by node, with the axis along which their shares add up to 1.
+
+    Axes count from that of the samples; these are of the last two.
+    """
+    graph = network.complete_graph()
+    found = {}
+    for node, part in attention_parts(graph).items():
+        axes = len(network.populations[node].shape) + 1
+        axis = _summed_axis(graph, node) if part == "exp" and axes > 2 else None
+        if axis is not None and axis % axes >= axes - 2:
+            found[node] = axis % axes
+    return found
+
+
+def _summed_axis(graph: Graph, node: str) -> int | None:
+    """The axis along which the softmax of the exp ``node`` takes its maximum, which is subtracted in front of it."""
+    pending = [*graph.nodes[node].refs()]
+    while pending:
+        before = graph.nodes.get(pending.pop())
+        if before is not None and before.op in _MAXIMA:
+            (axis,) = before.arguments["dim"]
+            return int(axis)
+        if before is not None and before.name not in analysis_of(graph).populations:
+            pending.extend(before.refs())
+    return None
+
+
 def _exp_of(network: SpikingNetwork, population: str | None) -> str:
-    """The node of the exp of a softmax over the last axis of a map."""
-    found = [node for node, part in attention_parts(network.complete_graph()).items() if part == "exp"]
-    found = [node for node in found if len(network.populations[node].shape) > 1]
+    """The node of the exp of a softmax over a map."""
+    found = [*attention_axes(network)]
     names = [network.name_of(node) for node in found]
     if not found:
         raise ConfigurationError("the network has no attention to draw: no softmax over a map of tokens spikes")

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from snnconv.metrics.costs import Costs
-from snnconv.metrics.energy_models import constants, energy_parts
+from snnconv.metrics.energy_models import PARTS, constants, energy_parts
 from snnconv.reporting.charts import legend
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import count, decimal, joules, ratio, share
 
-#: What takes energy, by what energy models call it, with the class of its colour.
-_KINDS = {
-    "synaptic operations": "one",
-    "products of two signals": "two",
-    "updates of neurons": "three",
-    "analog input": "four",
-    "real-valued operations": "five",
-    "multiply-accumulates": "plain",
-    "activations": "faint",
-}
+#: Classes of colours of what takes energy; what the original has, too, is grey.
+_KINDS = dict(zip(PARTS, ("plain", "faint", "one", "three"), strict=True))
 
 
 def energy_part(contents: Contents) -> Part | None:
@@ -29,8 +21,9 @@ def energy_part(contents: Contents) -> Part | None:
     if costs is None:
         return None
     beside = "original" if not contents.network.learned else "without spikes"
-    drawn = [_model(name, *both, beside) for name, both in energy_parts(costs.activity).items()]
-    names = {name for both in energy_parts(costs.activity).values() for parts in both for name, j in parts.items() if j}
+    models = {model: energy_parts(costs.activity, model) for model in ("E2", "E3")}
+    drawn = [_model(model, *both, beside) for model, both in models.items()]
+    names = {name for both in models.values() for parts in both for name, joules in parts.items() if joules}
     keys = legend([(kind, name) for name, kind in _KINDS.items() if name in names])
     content = joined([keys, *drawn, _normalized(costs), _sources(costs)])
     lead = "Energies of one sample, by published models and not of a chip; bars of one model share their scale."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snnconv.plots.fronts import COST_NAMES, families, quality_name
 from snnconv.reporting.charts import Axis, dot, figure, legend, level, line, linear, logarithmic, plot
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
 from snnconv.reporting.wording import NOTHING, count, counted, decimal, joules, percent
 from snnconv.spiking.logs import Cost
-from snnconv.sweeps.plotting import PANELS, families
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Sweep
 
@@ -23,7 +23,7 @@ def fronts_part(contents: Contents) -> Part | None:
     if sweep is None or not sweep.results:
         return None
     kinds = {code: _COLOURS[place % len(_COLOURS)] for place, code in enumerate(families(sweep.results))}
-    charts = [_panel(sweep, cost, title, kinds) for cost, title in PANELS]
+    charts = [_panel(sweep, cost, title, kinds) for cost, title in COST_NAMES.items()]
     keys = legend(
         [
             *((f"{kind} point", f"{code} code") for code, kind in kinds.items()),
@@ -46,7 +46,7 @@ def _panel(sweep: Sweep, cost: Cost, title: str, kinds: dict[str, str]) -> Marku
     costs = [result.cost(cost) for result in points]
     x = logarithmic(costs, title, "J" if cost == "energy" else "")
     qualities = [result.quality for result in points] + ([] if reference is None else [reference])
-    y = linear(qualities, _quality_name(first), most=100.0)
+    y = linear(qualities, quality_name(first), most=100.0)
     content = [] if reference is None else [level(y, reference, "level")]
     content.append(_front(x, y, front, cost))
     for result in points:
@@ -55,7 +55,7 @@ def _panel(sweep: Sweep, cost: Cost, title: str, kinds: dict[str, str]) -> Marku
         kind = kinds[result.code]
         content.append(dot(x, y, (result.cost(cost), result.quality), kind if result in front else f"{kind} off", says))
     best = ", ".join(result.label for result in front)
-    says = f"{_quality_name(first)} against {title} of {len(points)} configurations. On the Pareto front: {best}."
+    says = f"{quality_name(first)} against {title} of {len(points)} configurations. On the Pareto front: {best}."
     return figure(plot(x, y, content, says), None)
 
 
@@ -66,12 +66,6 @@ def _front(x: Axis, y: Axis, front: Sequence[Measured], cost: Cost) -> Markup:
             steps.append((result.cost(cost), steps[-1][1]))
         steps.append((result.cost(cost), result.quality))
     return line(x, y, [*steps, (x.high, steps[-1][1])], "front") if steps else Markup()
-
-
-def _quality_name(result: Measured) -> str:
-    if result.deviation is not None:
-        return "100 % less the deviation"
-    return "decided as the original, %" if result.accuracy is None else "accuracy, %"
 
 
 def _table(sweep: Sweep) -> Markup:
@@ -85,7 +79,7 @@ def _table(sweep: Sweep) -> Markup:
         )
         for name in heads
     ]
-    fronts = {cost: {result.label for result in sweep.pareto(cost)} for cost, _ in PANELS}
+    fronts = {cost: {result.label for result in sweep.pareto(cost)} for cost in COST_NAMES}
     rows = []
     for result in sweep.results[:_MOST_ROWS]:
         on = ", ".join(cost for cost, labels in fronts.items() if result.label in labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from coding import Code
-from snnconv.plots.spikes import quantizer
+from snnconv.plots.code_values import quantizer
 from snnconv.reporting.charts import SPAN, drawing, mark
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag

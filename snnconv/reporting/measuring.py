@@ -104,7 +104,7 @@ def look_closely(
         )
         for number in range(few)
     )
-    return CloseLook(count, verification, samples, attention_maps(chosen, own), tuple(ranges.left.warnings()))
+    return CloseLook(count, verification, samples, attention_maps(network, own), tuple(ranges.left.warnings()))
 
 
 def _number_compared(network: SpikingNetwork, inputs: Inputs) -> int:

@@ -13,12 +13,11 @@ from coding import Concurrent
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
-from snnconv.cli.models import load_model
-from snnconv.cli.options import IgnoreIndex, JudgeName, Network, Trust, Weights, judge_of, writable
+from snnconv.cli.models import load_model, moved
+from snnconv.cli.options import Device, IgnoreIndex, JudgeName, Limit, Network, Trust, Weights, judge_of, writable
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision
+from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.data.files import load_samples
 from snnconv.detection.data.datasets import read_names
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.reporting.export_file import read_export
@@ -53,6 +52,8 @@ def report(
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    limit: Limit = None,
+    device: Device = "cpu",
 ) -> None:
     """Show a network on one HTML page that opens offline: accuracy, errors, spikes, energy, codes.
 
@@ -61,21 +62,22 @@ def report(
     check_size(batch)
     if steps is not None:
         Concurrent(steps)
-    spiking = snnconv.load(network)
+    spiking = snnconv.load(network).to(device)
     chosen: dict[str, Any] = {}
     if data is not None:
-        inputs, targets = load_samples(data)
-        inputs = in_precision(inputs, spiking, "data")
+        inputs, targets = samples_of(data, limit)
+        inputs = in_precision(inputs, spiking, "data").to(device)
+        targets = None if targets is None else targets.to(device)
         axis = spiking.batch_axis
         chosen["data"] = in_batches(inputs, targets, batch, spiking.input_shapes[0], axis, judge)
     if reference:
         if data is None:
             raise ConfigurationError("--reference is compared on samples: give --data")
-        original = load_model(reference, weights, trust=trust)
+        original = moved(load_model(reference, weights, trust=trust), device)
         chosen["reference"] = original if isinstance(original, nn.Module) else original.module()
     if detector or picture:
-        chosen["pictures"] = detectors.pictures_in(picture or [])
-        chosen["detector"] = detectors.detector_of(detector, names if detector else None, None)
+        chosen["pictures"] = detectors.pictures_in(picture or [])[:limit]
+        chosen["detector"] = detectors.detector_of(detector, names if detector else None, None, device)
     elif names is not None:
         chosen["names"] = read_names(names)
     with progress_bars() as progress:

@@ -15,7 +15,6 @@ import torch
 import snnconv
 from coding import FewSpike, Rate
 from snnconv import ConfigurationError, InputError, StorageError
-from snnconv.metrics.energy_models import energy, energy_parts
 from snnconv.reporting.attention import attention_maps
 from snnconv.reporting.charts import linear, logarithmic
 from snnconv.reporting.markup import Markup, tag
@@ -193,22 +192,14 @@ def test_rasters_show_the_spikes_of_the_run() -> None:
 def test_attention_maps_are_those_of_the_original() -> None:
     model, x = transformer("attention")
     network = converted("attention", lambda: transformer("attention"), coding=FewSpike(14))
-    maps = attention_maps(simulator_for(network), (x[:2],))
+    maps = attention_maps(network, (x[:2],))
     q, k = ((layer(model.a(x[:1]))).unflatten(-1, (2, -1)).transpose(1, 2) for layer in (model.q, model.k))
     weights = (q @ k.transpose(-2, -1) / 2.0).softmax(-1)[0]
     assert [each.head for each in maps] == [0, 1]
     for each, exact in zip(maps, weights, strict=True):
         assert torch.allclose(each.original, exact, atol=1e-6)
         assert torch.allclose(each.spiking, exact, atol=0.05)
-    assert attention_maps(simulator_for(zoo("deep", coding=FewSpike(4))), (draw(2, 6),)) == ()
-
-
-def test_parts_of_the_energy_are_the_energy() -> None:
-    _, x = make("deep")
-    activity = snnconv.evaluate(network_of("deep"), x).activity
-    found = energy(activity)
-    for model, wanted in (("E2", (found.e2, found.e2_reference)), ("E3", (found.e3, found.e3_reference))):
-        assert [sum(parts.values()) for parts in energy_parts(activity)[model]] == [*wanted]
+    assert attention_maps(zoo("deep", coding=FewSpike(4)), (draw(2, 6),)) == ()
 
 
 def test_text_is_escaped_unless_it_is_markup() -> None:
