@@ -257,7 +257,7 @@ def test_the_command_line_gives_bits_to_weights(network: Any, tmp_path: Path) ->
         found = CliRunner().invoke(app, [*export, "--weight-bits", given, "--json", str(tmp_path / "report.json")])
         assert found.exit_code == 0, found.output
         placements = json.loads((tmp_path / "report.json").read_text())["placements"]
-        assert [each["weight_bits"] for each in placements] == bits
+        assert [each["weight_bits"] for each in placements] == [8, *bits], "the input has weights of its own"
 
 
 def test_the_command_line_sweeps_bits(network: Any, labelled: Any, tmp_path: Path) -> None:

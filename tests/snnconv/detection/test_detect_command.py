@@ -120,7 +120,7 @@ def test_one_bad_file_does_not_lose_the_others(folder: Path) -> None:
 def test_names_of_files_are_printed_as_they_are(folder: Path) -> None:
     (folder / "other" / "0.png").rename(folder / "other" / "[bold]0[x].png")
     result = CliRunner().invoke(app, ["detect", "other/[bold]0[x].png"], catch_exceptions=False)
-    assert result.exit_code == 0 and "other/[bold]0[x].png" in result.output
+    assert result.exit_code == 0 and "│ [bold]0[x].png" in result.output
     assert (folder / "detections" / "[bold]0[x].png").is_file()
 
 
