@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import uuid
 from collections import OrderedDict
@@ -71,6 +72,8 @@ class SharedValue:
 
 
 _kept: OrderedDict[str, Any] = OrderedDict()
+#: Folders of the files that kept values were read from, by key.
+_folders: dict[str, Path] = {}
 _lock = threading.Lock()
 
 
@@ -86,15 +89,23 @@ def _found(key: str, path: str) -> Any:
         if key not in _kept:
             if not os.path.exists(path):
                 raise Missing(key)
+            _folders[key] = Path(path).parent
             _keep(key, torch.load(path, mmap=True, weights_only=False))
         _kept.move_to_end(key)
         return _kept[key]
 
 
+def remove_read() -> None:
+    """Remove the files that this process has read, whose owner was killed and cannot."""
+    for folder in _folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _keep(key: str, value: Any) -> None:
     _kept[key] = value
     while len(_kept) > _MOST_KEPT:
-        _kept.popitem(last=False)
+        oldest, _ = _kept.popitem(last=False)
+        _folders.pop(oldest, None)
 
 
 def unsendable(what: str, error: Exception) -> str:

@@ -23,6 +23,7 @@ import torch
 
 from snnconv.errors import ConfigurationError, WorkerError
 from snnconv.scaling.items import sendable
+from snnconv.scaling.shared import remove_read
 
 #: What a worker says when it is ready for work.
 _READY = b"ready"
@@ -219,9 +220,10 @@ def _work_through(connection: Connection[bytes, bytes]) -> None:
 
 
 def _follow_parent() -> None:
-    """End with the process that asked for work, also in the middle of it."""
+    """End with the process that asked for work, also in the middle of it, and remove what it shared."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
+    remove_read()
     sys.stderr = None
     os._exit(1)

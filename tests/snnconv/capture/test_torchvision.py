@@ -19,7 +19,6 @@ LARGE = Images(96, calibrating=16, measured=2)
 MODELS = {
     "alexnet": MANY,
     "resnet18": FEW,
-    "resnext50_32x4d": LARGE,
     "squeezenet1_1": FEW,
     "densenet121": FEW,
     "googlenet": MANY,

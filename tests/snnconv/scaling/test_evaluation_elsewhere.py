@@ -210,3 +210,36 @@ def test_a_script_without_a_guard_is_told_what_to_write(tmp_path: Path) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "ended with status 1 before it was ready for work" in last and 'if __name__ == "__main__": main()' in last
+
+
+KILLED = """
+import os, signal, sys, torch, snnconv
+from coding import FewSpike
+from torch import nn
+
+def kill(found):
+    if found.what == "evaluating" and found.done:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    network = snnconv.convert(model, torch.rand(40, 4), coding=FewSpike(4))
+    with snnconv.Workers(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        snnconv.evaluate(network, [torch.rand(4, 4)] * 9, executor=pool, progress=kill)
+"""
+
+
+def test_what_a_killed_process_has_shared_ends_with_its_workers(tmp_path: Path) -> None:
+    script, temporary = tmp_path / "killed.py", tmp_path / "temporary"
+    temporary.mkdir()
+    script.write_text(KILLED)
+    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    worker = Path("/proc", done.stdout.decode().strip())
+    for _ in range(300):
+        if not worker.exists():
+            break
+        time.sleep(0.1)
+    assert not worker.exists() and [*temporary.glob("snnconv-*")] == []
