@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snnconv.errors import ConfigurationError
 
@@ -25,6 +25,8 @@ _LABEL, _TEXT = 8.0, 7.0
 #: Rows and names that a picture has room for.
 MOST_ROWS = 24
 _LONGEST_NAME = 24
+#: How far a legend may stand out on the right, in widths of its axes.
+_BESIDE = 0.08
 
 
 def new_axes(columns: int = 1, size: tuple[float, float] = (COLUMN, 2.3)) -> Sequence[Axes]:
@@ -57,26 +59,31 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend_above(axes: Axes, columns: int = 2) -> None:
-    """What colours mean, above the axes, where it covers nothing."""
-    axes.legend(
-        frameon=False,
-        fontsize=text_size(axes),
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        borderaxespad=0.2,
-        borderpad=0.1,
-        ncols=columns,
-        columnspacing=1.0,
-        handlelength=1.4,
-    )
+def legend_above(axes: Axes) -> None:
+    """What colours mean, above the axes, where it covers nothing: in two columns, or in one if these are too wide."""
+    figure: Any = axes.figure.figure  # a subfigure's figure is the whole one
+    for columns in (2, 1):
+        legend = axes.legend(
+            frameon=False,
+            fontsize=text_size(axes),
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            borderaxespad=0.2,
+            borderpad=0.1,
+            ncols=columns,
+            columnspacing=1.0,
+            handlelength=1.4,
+        )
+        figure.draw_without_rendering()
+        if legend.get_window_extent().x1 <= min(axes.bbox.x1 + _BESIDE * axes.bbox.width, figure.bbox.x1):
+            return
 
 
 def short_name(name: str) -> str:
     """``name``, without its middle where it is long."""
     if len(name) <= _LONGEST_NAME:
         return name
-    return f"{name[:7]}…{name[8 - _LONGEST_NAME :]}"
+    return f"{name[:11]}…{name[12 - _LONGEST_NAME :]}"
 
 
 def cycled(count: int) -> list[str]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: What all networks have is grey.
 _COLOURS = dict(zip(PARTS, (QUIET, "#BBBBBB", COLOURS[0], COLOURS[4]), strict=True))
 
+#: Joules with the prefixes that samples need.
+_UNITS = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
+
 
 def energy(evaluation: Costs | Mapping[str, Costs], axes: Axes | None = None, *, model: str = "E3") -> Axes:
     """The energy of a sample by what it is spent on: a bar for the original network, and one for every evaluation.
@@ -54,17 +57,19 @@ def energy(evaluation: Costs | Mapping[str, Costs], axes: Axes | None = None, *,
 
 
 def _said(axes: Axes, ends: Mapping[str, float], model: str) -> None:
-    """Totals at the ends of bars, and what the axes are."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    """Totals at the ends of bars, in the unit of the longest, and what the axes are."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    joules = EngFormatter("J", places=2)
+    longest = max(ends.values())
+    factor, unit = next((each for each in _UNITS if longest >= each[0]), _UNITS[-1])
     for place, end in enumerate(ends.values()):
-        axes.annotate(joules(end), (end, place), (3, 0), textcoords="offset points", va="center", size=text_size(axes))
+        text = f"{end / factor:.3g}"
+        axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", size=text_size(axes))
     axes.set_yticks(range(len(ends)), [short_name(label) for label in ends])
     axes.set_ylim(len(ends) - 0.4, -0.6)
-    axes.set_xlim(0.0, 1.3 * max(ends.values()) or 1.0)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.xaxis.set_major_formatter(EngFormatter("J"))
-    axes.set_xlabel(f"energy of a sample (model {model})")
+    axes.set_xlim(0.0, 1.15 * longest or 1.0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda joules, _: f"{joules / factor:g}"))
+    axes.set_xlabel(f"energy of a sample ({unit}, model {model})")
     legend_above(axes)
     plain(axes)

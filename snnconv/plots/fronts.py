@@ -130,7 +130,7 @@ def draw_points(axes: Axes, results: Sequence[CostedPoint], best: Sequence[Coste
                 zorder=3,
             )
             if (interval := _interval(result)) is not None:
-                axes.vlines(result.cost(cost), *interval, colors=colour, linewidth=0.7, alpha=0.5, zorder=2)
+                axes.vlines(result.cost(cost), *interval, colors=colour, linewidth=0.7, alpha=0.4, zorder=2)
         ordered = sorted(members, key=lambda result: result.cost(cost))
         xs, ys = [r.cost(cost) for r in ordered], [r.quality for r in ordered]
         axes.plot(xs, ys, color=colour, linewidth=0.8, alpha=0.5, zorder=2)

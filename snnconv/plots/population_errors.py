@@ -44,8 +44,8 @@ def verification(found: Verification, axes: Axes | None = None, *, most: int = M
     reading, places = found.reading, range(len(rows))
     colours = [COLOURS[1] if name == reading.population else COLOURS[0] for name, _, _ in rows[:-1]] + [QUIET]
     whole, own = ([min(row[position], _MOST) for row in rows] for position in (1, 2))
-    axes.barh(places, whole, 0.72, color=colours, alpha=0.3, label="with what sources get wrong")
-    axes.barh(places, own, 0.72, color=colours, label="of its own")
+    axes.barh(places, whole, 0.72, color=colours, alpha=0.3, label="in all")
+    axes.barh(places, own, 0.72, color=colours, label="its own")
     for place, (name, error, _) in enumerate(rows):
         notes = [f"over {_MOST:.0f}"] if error > _MOST else []
         notes += [reading.cause] if name == reading.population else []

@@ -9,8 +9,8 @@ from typing import Any
 from snnconv.errors import StorageError
 from snnconv.storage.atomic import write_whole
 
-#: Dots of an inch in pictures of pixels: enough for print in the width of a column.
-_DOTS = 300
+#: Width of a page of print in inches, and dots of an inch for pixels of what fits it, and of what is for screens.
+_PAGE, _PRINT, _SCREEN = 7.0, 300, 150
 
 
 def save_figure(figure: Any, file: str) -> None:
@@ -20,7 +20,7 @@ def save_figure(figure: Any, file: str) -> None:
     suffix = os.path.splitext(file)[1][1:]
     kind, content = suffix or figure.canvas.get_default_filetype(), io.BytesIO()
     try:
-        figure.savefig(content, dpi=_DOTS, format=kind)
+        figure.savefig(content, dpi=_PRINT if figure.get_figwidth() <= _PAGE else _SCREEN, format=kind)
     except ValueError as error:  # for a format that there is not
         raise StorageError(f"{file} cannot be written: {error}") from error
     finally:

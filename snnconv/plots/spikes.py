@@ -29,7 +29,7 @@ def raster(
     *,
     network: NetworkBase | None = None,
     sample: int | None = 0,
-    neurons: int = 20,
+    neurons: int = 10,
     axes: Axes | None = None,
 ) -> Axes:
     """Spikes over time of one sample: at most ``neurons`` of every population, evenly chosen among those that fire.
@@ -59,7 +59,7 @@ def raster(
     names = [named[place] for place in evenly(len(named), MOST_ROWS)]
     trains = {name: chosen_neurons(run.rasters[name], sample, neurons, run.samples) for name in names}
     rows = sum(train.shape[1] + 1 for train in trains.values())
-    axes = new_axes(size=(COLUMN, min(0.7 + max(0.06 * rows, 0.14 * len(names)), 4.5)))[0] if axes is None else axes
+    axes = new_axes(size=(COLUMN, min(0.7 + max(0.08 * rows, 0.14 * len(names)), 4.5)))[0] if axes is None else axes
     weighted, row, ticks, colours = False, 0, [], cycled(len(names))
     for colour, (name, train) in zip(colours, trains.items(), strict=True):
         steps, own = train.shape

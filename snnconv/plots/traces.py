@@ -17,6 +17,9 @@ from snnconv.surroundings import own_surroundings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Steps up to which each of them has a dot.
+_MARKED = 24
+
 
 @own_surroundings()
 def membranes(
@@ -63,12 +66,14 @@ def membranes(
     axes.axhline(0.0, color=QUIET, linewidth=0.6)
     axes.axhline(1.0, color=QUIET, linewidth=0.6, linestyle=":")
     for number, (colour, place) in enumerate(zip(cycled(len(places)), places.tolist(), strict=True)):
-        axes.plot(steps, found.potentials[:, place].numpy(), ".-", color=colour, linewidth=1.0, markersize=3.0)
+        marker = "." if len(steps) <= _MARKED else ""
+        axes.plot(steps, found.potentials[:, place].numpy(), marker=marker, color=colour, linewidth=0.9, markersize=3.5)
         fired = found.payloads[:, place].nonzero().flatten().tolist()
         bottom = high + (number + 0.5) * row
         axes.vlines(fired, bottom, bottom + 0.8 * row, colors=colour, linewidth=1.2)
     if found.window is not None:
         axes.axvspan(found.window.start - 0.5, found.window.stop - 0.5, color=QUIET, alpha=0.1, linewidth=0.0)
+    axes.set_yticks([mark for mark in axes.get_yticks() if low - row <= mark <= high + 0.1 * row])
     axes.set_ylim(low - 0.05 * (high - low), high + (len(places) + 0.6) * row)
     axes.set_xlim(-0.5, len(found.potentials) - 0.5)
     axes.set(xlabel="time step", ylabel="potential (1: scale)")
