@@ -68,7 +68,7 @@ def attention(
     figure: Any = axes.figure
     bar = figure.colorbar(image, ax=axes, shrink=0.9)
     bar.ax.tick_params(labelsize=text_size(axes))
-    bar.set_label("share of attention", size=axes.xaxis.label.get_size())
+    bar.set_label("share of attention", size=axes.xaxis.label.get_fontsize())
     bar.outline.set_visible(False)
     return axes
 

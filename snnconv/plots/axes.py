@@ -51,7 +51,7 @@ def new_axes(columns: int = 1, size: tuple[float, float] = (COLUMN, 2.3)) -> Seq
 
 def text_size(axes: Axes) -> float:
     """Points of what is written inside ``axes``: a little smaller than their labels."""
-    return min(_LABEL, axes.xaxis.label.get_size() - 1.0)
+    return min(_LABEL, float(axes.xaxis.label.get_fontsize()) - 1.0)
 
 
 def plain(axes: Axes) -> None:

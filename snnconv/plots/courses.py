@@ -65,7 +65,8 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
             marker = MARKERS[number % len(MARKERS)]
             axes.plot(course.steps, course.values, marker, color=colour, markersize=4.5, label=name)
             if course.intervals is not None:
-                axes.vlines(course.steps, *zip(*course.intervals, strict=True), colors=colour, linewidth=1.2)
+                lows, highs = zip(*course.intervals, strict=True)
+                axes.vlines(course.steps, lows, highs, colors=colour, linewidth=1.2)
     _originals(axes, courses)
     last = max(course.steps[-1] for course in courses.values())
     if last > _MANY_STEPS:

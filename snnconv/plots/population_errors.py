@@ -43,7 +43,7 @@ def verification(found: Verification, axes: Axes | None = None, *, most: int = M
     axes = new_axes(size=(COLUMN, 0.9 + 0.16 * len(rows)))[0] if axes is None else axes
     reading, places = found.reading, range(len(rows))
     colours = [COLOURS[1] if name == reading.population else COLOURS[0] for name, _, _ in rows[:-1]] + [QUIET]
-    whole, own = ([min(row[position], _MOST) for row in rows] for position in (1, 2))
+    whole, own = [min(error, _MOST) for _, error, _ in rows], [min(error, _MOST) for _, _, error in rows]
     axes.barh(places, whole, 0.72, color=colours, alpha=0.3, label="in all")
     axes.barh(places, own, 0.72, color=colours, label="its own")
     for place, (name, error, _) in enumerate(rows):

@@ -65,7 +65,7 @@ def raster(
         steps, own = train.shape
         t, neuron = (indices.numpy() for indices in train.nonzero(as_tuple=True))
         lengths = _lengths(train[train != 0])
-        weighted = weighted or len(lengths.abs().unique()) > 1
+        weighted = weighted or len(torch.unique(lengths.abs())) > 1
         axes.vlines(
             starts[name] + t, row + neuron, row + neuron + lengths.numpy(), colors=colour, linewidth=1.2, label=name
         )

@@ -96,6 +96,7 @@ def results() -> dict[type, Any]:
         for each in (
             network,
             evaluation,
+            Costs(**costs),
             DetectionEvaluation(**costs, **precision, precision_by_step=None),
             snnconv.verify(network),
             snnconv.spike_statistics(network, x),
@@ -128,7 +129,7 @@ def test_every_kind_of_result_is_a_table_in_every_form(results: dict[type, Any])
         assert len(rows) == len(table.rows) + 1 and {len(row) for row in rows} == {len(table.columns)}, kind
         assert result.to_latex().count(r"\\" + "\n") == len(rows), kind
         assert result.to_markdown().count("\n") == len(rows) + 1, kind
-        if kind not in (snnconv.NeuroBench, snnconv.TuningLog):  # which print as what they are made of
+        if kind not in (Costs, snnconv.NeuroBench, snnconv.TuningLog):  # which print as what they are made of
             assert str(table) in str(result), kind
 
 
