@@ -65,10 +65,6 @@ class Costs(Tabular):
             lines.append(f"energy E1 ({part}): {chips}")
         return lines
 
-    def to_table(self) -> ResultTable:
-        """What a sample costs by population."""
-        return self.costs_by_population()
-
     def costs_by_population(self) -> ResultTable:
         """What a sample costs by population: neurons, spikes, spikes of a neuron, synaptic operations of its spikes.
 
