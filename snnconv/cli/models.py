@@ -53,6 +53,14 @@ def moved(model: nn.Module | ExportedProgram, device: str | torch.device) -> nn.
     return model if torch.device(device).type == "cpu" else move_to_device_pass(model, device)
 
 
+def reference_model(name: str, weights: Path | None, device: str | torch.device, *, trust: bool) -> nn.Module | None:
+    """The original that a network is compared with, as ``load_model`` finds it, on ``device``; ``None`` for no name."""
+    if not name:
+        return None
+    found = moved(load_model(name, weights, trust=trust), device)
+    return found if isinstance(found, nn.Module) else found.module()
+
+
 def _model(name: str, weights: Path | None, trust: bool) -> tuple[nn.Module | ExportedProgram, bool]:
     """The model, and whether a call built it."""
     if name.endswith(".pt2"):

@@ -13,6 +13,7 @@ from snnconv.data.batches import as_inputs
 from snnconv.data.files import load_samples
 from snnconv.data.shapes import Shape
 from snnconv.errors import ConfigurationError, InputError
+from snnconv.network import SpikingNetwork
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -41,6 +42,16 @@ def in_precision(inputs: Tensor, model: nn.Module | ExportedProgram, what: str) 
         return inputs
     errors.print(f"{what}: samples of {inputs.dtype} were cast to {wanted}, the precision of the network", markup=False)
     return inputs.to(wanted)
+
+
+def batches_for(
+    network: SpikingNetwork, path: Path, limit: int | None, size: int, judge: str, device: str | torch.device
+) -> list[Batch]:
+    """The samples of ``path`` as ``network`` takes them, in its precision and on ``device``; see ``in_batches``."""
+    inputs, targets = samples_of(path, limit)
+    inputs = in_precision(inputs, network, "data").to(device)
+    targets = None if targets is None else targets.to(device)
+    return in_batches(inputs, targets, size, network.input_shapes[0], network.batch_axis, judge)
 
 
 def check_size(size: int) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from torch import nn
 
 import snnconv
 from coding import Concurrent
-from snnconv.cli.models import load_model, moved
+from snnconv.cli.models import reference_model
 from snnconv.cli.options import (
     Device,
     IgnoreIndex,
@@ -26,7 +25,7 @@ from snnconv.cli.options import (
     workers_of,
 )
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
+from snnconv.cli.samples import batches_for, check_size
 from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.simulators import SIMULATORS
@@ -61,13 +60,8 @@ def evaluate(
         Concurrent(steps)
     with shared(device) as ranks, progress_bars() as progress:
         spiking = snnconv.load(network).to(ranks.device)
-        inputs, targets = samples_of(data, limit)
-        inputs = in_precision(inputs, spiking, "data").to(ranks.device)
-        targets = None if targets is None else targets.to(ranks.device)
-        original = moved(load_model(reference, weights, trust=trust), ranks.device) if reference else None
-        if original is not None and not isinstance(original, nn.Module):
-            original = original.module()
-        items = in_batches(inputs, targets, batch, spiking.input_shapes[0], spiking.batch_axis, judge)
+        items = batches_for(spiking, data, limit, batch, judge, ranks.device)
+        original = reference_model(reference, weights, ranks.device, trust=trust)
         result = snnconv.evaluate(
             spiking,
             items,

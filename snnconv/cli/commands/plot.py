@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+import torch
 import typer
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Device, Limit, WorkerCount, workers_of, writable
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import Batch, in_batches, in_precision, samples_of
+from snnconv.cli.samples import Batch, batches_for
 from snnconv.errors import ConfigurationError, InputError
 from snnconv.spiking.logs import Cost
 
@@ -25,10 +26,9 @@ _BATCH = 100
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A network with the samples that it is drawn on, whole and in batches, and what was asked for."""
+    """A network with the samples that it is drawn on, and what was asked for."""
 
     network: snnconv.SpikingNetwork
-    inputs: Tensor
     batches: list[Batch]
     workers: Any
     population: str | None
@@ -39,9 +39,10 @@ class _Drawn:
         """The sample that is drawn, as a batch, and its place in that; ``None`` where a network takes no batches."""
         if self.network.batch_axis is None:
             return self.batches[0][0], None
-        if not 0 <= self.sample < len(self.inputs):
-            raise InputError(f"--sample {self.sample}: there are {len(self.inputs)} samples, the first is 0")
-        return self.inputs[self.sample : self.sample + 1], 0
+        inputs = torch.cat([each for each, _ in self.batches])
+        if not 0 <= self.sample < len(inputs):
+            raise InputError(f"--sample {self.sample}: there are {len(inputs)} samples, the first is 0")
+        return inputs[self.sample : self.sample + 1], 0
 
 
 def _evaluated(subject: _Drawn) -> Any:
@@ -127,8 +128,5 @@ def _subject(
         raise ConfigurationError("--data is missing: a network is drawn on samples")
     processes = workers_of(workers)
     network = snnconv.load(source).to(device)
-    inputs, targets = samples_of(data, limit)
-    inputs = in_precision(inputs, network, "data").to(device)
-    targets = None if targets is None else targets.to(device)
-    batches = in_batches(inputs, targets, _BATCH, network.input_shapes[0], network.batch_axis, "auto")
-    return _Drawn(network, inputs, batches, processes, *asked)
+    batches = batches_for(network, data, limit, _BATCH, "auto", device)
+    return _Drawn(network, batches, processes, *asked)

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import nn
 
 import snnconv
 from coding import Concurrent
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.interruption import kept
-from snnconv.cli.models import load_model, moved
+from snnconv.cli.models import reference_model
 from snnconv.cli.options import Device, IgnoreIndex, JudgeName, Limit, Network, Trust, Weights, judge_of, writable
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
+from snnconv.cli.samples import batches_for, check_size
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.detection.data.datasets import read_names
 from snnconv.errors import ConfigurationError, StorageError
@@ -65,16 +64,11 @@ def report(
     spiking = snnconv.load(network).to(device)
     chosen: dict[str, Any] = {}
     if data is not None:
-        inputs, targets = samples_of(data, limit)
-        inputs = in_precision(inputs, spiking, "data").to(device)
-        targets = None if targets is None else targets.to(device)
-        axis = spiking.batch_axis
-        chosen["data"] = in_batches(inputs, targets, batch, spiking.input_shapes[0], axis, judge)
+        chosen["data"] = batches_for(spiking, data, limit, batch, judge, device)
     if reference:
         if data is None:
             raise ConfigurationError("--reference is compared on samples: give --data")
-        original = moved(load_model(reference, weights, trust=trust), device)
-        chosen["reference"] = original if isinstance(original, nn.Module) else original.module()
+        chosen["reference"] = reference_model(reference, weights, device, trust=trust)
     if detector or picture:
         chosen["pictures"] = detectors.pictures_in(picture or [])[:limit]
         chosen["detector"] = detectors.detector_of(detector, names if detector else None, None, device)

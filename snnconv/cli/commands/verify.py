@@ -10,7 +10,7 @@ import typer
 import snnconv
 from snnconv.cli.options import Device, Json, Limit, Network, WorkerCount, show, workers_of
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.samples import check_size, in_batches, in_precision, samples_of
+from snnconv.cli.samples import batches_for, check_size
 
 
 def verify(
@@ -28,9 +28,7 @@ def verify(
     check_size(batch)
     processes = workers_of(workers)
     spiking = snnconv.load(network).to(device)
-    inputs, _ = samples_of(data, limit)
-    inputs = in_precision(inputs, spiking, "data").to(device)
-    items = in_batches(inputs, None, batch, spiking.input_shapes[0], spiking.batch_axis, "class")
+    items = batches_for(spiking, data, limit, batch, "auto", device)
     with progress_bars() as progress:
         found = snnconv.verify(spiking, items, steps=steps, seed=seed, progress=progress, workers=processes)
     show(str(found), json_file, found.to_dict())
