@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from snnconv.reporting.markup import Content, Markup, joined, number, tag
 
@@ -16,6 +16,8 @@ from snnconv.reporting.markup import Content, Markup, joined, number, tag
 SPAN = 1000.0
 #: Numbers of ticks that an axis has at most.
 _TICKS = 6
+#: Share of a logarithmic axis that lies between ticks at least, so that what is written there fits.
+_APART = 0.15
 #: Share of an axis from which on texts of ticks end with it.
 _END = 0.96
 #: Digits at which a logarithmic axis has ticks, the more of them the shorter it is.
@@ -82,7 +84,12 @@ def logarithmic(values: Sequence[float], name: str, unit: str = "") -> Axis:
         marks = [mark for mark in marks if low <= mark <= high]
         if len(marks) > 2:
             break
-    return Axis(low, high, name, tuple((mark, _prefixed(mark, unit)) for mark in marks), logarithmic=True)
+    axis = Axis(low, high, name, (), logarithmic=True)
+    kept: list[float] = []
+    for place in marks:
+        if not kept or axis.share(place) - axis.share(kept[-1]) >= _APART:
+            kept.append(place)
+    return replace(axis, ticks=tuple((place, _prefixed(place, unit)) for place in kept))
 
 
 def _prefixed(value: float, unit: str) -> str:

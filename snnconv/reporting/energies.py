@@ -110,5 +110,8 @@ def _sources(costs: Costs) -> Markup | None:
         return None
     told: Sequence[str] = [f"{name} ({share(synops / costs.synops, 0)})" for name, synops in found if synops > 0]
     bound = ", an upper bound" if costs.synops_are_bound else ""
-    text = f"{count(costs.synops)} synaptic operations{bound}; most are caused by spikes of {', '.join(told)}."
+    real = costs.activity.input_macs
+    again = ", which comes anew at every time step," if costs.spikes_by_step is not None else ""
+    given = f" The real-valued input{again} takes {count(real)} multiply-accumulates." if real else ""
+    text = f"{count(costs.synops)} synaptic operations{bound}; most are caused by spikes of {', '.join(told)}.{given}"
     return tag("p", text)

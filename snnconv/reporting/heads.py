@@ -25,7 +25,7 @@ def attention_part(contents: Contents) -> Part | None:
     chosen = tag("label", "Head ", tag("select", *options, data_choose="map")) if len(maps) > 1 else None
     controls = tag("div", chosen, class_="controls") if chosen else None
     drawn = [_pair(each, position) for position, each in enumerate(maps)]
-    lead = "What the first sample's queries (rows) give to its keys (columns); each row adds up to 1, and dark is more."
+    lead = "What the first sample's queries (rows) give to its keys (columns), which adds up to 1 in every row."
     return Part("attention", "Attention", lead, joined([controls, *drawn]))
 
 

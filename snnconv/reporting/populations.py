@@ -154,30 +154,31 @@ def _bars(
     return figure(plot(x, y, bars, says), caption)
 
 
-#: Columns of figures: head, what it means, text of a row, and what rows are sorted by.
 Figure = Callable[[PopulationRow], float | None]
+#: A column of figures: its head, what that means, the figure of a row, and its text.
+Column = tuple[str, str, Figure, Callable[[float], str]]
 
 
 def _of_error(name: str) -> Figure:
     return lambda row: None if row.error is None else float(getattr(row.error, name))
 
 
-_COLUMNS: tuple[tuple[str, str, Figure, Callable[[float], str]], ...] = (
-    ("neurons", "neurons for one sample", lambda row: float(row.population.neurons), count),
+_COLUMNS: tuple[Column, ...] = (
+    ("own error", "what it adds itself, relative", _of_error("own"), lambda value: share(value, 2)),
     ("spikes per neuron", "mean for one sample", lambda row: row.spikes, decimal),
     ("share of synaptic operations", "caused by its spikes", lambda row: row.synops, share),
-    ("own error", "what it adds itself, relative", _of_error("own"), lambda value: share(value, 2)),
     ("whole error", "with that of what it received", _of_error("relative"), lambda value: share(value, 2)),
     ("bias", "mean error in units of the mean activation", _of_error("bias"), lambda value: f"{100 * value:+.2f} %"),
     ("saturated", "activations beyond what its code carries", _of_error("saturated"), lambda value: share(value, 2)),
     ("spurious", "inactive neurons that fired all the same", _of_error("spurious"), lambda value: share(value, 2)),
+    ("neurons", "neurons for one sample", lambda row: float(row.population.neurons), count),
 )
 
 
 def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -> Markup:
     """The table; a head is a button that sorts by its column."""
     columns = [each for each in _COLUMNS if any(each[2](row) is not None for row in rows)]
-    heads = [("#", "place in order of execution"), ("population", ""), ("code", ""), *((c[0], c[1]) for c in columns)]
+    heads = [("#", "place in order of execution"), ("population", ""), *((c[0], c[1]) for c in columns), ("code", "")]
     cells = [
         tag(
             "th",
@@ -188,29 +189,8 @@ def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -
         )
         for name, why in heads
     ]
-    worst = "" if reading is None else reading.population
-    lines = []
-    for row in rows:
-        name = row.population.name
-        values = [(each(row), text) for _, _, each, text in columns]
-        lines.append(
-            tag(
-                "tr",
-                tag("td", str(row.place)),
-                tag("th", name, tag("span", " worst", class_="mark") if name == worst else None, scope="row"),
-                tag("td", code_text(row.population.code), class_="text"),
-                *(
-                    tag(
-                        "td",
-                        NOTHING if value is None else text(value),
-                        data_value=None if value is None else f"{value:.6g}",
-                    )
-                    for value, text in values
-                ),
-                class_="worst" if name == worst else None,
-            )
-        )
-    said = f"All {counted(total, 'population')}." if len(rows) == total else ""
+    lines = [_line(row, columns, reading is not None and row.population.name == reading.population) for row in rows]
+    said = f"All {counted(total, 'population')}." if len(rows) == total > 1 else ""
     if len(rows) < total:
         by = "largest errors of their own" if reading is not None else "most synaptic operations"
         said = (
@@ -218,9 +198,20 @@ def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -
         )
     table = tag(
         "table",
-        tag("caption", f"{said} A head sorts by its column."),
+        tag("caption", f"{said} A head sorts by its column.".strip()),
         tag("thead", tag("tr", *cells)),
         tag("tbody", *lines),
         class_="sortable",
     )
     return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of populations")
+
+
+def _line(row: PopulationRow, columns: Sequence[Column], worst: bool) -> Markup:
+    figures = []
+    for _, _, figure_of, text in columns:
+        value = figure_of(row)
+        shown = NOTHING if value is None else text(value)
+        figures.append(tag("td", shown, data_value=None if value is None else f"{value:.6g}"))
+    name = tag("th", row.population.name, tag("span", " worst", class_="mark") if worst else None, scope="row")
+    code = tag("td", code_text(row.population.code), class_="text")
+    return tag("tr", tag("td", str(row.place)), name, *figures, code, class_="worst" if worst else None)

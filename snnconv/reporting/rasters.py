@@ -10,10 +10,10 @@ from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.measuring import ShownSample
 from snnconv.reporting.trains import ShownTrain
-from snnconv.reporting.wording import counted
+from snnconv.reporting.wording import counted, share
 
-#: Height of a neuron's row, in the coordinates of a strip and in pixels.
-_ROW, _PIXELS = 10, 4
+#: Height of a neuron's row in the coordinates of a strip, and populations of a pipeline that share one axis of time.
+_ROW, _TOGETHER = 10, 6
 #: Heights of spikes in a row by what they carry: the largest payload, half of it, a quarter, and less.
 _HEIGHTS = (9.0, 7.0, 5.0, 3.5)
 _CLASSES = (("w0", "largest"), ("w1", "from half of it"), ("w2", "from a quarter"), ("w3", "less"))
@@ -80,21 +80,40 @@ def _keys(samples: Sequence[ShownSample]) -> Markup:
 
 
 def _sample(contents: Contents, sample: ShownSample, span: int) -> Markup:
-    strips = [
-        tag(
-            "div",
-            tag("p", train.name, tag("small", _counted(train)), class_="who"),
-            _strip(contents, train, span),
-            class_="strip",
-            data_population=str(position),
-        )
-        for position, train in enumerate(sample.trains)
-    ]
+    """The strips of a sample below one axis of time; windows of many populations are wider, each with its own."""
+    apart = contents.network.timing is not None and len(sample.trains) > _TOGETHER
+    strips = [_strip(contents, train, span, apart, position) for position, train in enumerate(sample.trains)]
     axis = time_axis(span, 0)
-    ticks = [mark(axis.share(value), text) for value, text in axis.ticks]
-    feet = tag("div", tag("span", "time step", class_="who"), tag("div", *ticks, class_="alongs"), class_="strip feet")
-    caption = f"Sample {sample.number}{_decided(contents, sample)}."
-    return tag("figure", *strips, feet, tag("figcaption", caption), class_="raster", data_sample=str(sample.number - 1))
+    ticks = tag("div", *(mark(axis.share(value), text) for value, text in axis.ticks), class_="alongs")
+    feet = tag("div", tag("span", "time step", class_="who"), ticks, class_="strip feet")
+    drawn = joined([_windows(sample.trains, span), feet, tag("div", *strips, class_="cards")])
+    caption = tag("figcaption", f"Sample {sample.number}{_decided(contents, sample)}.")
+    shown = drawn if apart else joined([*strips, feet])
+    return tag("figure", shown, caption, class_="raster", data_sample=str(sample.number - 1))
+
+
+def _windows(trains: Sequence[ShownTrain], span: int) -> Markup:
+    """When each population fires, one below the other."""
+    bars = [
+        tag(
+            "rect",
+            tag("title", f"{train.name}: {_when(train)}"),
+            x=number(SPAN * train.start / span, 1),
+            y=str(row * _ROW + 2),
+            width=number(SPAN * len(train.payloads) / span, 1),
+            height=str(_ROW - 4),
+            class_="bar",
+        )
+        for row, train in enumerate(trains)
+    ]
+    says = f"Windows of {len(trains)} populations, from the first to the last, in {counted(span, 'time step')}."
+    drawn = drawing(*bars, height=float(_ROW * len(trains)))
+    rows = tag("div", drawn, role="img", aria_label=says, class_="trains", style=f"--rows:{len(trains)}")
+    return tag("div", tag("p", "windows", class_="who"), rows, class_="strip")
+
+
+def _when(train: ShownTrain) -> str:
+    return f"time steps {train.start} to {train.start + len(train.payloads) - 1}"
 
 
 def _decided(contents: Contents, sample: ShownSample) -> str:
@@ -110,38 +129,40 @@ def _decided(contents: Contents, sample: ShownSample) -> str:
 
 
 def _counted(train: ShownTrain) -> str:
-    """How many neurons are shown of how many that fire."""
-    shown = train.payloads.shape[1]
+    """How many neurons fire, and how many of them are shown."""
     if not train.firing:
         return "silent"
+    shown = f"{train.payloads.shape[1]} shown"
     if train.watched == train.neurons:
-        return f"{shown} of {train.firing} that fire, of {counted(train.neurons, 'neuron')}"
-    return f"{shown} of {train.firing} that fire, of {train.watched} watched, of {counted(train.neurons, 'neuron')}"
+        return f"{train.firing} of {counted(train.neurons, 'neuron')} fire, {shown}"
+    return f"about {share(train.firing / train.watched, 0)} of {counted(train.neurons, 'neuron')} fire, {shown}"
 
 
-def _strip(contents: Contents, train: ShownTrain, span: int) -> Markup:
-    rows = max(1, train.payloads.shape[1])
-    found = _marks(train)
+def _strip(contents: Contents, train: ShownTrain, span: int, apart: bool, position: int) -> Markup:
+    """The spikes of a population, ``apart`` over its own window, else over all time steps."""
+    rows, steps, found = max(1, train.payloads.shape[1]), len(train.payloads), _marks(train)
+    start, span = (0, steps) if apart else (train.start, span)
     content = []
-    steps = len(train.payloads)
     if contents.network.timing is not None:
-        left, width = SPAN * train.start / span, SPAN * steps / span
-        content.append(
-            tag("rect", x=number(left, 1), y="0", width=number(width, 1), height=str(rows * _ROW), class_="window")
-        )
+        left, width = number(SPAN * start / span, 1), number(SPAN * steps / span, 1)
+        content.append(tag("rect", x=left, y="0", width=width, height=str(rows * _ROW), class_="window"))
     for (weight, negative), marks in sorted(found.items()):
-        half = SPAN / span / 2
-        height = _HEIGHTS[weight]
+        height = number(_HEIGHTS[weight], 1)
         path = "".join(
-            f"M{number(SPAN * (train.start + t) / span + half, 1)} {(row + 1) * _ROW}v-{number(height, 1)}"
-            for t, row in marks
+            f"M{number(SPAN * (start + t + 0.5) / span, 1)} {(row + 1) * _ROW}v-{height}" for t, row in marks
         )
         content.append(tag("path", d=path, class_=f"spike {_CLASSES[weight][0]}{' minus' if negative else ''}"))
-    spikes = sum(len(marks) for marks in found.values())
+    spikes = counted(sum(len(marks) for marks in found.values()), "spike")
+    says = f"{train.name}: {spikes} of {counted(train.payloads.shape[1], 'neuron')} in {counted(steps, 'time step')}"
     drawn = drawing(*content, height=float(rows * _ROW))
-    neurons = counted(train.payloads.shape[1], "neuron")
-    says = f"{train.name}: {counted(spikes, 'spike')} of {neurons} in {counted(steps, 'time step')}"
-    return tag("div", drawn, role="img", aria_label=says, class_="trains", style=f"--rows:{max(rows, 2)}")
+    when = tag("small", _when(train)) if apart else None
+    return tag(
+        "div",
+        tag("p", train.name, when, tag("small", _counted(train)), class_="who"),
+        tag("div", drawn, role="img", aria_label=says, class_="trains", style=f"--rows:{max(rows, 2)}"),
+        class_="card" if apart else "strip",
+        data_population=str(position),
+    )
 
 
 def _marks(train: ShownTrain) -> dict[tuple[int, bool], list[tuple[int, int]]]:

@@ -29,7 +29,11 @@ def _quality(contents: Contents) -> str:
     if contents.pictures:
         found_now, found_before = (sum(map(len, sides)) for sides in zip(*_boxes(contents), strict=True))
         differing = sum(picture.differing for picture in contents.pictures)
-        told = "none of them differs" if not differing else f"{counted(differing, 'box', 'boxes')} only one of them has"
+        told = (
+            "none of them differs"
+            if not differing
+            else f"{counted(differing, 'box is', 'boxes are')} of one of them alone"
+        )
         pictures = counted(len(contents.pictures), "picture")
         return f"On {pictures} it finds {counted(found_now, 'object')}, the original {count(found_before)}, and {told}."
     populations = counted(len(contents.network.populations), "population")
