@@ -50,6 +50,13 @@ def test_a_sweep_is_shown_beside_it(network: Path) -> None:
     assert 'id="sweep"' in (network / "r.html").read_text()
 
 
+def test_what_an_export_said_is_shown_beside_it(network: Path) -> None:
+    (network / "export.json").write_text('{"ram": 1200, "fidelity": {"integers": {"error": NaN, "samples": 4}}}')
+    run(*REPORT, "--export", "export.json")
+    page = (network / "r.html").read_text()
+    assert 'id="export"' in page and "1,200" in page
+
+
 def test_a_detector_is_shown_on_pictures(network: Path) -> None:
     _, spiking, pictures = detectors()
     spiking.save("shapes.snn")
@@ -69,6 +76,8 @@ def test_a_detector_is_shown_on_pictures(network: Path) -> None:
         (("--judge", "no"), "unknown judge"),
         (("--sweep", "samples.npz"), "samples.npz"),
         (("--samples", "-1"), "samples must be"),
+        (("--export", "names.txt"), "names.txt cannot be read: No such file"),
+        (("--export", "own_model.py"), "which snnconv export --json writes"),
         (("--detector", "a.cfg,b.weights"), "a.cfg"),
     ],
 )
