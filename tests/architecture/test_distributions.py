@@ -42,9 +42,9 @@ def test_the_wheel_holds_the_packages_with_their_data_and_the_licence_and_nothin
     assert wheel.name == f"snnconv-{snnconv.__version__}-py3-none-any.whl"
     parts = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     modules = {file.relative_to(ROOT).as_posix() for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
-    data = {f"{package}/py.typed" for package in PACKAGES} | {
-        f"snnconv/detection/shapes.{end}" for end in ("cfg", "weights")
-    }
+    data = {f"{package}/py.typed" for package in PACKAGES}
+    data |= {f"snnconv/detection/shapes.{end}" for end in ("cfg", "weights")}
+    data |= {f"snnconv/reporting/page.{end}" for end in ("css", "js")}
     with zipfile.ZipFile(wheel) as found:
         assert set(found.namelist()) == modules | data | {f"{INFORMATION}/{part}" for part in parts}
         assert found.read(f"{INFORMATION}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
