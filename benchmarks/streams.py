@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ SHAPE, BATCH = (3, 64, 64), 100
 #: A tenth of the pictures that are streamed is what growth is measured from.
 IMAGES, PART = 100_000, 10
 HEAD = ("work", "pictures", "GB streamed", "seconds", "MiB held at most, beside the start", "for a tenth of them")
-_PAGE, _MIB = os.sysconf("SC_PAGE_SIZE"), 2.0**20
 
 
 def run(images: int | None = None) -> None:
@@ -55,18 +53,13 @@ def _pictures(count: int) -> Iterator[Tensor]:
 
 
 def _most(work: Callable[[Iterator[Tensor]], Any], count: int) -> float:
-    """MiB that this process held at most while pictures were asked for, beside what it held before."""
-    before = most = _resident()
-
-    def watched() -> Iterator[Tensor]:
-        nonlocal most
-        for each in _pictures(count):
-            most = max(most, _resident())
-            yield each
-
-    work(watched())
-    return (max(most, _resident()) - before) / _MIB
+    """MiB that this process held at most, beside what it held before."""
+    before = _held("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the most that was held so far is forgotten
+    work(_pictures(count))
+    return _held("VmHWM") - before
 
 
-def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+def _held(what: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024

@@ -128,5 +128,5 @@ def convert(
             return search(calibrated, options, plan, goal, progress, spread)
     make = default_network if coding is None else assemble
     network = make(calibrated, options=options, plan=plan, progress=progress)
-    warn_of_error(network, calibrated.samples.fitted, progress)
+    warn_of_error(network, calibrated.samples.fitted, calibrated.samples.given, progress)
     return network

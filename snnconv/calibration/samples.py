@@ -28,18 +28,19 @@ _MOST_BYTES = 2**28
 class Calibration:
     """Sample inputs in chunks, in an order that depends on their content alone; some are held out for verification.
 
-    Chunks of samples that do not fit the memory are read as they are asked for.
+    Chunks of samples that do not fit the memory are read as they are asked for. So many samples were given in all.
     """
 
     fitted: Sequence[Inputs]
     held_out: tuple[Inputs, ...]
+    given: int
 
     def through(self, function: Callable[[Inputs], Inputs]) -> Calibration:
         """What ``function`` makes of every chunk."""
         held_out = tuple(map(function, self.held_out))
         if isinstance(self.fitted, StoredChunks):
-            return Calibration(self.fitted.through(function), held_out)
-        return Calibration(tuple(map(function, self.fitted)), held_out)
+            return Calibration(self.fitted.through(function), held_out, self.given)
+        return Calibration(tuple(map(function, self.fitted)), held_out, self.given)
 
 
 def collect(data: Any, progress: ProgressCallback | None = None) -> tuple[Sequence[Inputs], Tensor | None]:
@@ -110,10 +111,10 @@ def arrange(parts: Sequence[Inputs], batch_axis: int | None) -> Calibration:
     fitted = [place for position, place in enumerate(places, start=1) if position % HELD_OUT_EVERY]
     chunked = _chunks(parts, fitted, batch_axis)
     if not isinstance(parts, StoredParts):
-        return Calibration(tuple(chunked), tuple(_chunks(parts, held_out, batch_axis)))
+        return Calibration(tuple(chunked), tuple(_chunks(parts, held_out, batch_axis)), len(places))
     size = sum(tensor.numel() * tensor.element_size() for tensor in chunked[0]) // len(chunked[0][0])
     kept = held_out[: max(CHUNK, _MOST_BYTES // HELD_OUT_EVERY // max(1, size))]
-    return Calibration(chunked, tuple(_chunks(parts, kept, batch_axis)))
+    return Calibration(chunked, tuple(_chunks(parts, kept, batch_axis)), len(places))
 
 
 def _singles(part: Inputs, batch_axis: int | None) -> Iterator[Inputs]:

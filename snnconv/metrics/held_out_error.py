@@ -24,18 +24,19 @@ _FEW = 2.0
 _logger = logging.getLogger(__name__)
 
 
-def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: ProgressCallback | None = None) -> None:
+def warn_of_error(
+    network: SpikingNetwork, fitted: Sequence[Inputs], given: int, progress: ProgressCallback | None = None
+) -> None:
     """Log a warning with the error of the output on held-out samples, where it is large, and with what would help.
 
-    ``fitted`` are the samples that scales were fitted to: where the error is much smaller on them, more are needed.
-    A few samples are measured, as many as time and memory allow.
+    ``fitted`` are the samples that scales were fitted to, of so many that were ``given`` in all: where the error is
+    much smaller on them, more are needed. A few samples are measured, as many as time and memory allow.
     """
-    count = sum(len(chunk[0]) if network.batch_axis is not None else 1 for chunk in (*fitted, *network.held_out))
     if not network.held_out:
         _logger.warning(
             "%d calibration samples are too few to hold one out, so the error on other data is unknown: give 64 or "
             "more, or verify the network on other data",
-            count,
+            given,
         )
         return
     # What a reading needs costs several passes, and is seldom needed; a run of the clock costs more than that.
@@ -48,7 +49,7 @@ def warn_of_error(network: SpikingNetwork, fitted: Sequence[Inputs], progress: P
     remedy = str(found.reading)
     if found.output > _FEW * own:
         remedy = (
-            f"on samples that scales were fitted to it is {own:.2%}, so {count} calibration samples are too few: give "
+            f"on samples that scales were fitted to it is {own:.2%}, so {given} calibration samples are too few: give "
             f"more; {remedy}"
         )
     _logger.warning(
