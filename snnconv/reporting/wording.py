@@ -6,6 +6,8 @@ import math
 
 _LARGE = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4))
 _SMALL = (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15))
+#: Whole numbers below it are written out.
+_SHORT = 1e5
 #: Where three digits round up to the next prefix.
 _ROUNDED = 1.0005
 
@@ -30,11 +32,13 @@ def joules(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """A number of things, mean or whole, in at most four digits."""
+    """A number of things, mean or whole: exact if it is whole and short, else in three digits."""
+    if float(value).is_integer() and abs(value) < _SHORT:
+        return f"{value:,.0f}"
     for prefix, least in _LARGE:
         if abs(value) * _ROUNDED >= least:
             return f"{value / (1e3 if prefix == 'k' else least):.3g} {prefix}"
-    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1e3 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
