@@ -19,6 +19,7 @@ from benchmarks import (
     detection_codes,
     detection_rate,
     exactness,
+    example_figures,
     export,
     few_spike_peer,
     graph,
@@ -85,6 +86,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "smooth": smooth.run,
     "transformers": transformers.run,
     "picture": readme_picture.run,
+    "figures": example_figures.run,
 }
 
 

@@ -48,8 +48,8 @@ def intervals(statistics: Trains | Mapping[str, Trains], axes: Axes | None = Non
         shares += [100.0 * (each.interval_share(last + 1) or 0.0)] if beyond else []
         offset = (number - (len(trains) - 1) / 2) * width
         axes.bar([place + offset for place in places], shares, width, color=colour, label=label or None)
-    apart = 1 + last // 12
-    marks = [place for place in places if place > last or (place % apart == 0 and place + apart <= last + 1)]
+    apart, wide = 1 + last // 12, 2 if last > 9 else 1  # room for the label of what is longer
+    marks = [place for place in places if place > last or (place % apart == 0 and place + max(apart, wide) <= last + 1)]
     axes.set_xticks(marks, [f"> {last}" if place > last else str(place) for place in marks])
     axes.set(xlabel="steps from one spike to the next", ylabel="share of intervals (%)")
     if any(trains):
