@@ -24,7 +24,7 @@ from snnconv.simulators import simulator_for
 from tests.support.conversion import converted
 from tests.support.networks import draw, make, network_of, zoo
 from tests.support.reports import HOSTILE, KINDS, detectors, report_of
-from tests.support.transformers import transformer
+from tests.support.transformers import TOKENS, WIDTH, Block, transformer
 
 MEGABYTE = 10**6
 
@@ -200,6 +200,23 @@ def test_attention_maps_are_those_of_the_original() -> None:
         assert torch.allclose(each.original, exact, atol=1e-6)
         assert torch.allclose(each.spiking, exact, atol=0.05)
     assert attention_maps(zoo("deep", coding=FewSpike(4)), (draw(2, 6),)) == ()
+
+
+def test_an_attention_whose_keys_are_rows_is_shown_by_query() -> None:
+    def by_key(m: Any, x: Any) -> Any:
+        weights = (m.k(x) @ m.q(x).transpose(1, 2)).softmax(1)
+        return m.o(weights.transpose(1, 2) @ m.v(x))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = Block(by_key).double().eval()
+    x = draw(24, TOKENS, WIDTH)
+    (found,) = attention_maps(snnconv.convert(model, x, coding=FewSpike(12)), (x[:1],))
+    with torch.no_grad():
+        entered = model.a(x[:1])
+        exact = (model.q(entered) @ model.k(entered).transpose(1, 2)).softmax(-1)[0]
+    assert torch.allclose(found.original, exact, atol=1e-6)
+    assert torch.allclose(found.spiking, exact, atol=0.05)
 
 
 def test_text_is_escaped_unless_it_is_markup() -> None:
