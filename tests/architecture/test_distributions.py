@@ -17,6 +17,8 @@ import snnconv
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("coding", "hw_export", "neurons", "snnconv")
+#: Ends of what packages hold: modules, types, the detector of shapes, and what the pages of reports are made with.
+HELD = {".py", ".typed", ".cfg", ".weights", ".css", ".js"}
 INFORMATION = f"snnconv-{snnconv.__version__}.dist-info"
 
 
@@ -41,12 +43,10 @@ def metadata(wheel: Path) -> Message:
 def test_the_wheel_holds_the_packages_with_their_data_and_the_licence_and_nothing_else(wheel: Path) -> None:
     assert wheel.name == f"snnconv-{snnconv.__version__}-py3-none-any.whl"
     parts = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
-    modules = {file.relative_to(ROOT).as_posix() for package in PACKAGES for file in (ROOT / package).rglob("*.py")}
-    data = {f"{package}/py.typed" for package in PACKAGES}
-    data |= {f"snnconv/detection/shapes.{end}" for end in ("cfg", "weights")}
-    data |= {f"snnconv/reporting/page.{end}" for end in ("css", "js")}
+    files = [file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.suffix in HELD]
+    held = {file.relative_to(ROOT).as_posix() for file in files}
     with zipfile.ZipFile(wheel) as found:
-        assert set(found.namelist()) == modules | data | {f"{INFORMATION}/{part}" for part in parts}
+        assert set(found.namelist()) == held | {f"{INFORMATION}/{part}" for part in parts}
         assert found.read(f"{INFORMATION}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
