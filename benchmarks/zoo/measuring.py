@@ -122,7 +122,7 @@ def _row(subject: Subject) -> Row:
             make = default_network if code is None else assemble
             network = make(calibrator.calibrated(plan, options), plan=plan, options=options)
             if not populations:  # as convert does, for the code that the zoo is judged by
-                warn_of_error(network, calibrator.samples.fitted)
+                warn_of_error(network, calibrator.samples.fitted, calibrator.samples.given)
             populations = len(network.populations)
             found = torch.cat([_flat(network(*batch)) for batch in _batches(built, constant=False)])
             errors[name] = float((found - wanted).norm() / wanted.norm())
