@@ -12,7 +12,7 @@ FUZZ := .fuzz
 EXTRAS := plots,notebooks,detection,fast,lava,nir,norse,snntorch
 RELEASE := build/release
 
-.PHONY: setup demo test check lint docs browser release-check fuzz soak bench bench-all bench-peers bench-zoo
+.PHONY: setup demo test check lint notebooks docs browser release-check fuzz soak bench bench-all bench-peers bench-zoo
 
 setup: $(INSTALLED) ; @:
 
@@ -30,7 +30,7 @@ demo: setup
 
 # Two processes of one thread each: the tests are many small computations. Each gets neighbours, which share networks.
 test: lint
-	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
+	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest -m "not tutorial" --numprocesses 2 --dist worksteal
 
 # What CI runs.
 check: test docs
@@ -41,8 +41,13 @@ lint: setup
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache >.venv/imports.log || { cat .venv/imports.log >&2; exit 1; }
 
-# The site, in docs/_build: a link that leads nowhere or a name without documentation is an error.
+# Execute the tutorials and save in them what they print and draw.
+notebooks: setup
+	@$(BIN)/python -m tests.notebooks
+
+# Every tutorial runs; then the site, in docs/_build: a link that leads nowhere or a name without documentation is an error.
 docs: $(DOCUMENTING)
+	@COLUMNS=200 OMP_NUM_THREADS=1 $(BIN)/pytest --quiet -m tutorial --numprocesses 2 tests/notebooks
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs . docs/_build
 
 # What the site is built with, once, and again where the versions change.
