@@ -251,7 +251,8 @@ class Translator:
             return self.constants.add(node.name, OPERATORS[made].evaluate({"like": like, **kept}))
         if not value.is_floating_point():
             kept["dtype"] = str(value.dtype)
-        return self._add(node, made, {"like": Ref(next(iter(self.inputs))), **kept})
+        real = [name for name in self.inputs if name not in self.whole]
+        return self._add(node, made, {"like": Ref(real[0]) if real else self._one(node), **kept})
 
     def _size(self, dim: Any, axis: int, arguments: dict[str, Argument]) -> Argument:
         if isinstance(dim, int):

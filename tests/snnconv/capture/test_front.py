@@ -37,6 +37,7 @@ class Text(nn.Module):
         self.bag = nn.EmbeddingBag(ROWS, WIDTH, mode="mean", padding_idx=0)
         self.convolution = nn.Conv1d(WIDTH, WIDTH, 3)
         self.first, self.last = nn.Linear(WIDTH, 16), nn.Linear(16, 3)
+        self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         scores: Tensor = self.last(torch.relu(self.first(self.function(self, *inputs))))
@@ -55,6 +56,16 @@ def with_mask(m: Text, ids: Tensor, mask: Tensor) -> Tensor:
     return hidden.sum(1) / mask.sum(1, keepdim=True)
 
 
+def padded_attention(m: Text, ids: Tensor, padding: Tensor) -> Tensor:
+    words = m.words(ids)
+    found: Tensor = m.attention(words, words, words, key_padding_mask=padding, need_weights=False)[0]
+    return found.mean(1)
+
+
+def filled_zeros(m: Text, ids: Tensor) -> Tensor:
+    return m.words(ids).mean(1) + torch.zeros(ids.shape[0], 1).masked_fill(ids[:, :1] > 5, 0.5)
+
+
 KINDS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "mean": (lambda m, ids: m.words(ids).mean(1), (IDS,)),
     "functional": (lambda m, ids: F.embedding(ids, m.words.weight).sum(1), (IDS,)),
@@ -63,6 +74,8 @@ KINDS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "bag": (lambda m, ids: m.bag(ids), (IDS,)),
     "masked mean": (masked_mean, (IDS,)),
     "mask as an input": (with_mask, (IDS, MASK)),
+    "a padding mask": (padded_attention, (IDS, MASK == 0)),
+    "filled zeros": (filled_zeros, (IDS,)),
     "one hot": (lambda m, ids: F.one_hot(ids, ROWS).float().mean(1) @ m.words.weight, (IDS,)),
     "one number": (lambda m, ids: m.words(ids), (IDS[:, 0],)),
     "beside real numbers": (lambda m, x, ids: x + m.words(ids), (torch.rand(40, WIDTH), IDS[:, 0])),
