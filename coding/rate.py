@@ -11,8 +11,8 @@ from torch import Tensor
 from coding.firing_form import FixedThresholds
 from coding.neural_code import Code, Fired, Memory, Quantized
 from coding.threshold import reaches, tie_tolerance
-from coding.window.closed_form import Levels
-from coding.window.counts import counts, levels_of_counts
+from coding.window.closed_form import Levels, levels_of
+from coding.window.counts import CountTable, counts
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class Rate(Code):
 
     def quantize(self, values: Tensor, counted: bool = True) -> Quantized:
         spikes = counts(values, self.steps, self.initial_potential)
-        return Quantized(spikes / self.steps, spikes, spikes.new_full(spikes.shape, self.steps))
+        updates = spikes.new_full(spikes.shape, self.steps)
+        return Quantized(spikes / updates, spikes, updates)  # GPUs would multiply by the inverse of a mere number
 
     def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
         """What ``quantize`` computes, to be looked up; ``None`` where there are too many levels."""
-        return levels_of_counts(self.steps, self.initial_potential, dtype, device)
+        return levels_of(CountTable(self.steps, self.initial_potential), dtype, device)

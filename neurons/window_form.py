@@ -60,7 +60,7 @@ class TabulatedCode(Protocol):
     """A code that can say its ``quantize`` as data."""
 
     def tabulated(self, dtype: torch.dtype, device: torch.device) -> Levels | None:
-        """What ``quantize`` looks up, or computes to the same bit; ``None`` where it cannot be looked up."""
+        """What ``quantize`` looks up, or computes of numbers to the same bit; ``None`` where it cannot be looked up."""
         ...
 
 

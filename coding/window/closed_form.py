@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from coding.threshold import bounds, tie_tolerance
 MOST_TRAINS = 2**16
 _MOST_CELLS = 2**15
 #: Levels that are kept, more than a search tries on one population and anew on the next, and bytes of their tensors.
-MOST_KEPT, MOST_KEPT_BYTES = 512, 2**26
+_KEPT, _KEPT_BYTES = 512, 2**26
 #: Values that are looked up together on a CPU, so that what is computed on the way stays in its caches.
 _PIECE = 2**16
 #: Integers of as many bits as a number, and the bits of its fraction, by its dtype.
@@ -44,6 +44,23 @@ class WindowTable(NamedTuple):
     def bounds(self, tolerance: float) -> tuple[tuple[float, ...], ...]:
         """The potentials from which on each of ``thresholds`` is reached."""
         return tuple(bounds(row, self.payloads, self.largest, tolerance) for row in self.thresholds)
+
+    def trains_in(self, dtype: torch.dtype) -> list[Train] | None:
+        """See ``TrainTable``."""
+        found: list[Train] = []
+        for train in trains(self, tie_tolerance(dtype)):
+            found.append(train)
+            if len(found) > MOST_TRAINS:
+                return None
+        return found[::-1] if len(found) > 1 else None
+
+
+class TrainTable(Protocol):
+    """What knows the trains of a code, and is equal to what knows the same."""
+
+    def trains_in(self, dtype: torch.dtype) -> list[Train] | None:
+        """All trains from the smallest values to the largest, as ``dtype`` has them; ``None`` for too many or one."""
+        ...
 
 
 class Train(NamedTuple):
@@ -159,21 +176,12 @@ def memory_order(values: Tensor) -> list[int]:
     return sorted(range(values.dim()), key=lambda axis: (-strides[axis], axis))
 
 
-@partial(Kept, most=MOST_KEPT, limit=MOST_KEPT_BYTES, size=lambda levels: 0 if levels is None else levels.bytes)
-def levels_of(table: WindowTable, dtype: torch.dtype, device: torch.device) -> Levels | None:
+@partial(Kept, most=_KEPT, limit=_KEPT_BYTES, size=lambda levels: 0 if levels is None else levels.bytes)
+def levels_of(table: TrainTable, dtype: torch.dtype, device: torch.device) -> Levels | None:
     """The levels of ``table``, or ``None`` where there are too many trains or no bits to go by."""
-    if dtype not in BITS:
+    found = table.trains_in(dtype) if dtype in BITS else None
+    if found is None:
         return None
-    found: list[Train] = []
-    for train in trains(table, tie_tolerance(dtype)):
-        found.append(train)
-        if len(found) > MOST_TRAINS:
-            return None
-    return None if len(found) == 1 else levels_from(found[::-1], dtype, device)
-
-
-def levels_from(found: Sequence[Train], dtype: torch.dtype, device: torch.device) -> Levels:
-    """The levels of all trains from the smallest values to the largest, of which there are at least two."""
     integer, mantissa = BITS[dtype]
     exact = torch.tensor([train.lowest for train in found[1:]], dtype=torch.float64)
     following = exact.to(dtype)  # the smallest number of the dtype that is not below the exact one

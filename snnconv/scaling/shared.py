@@ -97,7 +97,7 @@ def _found(key: str, path: str) -> Any:
 
 def remove_read() -> None:
     """Remove the files that this process has read, whose owner was killed and cannot."""
-    for folder in _folders.values():
+    for folder in list(_folders.values()):  # others may read another value meanwhile
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -224,6 +224,8 @@ def _follow_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
-    remove_read()
     sys.stderr = None
-    os._exit(1)
+    try:
+        remove_read()
+    finally:
+        os._exit(1)
