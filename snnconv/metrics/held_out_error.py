@@ -62,7 +62,7 @@ def warn_of_error(
 def _measured(network: SpikingNetwork, progress: ProgressCallback | None) -> Verification:
     few, axis = [(inputs, None) for inputs in _few(network, network.held_out)], network.batch_axis
     passage = Passage(progress, "measuring the error", few, axis)
-    return tallied(VerificationTask(network, entered=True), shards(few, axis), passage, None)
+    return tallied(VerificationTask(network, entered=True), shards(few, axis), passage, None).verification
 
 
 def _few(network: SpikingNetwork, chunks: Sequence[Inputs]) -> list[Inputs]:

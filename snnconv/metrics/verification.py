@@ -61,4 +61,6 @@ def verify(
     task = VerificationTask(network, steps, seed, entered=data is None)
     passage = Passage(progress, "verifying", whole, network.batch_axis)
     with spread_over(workers, executor) as spread:
-        return tallied(task, shards(whole, network.batch_axis, before), passage, spread)
+        found = tallied(task, shards(whole, network.batch_axis, before), passage, spread)
+    found.left.warn()
+    return found.verification

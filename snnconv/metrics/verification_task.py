@@ -15,6 +15,7 @@ from snnconv.data.shards import Shard
 from snnconv.graph.graph import Graph
 from snnconv.graph.interpreter import Handler, evaluate_graph
 from snnconv.graph.operators.activation import activation_at
+from snnconv.metrics.calibrated_range import CalibratedRange, LeftRanges
 from snnconv.metrics.error_sums import ErrorSums, VerificationSums
 from snnconv.metrics.verification_result import Verification, verification_of
 from snnconv.network import SpikingNetwork
@@ -23,6 +24,18 @@ from snnconv.simulators.recorders import PayloadSums
 from snnconv.spiking.base import NetworkBase
 from snnconv.spiking.population import Population
 from snnconv.storage.carried import Carried
+
+
+@dataclass(frozen=True)
+class VerificationTally:
+    """What was found on some shards, and how far they left the ranges of calibration."""
+
+    verification: Verification
+    left: LeftRanges
+
+    def merge(self, other: VerificationTally) -> VerificationTally:
+        """Both together. Raises ``InputError`` where they do not belong to one verification."""
+        return VerificationTally(self.verification.merge(other.verification), self.left.merge(other.left))
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,14 @@ class VerificationTask:
         """The same task for all shards."""
         return self
 
-    def __call__(self, shard: Shard, finished: Callable[[int], object] | None = None) -> Verification:
+    def __call__(self, shard: Shard, finished: Callable[[int], object] | None = None) -> VerificationTally:
         """The errors on ``shard``; ``finished`` is told of samples as they end."""
         network, decoded = self.network, PayloadSums(self.network.populations)
         inputs = shard.inputs if self.entered else network.check(shard.inputs, "data")
+        calibrated = CalibratedRange(network)
+        calibrated.see(inputs)
         simulator = simulator_for(network, steps=self.steps, seed=self.seed)
-        output, lengths = simulator.run(inputs, [decoded], finished, shard.before)
+        output, lengths = simulator.run(inputs, [decoded, calibrated], finished, shard.before)
         graph = network.complete_graph()
         wanted, values = evaluate_graph(graph, inputs, keep=network.populations)
         populations, found_values = {}, {}
@@ -59,7 +74,8 @@ class VerificationTask:
         populations = {name: sums.merge(own[name]) for name, sums in populations.items()}
         sums = VerificationSums(lengths.numel(), populations, _output_sums(output, wanted))
         looked_up = frozenset(each.name for each in network.populations.values() if each.tables is not None)
-        return verification_of(simulator.steps, sums, network.timing is not None, looked_up)
+        found = verification_of(simulator.steps, sums, network.timing is not None, looked_up)
+        return VerificationTally(found, calibrated.left)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "network": Carried(self.network)}

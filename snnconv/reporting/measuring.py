@@ -82,7 +82,7 @@ def look_closely(
     shard = Shard(0, inputs, None, 0, count, True)
     verification = None
     if not network.learned:
-        verification = VerificationTask(network, steps, seed, entered=True)(shard)
+        verification = VerificationTask(network, steps, seed, entered=True)(shard).verification
     chosen = simulator_for(network, simulator, steps=steps, seed=seed)
     few = min(shown, count)
     own = inputs if network.batch_axis is None else tuple(tensor[:few] for tensor in inputs)
