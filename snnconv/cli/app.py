@@ -25,6 +25,7 @@ from snnconv.cli.commands.train_detector import train_detector
 from snnconv.cli.commands.tune import tune
 from snnconv.cli.commands.verify import verify
 from snnconv.cli.console import console, discard_output, errors, told_by
+from snnconv.cli.progress import warnings_told
 from snnconv.cli.registering import DETECTORS, MEASURES, NETWORKS, START, TRAINING, register
 from snnconv.cli.sharing import check_shared
 from snnconv.errors import SnnconvError
@@ -52,6 +53,7 @@ def common(
 ) -> None:
     """Options of the program itself, whatever the command."""
     check_shared(context.invoked_subcommand)
+    context.with_resource(warnings_told())
 
 
 register(app, START, demo, "demo", "demo --steps 16 --json demo.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import sys
@@ -111,13 +112,20 @@ def _named(name: str) -> Any:
             "if __name__ == '__main__':"
         ) from error
     except Exception as error:  # whatever the user's module raises
-        raise ModelError(f"module {module_name} cannot be imported: {_told(error)}") from error
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (module_name, module_name.partition(".")[0])
+        where = (
+            f"; it is looked for in the current folder, {folder}, and where Python finds packages" if missing else ""
+        )
+        raise ModelError(f"module {module_name} cannot be imported: {_told(error)}{where}") from error
     finally:  # behind everything else, for what the user's code imports when it is called
         sys.path.remove(folder)
         sys.path.extend({folder} - {*sys.path})
     found = getattr(module, attribute, None)
     if not callable(found):
-        raise ModelError(f"module {module_name} has no function {attribute!r}")
+        names = [name for name, value in vars(module).items() if callable(value)]
+        near = difflib.get_close_matches(attribute, names, 1)
+        hint = f"; did you mean {module_name}:{near[0]}?" if near else ""
+        raise ModelError(f"module {module_name} has no function {attribute!r}{hint}")
     return found
 
 

@@ -12,6 +12,7 @@ import typer
 
 from snnconv.cli.console import console, is_first
 from snnconv.cli.interruption import kept
+from snnconv.data.file_kinds import FOLDER, NETWORK, kind_of
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
 from snnconv.metrics.judge import TargetJudge
@@ -57,6 +58,15 @@ def writable(path: Path | None) -> Path | None:
     return path
 
 
+def _network_file(path: Path) -> Path:
+    """``path``, as ``writable``, where no file of another kind lies, such as the weights that are converted."""
+    kind = kind_of(path)
+    if kind not in (None, NETWORK, FOLDER):
+        raise StorageError(f"{path} holds {kind.name}, and would be replaced: name another file, such as network.snn")
+    writable(path)
+    return path
+
+
 def _at_least_one(limit: int | None) -> int | None:
     if limit is not None and limit < 1:
         raise ConfigurationError(f"--limit must be at least 1, got {limit}")
@@ -85,7 +95,7 @@ Limit = Annotated[
     ),
 ]
 NetworkOutput = Annotated[
-    Path, typer.Option("--output", "-o", callback=writable, help="File to write, for instance network.snn.")
+    Path, typer.Option("--output", "-o", callback=_network_file, help="File to write, for instance network.snn.")
 ]
 Calibration = Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', or .npy.")]
 JUDGES: dict[str, TargetJudge | None] = {

@@ -52,11 +52,13 @@ SCRIPT = FileKind(
     "it cannot be converted: give the Python module, and its state_dict() as weights",
 )
 WEIGHTS = FileKind(
-    "weights of a model", "which torch.save(model.state_dict(), FILE) writes", "convert takes them as --weights"
+    "weights of a model, or other tensors",
+    "which torch.save(model.state_dict(), FILE) writes",
+    "convert takes them as --weights",
 )
 SAMPLES = FileKind(
     "samples",
-    "arrays named inputs and targets in .npz or .safetensors",
+    "arrays named inputs and targets in .npz or .safetensors, as numpy.savez(FILE, inputs=..., targets=...) writes",
     "commands take them as --calibration or --data",
 )
 CONFIG = FileKind(

@@ -94,6 +94,6 @@ def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset())
             f"; all add {together:.2%} together, which the network's layers make {growth:.0f} times larger on the way: "
             "it multiplies any small difference"
         )
-    fine = f"the output is within {output:.2%} of the original's, so nothing is amiss"
+    fine = f"the output is within {output:.2%} of the original's on these samples, so nothing is amiss"
     ends = f"what helps: {cure}" if cure else fine
     return Reading(output, name, worst.own, cause, growth, cure, f"{what}; {ends}")

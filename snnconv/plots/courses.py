@@ -54,6 +54,8 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
         found = " and ".join(sorted(titles)) or "nothing"
         raise ConfigurationError(f"evaluations must be given that are judged alike, got {found}")
     axes = new_axes()[0] if axes is None else axes
+    from matplotlib.ticker import MaxNLocator  # once new_axes has said what is missing
+
     for number, (label, course) in enumerate(courses.items()):
         colour, name = COLOURS[number % len(COLOURS)], label or "spiking"
         if len(course.steps) > 1:
@@ -71,6 +73,8 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
     last = max(course.steps[-1] for course in courses.values())
     if last > _MANY_STEPS:
         _doubling(axes, last)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no step 1.5
     axes.set(xlabel="time steps", ylabel=next(iter(titles)))
     axes.margins(x=0.03)
     plain(axes)

@@ -166,7 +166,12 @@ def _of_error(name: str) -> Figure:
 _COLUMNS: tuple[Column, ...] = (
     ("own error", "what it adds itself, relative", _of_error("own"), lambda value: share(value, 2)),
     ("spikes per neuron", "mean for one sample", lambda row: row.spikes, decimal),
-    ("share of synaptic operations", "caused by its spikes", lambda row: row.synops, share),
+    (
+        "share of synaptic operations",
+        "caused by its spikes; those that pooling passes on count there",
+        lambda row: row.synops,
+        share,
+    ),
     ("whole error", "with that of what it received", _of_error("relative"), lambda value: share(value, 2)),
     ("bias", "mean error in units of the mean activation", _of_error("bias"), lambda value: f"{100 * value:+.2f} %"),
     ("saturated", "activations beyond what its code carries", _of_error("saturated"), lambda value: share(value, 2)),

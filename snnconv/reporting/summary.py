@@ -38,11 +38,12 @@ def _quality(contents: Contents) -> str:
         return f"On {pictures} it finds {counted(found_now, 'object')}, the original {count(found_before)}, and {told}."
     populations = counted(len(contents.network.populations), "population")
     neurons = counted(sum(each.neurons for each in contents.network.populations.values()), "neuron")
+    size = f"The spiking network has {populations} of {neurons}"
     if contents.look is None:
-        return f"It has {populations} of {neurons}, and how well it does is not known, because no data were given."
+        return f"{size}, and how well it does is not known, because no data were given."
     verification = contents.look.verification
     error = "" if verification is None else f", with an error of {share(verification.output)} at its output"
-    return f"It has {populations} of {neurons}, and was looked at on {counted(contents.look.samples, 'sample')}{error}."
+    return f"{size}, and was looked at on {counted(contents.look.samples, 'sample')}{error}."
 
 
 def _boxes(contents: Contents) -> list[tuple[tuple[FoundBox, ...], tuple[FoundBox, ...]]]:
@@ -64,9 +65,10 @@ def _judged(found: Evaluation, learned: bool) -> str:
         return f"On {samples} its values {', '.join(told)}."
     if found.accuracy is None:
         if found.agreement is None:
-            return f"It ran on {samples}, and how often it is right is not known, because there are no targets."
-        return f"It decides as the original does in {percent(found.agreement)} of {samples}; there were no targets."
-    right = f"It is right in {percent(found.accuracy)} of {samples}"
+            return f"The spiking network ran on {samples}; there are no targets, so how often it is right is not known."
+        alike = f"{percent(found.agreement)} of {samples}"
+        return f"The spiking network decides as the original does in {alike}; there were no targets."
+    right = f"The spiking network is right in {percent(found.accuracy)} of {samples}"
     if found.reference_accuracy is None or found.agreement is None:
         why = "because it learned through its own spikes" if learned else "as none was given"
         return f"{right}, and has no original to be compared with, {why}."
@@ -143,9 +145,9 @@ def _judged_figures(contents: Contents) -> list[tuple[str, str, str]]:
     if found.deviation is not None:
         told.append(("deviation from the original", share(found.deviation), ""))
     if found.accuracy is not None:
-        more = f"± {found.standard_error:.1f}"
+        more = f"standard error {found.standard_error:.1f}"
         if found.reference_accuracy is not None:
-            more = f"{more}, original {percent(found.reference_accuracy)}"
+            more = f"original {percent(found.reference_accuracy)}, {more}"
         told.append(("accuracy", percent(found.accuracy), more))
     if found.agreement is not None:
         told.append(("agreement", percent(found.agreement), "decided as the original"))

@@ -19,7 +19,7 @@ from snnconv.cli.options import (
 )
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import precision_of
-from snnconv.errors import ConfigurationError
+from snnconv.errors import ConfigurationError, InputError
 
 
 def preflight(
@@ -34,7 +34,13 @@ def preflight(
     original = build_model(model, weights, trust=trust)
     example = torch.zeros(2, *_sizes(shape), dtype=precision_of(original) or torch.float32)
     with progress_bars() as progress:
-        report = snnconv.preflight(original, example, analog=analog or (), progress=progress)
+        try:
+            report = snnconv.preflight(original, example, analog=analog or (), progress=progress)
+        except InputError as error:
+            told = str(error).removeprefix("example: ")
+            raise InputError(
+                f"--shape {shape} is that of one sample without its batch axis, and two are given: {told}"
+            ) from error
     show(str(report), json_file, report.to_dict())
     if not report.ok:
         raise typer.Exit(1)

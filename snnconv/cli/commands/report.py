@@ -23,11 +23,19 @@ from snnconv.reporting.export_file import read_export
 from snnconv.simulators import SIMULATORS
 
 
+def _page(path: Path) -> Path:
+    """``path``, as ``writable``, whose suffix claims no other format than that of a report."""
+    if path.suffix.lower() in (".pdf", ".png", ".svg", ".json", ".md", ".txt"):
+        raise ConfigurationError(
+            f"{path}: a report is a page of HTML; name it {path.with_suffix('.html')}, and print it from a browser"
+        )
+    writable(path)
+    return path
+
+
 def report(
     network: Network,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="File to write, such as report.html.")
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", callback=_page, help="File to write, such as report.html.")],
     data: Annotated[
         Path | None, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")
     ] = None,

@@ -54,7 +54,16 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         "--trust if you trust whoever wrote it",
     ),
     "no form of a model": (("preflight", "model", "--shape", "6"), "neither a .pt2 file nor"),
-    "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "cannot be imported"),
+    "no module": (("preflight", "nowhere_at_all:build", "--shape", "6"), "it is looked for in the current folder"),
+    "a name of other case": (("preflight", "own_model:Build", "--shape", "6"), "did you mean own_model:build?"),
+    "a shape that does not fit": (
+        ("preflight", "own_model:build", "--shape", "6,2"),
+        "--shape 6,2 is that of one sample without its batch axis, and two are given: the model itself fails",
+    ),
+    "weights in place of the network to write": (
+        (*PROGRAM, "--calibration", "samples.npz", "-o", "weights.pt"),
+        "weights.pt holds weights of a model, or other tensors, and would be replaced: name another file",
+    ),
     "no function": (("preflight", "own_model:missing", "--shape", "6"), "no function 'missing'"),
     "no model from a function": (("preflight", "own_model:number", "--shape", "6"), "returned a int"),
     "a function with arguments": (
@@ -77,14 +86,17 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "a file for a module": (("preflight", "own_model.py:build", "--shape", "6"), "without .py: own_model:build"),
     "a network for a model": (("preflight", "rate.snn", "--shape", "6"), "a spiking network: evaluate and export take"),
     "weights for a model": (("preflight", "weights.pt", "--shape", "6"), "convert takes them as --weights"),
-    "weights for a program": (("preflight", "other.pt2", "--shape", "6"), "it holds weights of a model; convert takes"),
+    "weights for a program": (
+        ("preflight", "other.pt2", "--shape", "6"),
+        "it holds weights of a model, or other tensors; convert",
+    ),
     "a network for samples": (
         (*PROGRAM, "--calibration", "rate.snn", "-o", "n.snn"),
         "it holds a spiking network; evaluate and export take it",
     ),
     "weights for samples": (
         (*PROGRAM, "--calibration", "weights.safetensors", "-o", "n.snn"),
-        "it holds weights of a model; convert takes them as --weights",
+        "it holds weights of a model, or other tensors; convert takes them as --weights",
     ),
     "samples for a network": (("evaluate", "samples.npz", "--data", "samples.npz"), "it holds samples; commands take"),
     "samples for a bundle": (
@@ -203,7 +215,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "no snnconv file": (
         ("evaluate", "weights.safetensors", "--data", "samples.npz"),
-        "it holds weights of a model; convert takes",
+        "it holds weights of a model, or other tensors; convert",
     ),
     "batch": (("evaluate", "missing.snn", "--data", "samples.npz", "--batch", "0"), "--batch must be at least 1"),
     "steps of a run": (

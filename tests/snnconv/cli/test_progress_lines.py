@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from snnconv.cli.progress import ProgressLines, search_announced
+from snnconv.cli.progress import ProgressLines, search_announced, warnings_told
 from snnconv.progress import Progress
 from snnconv.text import duration_text
 
@@ -50,11 +50,11 @@ def test_the_cost_of_a_search_and_its_warnings_are_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logger = logging.getLogger("snnconv.search.searching")
-    with search_announced():
+    with warnings_told(), search_announced():
         logger.info("it costs an hour")
         logger.warning("it has few samples")
     logger.info("it is over")
-    assert capsys.readouterr() == ("", "it costs an hour\nit has few samples\n")
+    assert capsys.readouterr() == ("", "it costs an hour\nwarning: it has few samples\n")
 
 
 def test_durations_are_said_in_units_of_their_size() -> None:

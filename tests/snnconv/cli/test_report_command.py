@@ -36,11 +36,16 @@ def test_a_report_is_written_with_its_sentences_printed(network: Path) -> None:
     printed = run(
         *REPORT, "--data", "samples.npz", *reference, "--names", "names.txt", "--batch", "7", "--samples", "1"
     )
-    assert printed.startswith("It is right in") and printed.endswith("written: r.html\n")
+    assert printed.startswith("The spiking network is right in") and printed.endswith("written: r.html\n")
     page = (network / "r.html").read_text(encoding="utf-8")
     assert "<h1>n</h1>" in page and re.search("decided to be &lt;[abcd]&gt;", page) and "<a>" not in page
     printed = run(*REPORT)
     assert "no data were given" in printed and "no data were given" in (network / "r.html").read_text()
+
+
+def test_a_report_is_not_called_what_it_is_not(network: Path) -> None:
+    assert "page of HTML; name it r.html" in run("report", "n.snn", "-o", "r.pdf", status=1)
+    assert not (network / "r.pdf").exists()
 
 
 def test_a_sweep_is_shown_beside_it(network: Path) -> None:

@@ -161,6 +161,22 @@ def test_a_pipeline_is_a_point_with_a_bar_and_agreement_stands_in_for_accuracy()
     assert plots.accuracy_over_steps(evaluation(targets=False)).get_ylabel() == "decides as the original (%)"
 
 
+def test_a_few_steps_are_marked_as_whole_numbers() -> None:
+    model, x = make("deep")
+    axes = plots.accuracy_over_steps(snnconv.evaluate(network_of("deep"), x, reference=model, steps=4))
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_one_original_calibrated_twice_is_one_bar() -> None:
+    found = evaluation()
+    macs = found.activity.reference_active_macs
+    nearly, other = (
+        replace(found, activity=replace(found.activity, reference_active_macs=factor * macs)) for factor in (1.00001, 2)
+    )
+    axes = plots.energy({"a": found, "b": nearly, "c": other})
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "a", "b", "original of c", "c"]
+
+
 def test_what_cannot_be_compared_is_not_drawn_together() -> None:
     with pytest.raises(ConfigurationError, match=r"judged alike, got accuracy .* and decides as the original"):
         plots.accuracy_over_steps({"a": evaluation(), "b": evaluation(targets=False)})

@@ -118,7 +118,9 @@ def test_figures_are_those_of_evaluate_and_verify() -> None:
     network = network_of("deep")
     found, verification = snnconv.evaluate(network, data, reference=model), snnconv.verify(network, x)
     report = snnconv.report(network, data, reference=model)
-    assert report.summary[0].startswith(f"It is right in {found.accuracy:.1f} % of 40 samples, the original in 100.0 %")
+    assert report.summary[0].startswith(
+        f"The spiking network is right in {found.accuracy:.1f} % of 40 samples, the original in 100.0 %"
+    )
     assert f"{found.spikes_per_neuron:.2f} spikes per neuron" in report.summary[1]
     assert report.summary[2] == f"The population {verification.reading.text.removeprefix('reading: ')}."
     text = " ".join(PageReader(report.html).text)
