@@ -7,6 +7,9 @@ from dataclasses import fields
 
 from coding import Code
 
+#: The largest relative error that is written and drawn in full.
+MOST_ERROR = 10.0
+
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows under a head, the first column flush left and the others flush right."""
@@ -26,6 +29,13 @@ def code_text(code: Code) -> str:
     values = (f"{len(value)} levels" if isinstance(value, tuple) else value for value in values)
     shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
     return f"{code.name}({', '.join(shown)})"
+
+
+def error_text(share: float, digits: int = 2) -> str:
+    """A relative error in percent; of next to nothing anything is very much, and over 1,000 % no figure tells more."""
+    if abs(share) <= MOST_ERROR:
+        return f"{share:.{digits}%}"
+    return f"{'below -' if share < 0 else 'over '}{MOST_ERROR:,.0%}"
 
 
 def duration_text(seconds: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnconv.metrics.costs import Costs, measures
+from snnconv.metrics.decision_counts import DecisionCounts
 from snnconv.metrics.judge import Judgement
 from snnconv.metrics.totals import Totals, check_alike
 from snnconv.metrics.value_errors import ValueErrors
@@ -79,6 +80,16 @@ class Evaluation(Costs):
         """
         check_alike(self, other, ())
         return Evaluation.of(self.totals.merge(other.totals), self.counts.merge(other.counts))
+
+    @property
+    def decided(self) -> int | None:
+        """Number of decisions, or labels, with targets or without, that agreement counts; ``None`` for values."""
+        return self.counts.decided if isinstance(self.counts, DecisionCounts) else None
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is an original network that was judged as well."""
+        return self.agreement is not None or self.deviation is not None
 
     @property
     def loss(self) -> float | None:
@@ -177,7 +188,7 @@ class Evaluation(Costs):
         macs = f"{self.activity.reference_macs:.4g} MACs"
         if self.errors is not None:
             lines.append(f"against targets: {_errors_text(self.errors)}")
-        if self.agreement is None and self.deviation is None:
+        if not self.compared:
             lines.append(f"no original network; {macs} without spikes; {self.samples} samples")
             return "\n".join([*lines, *self.cost_text("without spikes")])
         if self._judged_as_values:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snnconv.metrics.error_sums import ErrorSums, VerificationSums
+from snnconv.text import error_text
 
 #: Relative error of an output that is worth a cure.
 WORTH_A_CURE = 0.02
 #: Growth of errors on their way to the output from which on it is a cause of its own.
 _GROWS = 3.0
+#: From here on how often they grow is not told.
+_VERY_MANY = 1e4
 
 Cause = Literal["saturation", "too early", "too few spikes"]
 
@@ -86,14 +89,15 @@ def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset())
     cures = _TABLE_CURES if name in looked_up else _WINDOW_CURES if waits else _STREAM_CURES
     cure = cures[cause] if output > WORTH_A_CURE else ""
     why = _TABLE_WHY if name in looked_up and cause == "saturation" else _WHY[cause]
-    what = f"reading: {name} adds the largest error of its own, {worst.own:.2%}, {why.format(**shares)}"
+    what = f"reading: {name} adds the largest error of its own, {error_text(worst.own)}, {why.format(**shares)}"
     together = math.sqrt(sum(each.own**2 for each in sums.populations.values()))
     growth = output / together
     if cure and growth > _GROWS:
+        times = f"{growth:.0f}" if growth < _VERY_MANY else f"over {_VERY_MANY:,.0f}"
         what += (
-            f"; all add {together:.2%} together, which the network's layers make {growth:.0f} times larger on the way: "
-            "it multiplies any small difference"
+            f"; all add {error_text(together)} together, which the network's layers make {times} times larger on the "
+            "way: it multiplies any small difference"
         )
-    fine = f"the output is within {output:.2%} of the original's on these samples, so nothing is amiss"
+    fine = f"the output is within {error_text(output)} of the original's on these samples, so nothing is amiss"
     ends = f"what helps: {cure}" if cure else fine
     return Reading(output, name, worst.own, cause, growth, cure, f"{what}; {ends}")

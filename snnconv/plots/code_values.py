@@ -17,6 +17,9 @@ from snnconv.text import code_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Values of a code that are counted; and how often a gap between two of them is halved in search of another.
+MOST_LEVELS, _HALVINGS = 16_000, 30
+
 
 @own_surroundings()
 def levels(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None) -> Axes:
@@ -28,10 +31,10 @@ def levels(codes: Mapping[str, Code] | Sequence[Code], axes: Axes | None = None)
     axes = new_axes(size=(COLUMN, 0.6 + 0.3 * len(labelled)))[0] if axes is None else axes
     edge: Any = ("axes fraction", "data")
     for row, (colour, (_, code)) in enumerate(zip(cycled(len(labelled)), labelled.items(), strict=True)):
-        values = torch.unique(quantizer(code)[1])
+        values = code_levels(code)
         axes.vlines(values.numpy(), row - 0.32, row + 0.32, colors=colour, linewidth=1.0)
         axes.annotate(
-            f"{len(values)} values",
+            levels_text(values),
             (1.0, row),
             (3, 0),
             xycoords=edge,
@@ -70,7 +73,38 @@ def quantizer(code: Code) -> tuple[Tensor, Tensor]:
     if not code.windows:
         raise ConfigurationError(f"{code.name} code has no window form, so it has no fixed set of values")
     values = torch.linspace(0.0, 1.0, 2**14 + 1, dtype=torch.float64)
-    return values, code.quantize(values * code.maximum, counted=False).values / code.maximum
+    return values, _carried(code, values)
+
+
+@own_surroundings()
+def code_levels(code: Code) -> Tensor:
+    """The values that a window of ``code`` can carry, rising; 1 is its largest. Of more than ``MOST_LEVELS`` only some.
+
+    Between two values that carry different ones lies another as long as halving what is between them finds one.
+    """
+    values, carried = quantizer(code)
+    left, right, at_left, at_right = values[:-1], values[1:], carried[:-1], carried[1:]
+    found = torch.unique(carried)
+    for _ in range(_HALVINGS):
+        apart = at_left != at_right
+        if len(found) > MOST_LEVELS or not bool(apart.any()):
+            break
+        left, right, at_left, at_right = left[apart], right[apart], at_left[apart], at_right[apart]
+        middle = (left + right) / 2
+        at_middle = _carried(code, middle)
+        found = torch.unique(torch.cat([found, at_middle]))
+        left, right = torch.cat([left, middle]), torch.cat([middle, right])
+        at_left, at_right = torch.cat([at_left, at_middle]), torch.cat([at_middle, at_right])
+    return found
+
+
+def levels_text(values: Tensor) -> str:
+    """How many ``values`` of a code there are."""
+    return f"{len(values):,} values" if len(values) <= MOST_LEVELS else f"over {MOST_LEVELS:,} values"
+
+
+def _carried(code: Code, values: Tensor) -> Tensor:
+    return code.quantize(values * code.maximum, counted=False).values / code.maximum
 
 
 def _labelled(codes: Mapping[str, Code] | Sequence[Code]) -> dict[str, Code]:

@@ -34,10 +34,6 @@ class CostedPoint(Protocol):
         """What it shares colour and line by."""
 
     @property
-    def samples(self) -> int:
-        """Number of samples."""
-
-    @property
     def accuracy(self) -> float | None:
         """Percent of right decisions."""
 
@@ -46,8 +42,12 @@ class CostedPoint(Protocol):
         """That of the original network."""
 
     @property
-    def standard_error(self) -> float | None:
-        """Standard error of the accuracy in percent."""
+    def judged(self) -> int | None:
+        """Number of decisions that accuracy counts; ``None`` where it is not known."""
+
+    @property
+    def decided(self) -> int | None:
+        """Number of decisions that agreement counts; ``None`` for values, and where it is not known."""
 
     @property
     def deviation(self) -> float | None:
@@ -193,13 +193,11 @@ def _costly(results: Sequence[CostedPoint], cost: Cost) -> list[CostedPoint]:
 
 
 def _interval(result: CostedPoint) -> tuple[float, float] | None:
-    """That of the decisions judged, whose number the standard error tells; values have none."""
+    """That of as many decisions as were counted; values have none, nor has what an older file says no count of."""
     if result.deviation is not None:
         return None
-    count, error = float(result.samples), result.standard_error
-    if result.accuracy is not None and error:
-        count = result.accuracy * (100.0 - result.accuracy) / error**2
-    return binomial_interval(result.quality, max(1, round(count)))
+    count = result.decided if result.accuracy is None else result.judged
+    return binomial_interval(result.quality, count) if count else None
 
 
 def _original(axes: Axes, result: CostedPoint, cost: Cost) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from snnconv.errors import ConfigurationError
 from snnconv.metrics.verification_result import Verification
 from snnconv.plots.axes import COLOURS, COLUMN, MOST_ROWS, QUIET, legend_above, new_axes, plain, short_name, text_size
+from snnconv.text import MOST_ERROR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: The largest relative error, in percent, that a bar shows in full.
-_MOST = 1000.0
+_MOST = 100.0 * MOST_ERROR
 
 
 def verification(found: Verification, axes: Axes | None = None, *, most: int = MOST_ROWS) -> Axes:

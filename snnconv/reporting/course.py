@@ -44,7 +44,7 @@ def _courses(contents: Contents) -> tuple[dict[str, Course], float | None, str]:
         steps = range(1, precision.steps + 1)
         by_step = precision.precision_by_step
         course = [by_step[step].ap50 if step in by_step else None for step in steps]
-        return {"mAP at overlap 0.5": course}, precision.reference_precision.ap50, "%"
+        return {"mAP@0.5": course}, precision.reference_precision.ap50, "%"
     if found is None:
         return {}, None, ""
     shares = {"accuracy": found.accuracy_by_step, "agreement": found.agreement_by_step}

@@ -22,7 +22,7 @@ def energy_part(contents: Contents) -> Part | None:
         return None
     beside = "original" if not contents.network.learned else "without spikes"
     models = {model: energy_parts(costs.activity, model) for model in ("E2", "E3")}
-    drawn = [_model(model, *both, beside) for model, both in models.items()]
+    drawn = [_model(model, *both, beside, costs.synops_are_bound) for model, both in models.items()]
     names = {name for both in models.values() for parts in both for name, joules in parts.items() if joules}
     keys = legend([(kind, name) for name, kind in _KINDS.items() if name in names])
     content = joined([keys, *drawn, _normalized(costs), _sources(costs)])
@@ -30,18 +30,22 @@ def energy_part(contents: Contents) -> Part | None:
     return Part("energy", "Where the energy goes", lead, content)
 
 
-def _model(name: str, spiking: Mapping[str, float], original: Mapping[str, float], beside: str) -> Markup:
+def _model(name: str, spiking: Mapping[str, float], original: Mapping[str, float], beside: str, bound: bool) -> Markup:
     totals = [sum(spiking.values()), sum(original.values())]
     scale = max(totals) or 1.0
     bars = [
-        _bar(label, parts, total, scale)
-        for label, parts, total in zip(("spiking", beside), (spiking, original), totals, strict=True)
+        _bar(label, parts, total, scale, most)
+        for label, parts, total, most in zip(
+            ("spiking", beside), (spiking, original), totals, (bound, False), strict=True
+        )
     ]
-    head = tag("h3", f"Model {name}", tag("span", f" spiking takes {ratio(*totals)} the energy", class_="quiet"))
+    most = "at most " if bound else ""
+    takes = tag("span", f" spiking takes {most}{ratio(*totals)} the energy", class_="quiet")
+    head = tag("h3", f"Model {name}", takes)
     return tag("div", head, *bars, tag("p", _constants_text(name), class_="note"), class_="model")
 
 
-def _bar(label: str, parts: Mapping[str, float], total: float, scale: float) -> Markup:
+def _bar(label: str, parts: Mapping[str, float], total: float, scale: float, bound: bool) -> Markup:
     left, pieces = 0.0, []
     for part, value in parts.items():
         width = 100.0 * value / scale
@@ -59,13 +63,14 @@ def _bar(label: str, parts: Mapping[str, float], total: float, scale: float) -> 
             )
         left += width
     spent = [f"{part} {joules(value)} ({share(value / total, 0)})" for part, value in parts.items() if value > 0]
-    says = f"{label}: {joules(total)}, of which {', '.join(spent) or 'nothing'}"
+    whole = f"{'at most ' if bound else ''}{joules(total)}"
+    says = f"{label}: {whole}, of which {', '.join(spent) or 'nothing'}"
     drawn = tag("svg", tag("title", says), *pieces, role="img", aria_label=says, class_="stack")
     return tag(
         "div",
         tag("p", label, class_="who"),
         tag("div", drawn),
-        tag("p", joules(total), class_="sum"),
+        tag("p", whole, class_="sum"),
         class_="row",
     )
 

@@ -12,7 +12,7 @@ from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import decimal
 
-#: Shades of a map.
+#: Shades of a map, from none to the largest weight of both networks.
 _SHADES = 6
 
 
@@ -25,7 +25,8 @@ def attention_part(contents: Contents) -> Part | None:
     chosen = tag("label", "Head ", tag("select", *options, data_choose="map")) if len(maps) > 1 else None
     controls = tag("div", chosen, class_="controls") if chosen else None
     drawn = [_pair(each, position) for position, each in enumerate(maps)]
-    lead = "What the first sample's queries (rows) give to its keys (columns), which adds up to 1 in every row."
+    lead = "What the first sample's queries (rows) give to its keys (columns): "
+    lead += "a row adds up to 1, or to 0 where nothing fired for its query."
     return Part("attention", "Attention", lead, joined([controls, *drawn]))
 
 
@@ -35,21 +36,23 @@ def _name(found: AttentionMap) -> str:
 
 def _pair(found: AttentionMap, position: int) -> Markup:
     difference = float((found.spiking - found.original).abs().mean())
+    largest = max(float(found.spiking.max()), float(found.original.max()), 1e-12)
+    name = f"attention of {_name(found)}"
     sides = [
-        tag("div", tag("p", label, class_="who"), _map(weights, f"{label} network: attention of {_name(found)}"))
+        tag("div", tag("p", label, class_="who"), _map(weights, largest, f"{label} network: {name}"))
         for label, weights in (("spiking", found.spiking), ("original", found.original))
     ]
     queries, keys = found.tokens
     together = "" if found.original.shape == found.tokens else ", neighbours taken together"
-    caption = f"{_name(found)}: {queries} queries, {keys} keys{together}; mean difference {decimal(difference)}."
+    caption = f"{_name(found)}: {queries} queries, {keys} keys{together}; mean difference {decimal(difference)}. "
+    caption += f"The darkest shade is {decimal(largest)} in both."
     pair = tag("div", *sides, class_="maps")
     return tag("figure", pair, tag("figcaption", caption), data_map=str(position))
 
 
-def _map(weights: Tensor, says: str) -> Markup:
-    """A map in shades, which are relative to its largest weight; neighbours of one shade are one rectangle."""
+def _map(weights: Tensor, largest: float, says: str) -> Markup:
+    """A map in shades relative to the ``largest`` of both networks; neighbours of one shade are one rectangle."""
     rows, columns = weights.shape
-    largest = max(float(weights.max()), 1e-12)
     height, width = SPAN / rows, SPAN / columns
     paths: dict[int, list[str]] = {}
     for row, values in enumerate(weights.tolist()):

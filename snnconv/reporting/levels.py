@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from coding import Code
-from snnconv.plots.code_values import quantizer
+from snnconv.plots.code_values import code_levels, levels_text
 from snnconv.reporting.charts import SPAN, drawing, mark
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
@@ -33,12 +31,13 @@ def levels_part(contents: Contents) -> Part | None:
 
 
 def _row(code: Code, names: list[str]) -> Markup:
-    values = torch.unique(quantizer(code)[1]).tolist()
+    found = code_levels(code)
+    values = found.tolist()
     if len(values) > _MOST_VALUES:
         drawn = tag("rect", x="0", y="0", width=f"{SPAN:.0f}", height=f"{SPAN:.0f}", class_="bar faint")
     else:
         drawn = tag("path", d="".join(f"M{number(SPAN * value, 1)} 0v{SPAN:.0f}" for value in values), class_="tick")
-    said = f"{counted(len(values), 'value')}, in {counted(len(names), 'population')}"
+    said = f"{levels_text(found)}, in {counted(len(names), 'population')}"
     return tag(
         "div",
         tag("p", code_text(code), tag("small", said), class_="who"),

@@ -12,7 +12,7 @@ from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import NOTHING, capital, count, counted, decimal, share
 from snnconv.spiking.population import Population
-from snnconv.text import code_text
+from snnconv.text import MOST_ERROR, code_text
 
 #: Rows of the table, and bars of a chart, at most.
 MOST_ROWS, _MOST_BARS = 200, 160
@@ -102,7 +102,7 @@ def _error_chart(rows: Sequence[PopulationRow], reading: Reading | None) -> Mark
     caption = "What each adds to the error itself, given what it received. The worst is marked."
     return _bars(
         rows,
-        lambda row: 100.0 * (0.0 if row.error is None else row.error.own),
+        lambda row: 100.0 * (0.0 if row.error is None else min(row.error.own, MOST_ERROR)),
         "error of its own, %",
         says,
         caption,
@@ -163,6 +163,10 @@ def _of_error(name: str) -> Figure:
     return lambda row: None if row.error is None else float(getattr(row.error, name))
 
 
+def _signed(value: float) -> str:
+    return f"{'+' if value >= 0 else ''}{share(value, 2)}"
+
+
 _COLUMNS: tuple[Column, ...] = (
     ("own error", "what it adds itself, relative", _of_error("own"), lambda value: share(value, 2)),
     ("spikes per neuron", "mean for one sample", lambda row: row.spikes, decimal),
@@ -173,7 +177,12 @@ _COLUMNS: tuple[Column, ...] = (
         share,
     ),
     ("whole error", "with that of what it received", _of_error("relative"), lambda value: share(value, 2)),
-    ("bias", "mean error in units of the mean activation", _of_error("bias"), lambda value: f"{100 * value:+.2f} %"),
+    (
+        "bias",
+        "mean error in units of the mean activation",
+        _of_error("bias"),
+        lambda value: f"{'+' if value >= 0 else ''}{share(value, 2)}",
+    ),
     ("saturated", "activations beyond what its code carries", _of_error("saturated"), lambda value: share(value, 2)),
     ("spurious", "inactive neurons that fired all the same", _of_error("spurious"), lambda value: share(value, 2)),
     ("neurons", "neurons for one sample", lambda row: float(row.population.neurons), count),

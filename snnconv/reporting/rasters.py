@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
+
 from snnconv.reporting.charts import SPAN, drawing, legend, mark, time_axis
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
@@ -14,9 +16,14 @@ from snnconv.reporting.wording import counted, share
 
 #: Height of a neuron's row in the coordinates of a strip, and populations of a pipeline that share one axis of time.
 _ROW, _TOGETHER = 10, 6
-#: Heights of spikes in a row by what they carry: the largest payload, half of it, a quarter, and less.
+#: Heights of spikes in a row by what they carry: over half of the largest payload, over a quarter, an eighth, and less.
 _HEIGHTS = (9.0, 7.0, 5.0, 3.5)
-_CLASSES = (("w0", "largest"), ("w1", "from half of it"), ("w2", "from a quarter"), ("w3", "less"))
+_CLASSES = (
+    ("w0", "carries over half the largest of its population"),
+    ("w1", "over a quarter of it"),
+    ("w2", "over an eighth"),
+    ("w3", "less"),
+)
 
 
 def rasters_part(contents: Contents) -> Part | None:
@@ -72,10 +79,9 @@ def _keys(samples: Sequence[ShownSample]) -> Markup:
     if not found:
         return Markup()
     negative = [("spike minus", "negative")] if any(kind[1] for kind in found) else []
-    if {kind[0] for kind in found} == {0}:
+    if all(_alike(train) for sample in samples for train in sample.trains):
         return legend([("spike w0", "a spike; all of a population carry the same"), *negative])
     entries = [(f"spike {_CLASSES[each][0]}", _CLASSES[each][1]) for each in sorted({kind[0] for kind in found})]
-    entries[0] = (entries[0][0], f"carries the {entries[0][1]}" if entries[0][1] == "largest" else entries[0][1])
     return legend([*entries, *negative])
 
 
@@ -163,6 +169,12 @@ def _strip(contents: Contents, train: ShownTrain, span: int, apart: bool, positi
         class_="card" if apart else "strip",
         data_population=str(position),
     )
+
+
+def _alike(train: ShownTrain) -> bool:
+    """Whether all spikes carry the same, but for their signs."""
+    carried = train.payloads[train.payloads != 0].abs()
+    return not carried.numel() or bool(torch.isclose(carried, carried[:1], rtol=1e-5).all())
 
 
 def _marks(train: ShownTrain) -> dict[tuple[int, bool], list[tuple[int, int]]]:

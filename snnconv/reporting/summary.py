@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from coding import Concurrent
-from snnconv.metrics.costs import Costs
-from snnconv.metrics.decision_counts import DecisionCounts
+from snnconv.metrics.binomial import binomial_interval
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.reporting.contents import Contents
 from snnconv.reporting.detected import FoundBox
@@ -25,7 +24,7 @@ def _quality(contents: Contents) -> str:
     if precision is not None:
         pictures = counted(precision.samples, "picture")
         ours, theirs = percent(precision.precision.ap50), percent(precision.reference_precision.ap50)
-        return f"On {pictures} it finds objects with a mean average precision of {ours}, the original with {theirs}."
+        return f"On {pictures} it finds objects with an mAP@0.5 of {ours}, the original with {theirs}."
     if contents.pictures:
         found_now, found_before = (sum(map(len, sides)) for sides in zip(*_boxes(contents), strict=True))
         differing = sum(picture.differing for picture in contents.pictures)
@@ -52,8 +51,6 @@ def _boxes(contents: Contents) -> list[tuple[tuple[FoundBox, ...], tuple[FoundBo
 
 def _judged(found: Evaluation, learned: bool) -> str:
     samples = counted(found.samples, "sample")
-    if isinstance(found.counts, DecisionCounts) and found.counts.decided != found.samples:
-        samples = f"{counted(found.counts.decided, 'decision')} on {samples}"
     if found.deviation is not None or found.errors is not None:
         told = [] if found.deviation is None else [f"deviate from the original's by {share(found.deviation)}"]
         if found.errors is not None and found.errors.relative is not None:
@@ -66,15 +63,24 @@ def _judged(found: Evaluation, learned: bool) -> str:
     if found.accuracy is None:
         if found.agreement is None:
             return f"The spiking network ran on {samples}; there are no targets, so how often it is right is not known."
-        alike = f"{percent(found.agreement)} of {samples}"
+        alike = f"{percent(found.agreement)} of {_decisions(found, found.decided)}"
         return f"The spiking network decides as the original does in {alike}; there were no targets."
-    right = f"The spiking network is right in {percent(found.accuracy)} of {samples}"
+    right = f"The spiking network is right in {percent(found.accuracy)} of {_decisions(found, found.judged)}"
     if found.reference_accuracy is None or found.agreement is None:
         why = "because it learned through its own spikes" if learned else "as none was given"
         return f"{right}, and has no original to be compared with, {why}."
-    return (
-        f"{right}, the original in {percent(found.reference_accuracy)}, and both agree in {percent(found.agreement)}."
-    )
+    both = percent(found.agreement)
+    if found.judged != found.decided:
+        both = f"{both} of {_decisions(found, found.decided)}"
+    return f"{right}, the original in {percent(found.reference_accuracy)}, and both agree in {both}."
+
+
+def _decisions(found: Evaluation, number: int | None) -> str:
+    """So many decisions, which are samples where each has one; those of them that have a target, if only some do."""
+    some = " with a target" if number != found.decided else ""
+    if found.decided == found.samples:
+        return f"{counted(number or 0, 'sample')}{some}"
+    return f"{counted(number or 0, 'decision')}{some} on {counted(found.samples, 'sample')}"
 
 
 def _cost(contents: Contents) -> str:
@@ -86,7 +92,8 @@ def _cost(contents: Contents) -> str:
             )
         return "Its populations run all at once, and its output is there after every time step."
     than = "the original" if not network.learned else "the same network without spikes"
-    energy = f"{joules(costs.energy.e3)} under energy model E3"
+    most = "at most " if costs.synops_are_bound else ""
+    energy = f"{most}{joules(costs.energy.e3)} under energy model E3"
     times = ratio(costs.energy.e3, costs.energy.e3_reference)
     spikes = f"{decimal(costs.spikes_per_neuron, 2)} spikes per neuron"
     return f"A sample takes {steps_text(costs.mean_steps)}, {spikes} and {energy}, {times} what {than} takes."
@@ -100,9 +107,10 @@ def _weakness(contents: Contents) -> str:
     if look.verification is None:
         return "Errors by population are not known, because there are no activations that its spikes stand for."
     reading = look.verification.reading
+    samples = counted(look.samples, "sample")
     if not reading.population:
-        return "Every population says what it should."
-    return f"The population {reading.text.removeprefix('reading: ')}."
+        return f"On {samples} every population says what it should."
+    return f"On {samples} the population {reading.text.removeprefix('reading: ')}."
 
 
 def described(network: NetworkBase) -> str:
@@ -121,7 +129,7 @@ def steps_text(steps: float) -> str:
 
 def figures(contents: Contents) -> Markup:
     """The main figures, each with what it is."""
-    found = [*_judged_figures(contents), *([] if contents.costs is None else _cost_figures(contents.costs))]
+    found = [*_judged_figures(contents), *_cost_figures(contents)]
     if not found:
         return Markup()
     items = [
@@ -135,7 +143,7 @@ def _judged_figures(contents: Contents) -> list[tuple[str, str, str]]:
     found, precision = contents.evaluation, contents.precision
     if precision is not None:
         kept = f"original {percent(precision.reference_precision.ap50)}"
-        return [("mAP at overlap 0.5", percent(precision.precision.ap50), kept)]
+        return [("mAP@0.5", percent(precision.precision.ap50), kept)]
     if found is None:
         return []
     told = []
@@ -145,7 +153,8 @@ def _judged_figures(contents: Contents) -> list[tuple[str, str, str]]:
     if found.deviation is not None:
         told.append(("deviation from the original", share(found.deviation), ""))
     if found.accuracy is not None:
-        more = f"standard error {found.standard_error:.1f}"
+        low, high = binomial_interval(found.accuracy, found.judged)
+        more = f"95 % interval {low:.1f} to {high:.1f} %"
         if found.reference_accuracy is not None:
             more = f"original {percent(found.reference_accuracy)}, {more}"
         told.append(("accuracy", percent(found.accuracy), more))
@@ -154,12 +163,17 @@ def _judged_figures(contents: Contents) -> list[tuple[str, str, str]]:
     return told
 
 
-def _cost_figures(costs: Costs) -> list[tuple[str, str, str]]:
+def _cost_figures(contents: Contents) -> list[tuple[str, str, str]]:
+    costs = contents.costs
+    if costs is None:
+        return []
     bound = "upper bound" if costs.synops_are_bound else "per sample"
     e3 = costs.energy
+    than = "that without spikes" if contents.network.learned else "the original's"
+    beside = f"{ratio(e3.e3, e3.e3_reference)} {than}"
     return [
         ("latency", count(costs.mean_steps), "time steps"),
         ("spikes per neuron", decimal(costs.spikes_per_neuron, 3), "per sample"),
         ("synaptic operations", count(costs.synops), bound),
-        ("energy, model E3", joules(e3.e3), f"{ratio(e3.e3, e3.e3_reference)} the original's"),
+        ("energy, model E3", joules(e3.e3), f"{bound}, {beside}"),
     ]

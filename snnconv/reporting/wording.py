@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from snnconv.text import error_text
+
 _LARGE = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4))
 _SMALL = (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15))
 #: Whole numbers below it are written out.
@@ -22,7 +24,9 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 def share(value: float | None, digits: int = 1) -> str:
     """A share that is given as a part of 1, in percent."""
-    return NOTHING if value is None else percent(100.0 * value, digits)
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return error_text(value, digits).replace("%", " %")
 
 
 def joules(value: float) -> str:

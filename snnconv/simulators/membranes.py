@@ -60,14 +60,18 @@ class MembraneRecorder(Observer):
 
     def __init__(self, node: str) -> None:
         self._node = node
+        self._initial = torch.empty(0)  # which a pipeline tells before its first step
         self.potentials: list[Tensor] = []
         self.payloads: list[Tensor] = []
 
     def membrane(self, node: str, t: int, potential: Tensor, samples: Samples) -> None:
         if node == self._node:
             kept = potential.cpu().float().clone()
+            if t < 0:
+                self._initial = kept
+                return
             # Nothing happens to neurons of a pipeline while none of their sources fires.
-            self.potentials += [self.potentials[-1] if self.potentials else kept] * (t - len(self.potentials))
+            self.potentials += [self.potentials[-1] if self.potentials else self._initial] * (t - len(self.potentials))
             self.potentials.append(kept)
 
     def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:

@@ -58,7 +58,8 @@ class Observer:
     def membrane(self, node: str, t: int, potential: Tensor, samples: Samples) -> None:
         """The clock alone: normalised potentials of a population after time step ``t``, without what spikes took off.
 
-        In a pipeline only while it listens or fires; of neurons whose state has no ``potential`` nothing.
+        In a pipeline only while it listens or fires, and first, as step -1, what is there before any step; of neurons
+        whose state has no ``potential`` nothing.
         """
 
     def fired(self, node: str, spikes: Tensor) -> None:

@@ -100,6 +100,7 @@ class PipelineChunk(Chunk):
                     self.traces[node] = dict(arguments)
                 current = operator.current(arguments)
                 self._charge(node, population, current)
+                self.tell_membranes(node, -1, self.states[node])
                 self.fired[node] = torch.zeros_like(current)
                 return _silence(current)
 

@@ -18,6 +18,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("accuracy", "reference_accuracy", "agreement", "standard_error"), _PERCENT),
     **dict.fromkeys(("samples", "steps", "neurons"), _COUNT),
     **dict.fromkeys(("latency", "spikes_per_neuron", "synops", "analog_macs", "reference_macs"), _AMOUNT),
+    **dict.fromkeys(("judged", "decided"), _AMOUNT),
     **dict.fromkeys(("e2", "e2_reference", "e3", "e3_reference", "deviation"), _AMOUNT),
     **dict.fromkeys(("relative_error", "mse", "reference_relative_error", "reference_mse"), _AMOUNT),
     **dict.fromkeys(("r2", "reference_r2"), (-math.inf, 1.0)),
@@ -34,6 +35,7 @@ class Measured:
     ``latency`` is the mean number of time steps of a sample; energies are joules for one sample, what stays real-valued
     (``analog_macs`` of the original's ``reference_macs``) among them. Where values are judged, accuracies and agreement
     are ``None``, else deviation and what follows it; relative errors, ``mse`` and ``r2`` are those against targets.
+    ``judged`` and ``decided`` are ``None`` in rows of a file that was written before they were kept.
     """
 
     label: str
@@ -62,6 +64,8 @@ class Measured:
     reference_relative_error: float | None = None
     reference_mse: float | None = None
     reference_r2: float | None = None
+    judged: int | None = None
+    decided: int | None = None
 
     @property
     def quality(self) -> float:
@@ -86,7 +90,7 @@ def impossible(figures: Mapping[str, Any]) -> str | None:
     for name, (least, most) in _BOUNDS.items():
         if name in known and not least - _ROUNDING <= known[name] <= most + _ROUNDING:
             return f"{name} is {known[name]!r}, and must be from {least:g} to {most:g}"
-    for part, whole in (("latency", "steps"), ("analog_macs", "reference_macs")):
+    for part, whole in (("latency", "steps"), ("analog_macs", "reference_macs"), ("judged", "decided")):
         if {part, whole} <= known.keys() and known[part] > known[whole] + _ROUNDING:
             return f"{part} is {known[part]!r}, more than {whole}, {known[whole]!r}"
     names = ("loss", "reference_accuracy", "accuracy")

@@ -132,6 +132,7 @@ def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
         "int": int,
         "float": (int, float),
         "float | None": (int, float, type(None)),
+        "int | None": (int, type(None)),
     }
     for field in fields(Measured)[1:]:
         value = figures.get(field.name, None if field.default is None else _MISSING)

@@ -83,6 +83,8 @@ class Swept:
                     5,
                 ),
                 *(0.5 + n, 100.0, 0, 500, 1e-6, 2e-6, 1e-6 * (1 + n), 3e-6),
+                judged=150,
+                decided=200,
             )
             for n in range(count)
         ]
@@ -257,6 +259,11 @@ def test_parts_of_energy_add_up(model: str) -> None:
     figures = found.energy.to_dict()
     np.testing.assert_allclose(spent, [figures[f"{model.lower()}_reference"], figures[model.lower()]])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "spiking"]
+    bound = plots.energy({"original": replace(found, synops_are_bound=True)}, model=model)
+    assert [label.get_text() for label in bound.get_yticklabels()] == ["original of original", "original"]
+    assert [text.get_text()[0] == "≤" for text in bound.texts] == [False, True]
+    learned = plots.energy(replace(found, agreement=None), model=model)
+    assert [label.get_text() for label in learned.get_yticklabels()] == ["without spikes", "spiking"]
     with pytest.raises(ConfigurationError, match="energy model must be 'E2' or 'E3', got 'E1'"):
         plots.energy(found, model="E1")
 
@@ -270,7 +277,13 @@ def test_labels_of_a_front_cover_no_other_and_bars_are_intervals() -> None:
         ]
         assert boxes and not any(apart)
     (segment,) = plots.pareto(Swept(1)).collections[0].get_segments()
-    np.testing.assert_allclose(segment[:, 1], binomial_interval(60.0, 150))  # 60 * 40 / 4 ** 2
+    np.testing.assert_allclose(segment[:, 1], binomial_interval(60.0, 150))
+    agreeing, unknown = Swept(1), Swept(1)
+    agreeing.results = [replace(agreeing.results[0], accuracy=None)]
+    (segment,) = plots.pareto(agreeing).collections[0].get_segments()
+    np.testing.assert_allclose(segment[:, 1], binomial_interval(50.0, 200))
+    unknown.results = [replace(unknown.results[0], judged=None)]
+    assert not plots.pareto(unknown).collections
     empty = Swept(0)
     with pytest.raises(ConfigurationError, match="no results to draw"):
         plots.pareto(empty)

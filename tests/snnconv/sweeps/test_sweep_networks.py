@@ -27,7 +27,8 @@ def test_several_inputs_constants_and_exported_programs(tmp_path: Path) -> None:
 
     graph, nodes = prepared(GraphConvolution), draw(6, 5)
     targets = graph(nodes).argmax(1)
-    assert snnconv.sweep(graph, nodes, (nodes, targets), {"rate": Rate(64)}).results[0].reference_accuracy == 100.0
+    (of_nodes,) = snnconv.sweep(graph, nodes, (nodes, targets), {"rate": Rate(64)}).results
+    assert of_nodes.reference_accuracy == 100.0 and (of_nodes.samples, of_nodes.judged, of_nodes.decided) == (1, 6, 6)
 
     deep, x1 = make("deep")
     program = torch.export.export(deep, (x1,), dynamic_shapes=({0: torch.export.Dim("batch")},))
