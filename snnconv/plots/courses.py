@@ -71,7 +71,7 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
                 axes.vlines(course.steps, lows, highs, colors=colour, linewidth=1.2)
     _originals(axes, courses)
     last = max(course.steps[-1] for course in courses.values())
-    if last > _MANY_STEPS:
+    if last > _MANY_STEPS and any(len(course.steps) > 1 for course in courses.values()):
         _doubling(axes, last)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no step 1.5
