@@ -33,7 +33,8 @@ def add_commands(app: typer.Typer) -> None:
         MACHINES,
         export,
         "export network.snn -o network.npz --data test.npz",
-        "export network.snn -o network_c --target c --weight-bits 4,features.0=8",
+        "export network.snn -o network.npz --data test.npz --weight-bits 4,features.0=8",
+        "export network.snn -o network_c --target c --data test.npz",
         "export network.snn -o bits.png --sweep-bits --data test.npz --limit 500",
     )
     register(app, MACHINES, run_lava, "run-lava network.npz --data test.npz --limit 20")
@@ -49,18 +50,18 @@ def export(
         str | None, typer.Option(help="Step of integer weights: one per channel (default), or population.")
     ] = None,
     input_bits: Annotated[
-        int | None, typer.Option(help="Bits of an integer input, its sign included. [default: chosen by measure]")
+        int | None, typer.Option(help="Bits of an integer input, its sign included; by default chosen by measure.")
     ] = None,
     weight_bits: Annotated[
         str | None,
         typer.Option(
-            help="Bits of integer weights, 2 to 8: a number, and others by the name of the population or output that "
-            "receives them, such as 4,features.0=8. [default: 8]"
+            help="Bits of integer weights, 2 to 8, by default 8: a number, and others by the name of the population or "
+            "output that receives them, such as 4,features.0=8."
         ),
     ] = None,
     reset: Annotated[str, typer.Option(help="zero: use the neurons built into Lava and netx, for rate code.")] = "",
     name: Annotated[
-        str | None, typer.Option(help="What the program in C and its files are called. [default: network]")
+        str | None, typer.Option(help="What the program in C and its files are called; by default network.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Samples on which to measure the loss of export.")] = None,
     allow_loss: Annotated[
@@ -85,7 +86,8 @@ def export(
         _sweep_bits(network, output, per, input_bits, data, limit, allow_loss, json_file)
         return
     if target not in _EXPORTS:
-        raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}")
+        hint = "; NIR graphs are written in Python, by hw_export.nir.export" if target == "nir" else ""
+        raise ConfigurationError(f"--target must be one of {', '.join(_EXPORTS)}, got {target!r}{hint}")
     if reset not in ("", "zero"):
         raise ConfigurationError(f"--reset must be zero or left out, got {reset!r}")
     if reset and target not in ("lava", "netx"):
@@ -177,7 +179,7 @@ def run_lava(
     limit: Limit = None,
     json_file: Json = None,
 ) -> None:
-    """Run an exported network on Lava, and show its decisions, spikes and synaptic operations."""
+    """Run an exported network on Lava, and show its accuracy, spikes and synaptic operations."""
     inputs, targets = samples_of(data, limit)
     with progress_bars() as progress:
         run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware, progress=progress)
@@ -190,5 +192,10 @@ def run_lava(
     if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
         correct = run.output.argmax(1) == targets[: run.samples]
         figures["accuracy"] = 100.0 * float(correct.double().mean())
-    lines = [f"{name.replace('_', ' ')}: {value:.6g}" for name, value in figures.items()]
+    lines = [
+        f"{run.samples} samples of {figures['steps']} time steps on Lava",
+        f"spikes per neuron: {run.spikes_per_neuron:.4g}",
+        f"synaptic operations per sample: {figures['synops_per_sample']:.4g}",
+        *([f"accuracy: {figures['accuracy']:.1f} %"] if "accuracy" in figures else []),
+    ]
     show("\n".join(lines), json_file, figures)

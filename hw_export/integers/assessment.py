@@ -19,7 +19,7 @@ _BEYOND_CHANCE = 1.645
 #: By how much of their standard deviation integers may move values that are no class scores before it is said.
 _WORTH_A_WARNING = 0.1
 #: What a report says where nothing was measured.
-UNMEASURED = "what the network loses was not measured, nor were bits of inputs chosen by it: give samples"
+UNMEASURED = "what the network loses was not measured, nor were bits of inputs chosen by it: give samples (--data)"
 #: What the integers are called beside the networks that they come from.
 INTEGERS = "as integers"
 

@@ -62,7 +62,7 @@ def draw(results: Sequence[BitPoint], original: float | None, file: str | None) 
         panel.set_xticks(sorted({each.weight_bits for each in known}))
         plain(panel)
     axes[0].set_ylabel("decides as the original (%)" if known[0].accuracy is None else "accuracy (%)")
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))  # lines are everywhere
     low = min(panel.get_ylim()[0] for panel in axes)
     for panel in axes:
         panel.set_ylim(low, max(each.get_ylim()[1] for each in axes))

@@ -116,10 +116,11 @@ class BitSweep(Tabular):
         found, allowed = self.smallest, f"at most {self.allow_loss:g} % of the decisions"
         if found is None:
             return f"no choice loses {allowed}"
-        bits = f"weights of {found.weight_bits} bits"
+        bits = str(found.weight_bits)
         if found.mixed:
-            bits = "weights of " + ", ".join(f"{bits} bits for {name}" for name, bits in found.mixed.items())
-        return f"the fewest bytes that lose {allowed}: {bits}, inputs of {found.input_bits}, a step per {found.per}"
+            bits = ",".join(f"{name}={bits}" for name, bits in found.mixed.items())
+        options = f"--per {found.per} --input-bits {found.input_bits} --weight-bits {bits}"
+        return f"the fewest bytes that lose {allowed}, {found.memory / 1000:.1f} KB, to export with: {options}"
 
     def plot(self, target: str | os.PathLike[str] | None = None) -> Sequence[Axes]:
         """Draw what is kept against the bits of weights, a line for those of inputs, and write it to ``target``.

@@ -27,7 +27,8 @@ def with_hard_reset(network: SpikingNetwork) -> SpikingNetwork:
         if network.timing is not None or not isinstance(neuron, IntegrateFire) or not neuron.unit_payload:
             raise ConfigurationError(
                 f"{population.name}: reset='zero' is supported for integrate-and-fire neurons with rate code "
-                f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code"
+                f"under Concurrent(steps) only, not for {type(neuron).__name__} with {population.code.name} code: "
+                "convert with coding=Rate(steps), schedule=Concurrent(steps) (--coding rate --steps N --concurrent N)"
             )
         changed[node] = replace(population, neuron=replace(neuron, reset="zero", initial_potential=0.0))
     return network.with_(populations=changed)

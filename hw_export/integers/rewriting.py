@@ -19,7 +19,7 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
     """What was rewritten, reduced or left to the host, and why, a sentence each."""
     found = [
         "what lies between two populations (batch norms, average pooling, sums, scales) became one kernel or matrix",
-        f"weights have at most {_bits_text(integers)} and a step of their own in every {integers.per}",
+        f"weights have at most {_bits_text(integers)}, and a step of their own in every {integers.per}",
         *(
             f"{name} is rounded to integers of {taken.bits} bits, from {taken.smallest} to {taken.largest}, each "
             f"{taken.step:.6g}; what lies beyond the range that calibration saw is clipped"
@@ -52,7 +52,7 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
         )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:
-        found.append(f"{saturated} weights are larger than their bits hold thresholds and were clipped")
+        found.append(f"{saturated} weights are too large for their bits, given the thresholds, and were clipped")
     return found
 
 
@@ -60,4 +60,4 @@ def _bits_text(integers: IntegerNetwork) -> str:
     bits = integers.weight_bits
     if len({*bits.values()}) == 1:
         return f"{next(iter(bits.values()))} bits"
-    return "so many bits: " + ", ".join(f"{integers.explicit.name(node)} {each}" for node, each in bits.items())
+    return ", ".join(f"{each} bits for {integers.explicit.name(node)}" for node, each in bits.items())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,7 +162,7 @@ def labelled_pictures(
     Raises ``ConfigurationError`` for what the layout lacks.
     """
     found = _all_labelled_pictures(data, layout, names, annotations, split)
-    return found if limit is None else replace(found, items=found.items[:limit])
+    return found if limit is None else found[:limit]
 
 
 def _all_labelled_pictures(

@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 
 #: Seconds between two lines where there is no terminal to draw bars on; what takes less says nothing.
 _LINE_SECONDS = 30.0
+#: One part in so many is done before a line says how long the rest takes: first layers are the largest.
+_TOLD_FROM = 20
 
 
 @contextmanager
@@ -112,7 +114,7 @@ class ProgressLines:
             return
         self._last = now
         line = f"{found.what}: {found.done}" + ("" if found.total is None else f" of {found.total}")
-        if found.total is not None and found.done > first:
+        if found.total is not None and _TOLD_FROM * (found.done - first) >= found.total - first:
             left = (now - start) / (found.done - first) * (found.total - found.done)
             line += f", about {duration_text(left)} left"
         self._write(line)

@@ -20,6 +20,14 @@ _TOTALS = {
     "additions": ("additions", "per sample"),
     "updates": ("updates of neurons", "per sample"),
 }
+#: Heads of columns that are not called what exports call them.
+_HEADS = {
+    "ram": "RAM (bytes)",
+    "flash": "constant tables (bytes)",
+    "memory": "memory (bytes)",
+    "where": "runs on",
+    "built_in": "built into the chip",
+}
 #: Lists of what the network is made of, by what exports call them.
 _LISTS = ("placements", "parts", "layers")
 
@@ -90,7 +98,7 @@ def _table(export: Mapping[str, Any]) -> Markup:
     heads = [
         tag(
             "th",
-            tag("button", name.replace("_", " "), type="button"),
+            tag("button", _HEADS.get(name, name.replace("_", " ")), type="button"),
             scope="col",
             class_="text" if _is_text(rows, name) else None,
         )

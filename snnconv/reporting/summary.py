@@ -31,7 +31,7 @@ def _quality(contents: Contents) -> str:
         told = (
             "none of them differs"
             if not differing
-            else f"{counted(differing, 'box is', 'boxes are')} of one of them alone"
+            else f"{counted(differing, 'box is', 'boxes are')} found by only one of them"
         )
         pictures = counted(len(contents.pictures), "picture")
         return f"On {pictures} it finds {counted(found_now, 'object')}, the original {count(found_before)}, and {told}."

@@ -99,7 +99,7 @@ def plot(
         str, typer.Option(help=f"What {_SWEEP} draws accuracy against: {', '.join(get_args(Cost))}.")
     ] = "spikes",
     population: Annotated[
-        str | None, typer.Option(help="The population of spikes and membranes. [default: all, and the first]")
+        str | None, typer.Option(help="The population of spikes and membranes: by default all, and the first.")
     ] = None,
     sample: Annotated[int, typer.Option(help="The sample of spikes and membranes, from 0.")] = 0,
     neurons: Annotated[int, typer.Option(help="Neurons of a population that spikes and membranes show at most.")] = 8,

@@ -19,7 +19,7 @@ def search(
     calibration: Calibration,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", callback=writable, help="File to write what was found to. [default: none]"),
+        typer.Option("--output", "-o", callback=writable, help="File to write what was found to."),
     ] = None,
     weights: Weights = None,
     trust: Trust = False,

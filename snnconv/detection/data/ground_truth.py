@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import torch
 from torch import Tensor
@@ -85,7 +85,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class BoxDataset:
-    """Labelled images, and the names of the classes; no picture is kept in memory."""
+    """Labelled images, and the names of the classes; no picture is kept in memory. ``data[:100]`` are the first 100."""
 
     items: tuple[LabelledImage, ...]
     names: tuple[str, ...]
@@ -96,7 +96,13 @@ class BoxDataset:
     def __iter__(self) -> Iterator[LabelledImage]:
         return iter(self.items)
 
-    def __getitem__(self, position: int) -> LabelledImage:
+    @overload
+    def __getitem__(self, position: int) -> LabelledImage: ...
+    @overload
+    def __getitem__(self, position: slice) -> BoxDataset: ...
+    def __getitem__(self, position: int | slice) -> LabelledImage | BoxDataset:
+        if isinstance(position, slice):
+            return BoxDataset(self.items[position], self.names)
         return self.items[position]
 
     def truths(self) -> list[Truth]:

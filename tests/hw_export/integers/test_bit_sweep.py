@@ -180,7 +180,7 @@ def test_every_population_and_output_receives_weights_of_its_own_bits(name: str)
     for node, few in integers.weight_bits.items():
         largest = max(int(np.abs(each.map.weights.astype(int)).max(initial=0)) for each in integers.into(node))
         assert 0 < largest <= largest_weight(few)
-    assert f"{called[0]} 3" in " ".join(rewritten(integers))
+    assert f"3 bits for {called[0]}" in " ".join(rewritten(integers))
 
 
 def test_names_that_no_population_has_are_refused(network: Any) -> None:
@@ -272,6 +272,9 @@ def test_the_command_line_sweeps_bits(network: Any, labelled: Any, tmp_path: Pat
     assert {row["input_bits"] for row in rows} == {4} and "fewest bytes that lose at most 1 %" in found.output
     lossless = CliRunner().invoke(app, [*base, "--data", str(tmp_path / "data.npz"), *options, "--allow-loss", "40"])
     assert "fewest bytes that lose at most 40 %" in lossless.output
+    given = lossless.output.partition("to export with: ")[2].splitlines()[0].split()
+    again = ["export", base[1], "-o", str(tmp_path / "n.npz"), "--data", str(tmp_path / "data.npz"), *given]
+    assert CliRunner().invoke(app, [*again, "--allow-loss", "40"]).exit_code == 0, "its options are those of export"
     assert (tmp_path / "bits.png").exists() and "the original decides" in found.output
     for more, reason in ((["--reset", "zero"], "are not for --sweep-bits"), ([], "--sweep-bits measures on samples")):
         assert reason in str(CliRunner().invoke(app, [*base, *more]).exception)

@@ -220,6 +220,7 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
     told = runner.invoke(app, ["run-lava", files[1], *options])
     figures = json.loads((tmp_path / "r.json").read_text())
     assert told.exit_code == 0 and figures["samples"] == 4 and figures["steps"] == 16
+    assert f"accuracy: {figures['accuracy']:.1f} %" in told.output
     expected = read_network(tmp_path / "network.npz")[0].run(x[:4], simulator="clock")
     assert figures["spikes_per_neuron"] == pytest.approx(expected.spikes_per_neuron)
 
@@ -228,6 +229,7 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["--target", "loihi"], "--target must be one of lava"),
+        (["--target", "nir"], "written in Python, by hw_export.nir.export"),
         (["--reset", "soft"], "--reset must be zero"),
         (["--per", "layer"], "per must be one of"),
         (["--input-bits", "17"], "input_bits must lie between 2 and 16"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.text import Text
 from typer.testing import CliRunner
 
 from snnconv.cli.app import add_commands_of_others, app
@@ -45,6 +46,14 @@ def test_options_of_one_name_are_one_option() -> None:
     for spelling in ("--quiet", "--json", "--limit", "--workers", "--device", "--trust"):
         found = [each for command in COMMANDS.values() for each in command.params if spelling in each.opts]
         assert len(found) > 1 and len({(each.help, each.default, each.rich_help_panel) for each in found}) == 1
+
+
+def test_no_help_is_lost_as_markup() -> None:
+    """Where a help has a bracket that is not escaped, it is taken for a style, and nothing of it is shown."""
+    for name, command in COMMANDS.items():
+        for each in command.params:
+            told = each.help or ""
+            assert Text.from_markup(told).plain == told.replace("\\[", "["), f"{name} {each.name}"
 
 
 def test_the_help_lists_commands_by_what_they_are_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,19 @@ def test_what_was_done_before_does_not_shorten_the_estimate() -> None:
     assert lines == ["training: 95 of 100, about 30 s left", "reading: 3"]
 
 
+def test_the_first_of_many_parts_says_nothing_of_the_time_that_is_left() -> None:
+    """First layers are the largest: one of 55 took half a minute, which is not what the 54 others take."""
+    lines: list[str] = []
+    now = 0.0
+    heard = ProgressLines(lines.append, lambda: now)
+    heard(Progress("correcting", 0, 55))
+    now = 30.0
+    heard(Progress("correcting", 1, 55))
+    now = 60.0
+    heard(Progress("correcting", 11, 55))
+    assert lines == ["correcting: 1 of 55", "correcting: 11 of 55, about 4 min left"]
+
+
 def test_short_work_says_nothing() -> None:
     lines: list[str] = []
     heard = ProgressLines(lines.append, lambda: 0.0)

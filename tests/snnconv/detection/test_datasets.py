@@ -11,6 +11,7 @@ from PIL import Image
 from snnconv import InputError
 from snnconv.detection.data import datasets
 from snnconv.detection.data.datasets import (
+    BoxDataset,
     Truth,
     read_names,
     read_voc,
@@ -42,7 +43,9 @@ def test_a_yolo_folder_becomes_boxes_in_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_that_is_read_counts_as_a_picture(tmp_path: Path, suffix: str) -> None:
     picture(yolo(tmp_path) / "images" / f"z{suffix}")
-    assert [item.image().size for item in read_yolo_folder(tmp_path, NAMES)] == [(10, 10), (40, 20), (40, 20)]
+    dataset = read_yolo_folder(tmp_path, NAMES)
+    assert [item.image().size for item in dataset] == [(10, 10), (40, 20), (40, 20)]
+    assert dataset[1:] == BoxDataset(dataset.items[1:], NAMES), "some of a data set are one, too"
 
 
 def test_folders_of_images_and_labels_correspond(tmp_path: Path) -> None:
