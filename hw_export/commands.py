@@ -12,6 +12,7 @@ from torch import Tensor
 import snnconv
 from hw_export import c, lava, netx
 from hw_export.c.identifiers import check_name
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, Limit, show, writable
 from snnconv.cli.progress import progress_bars
@@ -41,6 +42,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def export(
+    context: typer.Context,
     network: Annotated[Path, typer.Argument(help="A file that convert wrote; for C also a bundle of Lava.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="File to write, such as network.npz; for C a new folder.")
@@ -77,6 +79,8 @@ def export(
     json_file: Json = None,
 ) -> None:
     """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
+    if data is None:
+        refuse(context, "used with --data alone: give --data, or leave it out", "limit", "allow_loss")
     if sweep_bits:
         if target != "lava" or reset or name is not None or weight_bits is not None:
             raise ConfigurationError(
@@ -122,12 +126,12 @@ def _weight_bits(text: str) -> int | dict[str, int]:
     found: dict[str, int] = {}
     for part in text.split(","):
         name, equals, bits = part.rpartition("=")
-        name = name if equals else "*"
+        name = name.strip() if equals else "*"
         if not bits.strip().isdecimal() or name in found:
             raise ConfigurationError(
                 f"--weight-bits takes a number, and numbers by name, such as 4,features.0=8, got {text!r}"
             )
-        found[name.strip()] = int(bits)
+        found[name] = int(bits)
     return found["*"] if [*found] == ["*"] else found
 
 
@@ -190,7 +194,7 @@ def run_lava(
         "synops_per_sample": sum(run.synops.values()) / run.samples,
     }
     if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
-        correct = run.output.argmax(1) == targets[: run.samples]
+        correct = run.output.argmax(1) == targets
         figures["accuracy"] = 100.0 * float(correct.double().mean())
     lines = [
         f"{run.samples} samples of {figures['steps']} time steps on Lava",

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 import snnconv
-from snnconv.cli.console import console
+from snnconv.cli.console import console, errors
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import workers_of, writable
 from snnconv.cli.progress import progress_bars, search_announced
@@ -146,12 +147,29 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def calibration_pictures(folder: Path, most: int) -> tuple[list[Any], dict[str, str]]:
-    """The first pictures of a folder or a pattern that can be read, of ``most``, and what is wrong with the others."""
+def warn_of(what: str, failures: Mapping[str, str]) -> None:
+    """Say on standard error, however quiet a command is, what is wrong with pictures that are left out."""
+    for message in failures.values():
+        errors.print(f"{what}: {message}", style="yellow", markup=False)
+
+
+def calibration_pictures(folder: Path, most: int) -> list[Any]:
+    """The first ``most`` pictures of a folder or a pattern but those that cannot be read, of which it warns."""
     found, failures = read_pictures((pictures_in([folder]) if _is_pattern(folder) else _pictures_of(folder))[:most])
     if not found:
         raise InputError(f"{folder}: no picture can be read")
-    return [image for _, image in found], failures
+    warn_of("left out of calibration", failures)
+    return [image for _, image in found]
+
+
+def check_layout_options(context: typer.Context, data: Path | None, layout: str) -> None:
+    """Raise ``ConfigurationError`` for options of another layout of labelled pictures, or of any without ``data``."""
+    if data is None:
+        refuse(context, "belongs to --data: give that too, or leave it out", "layout", "annotations", "split")
+    if layout != "coco":
+        refuse(context, "is for --layout coco: leave it out", "annotations")
+    if layout != "voc":
+        refuse(context, "is for --layout voc: leave it out", "split")
 
 
 def labelled_pictures(

@@ -19,6 +19,7 @@ from snnconv.metrics.judge import TargetJudge
 from snnconv.metrics.label_judge import LabelJudge
 from snnconv.metrics.value_judge import ValueJudge
 from snnconv.scaling.workers import number_of
+from snnconv.simulators import SIMULATORS
 from snnconv.storage.atomic import check_writable, write_whole
 
 #: The head of the help under which options stand that say how a command runs, and where its figures go.
@@ -43,6 +44,13 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Weights: a state dict in .safetensors or a file of torch.save, alone or in a checkpoint."),
 ]
+Reference = Annotated[
+    str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
+]
+#: Why --weights and --trust are refused where there is no --reference.
+BELONG_TO_REFERENCE = "they belong to the original model: give --reference too, or leave them out"
+SimulatorName = Annotated[str, typer.Option("--simulator", help="Simulator: auto, " + ", ".join(SIMULATORS))]
+BatchSize = Annotated[int, typer.Option("--batch", help="Samples per batch.")]
 Analog = Annotated[
     list[str] | None,
     typer.Option(

@@ -19,11 +19,16 @@ Batch = tuple[Tensor, Tensor | None]
 
 
 def samples_of(path: Path, limit: int | None) -> Batch:
-    """Inputs and targets of the file ``path``, the first ``limit`` samples of them; errors as for ``load_samples``."""
+    """Inputs and targets of the file ``path``, the first ``limit`` samples of them.
+
+    Raises what ``load_samples`` does, and ``InputError`` where there is not one target a sample.
+    """
     inputs, targets = load_samples(path)
-    if limit is None or inputs.dim() == 0:
+    if inputs.dim() == 0:  # which is refused by whoever takes samples
         return inputs, targets
-    return inputs[:limit], targets if targets is None or targets.dim() == 0 else targets[:limit]
+    if targets is not None and (targets.dim() == 0 or len(targets) != len(inputs)):
+        raise InputError(f"{path}: {len(inputs)} inputs and {len(targets) if targets.dim() else 'one'} targets")
+    return inputs[:limit], None if targets is None else targets[:limit]
 
 
 def precision_of(model: nn.Module | ExportedProgram) -> torch.dtype | None:
@@ -66,16 +71,13 @@ def in_batches(
     """Inputs and targets, ``size`` samples at once.
 
     A network without a batch ``axis`` fixes its ``shape``, so it takes as many at once as that says. Whole numbers are
-    integers, whatever their type in a file, unless the ``judge`` is that of values. Raises ``InputError`` where there
-    is not one target a sample.
+    integers, whatever their type in a file, unless the ``judge`` is that of values.
     """
     as_inputs(inputs, "data")
     if axis is None and shape and isinstance(shape[0], int):
         size = shape[0]
     if targets is None:
         return [(part, None) for part in torch.split(inputs, size)]
-    if targets.dim() == 0 or len(targets) != len(inputs):
-        raise InputError(f"data: {len(inputs)} inputs and {len(targets) if targets.dim() else 'one'} targets")
     if judge != "value" and targets.is_floating_point() and bool((targets == targets.round()).all()):
         targets = targets.to(torch.int64)
     return list(zip(torch.split(inputs, size), torch.split(targets, size), strict=True))

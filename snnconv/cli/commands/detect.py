@@ -15,6 +15,7 @@ from rich.table import Table
 from snnconv.cli import detectors
 from snnconv.cli.console import console
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.option_sets import takes
 from snnconv.cli.options import Device, Json, Limit, WorkerCount, folder, write_json
@@ -30,6 +31,7 @@ _SAME = 0.9
 
 @takes(coding=CodingOptions, search=SearchOptions, parameters=CodeOptions, options=ConversionOptions)
 def detect(
+    context: typer.Context,
     images: Annotated[
         list[Path], typer.Argument(help="Pictures, folders of pictures, or quoted patterns such as 'photos/*.jpg'.")
     ],
@@ -61,16 +63,18 @@ def detect(
     if not 0.0 <= score < 1.0:
         raise ConfigurationError(f"--score must lie in [0, 1), got {score}")
     detectors.check_samples(samples)
+    if calibration is None:
+        refuse(context, "counts pictures of --calibration: give that too, or leave it out", "samples")
     original = detectors.detector_of(model, names, letterbox, device)
     code = detectors.coding_of(original, coding, search, parameters)
     readable, failures = detectors.read_pictures(detectors.pictures_in(images)[:limit])
     if not readable:
         raise InputError("no picture can be read: " + "; ".join(failures.values()))
+    detectors.warn_of("left out", failures)
     folder(output)
     chosen = [image for _, image in readable]
-    unread: dict[str, str] = {}
     if calibration is not None:
-        chosen, unread = detectors.calibration_pictures(calibration, samples)
+        chosen = detectors.calibration_pictures(calibration, samples)
     inputs = original.inputs(chosen)
     network = detectors.converted(original, inputs, code, options, save, workers)
     spiking = original.with_network(network)
@@ -110,10 +114,6 @@ def detect(
         write_json(file, {"pictures": figures, "failed": failures})
     with kept(lambda: f"{len(figures)} pictures and detections.json are in {output}"):
         console.print(table)
-        for message in unread.values():
-            console.print(f"left out of calibration: {message}", markup=False)
-        for message in failures.values():
-            console.print(f"left out: {message}", markup=False)
         console.print(f"written: {output / 'detections.json'} and {len(figures)} pictures", markup=False)
     if failures:
         raise typer.Exit(1)

@@ -9,14 +9,19 @@ import typer
 
 import snnconv
 from coding import Concurrent
+from snnconv.cli.given import refuse
 from snnconv.cli.models import reference_model
 from snnconv.cli.options import (
+    BELONG_TO_REFERENCE,
+    BatchSize,
     Device,
     IgnoreIndex,
     Json,
     JudgeName,
     Limit,
     Network,
+    Reference,
+    SimulatorName,
     Trust,
     Weights,
     WorkerCount,
@@ -28,22 +33,20 @@ from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import batches_for, check_size
 from snnconv.cli.sharing import shared
 from snnconv.data.batches import IGNORED_TARGET
-from snnconv.simulators import SIMULATORS
 
 
 def evaluate(
+    context: typer.Context,
     network: Network,
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
-    reference: Annotated[
-        str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
-    ] = "",
+    reference: Reference = "",
     weights: Weights = None,
     trust: Trust = False,
-    simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
+    simulator: SimulatorName = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
-    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    batch: BatchSize = 100,
     limit: Limit = None,
     device: Device = "cpu",
     workers: WorkerCount = None,
@@ -55,6 +58,8 @@ def evaluate(
     values, of which relative error, squared error and R2 are measured.
     """
     check_size(batch)
+    if not reference:
+        refuse(context, BELONG_TO_REFERENCE, "weights", "trust")
     processes = workers_of(workers)
     if steps is not None:
         Concurrent(steps)

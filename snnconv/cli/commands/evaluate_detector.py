@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from snnconv.cli import detectors
 from snnconv.cli.conversion_options import CodeOptions, CodingOptions, ConversionOptions, SearchOptions
 from snnconv.cli.option_sets import takes
@@ -15,6 +17,7 @@ from snnconv.simulators import simulator_for
 
 @takes(coding=CodingOptions, search=SearchOptions, parameters=CodeOptions, options=ConversionOptions)
 def evaluate_detector(
+    context: typer.Context,
     model: detectors.Model = "",
     names: detectors.Names = None,
     data: detectors.Data = None,
@@ -45,10 +48,10 @@ def evaluate_detector(
             "--model, --data and --calibration go together; without all three, the detector of shapes is measured"
         )
     detectors.check_samples(samples)
+    detectors.check_layout_options(context, data, layout)
     processes = workers_of(workers)
     original = detectors.detector_of(model, names, letterbox, device)
     code = detectors.coding_of(original, coding, search, parameters)
-    unread: dict[str, str] = {}
     pictures: LabelledPictures
     if data is None:
         drawn, truths = draw_shapes(*detectors.HELD_OUT_SHAPES)
@@ -58,8 +61,7 @@ def evaluate_detector(
     if calibration is None:
         inputs = draw_shapes(samples, detectors.SHAPES[1])[0].to(device)
     else:
-        found, unread = detectors.calibration_pictures(calibration, samples)
-        inputs = original.inputs(found)
+        inputs = original.inputs(detectors.calibration_pictures(calibration, samples))
     network = detectors.converted(original, inputs, code, options, save, workers)
     marks = None
     if network.timing is None:  # decoding boxes after every step would take longer than the steps
@@ -67,5 +69,4 @@ def evaluate_detector(
     with progress_bars() as progress:
         spiking = original.with_network(network)
         result = evaluate(spiking, pictures, reference=original, at=marks, progress=progress, workers=processes)
-    left_out = [f"left out of calibration: {message}" for message in unread.values()]
-    show("\n".join([*left_out, str(result)]), json_file, result.to_dict())
+    show(str(result), json_file, result.to_dict())

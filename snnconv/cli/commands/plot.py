@@ -14,6 +14,7 @@ from torch import Tensor
 import snnconv
 from snnconv import plots
 from snnconv.cli.console import console
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Device, Limit, WorkerCount, workers_of, writable
 from snnconv.cli.progress import progress_bars
@@ -38,6 +39,8 @@ class _Drawn:
     def one(self) -> tuple[Tensor, int | None]:
         """The sample that is drawn, as a batch, and its place in that; ``None`` where a network takes no batches."""
         if self.network.batch_axis is None:
+            if self.sample:
+                raise InputError(f"--sample {self.sample}: the network takes no batches, so there is but one, 0")
             return self.batches[0][0], None
         inputs = torch.cat([each for each, _ in self.batches])
         if not 0 <= self.sample < len(inputs):
@@ -71,19 +74,24 @@ def _membranes(subject: _Drawn) -> Any:
     return plots.membranes(subject.network, subject.one()[0], subject.population, neurons=subject.neurons)
 
 
-#: What is drawn of a network, by what users call it.
-_OF_NETWORKS: dict[str, Callable[[_Drawn], Any]] = {
-    "accuracy": lambda subject: plots.accuracy_over_steps(_evaluated(subject)),
-    "energy": lambda subject: plots.energy(_evaluated(subject)),
-    "verification": lambda subject: plots.verification(_verified(subject)),
-    "intervals": lambda subject: plots.intervals(_counted(subject)),
-    "spikes": _spikes,
-    "membranes": _membranes,
+_MEASURED = frozenset({"data", "limit", "device", "workers"})
+_ONE_SAMPLE = frozenset({"data", "limit", "device", "population", "sample", "neurons"})
+#: What is drawn of a network, by what users call it, and the options that it takes.
+_OF_NETWORKS: dict[str, tuple[Callable[[_Drawn], Any], frozenset[str]]] = {
+    "accuracy": (lambda subject: plots.accuracy_over_steps(_evaluated(subject)), _MEASURED),
+    "energy": (lambda subject: plots.energy(_evaluated(subject)), _MEASURED),
+    "verification": (lambda subject: plots.verification(_verified(subject)), _MEASURED),
+    "intervals": (lambda subject: plots.intervals(_counted(subject)), _MEASURED - {"workers"}),
+    "spikes": (_spikes, _ONE_SAMPLE),
+    "membranes": (_membranes, _ONE_SAMPLE),
 }
-_SWEEP = "pareto"
+_SWEEP, _OF_SWEEP = "pareto", frozenset({"cost"})
+#: The options that only some pictures take.
+_OPTIONS = sorted(_MEASURED | _ONE_SAMPLE | _OF_SWEEP)
 
 
 def plot(
+    context: typer.Context,
     kind: Annotated[
         str, typer.Argument(help=f"What to draw: {', '.join(_OF_NETWORKS)} of a network, {_SWEEP} of a sweep.")
     ],
@@ -108,14 +116,14 @@ def plot(
     workers: WorkerCount = None,
 ) -> None:
     """Draw a picture for a paper, as wide as a column; --json of the commands that measure has its figures."""
-    if kind == _SWEEP:
-        if data is not None:
-            raise ConfigurationError(f"--data is for networks: a sweep has its figures, so leave it out of {_SWEEP}")
-        axes = plots.pareto(snnconv.Sweep.load(source / "sweep.json" if source.is_dir() else source), cost)  # type: ignore[arg-type]
-    elif kind in _OF_NETWORKS:
-        axes = _OF_NETWORKS[kind](_subject(source, data, limit, device, workers, population, sample, neurons))
-    else:
+    if kind not in (*_OF_NETWORKS, _SWEEP):
         raise ConfigurationError(f"there is no picture {kind!r}; there are {', '.join([*_OF_NETWORKS, _SWEEP])}")
+    draw, takes = _OF_NETWORKS.get(kind, (None, _OF_SWEEP))
+    refuse(context, f"{kind} has no use for it: leave it out", *(name for name in _OPTIONS if name not in takes))
+    if draw is None:
+        axes = plots.pareto(snnconv.Sweep.load(source / "sweep.json" if source.is_dir() else source), cost)  # type: ignore[arg-type]
+    else:
+        axes = draw(_subject(source, data, limit, device, workers, population, sample, neurons))
     plots.save_figure(axes.figure, str(output))
     with kept(lambda: f"{output} is written"):
         console.print(f"written: {output}", markup=False)

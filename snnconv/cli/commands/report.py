@@ -11,16 +11,30 @@ import snnconv
 from coding import Concurrent
 from snnconv.cli import detectors
 from snnconv.cli.console import console
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import reference_model
-from snnconv.cli.options import Device, IgnoreIndex, JudgeName, Limit, Network, Trust, Weights, judge_of, writable
+from snnconv.cli.options import (
+    BELONG_TO_REFERENCE,
+    BatchSize,
+    Device,
+    IgnoreIndex,
+    JudgeName,
+    Limit,
+    Network,
+    Reference,
+    SimulatorName,
+    Trust,
+    Weights,
+    judge_of,
+    writable,
+)
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import batches_for, check_size
 from snnconv.data.batches import IGNORED_TARGET
 from snnconv.detection.data.datasets import read_names
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.reporting.export_file import read_export
-from snnconv.simulators import SIMULATORS
 
 
 def _page(path: Path) -> Path:
@@ -34,14 +48,13 @@ def _page(path: Path) -> Path:
 
 
 def report(
+    context: typer.Context,
     network: Network,
     output: Annotated[Path, typer.Option("--output", "-o", callback=_page, help="File to write, such as report.html.")],
     data: Annotated[
         Path | None, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")
     ] = None,
-    reference: Annotated[
-        str, typer.Option(help="The original model, as for convert: package.module:name, or a .pt2 with --trust.")
-    ] = "",
+    reference: Reference = "",
     weights: Weights = None,
     trust: Trust = False,
     names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
@@ -54,11 +67,11 @@ def report(
     picture: Annotated[
         list[Path] | None, typer.Option(help="Picture, or folder of pictures, for a detector; may be repeated.")
     ] = None,
-    simulator: Annotated[str, typer.Option(help="Simulator: auto, " + ", ".join(SIMULATORS))] = "auto",
+    simulator: SimulatorName = "auto",
     steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
-    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    batch: BatchSize = 100,
     limit: Limit = None,
     device: Device = "cpu",
 ) -> None:
@@ -67,6 +80,14 @@ def report(
     Without data the page has what is known of the network alone. A detector is shown on pictures in place of data.
     """
     check_size(batch)
+    if not reference:
+        refuse(context, BELONG_TO_REFERENCE, "weights", "trust")
+    if data is None:
+        refuse(context, "used with --data alone: give --data, or leave it out", "judge", "ignore_index", "batch")
+        if not picture:
+            refuse(context, "counts samples of --data or pictures: give one of both, or leave it out", "limit")
+    if picture and not detector:
+        refuse(context, "belongs to a detector of your own: give --detector too", "names")
     if steps is not None:
         Concurrent(steps)
     spiking = snnconv.load(network).to(device)

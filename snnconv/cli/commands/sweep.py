@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,13 @@ from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
 from snnconv.cli.config_file import ConfigFile
-from snnconv.cli.console import console, is_first
+from snnconv.cli.console import is_first
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model, moved
 from snnconv.cli.option_sets import takes
 from snnconv.cli.options import (
+    BatchSize,
     Calibration,
     Device,
     IgnoreIndex,
@@ -56,7 +58,7 @@ def sweep(
     trust: Trust = False,
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
-    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    batch: BatchSize = 100,
     estimate: Annotated[bool, typer.Option("--estimate", help="Say what it will cost; nothing is measured.")] = False,
     config: ConfigFile = None,
     limit: Limit = None,
@@ -94,7 +96,7 @@ def sweep(
         if estimate:
             with progress_bars() as progress:
                 expected = snnconv.estimate_sweep(original, inputs, items, codings, progress=progress, **common)
-            console.print(str(expected), markup=False)
+            show(str(expected), json_file, asdict(expected))
             return
         folder(output)
         with kept(lambda: _kept(file)), progress_bars() as progress:

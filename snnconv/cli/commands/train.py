@@ -59,16 +59,20 @@ def train(
     device: Device = "cpu",
     json_file: Json = None,
 ) -> None:
-    """Train a network of fully connected spiking neurons from scratch, by the gradients of its spikes, and write it."""
+    """Train a network of fully connected spiking neurons from scratch, by the gradients of its spikes, and write it.
+
+    --limit is for --data, from which it learns; there is an output for every class in the whole of both files.
+    """
     code = _encoder(encoder, steps, last)
     if loss not in LOSSES:
         raise ConfigurationError(f"--loss: unknown loss {loss!r}; known: {', '.join(LOSSES)}")
     gradients = learning.GradientRule(rule)  # type: ignore[arg-type] # what is no rule is refused there
     sizes = _sizes(hidden)
     with shared(device) as ranks:
-        samples = _samples(data, code, limit)
-        judged = None if validation is None else _samples(validation, code, None)
-        classes = int(samples.labels.max()) + 1
+        everything = _samples(data, code)
+        judged = None if validation is None else _samples(validation, code)
+        classes = 1 + max(int(each.labels.max()) for each in (everything, judged) if each is not None)
+        samples = everything if limit is None else _first(everything, limit)
         torch.manual_seed(seed)
         network = learning.LayeredNetwork(
             [samples.inputs, *sizes, classes],
@@ -118,8 +122,12 @@ def _sizes(text: str) -> list[int]:
         raise ConfigurationError(f"--hidden must be integers such as 200,100, got {text!r}") from None
 
 
-def _samples(path: Path, encoder: learning.Encoder, limit: int | None) -> learning.EncodedSamples:
-    inputs, targets = samples_of(path, limit)
+def _first(samples: learning.EncodedSamples, limit: int) -> learning.EncodedSamples:
+    return learning.EncodedSamples(samples.values[:limit], samples.labels[:limit], samples.encoder)
+
+
+def _samples(path: Path, encoder: learning.Encoder) -> learning.EncodedSamples:
+    inputs, targets = samples_of(path, None)
     if targets is None:
         raise InputError(f"{path} holds no 'targets': a network learns from the class of every sample")
     if inputs.dim() != 2:

@@ -10,6 +10,7 @@ import typer
 
 from snnconv.cli import detectors
 from snnconv.cli.console import is_first
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import (
     CheckpointFile,
@@ -36,6 +37,7 @@ _HELD_OUT = 10
 
 
 def train_detector(
+    context: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, for instance net.weights.")],
     config: Annotated[Path | None, typer.Option(help="The network as darknet describes it, a .cfg.")] = None,
     data: detectors.Data = None,
@@ -62,6 +64,11 @@ def train_detector(
     """
     if (config is None) != (data is None):
         raise ConfigurationError("--config and --data go together; without both, the detector of shapes is trained")
+    detectors.check_layout_options(context, data, layout)
+    if data is None:
+        refuse(context, "belongs to data of your own: give --config and --data too, or leave it out", "names")
+    elif layout == "coco":
+        refuse(context, "the layout coco has the names of its classes: leave it out", "names")
     if not output.parent.is_dir():
         raise StorageError(f"{output} cannot be written: {output.parent} is no folder; make it first")
     if output.is_dir():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import snnconv
-from snnconv.cli.options import Device, Json, Limit, Network, WorkerCount, show, workers_of
+from snnconv.cli.options import BatchSize, Device, Json, Limit, Network, WorkerCount, show, workers_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import batches_for, check_size
 
@@ -18,7 +18,7 @@ def verify(
     data: Annotated[Path, typer.Option(help="Samples that were not used to calibrate: .npz or .safetensors, or .npy.")],
     steps: Annotated[int | None, typer.Option(help="Time steps of a stream, instead of the network's own.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes the draws of a random input.")] = 0,
-    batch: Annotated[int, typer.Option(help="Samples per batch.")] = 100,
+    batch: BatchSize = 100,
     limit: Limit = None,
     device: Device = "cpu",
     workers: WorkerCount = None,

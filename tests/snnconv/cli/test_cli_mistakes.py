@@ -240,8 +240,8 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("evaluate", "few.snn", "--data", "samples.npz", "--steps", "3"),
         "steps=3 is not supported under Pipeline",
     ),
-    "too few targets": (("evaluate", "rate.snn", "--data", "short.npz"), "data: 40 inputs and 30 targets"),
-    "too few targets of a sweep": ((*SWEEP, "--data", "short.npz"), "data: 40 inputs and 30 targets"),
+    "too few targets": (("evaluate", "rate.snn", "--data", "short.npz"), "short.npz: 40 inputs and 30 targets"),
+    "too few targets of a sweep": ((*SWEEP, "--data", "short.npz"), "short.npz: 40 inputs and 30 targets"),
     "targets between classes": (("evaluate", "rate.snn", "--data", "halves.npz"), "they must be class indices"),
     "targets between classes of a sweep": ((*SWEEP, "--data", "halves.npz"), "they must be class indices"),
     "a number for samples": (("evaluate", "rate.snn", "--data", "number.npy"), "it needs at least one sample"),
@@ -253,7 +253,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
     "no samples for a picture": (("plot", "accuracy", "rate.snn", "-o", "a.png"), "--data is missing"),
     "samples for a sweep's picture": (
         ("plot", "pareto", "out", "-o", "a.png", "--data", "samples.npz"),
-        "--data is for networks",
+        "--data: pareto has no use for it",
     ),
     "no sweep": (("plot", "pareto", "out.json", "-o", "a.png"), "out.json cannot be read"),
     "a sample that there is not": (
@@ -270,7 +270,7 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("export", "rate.snn", "-o", "n.npz", "--weight-bits", "four"),
         "--weight-bits takes a number, and numbers by name, such as 4,features.0=8, got 'four'",
     ),
-    "bits of weights twice": (("export", "rate.snn", "-o", "n.npz", "--weight-bits", "4,5"), "got '4,5'"),
+    "bits of weights twice": (("export", "rate.snn", "-o", "n.npz", "--weight-bits", "a=4, a=8"), "got 'a=4, a=8'"),
     "bits of weights of nobody": (
         ("export", "rate.snn", "-o", "n.npz", "--weight-bits", "4,head=8"),
         "weight_bits: 'head' is no population and no output; there are relu, ",

@@ -78,7 +78,7 @@ def test_a_detector_is_shown_on_pictures(network: Path) -> None:
         (("--batch", "0"), "--batch must be at least 1"),
         (("--data", "missing.npz"), "missing.npz"),
         (("--reference", "own_model:build"), "give --data"),
-        (("--judge", "no"), "unknown judge"),
+        (("--judge", "no", "--data", "samples.npz"), "unknown judge"),
         (("--sweep", "samples.npz"), "samples.npz"),
         (("--samples", "-1"), "samples must be"),
         (("--export", "names.txt"), "names.txt cannot be read: No such file"),

@@ -1,0 +1,27 @@
+"""Options that a user gave, and that what else was asked for leaves no use for: they are refused, not ignored."""
+
+from __future__ import annotations
+
+import typer
+
+from snnconv.errors import ConfigurationError
+
+
+def refuse(context: typer.Context, reason: str, *names: str) -> None:
+    """Raise ``ConfigurationError`` if any option of a command was given whose parameter is one of ``names``.
+
+    Args:
+        context: The command that runs. An option counts as given on the command line and in a file of options, also
+            with the value that it has by default.
+        reason: Why it has no use, and what to do; the message begins with the options.
+        names: Names of parameters of the command.
+    """
+    known = {parameter.name: parameter for parameter in context.command.params}
+    given = [max(known[name].opts, key=len) for name in names if _is_given(context, name)]
+    if given:
+        raise ConfigurationError(f"{', '.join(given)}: {reason}")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
