@@ -10,6 +10,9 @@ from snnconv.reporting.detected import SAME, SCORE, ComparedPicture, FoundBox
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.wording import counted
 
+#: Height of the letters on a picture, as a share of its width.
+_LETTERS = 1 / 22
+
 
 def boxes_part(contents: Contents) -> Part | None:
     """Every picture twice, with the original's and with the spiking detector's boxes; ``None`` without pictures."""
@@ -57,7 +60,16 @@ def _side(picture: ComparedPicture, network: str, boxes: Sequence[FoundBox], ima
 
 def _frame(box: FoundBox, width: int, height: int) -> Markup:
     left, top, right, bottom = box.corners
-    return tag(
+    size = _LETTERS * width  # pictures are shown as wide as their column
+    name = tag(
+        "text",
+        box.name,
+        x=number(left * width + size / 4, 1),
+        y=number(top * height + size, 1),
+        font_size=number(size, 1),
+        class_="alone" if box.alone else None,
+    )
+    frame = tag(
         "rect",
         tag("title", f"{box.name} {box.score:.2f}"),
         x=number(left * width, 1),
@@ -66,3 +78,4 @@ def _frame(box: FoundBox, width: int, height: int) -> Markup:
         height=number((bottom - top) * height, 1),
         class_="box alone" if box.alone else "box",
     )
+    return joined([frame, name])

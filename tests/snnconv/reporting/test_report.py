@@ -169,6 +169,9 @@ def test_boxes_that_differ_are_marked() -> None:
         map(len, [*wanted, *found])
     )
     assert len(page.all("image")) == len(page.all("use")) == 3
+    for label, name in enumerate(original.names):
+        boxes = sum(int((each.classes == label).sum()) for each in (*wanted, *found))
+        assert report_of("detector").html.count(f">{name}</text>") == boxes, "each box bears its name"
     with pytest.raises(ConfigurationError, match="give both"):
         snnconv.report(network, detector=original)
     with pytest.raises(ConfigurationError, match="leave data out"):
