@@ -161,7 +161,7 @@ def parsed(manifest: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[s
     ranges = [InputRange(tensors[f"range.{i}.0"], tensors[f"range.{i}.1"]) for i in range(len(shapes))]
     densities = {str(name): float(share) for name, share in manifest["densities"].items()}
     check_densities(densities, {*graph.inputs, *populations})
-    check_tensors(tensors, graph, populations)
+    check_tensors(tensors, graph, populations, len(shapes))
     step_shapes = [plan.input.step_shape(shape) for shape in shapes]
     if check_front(graph, populations) & check_shapes(graph, populations, step_shapes):
         check_run(graph, populations, step_shapes)

@@ -24,6 +24,7 @@ from snnconv.graph.operators.activation import activation_at
 from snnconv.graph.operators.expression import expression
 from snnconv.graph.operators.ratio import RatioPopulation
 from snnconv.graph.operators.tabulated import Tabulated
+from snnconv.graph.sparse import is_sparse, to_parts
 from snnconv.spiking.population import Population
 
 #: Steps of the longest window that is read, and sums of payloads in the largest table: tables of a code grow with both.
@@ -47,12 +48,19 @@ def check_length(found: object) -> None:
             raise StorageError(f"a window of {steps} steps with up to {spikes} spikes is more than is computed")
 
 
-def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population]) -> None:
-    """Raise ``StorageError`` for tensors that nothing uses, and for numbers that are not of the network's one type."""
-    parts = ("constant.", "sparse.", "range.", "front.")
-    used = {f"{kind}.{node}" for node in populations for kind in ("scale", "shift")}
+def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str, Population], inputs: int) -> None:
+    """Raise ``StorageError`` for tensors that nothing uses, and for numbers that are not of the network's one type.
+
+    The network takes ``inputs``, each with a range.
+    """
+    used = {f"range.{each}.{end}" for each in range(inputs) for end in range(2)}
+    for name in _used_constants(graph):
+        constant = graph.constants[name]
+        used |= to_parts(f"sparse.{name}", constant).keys() if is_sparse(constant) else {f"constant.{name}"}
+    used |= set() if graph.front is None else {f"front.{name}" for name in _used_constants(graph.front)}
+    used |= {f"{kind}.{node}" for node in populations for kind in ("scale", "shift")}
     used |= {f"tables.{node}" for node, population in populations.items() if population.tables is not None}
-    unused = sorted(name for name in tensors if name not in used and not name.startswith(parts))
+    unused = sorted(name for name in tensors if name not in used)
     if unused:
         raise StorageError(f"unknown tensors {unused}")
     numbers = {f"scale of {node}": population.scale for node, population in populations.items()}
@@ -64,6 +72,12 @@ def check_tensors(tensors: Iterable[str], graph: Graph, populations: Mapping[str
     for name, tensor in numbers.items():
         if tensor.dtype != dtype:
             raise StorageError(f"{name} is of type {tensor.dtype}, other numbers of the network are {dtype}")
+
+
+def _used_constants(graph: Graph) -> set[str]:
+    """The constants of ``graph`` that a node or the output names."""
+    named = {name for node in graph.nodes.values() for name in node.refs()} | {*refs_in(graph.output)}
+    return named & graph.constants.keys()
 
 
 def check_front(graph: Graph, populations: Mapping[str, Population]) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.testing import assert_close
 
 import snnconv
 from coding.registry import CODES, INPUT_CODES
@@ -20,6 +22,7 @@ from snnconv.storage.manifest import manifest_of, tensors_of
 from snnconv.storage.manifest_versions import VERSION
 from snnconv.storage.signed import read_signed
 from tests.support.kept_networks import FOLDER, NETWORKS, computed
+from tests.support.rounding import rounds_as_when_written
 
 OWN = ("coding", "neurons", "snnconv")
 KEPT = sorted(FOLDER.glob("*.snn"))
@@ -41,11 +44,21 @@ def test_a_kept_network_fires_the_spikes_that_it_fired_and_means_the_same(path: 
     found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     inputs = [torch.tensor(each["values"], dtype=getattr(torch, each["type"])) for each in found["inputs"]]
     now = computed(network, inputs)
-    assert now["spikes"] == found["spikes"] and now["synops"] == found["synops"]
-    accuracy = 1e-12 if network.like.dtype == torch.float64 else 1e-5  # the order of sums is the processor's
+    counts = ("spikes", "synops")
+    same = all(now[count] == found[count] for count in counts)
+    assert same or not rounds_as_when_written()
+    for count in counts:  # the order of sums is the processor's: elsewhere a current at a threshold may round across it
+        assert now[count] == pytest.approx(found[count], rel=0.01, abs=2)
+    rounding = 1e-12 if network.like.dtype == torch.float64 else 1e-5
     assert len(now["outputs"]) == len(found["outputs"]) > 0
     for output, wanted in zip(now["outputs"], found["outputs"], strict=True):
-        torch.testing.assert_close(torch.tensor(output), torch.tensor(wanted), rtol=accuracy, atol=accuracy)
+        accuracy = rounding if same else 0.05 * float(torch.tensor(wanted).abs().max())
+        assert_close(in_double(output), in_double(wanted), rtol=accuracy, atol=accuracy)
+
+
+def in_double(values: list[Any]) -> Tensor:
+    """Numbers of a file with all of their digits."""
+    return torch.tensor(values, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(

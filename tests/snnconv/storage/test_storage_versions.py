@@ -131,6 +131,10 @@ REFUSED: dict[str, tuple[Change, str]] = {
         lambda m, t: m["populations"][0]["activation"]["fields"].update(negative_slope=0.5),
         "another activation than its node",
     ),
+    **{
+        f"another {name}": (lambda m, t, name=name: t.update({name: torch.ones(1)}), rf"unknown tensors \['{name}'\]")
+        for name in ("constant.unused", "front.unused", "range.9.0", "range.0.2", "tables.nobody")
+    },
     "another tensor": (lambda m, t: t.update({"scale.nobody": torch.ones(1)}), r"unknown tensors \['scale.nobody'\]"),
     "windows of 10^9 steps": (lambda m, t: both_codes(m, "steps", 10**9), "window of 1000000000 steps is longer"),
     "a plan of 10^9 steps": (lambda m, t: m["hidden"]["fields"].update(steps=10**9), "window of 1000000000 steps"),
