@@ -17,6 +17,7 @@ import snnconv
 from benchmarks.results import note
 from coding import OneSpike
 from snnconv.detection import Detections, Detector, evaluate
+from snnconv.detection.boxes import match
 from snnconv.detection.drawing import draw
 from snnconv.detection.shapes import draw_shapes, load_shapes_detector
 from snnconv.plots import QUIET, plain, raster
@@ -27,6 +28,8 @@ FILE = Path(__file__).parents[1] / "docs" / "picture.png"
 CALIBRATION, MEASURED = (200, 1), (300, 2)
 SHOWN = (60, 3, 43)
 CODE = OneSpike(16)
+#: Score from which on a box is drawn, and overlap from which on two are the same.
+SCORE, SAME = 0.4, 0.5
 #: Dots of an inch.
 _DOTS = 144
 #: Steps of a colour, of 256.
@@ -47,6 +50,10 @@ def run() -> None:
     ran = network.run(inputs, record=["rasters"])
     with torch.no_grad():
         exact = original.outputs(inputs)
+    size = (inputs.shape[2], inputs.shape[3])
+    before, after = original.decode(exact, [size], SCORE)[0], spiking.decode(ran.output, [size], SCORE)[0]
+    if not len(before) == len(after) == len(match(before, after, SAME)):
+        raise RuntimeError("the picture says that both find the same shapes, and they do not: show another")
     _save(
         _picture(inputs, original, exact),
         _picture(inputs, spiking, ran.output),
@@ -65,7 +72,7 @@ def _picture(inputs: Tensor, detector: Detector, outputs: Any) -> Any:
 
     pixels = (inputs[0].permute(1, 2, 0) * 255.0).round().byte().numpy()
     height, width = pixels.shape[:2]
-    found = detector.decode(outputs, [(height, width)], 0.4)[0]
+    found = detector.decode(outputs, [(height, width)], SCORE)[0]
     large = Image.fromarray(pixels).resize((_ZOOM * width, _ZOOM * height), Image.Resampling.BICUBIC)
     return draw(large, _enlarged(found), detector.names)
 

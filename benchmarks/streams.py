@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import snnconv
 from benchmarks.results import note, publish
+from benchmarks.timing import in_fresh_process
 from coding import FewSpike
 
 #: Pictures of so many channels, rows and columns, in batches of so many, of which calibration keeps no more than fit.
@@ -22,27 +23,44 @@ HEAD = ("work", "pictures", "GB streamed", "seconds", "MiB held at most, beside 
 
 
 def run(images: int | None = None) -> None:
-    """Publish the table ``streams``: the most memory that is held while so many ``images`` (100,000) are streamed."""
+    """Publish the table ``streams``: the most memory that is held while so many ``images`` (100,000) are streamed.
+
+    Every figure is that of a process of its own, beside what it held before it had seen a picture: what a process did
+    before leaves memory with its allocator, which later work takes again without being seen.
+    """
     many, table = images or IMAGES, []
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "network.snn")
+        snnconv.convert(_model(), next(_pictures(BATCH)), coding=FewSpike(4)).save(file)
+        for work in ("calibration", "evaluation"):
+            most, few = (
+                in_fresh_process("benchmarks.streams:held", 1, work=work, file=file, images=count)
+                for count in (many, many // PART)
+            )
+            streamed = many * torch.Size(SHAPE).numel() * 4 / 1e9
+            table.append([work, many, streamed, most["seconds"], most["held"], few["held"]])
+            note(f"{work}: {dict(zip(HEAD, table[-1], strict=True))}")
+    publish("streams", "Memory beside a stream of pictures", HEAD, table)
+
+
+def held(work: str, file: str, images: int) -> dict[str, float]:
+    """MiB that this process holds at most, beside what it held before, while so many pictures are streamed; seconds."""
+    model, network = _model(), snnconv.load(file)
+    before, start = _memory("VmRSS"), time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5")  # the most that was held so far is forgotten
+    if work == "calibration":
+        snnconv.convert(model, _pictures(images), coding=FewSpike(4))
+    else:
+        snnconv.evaluate(network, _pictures(images))
+    return {"held": _memory("VmHWM") - before, "seconds": time.perf_counter() - start}
+
+
+def _model() -> nn.Module:
     torch.manual_seed(0)
-    model = nn.Sequential(
+    return nn.Sequential(
         *(nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU()),
         *(nn.Flatten(), nn.Linear(16 * 7 * 7, 10)),
     )
-    network = snnconv.convert(model, next(_pictures(BATCH)), coding=FewSpike(4))
-    works: dict[str, Callable[[Iterator[Tensor]], Any]] = {
-        "calibration": lambda pictures: snnconv.convert(model, pictures, coding=FewSpike(4)),
-        "evaluation": lambda pictures: snnconv.evaluate(network, pictures),
-    }
-    for name, work in works.items():
-        work(_pictures(many // PART))  # what is prepared once is no growth
-        few = _most(work, many // PART)
-        start = time.perf_counter()
-        most = _most(work, many)
-        streamed = many * torch.Size(SHAPE).numel() * 4 / 1e9
-        table.append([name, many, streamed, time.perf_counter() - start, most, few])
-        note(f"{name}: {dict(zip(HEAD, table[-1], strict=True))}")
-    publish("streams", "Memory beside a stream of pictures", HEAD, table)
 
 
 def _pictures(count: int) -> Iterator[Tensor]:
@@ -52,14 +70,6 @@ def _pictures(count: int) -> Iterator[Tensor]:
         yield torch.rand(BATCH, *SHAPE, generator=generator)
 
 
-def _most(work: Callable[[Iterator[Tensor]], Any], count: int) -> float:
-    """MiB that this process held at most, beside what it held before."""
-    before = _held("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the most that was held so far is forgotten
-    work(_pictures(count))
-    return _held("VmHWM") - before
-
-
-def _held(what: str) -> float:
+def _memory(what: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 1024

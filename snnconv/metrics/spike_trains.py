@@ -153,12 +153,16 @@ class SpikeStatistics(Tabular):
             Column("in bursts", form=".1%"),
             Column("burst length", form=".2f"),
             Column("mean step", form=".2f"),
-            *(Column(name, form=".1%") for name in ("interval 1", "2", "3", "4", "5 to 8", "longer")),
+            *(Column(name, form=".1%") for name in _INTERVALS),
         )
         return ResultTable(columns, tuple(_row(train) for train in (*self.populations, self.overall)))
 
     def __str__(self) -> str:
         return f"{self.samples} samples, {self.steps} steps\n{self.to_table()}"
+
+
+#: Columns of intervals, in steps from a spike to the next.
+_INTERVALS = ("interval of 1 step", *(f"of {d}" for d in ("2", "3", "4", "5 to 8")), "of 9 or more")
 
 
 def _row(train: TrainStatistics) -> tuple[Cell, ...]:

@@ -64,7 +64,7 @@ def attention(
     drawn = weights.mean(0) if head is None else weights[head]
     axes = new_axes(size=(COLUMN, 2.8))[0] if axes is None else axes
     image = axes.imshow(drawn.numpy(), cmap="cividis", vmin=0.0, aspect="auto", interpolation="nearest")
-    axes.set(xlabel="token looked at", ylabel="token that looks")
+    axes.set(xlabel="key (token)", ylabel="query (token)")
     figure: Any = axes.figure
     bar = figure.colorbar(image, ax=axes, shrink=0.9)
     bar.ax.tick_params(labelsize=text_size(axes))

@@ -20,11 +20,13 @@ def boxes_part(contents: Contents) -> Part | None:
     if not pictures:
         return None
     differing = sum(picture.differing for picture in pictures)
-    keys = legend([("frame", "found by both"), ("frame alone", "found by this network alone")])
+    keys = legend([("frame", "found by both"), ("frame alone", "above that score in this network alone")])
     lead = (
         f"Boxes with a score above {SCORE:g}. Two are the same if they are of one class and overlap by {SAME:g} or more"
     )
     lead += f"; {counted(differing, 'box differs', 'boxes differ')}." if differing else "; none differs."
+    if differing:
+        lead += " The other network may have it with a score just below."
     return Part("detections", "Detections", lead, joined([keys, *map(_picture, pictures, range(len(pictures)))]))
 
 

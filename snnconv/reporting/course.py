@@ -53,7 +53,9 @@ def _courses(contents: Contents) -> tuple[dict[str, Course], float | None, str]:
         return lines, found.reference_accuracy, "%"
     errors = {"error against targets": found.error_by_step, "deviation from the original": found.deviation_by_step}
     reference = None if found.reference_errors is None else found.reference_errors.relative
-    return {name: course for name, course in errors.items() if course is not None}, reference, "relative error"
+    known = {name: course for name, course in errors.items() if course is not None}
+    lines = {name: course for name, course in known.items() if any(value is not None for value in course)}
+    return lines, reference, "relative error"
 
 
 def _judged_figure(lines: dict[str, Course], reference: float | None, name: str, steps: int) -> Markup:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
+from snnconv.reporting.sortable import SortableHead, sortable_table
 from snnconv.reporting.wording import NOTHING, count, percent, share
 
 #: Rows of the table at most.
@@ -96,12 +97,7 @@ def _table(export: Mapping[str, Any]) -> Markup:
         return Markup()
     names = [name for name, value in rows[0].items() if not isinstance(value, (Mapping, list, tuple))]
     heads = [
-        tag(
-            "th",
-            tag("button", _HEADS.get(name, name.replace("_", " ")), type="button"),
-            scope="col",
-            class_="text" if _is_text(rows, name) else None,
-        )
+        SortableHead(_HEADS.get(name, name.replace("_", " ")), text=isinstance(rows[0].get(name), str))
         for name in names
     ]
     lines = []
@@ -109,15 +105,8 @@ def _table(export: Mapping[str, Any]) -> Markup:
         cells = [_cell(row.get(name), first=position == 0) for position, name in enumerate(names)]
         lines.append(tag("tr", *cells))
     left = len(rows) - len(lines)
-    caption = f"A head sorts by its column.{f' {left:,} further rows are left out.' if left else ''}"
-    table = tag(
-        "table", tag("caption", caption), tag("thead", tag("tr", *heads)), tag("tbody", *lines), class_="sortable"
-    )
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Parts of the export")
-
-
-def _is_text(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return isinstance(rows[0].get(name), str)
+    caption = f"{left:,} further rows are left out." if left else ""
+    return sortable_table(heads, lines, caption, "Parts of the export")
 
 
 def _cell(value: Any, first: bool) -> Markup:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snnconv.plots.fronts import COST_NAMES, families, quality_name
+from snnconv.plots.spikes import evenly
 from snnconv.reporting.charts import Axis, dot, figure, legend, level, line, linear, logarithmic, plot
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
-from snnconv.reporting.wording import NOTHING, count, counted, decimal, joules, percent
+from snnconv.reporting.sortable import SortableHead, sortable_table
+from snnconv.reporting.wording import NOTHING, count, counted, decimal, joules, listed, percent
 from snnconv.spiking.logs import Cost
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Sweep
 
 #: Classes of colours that codes take in turn, and rows of the table at most.
 _COLOURS, _MOST_ROWS = ("one", "two", "three", "four", "five"), 200
+#: Dots of a chart at most.
+_MOST_DOTS = 500
 
 
 def fronts_part(contents: Contents) -> Part | None:
@@ -49,14 +53,18 @@ def _panel(sweep: Sweep, cost: Cost, title: str, kinds: dict[str, str]) -> Marku
     y = linear(qualities, quality_name(first), most=100.0)
     content = [] if reference is None else [level(y, reference, "level")]
     content.append(_front(x, y, front, cost))
-    for result in points:
+    beaten = [result for result in points if result not in front]
+    drawn = [each[place] for each in (beaten, front) for place in evenly(len(each), _MOST_DOTS // 2)]
+    for result in drawn:
         paid = joules(result.e3) if cost == "energy" else count(result.cost(cost))
         says = f"{result.label}: {percent(result.quality)} at {paid}"
         kind = kinds[result.code]
         content.append(dot(x, y, (result.cost(cost), result.quality), kind if result in front else f"{kind} off", says))
-    best = ", ".join(result.label for result in front)
+    best = listed([result.label for result in front], most=8)
+    left = len(points) - len(drawn)
+    caption = f"{left:,} configurations are not drawn, to keep this file small." if left else None
     says = f"{quality_name(first)} against {title} of {len(points)} configurations. On the Pareto front: {best}."
-    return figure(plot(x, y, content, says), None)
+    return figure(plot(x, y, content, says), caption)
 
 
 def _front(x: Axis, y: Axis, front: Sequence[Measured], cost: Cost) -> Markup:
@@ -69,16 +77,8 @@ def _front(x: Axis, y: Axis, front: Sequence[Measured], cost: Cost) -> Markup:
 
 
 def _table(sweep: Sweep) -> Markup:
-    heads = ("configuration", "quality", "time steps", "spikes per neuron", "E3", "Pareto front")
-    cells = [
-        tag(
-            "th",
-            tag("button", name, type="button"),
-            scope="col",
-            class_="text" if name in (heads[0], heads[-1]) else None,
-        )
-        for name in heads
-    ]
+    names = ("configuration", "quality", "time steps", "spikes per neuron", "E3", "Pareto front")
+    heads = [SortableHead(name, text=name in (names[0], names[-1])) for name in names]
     fronts = {cost: {result.label for result in sweep.pareto(cost)} for cost in COST_NAMES}
     rows = []
     for result in sweep.results[:_MOST_ROWS]:
@@ -92,11 +92,8 @@ def _table(sweep: Sweep) -> Markup:
         values = [tag("td", text, data_value=f"{value:.6g}") for value, text in figures]
         rows.append(tag("tr", tag("th", result.label, scope="row"), *values, tag("td", on or NOTHING, class_="text")))
     left = len(sweep.results) - len(rows)
-    caption = f"A head sorts by its column.{f' {left:,} further rows are left out.' if left else ''}"
-    table = tag(
-        "table", tag("caption", caption), tag("thead", tag("tr", *cells)), tag("tbody", *rows), class_="sortable"
-    )
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of configurations")
+    caption = f"{left:,} further rows are left out." if left else ""
+    return sortable_table(heads, rows, caption, "Table of configurations")
 
 
 def _failures(sweep: Sweep) -> Markup | None:

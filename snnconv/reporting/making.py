@@ -107,7 +107,8 @@ def report(
         sweep: Results of other codes, to be shown with their Pareto fronts.
         export: What an export gave back, such as ``lava.export``, or its ``to_dict()``.
         detector: The original detector, whose network ``network`` was converted from.
-        pictures: Pictures, or their paths, in which both detectors are to find objects; the first six are shown.
+        pictures: Pictures, or their paths, in which both detectors are to find objects; the first six are opened and
+            shown.
         simulator: As for ``SpikingNetwork.run``.
         steps: As for ``SpikingNetwork.run``.
         seed: Seed of a stochastic input.
@@ -120,16 +121,19 @@ def report(
 
     Raises:
         InputError: The data or the pictures do not fit the network.
-        ConfigurationError: An option is out of range, or a detector and pictures do not come together.
+        ConfigurationError: An option is out of range, the evaluation is of another network, or a detector and pictures
+            do not come together.
 
     Example:
         >>> report = snnconv.report(snn, (images, labels), reference=model)
         >>> report.save("report.html")
     """
     _check(network, samples, detector, pictures, data)
+    _check_evaluation(network, evaluation)
     costs, look = evaluation, None
     shown: tuple[ComparedPicture, ...] = ()
     if detector is not None:
+        pictures = pictures[:MOST_PICTURES] if isinstance(pictures, Sequence) else pictures
         images = as_images(pictures)
         inputs, shown, measured = _detected(network, detector, images, pictures, simulator, steps, seed)
         costs = measured if costs is None else costs
@@ -150,9 +154,11 @@ def report(
                 progress=progress,
             )
         decides = _decides(network, costs, shard)
-        look = _look(
-            network, network.check(shard.inputs, "data"), shard.targets, simulator, steps, seed, samples, decides
-        )
+        inputs = network.check(shard.inputs, "data")
+        targets = shard.targets if decides else None
+        if targets is not None:
+            targets = targets.masked_fill(targets == ignore_index, IGNORED_TARGET)
+        look = _look(network, inputs, targets, simulator, steps, seed, samples, decides)
     elif network.held_out:
         like = network.like
         held_out = network.held_out[0]
@@ -178,6 +184,17 @@ def _check(network: Any, samples: int, detector: Any, pictures: Sequence[Any], d
         raise ConfigurationError(
             "a detector is shown on pictures: leave data out, and measure its precision with detection.evaluate, for "
             "evaluation="
+        )
+
+
+def _check_evaluation(network: SpikingNetwork, evaluation: Costs | None) -> None:
+    if evaluation is None:
+        return
+    own = {each.name: each.neurons for each in network.populations.values()}
+    if list(evaluation.spikes) != list(own) or evaluation.neurons != sum(own.values()):
+        raise ConfigurationError(
+            f"evaluation is of another network, with {len(evaluation.spikes):,} populations of {evaluation.neurons:,} "
+            f"neurons; this one has {len(own):,} of {sum(own.values()):,}: give what evaluate gave for it"
         )
 
 
@@ -214,7 +231,7 @@ def _detected(
     steps: int | None,
     seed: int,
 ) -> tuple[Inputs, tuple[ComparedPicture, ...], Costs]:
-    """The input that pictures are, what both detectors find in the first of them, and what that costs."""
+    """The input that pictures are, what both detectors find in them, and what that costs."""
     spiking = detector.with_network(network)
     inputs = network.check(spiking.inputs(images), "pictures")
     counter = SpikeCounter(network, by_step=network.timing is None)
@@ -223,9 +240,9 @@ def _detected(
     costs = Costs(**measures(totals_of(network, counter, chosen.steps, int(taken.sum()))))
     sizes = [(image.height, image.width) for image in images]
     found = spiking.decode(output, sizes, SCORE)
-    wanted = detector.detect(images[:MOST_PICTURES], score_threshold=SCORE)
+    wanted = detector.detect(images, score_threshold=SCORE)
     labels = [_label(picture, position) for position, picture in enumerate(pictures)]
-    shown = zip(labels, images, wanted, found, strict=False)
+    shown = zip(labels, images, wanted, found, strict=True)
     return inputs, tuple(compared(*each, detector.names) for each in shown), costs
 
 

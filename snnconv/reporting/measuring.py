@@ -42,7 +42,8 @@ class ShownSample:
 class CloseLook:
     """What was found of some samples: errors of populations, spikes, attention, and warnings of their inputs.
 
-    ``verification`` is ``None`` for a network without an original.
+    ``verification`` is ``None`` for a network without an original. ``left_out`` are samples that were to be shown and
+    whose spikes are too many.
     """
 
     samples: int
@@ -50,6 +51,7 @@ class CloseLook:
     shown: tuple[ShownSample, ...]
     maps: tuple[AttentionMap, ...]
     warnings: tuple[str, ...]
+    left_out: int = 0
 
 
 def first_shard(data: Any, batch_axis: int | None) -> tuple[Shard, Any]:
@@ -89,11 +91,14 @@ def look_closely(
     ranges = CalibratedRange(network)
     ranges.see(inputs)
     trains = ChosenTrains(network, _shown_populations(network, verification))
-    output, _ = chosen.run(own, [trains])
-    nothing: list[int | None] = [None] * few
-    decided = _decisions(network, output) if decides else nothing
-    exact = nothing if network.learned or not decides else _decisions(network, network.original(own))
-    rows = _rows(trains, few)
+    decided: list[int | None] = [None] * few
+    exact = decided
+    if few:
+        output, _ = chosen.run(own, [trains])
+        if decides:
+            decided = _decisions(network, output)
+            exact = exact if network.learned else _decisions(network, network.original(own))
+    drawn, rows = _fitting(trains, few)
     samples = tuple(
         ShownSample(
             number + 1,
@@ -102,9 +107,10 @@ def look_closely(
             exact[number],
             None if targets is None or not decides else int(targets[number]),
         )
-        for number in range(few)
+        for number in range(drawn)
     )
-    return CloseLook(count, verification, samples, attention_maps(network, own), tuple(ranges.left.warnings()))
+    maps, warnings = attention_maps(network, inputs), tuple(ranges.left.warnings())
+    return CloseLook(count, verification, samples, maps, warnings, few - drawn)
 
 
 def _number_compared(network: SpikingNetwork, inputs: Inputs) -> int:
@@ -123,12 +129,15 @@ def _shown_populations(network: SpikingNetwork, verification: Verification | Non
     return [node for node in nodes if node in chosen or network.name_of(node) == worst]
 
 
-def _rows(trains: ChosenTrains, samples: int) -> int:
-    """Neurons of every population that are shown: fewer where they fire so often that a report would be too large."""
+def _fitting(trains: ChosenTrains, samples: int) -> tuple[int, int]:
+    """Samples, and neurons of every population, that are shown: fewer where a report would be too large.
+
+    At first neurons are left out, then samples.
+    """
     rows = MOST_ROWS
-    while rows > 2 and sum(_marks(trains.trains(number, rows)) for number in range(samples)) > _MOST_MARKS:
-        rows //= 2
-    return rows
+    while samples and sum(_marks(trains.trains(number, rows)) for number in range(samples)) > _MOST_MARKS:
+        samples, rows = (samples, rows // 2) if rows > 2 else (samples - 1, rows)
+    return samples, rows
 
 
 def _marks(trains: Sequence[ShownTrain]) -> int:

@@ -10,6 +10,7 @@ from snnconv.metrics.reading import Reading
 from snnconv.reporting.charts import SPAN, Axis, figure, linear, plot, x_of, y_of
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
+from snnconv.reporting.sortable import SortableHead, sortable_table
 from snnconv.reporting.wording import NOTHING, capital, count, counted, decimal, share
 from snnconv.spiking.population import Population
 from snnconv.text import MOST_ERROR, code_text
@@ -192,16 +193,11 @@ _COLUMNS: tuple[Column, ...] = (
 def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -> Markup:
     """The table; a head is a button that sorts by its column."""
     columns = [each for each in _COLUMNS if any(each[2](row) is not None for row in rows)]
-    heads = [("#", "place in order of execution"), ("population", ""), *((c[0], c[1]) for c in columns), ("code", "")]
-    cells = [
-        tag(
-            "th",
-            tag("button", name, type="button", title=why or None),
-            scope="col",
-            aria_sort="ascending" if name == "#" else None,
-            class_="text" if name in ("population", "code") else None,
-        )
-        for name, why in heads
+    heads = [
+        SortableHead("#", "place in order of execution", ascending=True),
+        SortableHead("population", text=True),
+        *(SortableHead(name, why) for name, why, _, _ in columns),
+        SortableHead("code", text=True),
     ]
     lines = [_line(row, columns, reading is not None and row.population.name == reading.population) for row in rows]
     said = f"All {counted(total, 'population')}." if len(rows) == total > 1 else ""
@@ -210,14 +206,7 @@ def _table(rows: Sequence[PopulationRow], total: int, reading: Reading | None) -
         said = (
             f"The {len(rows)} of {total:,} populations with the {by}; the others are left out to keep this file small."
         )
-    table = tag(
-        "table",
-        tag("caption", f"{said} A head sorts by its column.".strip()),
-        tag("thead", tag("tr", *cells)),
-        tag("tbody", *lines),
-        class_="sortable",
-    )
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Table of populations")
+    return sortable_table(heads, lines, said, "Table of populations")
 
 
 def _line(row: PopulationRow, columns: Sequence[Column], worst: bool) -> Markup:

@@ -28,9 +28,12 @@ _CLASSES = (
 
 def rasters_part(contents: Contents) -> Part | None:
     """Rasters of the samples that were looked at closely; ``None`` without one."""
-    if contents.look is None or not contents.look.shown:
+    if contents.look is None:
         return None
-    samples = contents.look.shown
+    samples, left = contents.look.shown, contents.look.left_out
+    if not samples:
+        many = "Even two neurons of each population fire too often to be drawn in a file of this size."
+        return Part("spikes", "Spikes", many, Markup()) if left else None
     names = [train.name for train in samples[0].trains]
     silent = not any(bool(train.payloads.ne(0).any()) for sample in samples for train in sample.trains)
     span = _span(contents, samples)
@@ -43,6 +46,8 @@ def rasters_part(contents: Contents) -> Part | None:
         lead += f" Shown are {len(names)} of {total:,} populations."
     if silent:
         lead = "No neuron of the populations fired in these samples."
+    if left:
+        lead += f" {counted(left, 'further sample is', 'further samples are')} left out to keep this file small."
     content = joined([_controls(contents, samples, names), _keys(samples), *drawn])
     return Part("spikes", "Spikes", lead, content)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from snnconv.plots.spikes import evenly
 from snnconv.simulators.observers import Observer, Samples, room_for
 from snnconv.simulators.window_trains import PopulationWindow
 from snnconv.spiking.base import NetworkBase
@@ -38,7 +39,7 @@ class ChosenTrains(Observer):
 
     def __init__(self, network: NetworkBase, nodes: Sequence[str]) -> None:
         self._network = network
-        self._chosen = {node: _spaced(network.populations[node].neurons, _CANDIDATES) for node in nodes}
+        self._chosen = {node: torch.tensor(evenly(network.populations[node].neurons, _CANDIDATES)) for node in nodes}
         self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
         self._samples = 0
 
@@ -66,7 +67,7 @@ class ChosenTrains(Observer):
         for node, steps in self._payloads.items():
             whole = torch.stack(steps)[:, sample].cpu()
             firing = whole.ne(0).any(0).nonzero().flatten()
-            shown = whole[:, firing[_spaced(len(firing), rows)]]
+            shown = whole[:, firing[evenly(len(firing), rows)]]
             population = self._network.populations[node]
             counts = (len(firing), whole.shape[1], population.neurons)
             found.append(ShownTrain(population.name, starts.get(node, 0), shown, *counts))
@@ -76,9 +77,3 @@ class ChosenTrains(Observer):
 def _starts(network: NetworkBase) -> Mapping[str, int]:
     """The time step at which the window of a population begins, by node; none where all run at once."""
     return {} if network.timing is None else network.timing.starts
-
-
-def _spaced(total: int, most: int) -> Tensor:
-    """At most ``most`` of the numbers below ``total``, evenly spaced."""
-    count = min(total, most)
-    return (torch.arange(count, dtype=torch.float64) * (total / max(count, 1))).long()

@@ -17,7 +17,7 @@ _LATEX = {
     **{each: f"{{{each}}}" for each in "[]*"},
     **{each: f"\\{each}" for each in "{}$&#_%"},
 }
-_MARKDOWN = re.compile(r"[\\`*_<\[\]|~$]")
+_MARKDOWN = re.compile(r"[\\`*_<&\[\]|~$]")
 _NUMBER = re.compile(r"([+-]?)([\d.]+)(?:e([+-]\d+))?(%?)")
 
 
