@@ -7,6 +7,8 @@ from dataclasses import fields
 
 from coding import Code
 
+#: Prefixes of units, by the power of a thousand that they stand for, from the largest.
+PREFIXES = {3: "G", 2: "M", 1: "k", 0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
 #: The largest relative error that is written and drawn in full.
 MOST_ERROR = 10.0
 

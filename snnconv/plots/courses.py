@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from snnconv.errors import ConfigurationError
 from snnconv.metrics.binomial import binomial_interval
-from snnconv.metrics.decision_counts import DecisionCounts
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.plots.axes import COLOURS, MARKERS, legend_above, new_axes, plain
 
@@ -95,9 +94,8 @@ def _course(found: Evaluation) -> _Course:
         title, values = "accuracy (%)", found.accuracy_by_step or [found.accuracy]
         original, count = found.reference_accuracy, found.judged
     elif found.agreement is not None:
-        assert isinstance(found.counts, DecisionCounts)
         title, values = "decides as the original (%)", found.agreement_by_step or [found.agreement]
-        count = found.counts.decided
+        count = found.decided
     else:
         raise ConfigurationError("the evaluation has neither targets nor an original network: nothing is judged")
     known = [math.nan if value is None else value for value in values]

@@ -11,6 +11,7 @@ from snnconv.metrics.costs import Costs
 from snnconv.metrics.energy_models import PARTS, energy_parts
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.plots.axes import COLOURS, COLUMN, QUIET, legend_above, new_axes, plain, short_name, text_size
+from snnconv.text import PREFIXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _COLOURS = dict(zip(PARTS, (QUIET, "#BBBBBB", COLOURS[0], COLOURS[4]), strict=True))
 
 #: Joules with the prefixes that samples need.
-_UNITS = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
+_UNITS = tuple((10.0 ** (3 * power), f"{prefix}J") for power, prefix in PREFIXES.items() if power <= 0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from snnconv.reporting.markup import Content, Markup, joined, number, tag
+from snnconv.text import PREFIXES
 
 #: Height and width of a chart in its own coordinates.
 SPAN = 1000.0
@@ -95,7 +96,7 @@ def logarithmic(values: Sequence[float], name: str, unit: str = "") -> Axis:
 def _prefixed(value: float, unit: str) -> str:
     """``value`` in steps of a thousand."""
     exponent = math.floor(math.log10(value) / 3 + 1e-9)
-    prefix = {-5: "f", -4: "p", -3: "n", -2: "µ", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}.get(exponent)
+    prefix = PREFIXES.get(exponent)
     if prefix is None or (not unit and -2 <= exponent <= 0):
         return f"{value:g} {unit}".strip()
     return f"{value / 10.0 ** (3 * exponent):g} {prefix}{unit}".strip()

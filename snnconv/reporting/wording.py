@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from snnconv.text import error_text
+from snnconv.text import PREFIXES, error_text
 
 _LARGE = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e4))
-_SMALL = (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15))
+_SMALL = tuple((prefix, 10.0 ** (3 * power)) for power, prefix in PREFIXES.items() if power <= 0)
 #: Whole numbers below it are written out.
 _SHORT = 1e5
 #: Where three digits round up to the next prefix.

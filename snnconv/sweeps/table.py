@@ -164,6 +164,7 @@ def _reference(result: Measured) -> str:
 _MISSING = object()
 #: Columns of what was judged.
 _DECISIONS = tuple(
-    Column(name, unit, ".2f") for name, unit in (("accuracy", "%"), ("s.e.", ""), ("loss", ""), ("agreement", "%"))
+    Column(name, unit, ".2f")
+    for name, unit in (("accuracy", "%"), ("standard error", "%"), ("loss", "%"), ("agreement", "%"))
 )
 _VALUES = tuple(Column(name, form=".4g") for name in ("relative error", "MSE", "R2", "deviation"))

@@ -44,6 +44,14 @@ def test_a_few_steps_are_marked_as_whole_numbers() -> None:
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
+def test_a_pipeline_alone_is_marked_with_its_steps() -> None:
+    found = snnconv.evaluate(pipeline(), make("deep")[1])
+    longer = replace(found, steps=24)
+    axes = plots.accuracy_over_steps(longer)
+    low, high = axes.get_xlim()
+    assert 24 in [tick for tick in axes.get_xticks() if low <= tick <= high]
+
+
 def test_what_cannot_be_compared_is_not_drawn_together() -> None:
     with pytest.raises(ConfigurationError, match=r"judged alike, got accuracy .* and decides as the original"):
         plots.accuracy_over_steps({"a": evaluation(), "b": evaluation(targets=False)})

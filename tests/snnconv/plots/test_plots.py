@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 import snnconv
 from coding import Burst, FewSpike, OneSpike, Phase, Rate
 from snnconv import ConfigurationError, plots
 from tests.support.networks import GraphConvolution, draw, make, prepared
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-from matplotlib.colors import to_hex
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    pyplot.close("all")
 
 
 def test_a_raster_shows_every_spike_of_the_chosen_sample() -> None:

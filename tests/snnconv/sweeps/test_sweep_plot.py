@@ -65,7 +65,8 @@ def test_agreement_stands_in_for_accuracy() -> None:
 def test_a_sweep_prints_as_a_table() -> None:
     lines = str(POINTS).splitlines()
     assert " ".join(lines[0].split()) == (
-        "configuration steps accuracy (%) s.e. loss agreement (%) spikes per neuron SynOps E2 (J) E3 (J) Pareto front"
+        "configuration steps accuracy (%) standard error (%) loss (%) agreement (%) spikes per neuron SynOps E2 (J) "
+        "E3 (J) Pareto front"
     )
     first = "rate 8 8 88.00 1.00 2.00 50.00 2.000 100 1e-06 4e-06 spikes, latency, energy"
     assert " ".join(lines[1].split()) == first
