@@ -123,9 +123,9 @@ def test_a_model_is_inspected_converted_and_evaluated(kind: str, folder: Path) -
 def test_a_sweep_writes_a_table_a_file_and_a_picture_and_goes_on(folder: Path) -> None:
     arguments = ("sweep", *MODELS["function with safetensors"], "--calibration", "samples.npz", "--data", "samples.npz")
     estimate = run(*arguments, "--codes", "rate,phase", "--steps", "2,4", "-o", "out/swept", "--estimate")
-    assert estimate.startswith("4 configurations to measure, 0 stored: ") and not (folder / "out").exists()
+    assert "\n4 configurations to measure, 0 stored: " in f"\n{estimate}" and not (folder / "out").exists()
     printed = run(*arguments, "--codes", "rate,phase", "--steps", "2,4", "-o", "out/swept")
-    lines = [line.split() for line in printed.splitlines()]
+    lines = [line.split() for line in printed.splitlines() if not line.startswith("warning: ")]
     assert [line[:2] for line in lines[1:5]] == [["rate", "2"], ["rate", "4"], ["phase", "2"], ["phase", "4"]]
     assert "original network: 100.00 %" in printed and "written: out/swept/sweep.json" in printed
     assert (folder / "out/swept/pareto.png").read_bytes().startswith(b"\x89PNG")

@@ -27,7 +27,7 @@ CONVERT = ("convert", "own_model:build", "--weights", "weights.pt", "--calibrati
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def figures(file: str = "figures.json") -> dict[str, Any]:
