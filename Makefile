@@ -8,8 +8,8 @@ SECONDS ?= 3600
 SEED ?= 0
 FUZZ := .fuzz
 
-# What users may install beside the package itself.
-EXTRAS := plots,notebooks,detection,fast,lava,nir,norse,snntorch
+# What users may install beside the package itself: all extras but those of who works on it.
+EXTRAS = $(shell $(PYTHON) -c "import tomllib; print(','.join(sorted(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies'].keys() - {'dev', 'docs'})))")
 RELEASE := build/release
 
 .PHONY: setup demo test check lint notebooks docs browser release-check fuzz soak bench bench-all bench-peers bench-zoo

@@ -11,7 +11,7 @@ class Publication:
     """A paper.
 
     Attributes:
-        kind: What BibTeX calls it: "article", "inproceedings" or "software".
+        kind: What BibTeX calls it: "article", "inproceedings" or "misc".
         fields: Its fields, in BibTeX's own notation.
     """
 

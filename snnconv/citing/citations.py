@@ -12,12 +12,12 @@ from snnconv.version import __version__
 
 #: What the library itself is cited as.
 _LIBRARY = Publication(
-    "software",
+    "misc",
     {
         "author": "{The snnconv authors}",
         "title": "snnconv: trained {PyTorch} networks as spiking neural networks",
-        "version": __version__,
         "year": "2026",
+        "note": f"Version {__version__}",
     },
 )
 

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,21 +16,26 @@ from snnconv.errors import ConfigurationError
 #: What only the command line may say: that whoever wrote a file may run code here.
 _SPOKEN = "trust"
 
+#: What the help shows for the value of an option that takes several, which commas separate, or a list in a file.
+SEPARATED = "A,B,..."
+#: How often an option takes a value.
+_Times = Literal["once", "separated", "repeated"]
 
-def read_options(path: Path, known: Mapping[str, bool]) -> dict[str, str | bool | list[str]]:
+
+def read_options(path: Path, known: Mapping[str, _Times]) -> dict[str, str | bool | list[str]]:
     """The options in the TOML file ``path`` as a command line would give them.
 
     Args:
         path: The file. Its keys are names of options without "--", or of arguments; a list is what commas separate, or
-            of an option that may be repeated its values.
-        known: Names that there are, and whether each may be repeated.
+            of an option that may be repeated its values; others take none.
+        known: Names that there are, and how often each takes a value.
 
     Returns:
         Texts, lists of them for what may be repeated, and whether a flag is set, by name.
 
     Raises:
-        ConfigurationError: The file cannot be read, is no TOML, or has a key that there is not, or a value that an
-            option cannot have.
+        ConfigurationError: The file cannot be read, is no TOML, or has a key that there is not or that is there
+            twice, or a value that an option cannot have.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -49,21 +54,31 @@ def read_options(path: Path, known: Mapping[str, bool]) -> dict[str, str | bool 
             near = difflib.get_close_matches(name, known, 1)
             meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             raise ConfigurationError(f"{path}: there is no option {key}; {meant}")
+        if name in found:
+            raise ConfigurationError(f"{path}: {name} is given twice, with a dash and with an underscore: keep one")
         found[name] = _given(path, key, value, known[name])
     return found
 
 
-def _given(path: Path, key: str, value: Any, repeated: bool) -> str | bool | list[str]:
+def _given(path: Path, key: str, value: Any, times: _Times) -> str | bool | list[str]:
     """``value`` as the command line would have it."""
     if isinstance(value, bool):
         return value
+    if isinstance(value, list) and times == "once":
+        raise ConfigurationError(f"{path}: {key} takes one value, and no list")
     parts = value if isinstance(value, list) else [value]
-    if not (parts or repeated) or any(
+    if not (parts or times == "repeated") or any(
         isinstance(part, bool) or not isinstance(part, (str, int, float)) for part in parts
     ):
         raise ConfigurationError(f"{path}: {key} must be text, a number, true or false, or a list of such")
     texts = [str(part) for part in parts]
-    return texts if repeated else ",".join(texts)
+    return texts if times == "repeated" else ",".join(texts)
+
+
+def _times(parameter: Any) -> _Times:
+    if parameter.multiple or parameter.nargs != 1:
+        return "repeated"
+    return "separated" if parameter.metavar == SEPARATED else "once"
 
 
 def _take(context: typer.Context, path: Path | None) -> Path | None:
@@ -75,7 +90,7 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
         for spelling in parameter.opts:
             if parameter.name != "config" and (spelling.startswith("--") or parameter.param_type_name == "argument"):
                 names[spelling.removeprefix("--").replace("_", "-")] = parameter
-    found = read_options(path, {name: parameter.multiple or parameter.nargs != 1 for name, parameter in names.items()})
+    found = read_options(path, {name: _times(parameter) for name, parameter in names.items()})
     for name, value in found.items():
         flag = getattr(names[name], "is_flag", False)
         if flag is not isinstance(value, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,10 +116,12 @@ def check_samples(samples: int) -> None:
 def pictures_in(paths: Sequence[Path]) -> list[Path]:
     """``paths``, in which folders, and patterns such as ``photos/**/*.jpg``, stand for the pictures in them, by name.
 
+    A file that is meant several times is there once, where it comes first.
+
     What exists under a name with the characters of patterns is meant by it. Raises ``InputError`` for a folder or a
     pattern without a picture.
     """
-    found: list[Path] = []
+    found: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
             inside = _pictures_of(path)
@@ -128,8 +131,9 @@ def pictures_in(paths: Sequence[Path]) -> list[Path]:
             inside = [path]
         if not inside:
             raise InputError(f"{path} holds no picture; pictures end with {', '.join(sorted(SUFFIXES))}")
-        found += inside
-    return found
+        for each in inside:
+            found.setdefault(os.path.abspath(each), each)
+    return [*found.values()]
 
 
 def _pictures_of(folder: Path) -> list[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import email
+import shutil
+import subprocess
 import tarfile
 import tomllib
 import zipfile
@@ -50,11 +52,19 @@ def test_the_wheel_holds_the_packages_with_their_data_and_the_licence_and_nothin
         assert found.read(f"{INFORMATION}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
+def untracked() -> set[str]:
+    """What else lies at the top of this repository, such as notes, which no archive of a release has."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        return set()
+    found = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True)
+    return {path.name for path in ROOT.iterdir()} - {name.partition("/")[0] for name in found.stdout.splitlines()}
+
+
 def test_the_archive_holds_what_tests_documents_and_builds_need(archive: Path) -> None:
     assert archive.name == f"snnconv-{snnconv.__version__}.tar.gz"
     with tarfile.open(archive) as found:
         names = [name.partition("/")[2] for name in found.getnames()]
-    folders = {*PACKAGES, "benchmarks", "docs", "notebooks", "tests"}
+    folders = {*PACKAGES, ".ci", "benchmarks", "docs", "notebooks", "tests"}
     pages = {
         "CHANGELOG.md",
         "CITATION.cff",
@@ -65,7 +75,7 @@ def test_the_archive_holds_what_tests_documents_and_builds_need(archive: Path) -
         "SECURITY.md",
     }
     files = {"Makefile", "PKG-INFO", "constraints.txt", "pyproject.toml", ".gitignore"}
-    assert {name.partition("/")[0] for name in names} == folders | pages | files
+    assert {name.partition("/")[0] for name in names} - untracked() == folders | pages | files
     assert not [
         name for name in names if name.startswith(("docs/_build", "benchmarks/results/")) or "__pycache__" in name
     ]

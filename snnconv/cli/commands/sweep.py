@@ -13,7 +13,7 @@ from coding.registry import named_codes
 from snnconv.calibration.samples import collect
 from snnconv.capture.capturing import captured
 from snnconv.capture.tracing import runnable
-from snnconv.cli.config_file import ConfigFile
+from snnconv.cli.config_file import SEPARATED, ConfigFile
 from snnconv.cli.console import is_first
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions
 from snnconv.cli.interruption import kept
@@ -51,9 +51,9 @@ def sweep(
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sweep.json and pareto.png.")],
     codes: Annotated[
-        str, typer.Option(help="Neural codes, of " + ", ".join(named_codes()))
+        str, typer.Option(metavar=SEPARATED, help="Neural codes, of " + ", ".join(named_codes()))
     ] = "few-spike,one-spike,rate",
-    steps: Annotated[str, typer.Option(help="Time steps of every code.")] = "4,8,16",
+    steps: Annotated[str, typer.Option(metavar=SEPARATED, help="Time steps of every code.")] = "4,8,16",
     weights: Weights = None,
     trust: Trust = False,
     judge: JudgeName = "auto",

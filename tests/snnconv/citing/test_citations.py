@@ -47,7 +47,7 @@ def test_a_network_cites_what_it_uses_with_the_reason_once() -> None:
     assert found.reasons["park2020t2fsnn"] == ("ttfs code", "early firing")
     assert "IntegrateFire neurons" in found.reasons["rueckauer2017"]
     text = str(found)
-    assert text.startswith("% the conversion and its simulation\n@software{snnconv,")
+    assert text.startswith("% the conversion and its simulation\n@misc{snnconv,")
     assert text.count("@inproceedings{park2020t2fsnn,") == 1 and "% ttfs code, early firing\n" in text
     assert snnconv.__version__ in text
 

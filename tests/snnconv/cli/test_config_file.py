@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -58,6 +59,9 @@ def test_a_sweep_has_its_options_from_a_file_and_the_command_line_wins(folder: P
         ("batch = true", "sweep.toml: batch is no flag, and takes a value"),
         ("bias-correction = 1", "sweep.toml: bias-correction is true or false"),
         ("[batch]\nsize = 3", "batch must be text, a number, true or false, or a list of such"),
+        ("bias-correction = true\nbias_correction = false", "bias-correction is given twice, with a dash and with"),
+        ('model = ["a:b", "c:d"]', "sweep.toml: model takes one value, and no list"),
+        ("percentile = [99, 100]", "sweep.toml: percentile takes one value, and no list"),
         ("steps = [[4]]", "steps must be text"),
         ("steps = []", "steps must be text"),
         ("steps = [4, ", "sweep.toml is no TOML: "),
@@ -80,7 +84,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 
 def test_values_are_what_a_command_line_would_have(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("steps = [4, 8]\nanalog = ['head', 'tail']\nmax_loss = 0.5\nestimate = true\n")
-    known = {"steps": False, "analog": True, "max-loss": False, "estimate": False}
+    known: dict[str, Any] = {"steps": "separated", "analog": "repeated", "max-loss": "once", "estimate": "once"}
     assert read_options(tmp_path / "a.toml", known) == {
         "steps": "4,8",
         "analog": ["head", "tail"],

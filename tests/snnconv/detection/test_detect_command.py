@@ -71,6 +71,8 @@ def test_a_pattern_stands_for_the_pictures_that_it_matches(folder: Path) -> None
     found = pictures_in([Path("other/**/*"), Path("[01].png"), Path("missing.png")])
     assert [path.as_posix() for path in found] == ["other/0.png", "other/deep/2.PNG", "0.png", "1.png", "missing.png"]
     (folder / "0.png").rename(folder / "[0].png")
+    once = pictures_in([folder / "1.png", Path("*.png"), Path(".")])
+    assert once[0] == folder / "1.png" and len({path.absolute() for path in once}) == len(once) > 2
     assert pictures_in([Path("[0].png")]) == [Path("[0].png")], "what exists is meant"
     with pytest.raises(snnconv.InputError, match=r"\*.gif holds no picture; pictures end with"):
         pictures_in([Path("*.gif")])
