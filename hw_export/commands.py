@@ -14,7 +14,7 @@ from hw_export import c, lava, netx
 from hw_export.c.identifiers import check_name
 from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import Json, Limit, show, writable
+from snnconv.cli.options import Json, Limit, drawable, show, writable
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.registering import MACHINES, register
 from snnconv.cli.samples import samples_of
@@ -154,7 +154,7 @@ def _sweep_bits(
 
     if data is None:
         raise ConfigurationError("--sweep-bits measures on samples: give --data")
-    writable(output)
+    drawable(output)
     chosen: dict[str, Any] = {
         "per": None if per is None else (per,),
         "input_bits": None if input_bits is None else (input_bits,),

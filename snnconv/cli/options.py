@@ -75,6 +75,24 @@ def _network_file(path: Path) -> Path:
     return path
 
 
+def drawable(path: Path) -> Path:
+    """``path``, where a picture can be written in the format of its suffix, before it is measured what it shows.
+
+    Raises ``StorageError``, and ``ConfigurationError`` for a suffix of no format.
+    """
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError as error:
+        raise ConfigurationError("plots need matplotlib: pip install 'snnconv[plots]'") from error
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise ConfigurationError(
+            f"--output {path}: its suffix says the format of a picture, one of {', '.join(sorted(formats))}"
+        )
+    writable(path)
+    return path
+
+
 def _at_least_one(limit: int | None) -> int | None:
     if limit is not None and limit < 1:
         raise ConfigurationError(f"--limit must be at least 1, got {limit}")

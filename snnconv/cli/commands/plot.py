@@ -16,7 +16,7 @@ from snnconv import plots
 from snnconv.cli.console import console
 from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
-from snnconv.cli.options import Device, Limit, WorkerCount, workers_of, writable
+from snnconv.cli.options import Device, Limit, WorkerCount, drawable, workers_of
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import Batch, batches_for
 from snnconv.errors import ConfigurationError, InputError
@@ -97,7 +97,7 @@ def plot(
     ],
     source: Annotated[Path, typer.Argument(help="A network that convert wrote; of a sweep its folder or sweep.json.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=writable, help="File to write: .png, .pdf, .svg and others.")
+        Path, typer.Option("--output", "-o", callback=drawable, help="File to write: .png, .pdf, .svg and others.")
     ],
     data: Annotated[
         Path | None,

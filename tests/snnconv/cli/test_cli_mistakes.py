@@ -250,6 +250,15 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("plot", "art", "rate.snn", "-o", "a.png"),
         "there is no picture 'art'; there are accuracy, energy, ",
     ),
+    "a picture of no format": (
+        ("plot", "accuracy", "rate.snn", "-o", "a.xyz", "--data", "samples.npz"),
+        "--output a.xyz: its suffix says the format of a picture, one of ",
+    ),
+    "a picture without a suffix": (("plot", "accuracy", "rate.snn", "-o", "a"), "--output a: its suffix says"),
+    "bits drawn in no format": (
+        ("export", "rate.snn", "-o", "a.xyz", "--sweep-bits", "--data", "samples.npz"),
+        "--output a.xyz: its suffix says",
+    ),
     "no samples for a picture": (("plot", "accuracy", "rate.snn", "-o", "a.png"), "--data is missing"),
     "samples for a sweep's picture": (
         ("plot", "pareto", "out", "-o", "a.png", "--data", "samples.npz"),
