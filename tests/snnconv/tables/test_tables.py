@@ -23,6 +23,7 @@ from snnconv.detection.precision import Precision
 from snnconv.metrics.costs import Costs
 from snnconv.spiking.logs import Trial
 from snnconv.tables import Column, ResultTable, Tabular
+from snnconv.tables.escaping import markdown_text
 from tests.support.networks import draw, make, network_of
 
 ODD = ResultTable(
@@ -66,6 +67,7 @@ def test_markdown_cells_hold_no_bar_of_their_own() -> None:
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in lines)
     assert len({len(line) for line in lines}) == 1  # readable as it stands
     assert [set(part.strip()) for part in lines[1].split("|")[1:-1]] == [{"-"}, {"-", ":"}, {"-", ":"}, {"-"}]
+    assert markdown_text("&lt; & b") == r"\&lt; \& b"
     assert r"a\_b\|c" in lines[2] and r"\[one\] \*two\*" in lines[3]
 
 
