@@ -83,8 +83,8 @@ def code_levels(code: Code) -> Tensor:
     Between two values that carry different ones lies another as long as halving what is between them finds one.
     """
     values, carried = quantizer(code)
+    found: Tensor = torch.unique(carried)
     left, right, at_left, at_right = values[:-1], values[1:], carried[:-1], carried[1:]
-    found = torch.unique(carried)
     for _ in range(_HALVINGS):
         apart = at_left != at_right
         if len(found) > MOST_LEVELS or not bool(apart.any()):
