@@ -50,6 +50,11 @@ Reference = Annotated[
 #: Why --weights and --trust are refused where there is no --reference.
 BELONG_TO_REFERENCE = "they belong to the original model: give --reference too, or leave them out"
 SimulatorName = Annotated[str, typer.Option("--simulator", help="Simulator: auto, " + ", ".join(SIMULATORS))]
+RunSteps = Annotated[int | None, typer.Option("--steps", help="Time steps, instead of the network's own.")]
+LabelledSamples = Annotated[
+    Path, typer.Option("--data", help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")
+]
+ClassNames = Annotated[Path | None, typer.Option("--names", help="Names of the classes, one per line.")]
 BatchSize = Annotated[int, typer.Option("--batch", help="Samples per batch.")]
 Analog = Annotated[
     list[str] | None,

@@ -18,7 +18,7 @@ from snnconv.cli.conversion_options import CodeOptions, CodingOptions, Conversio
 from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.option_sets import takes
-from snnconv.cli.options import Device, Json, Limit, WorkerCount, folder, write_json
+from snnconv.cli.options import ClassNames, Device, Json, Limit, WorkerCount, folder, write_json
 from snnconv.cli.progress import items_with_progress
 from snnconv.detection import Detections, side_by_side
 from snnconv.detection.boxes import match
@@ -36,7 +36,7 @@ def detect(
         list[Path], typer.Argument(help="Pictures, folders of pictures, or quoted patterns such as 'photos/*.jpg'.")
     ],
     model: detectors.Model = "",
-    names: Annotated[Path | None, typer.Option(help="Names of the classes, one per line.")] = None,
+    names: ClassNames = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures and detections.json.")] = Path(
         "detections"
     ),

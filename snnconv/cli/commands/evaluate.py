@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 import snnconv
@@ -18,9 +15,11 @@ from snnconv.cli.options import (
     IgnoreIndex,
     Json,
     JudgeName,
+    LabelledSamples,
     Limit,
     Network,
     Reference,
+    RunSteps,
     SimulatorName,
     Trust,
     Weights,
@@ -38,12 +37,12 @@ from snnconv.data.batches import IGNORED_TARGET
 def evaluate(
     context: typer.Context,
     network: Network,
-    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
+    data: LabelledSamples,
     reference: Reference = "",
     weights: Weights = None,
     trust: Trust = False,
     simulator: SimulatorName = "auto",
-    steps: Annotated[int | None, typer.Option(help="Time steps, instead of the network's own.")] = None,
+    steps: RunSteps = None,
     judge: JudgeName = "auto",
     ignore_index: IgnoreIndex = IGNORED_TARGET,
     batch: BatchSize = 100,

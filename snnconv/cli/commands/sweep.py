@@ -26,6 +26,7 @@ from snnconv.cli.options import (
     IgnoreIndex,
     Json,
     JudgeName,
+    LabelledSamples,
     Limit,
     Model,
     Trust,
@@ -48,7 +49,7 @@ from snnconv.metrics.judge_choice import check_targets
 def sweep(
     model: Model,
     calibration: Calibration,
-    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' and 'targets'.")],
+    data: LabelledSamples,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for sweep.json and pareto.png.")],
     codes: Annotated[
         str, typer.Option(metavar=SEPARATED, help="Neural codes, of " + ", ".join(named_codes()))
