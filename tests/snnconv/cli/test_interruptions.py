@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,22 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import snnconv
 from coding import Concurrent, OneSpike, Rate
 from hw_export import lava
 from snnconv.cli import main
 from snnconv.cli.app import add_commands_of_others, app
-from snnconv.detection.darknet import load_darknet, save_weights
-from tests.snnconv.detection.test_train_detector_command import CONFIG
+from tests.support.detector_files import LABELLED, write_detector
 from tests.support.networks import Perceptron, draw, prepared
 
-ROOT = Path(__file__).parents[3]
 NOTHING = "no result is kept; the same command begins anew"
 SAMPLES = ("--calibration", "samples.npz")
 DETECTOR = ("--model", "net.cfg,net.weights", "--names", "classes.txt")
-LABELLED = ("--names", "classes.txt", "--data", ".")
 
 
 @dataclass(frozen=True)
@@ -140,16 +135,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     snnconv.convert(model, draw(40, 6, dtype=torch.float32), coding=OneSpike(4)).save(files / "pipeline.snn")
     np.savez(files / "values.npz", inputs=np.full((12, 6), 0.5, np.float32), targets=np.arange(12) % 3)
     lava.export(network, files / "n.npz")
-    (files / "net.cfg").write_text(CONFIG)
-    (files / "classes.txt").write_text("light\ndark\n")
-    save_weights(load_darknet(files / "net.cfg"), files / "net.weights")
-    for name in ("images", "labels"):
-        (files / name).mkdir()
-    for number in range(10):
-        image = Image.new("RGB", (40, 40), (90, 90, 90))
-        image.paste((250, 250, 250), (number, 10, number + 20, 30))
-        image.save(files / "images" / f"{number}.png")
-        (files / "labels" / f"{number}.txt").write_text(f"0 {(number + 10) / 40} 0.5 0.5 0.5\n")
+    write_detector(files)
     (files / "python").write_text("#!/bin/sh\necho $$ > pid\nexec sleep 300\n")
     (files / "python").chmod(0o755)
     return files
@@ -285,39 +271,6 @@ def test_a_full_disk_behind_the_output_is_told_in_a_line(
         assert run(patch, "preflight", "own_model:build", "--shape", "6", "--json", "p.json") == 2
     assert capfd.readouterr().err == "error: [Errno 28] No space left on device\n"
     assert (folder / "p.json").exists()
-
-
-def python(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, **pipes)
-
-
-@pytest.mark.parametrize(
-    "start", [("-m", "snnconv"), ("-c", "from snnconv.cli import main; main()")], ids=["module", "script"]
-)
-@pytest.mark.parametrize(("number", "why"), [(2, "interrupted"), (15, "ended by SIGTERM")])
-def test_a_program_that_starts_is_interrupted_without_a_traceback(
-    start: tuple[str, ...], number: int, why: str, tmp_path: Path
-) -> None:
-    (tmp_path / "torch.py").write_text(f"import signal\nsignal.raise_signal({number})\nraise ImportError('too late')\n")
-    process = python(tmp_path, *start, "--version")
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, out, err) == (128 + number, "", f"{why}: {NOTHING}\n")
-
-
-def test_a_program_is_ended_from_outside(made: Path, tmp_path: Path) -> None:
-    arguments = ("-o", str(tmp_path / "new.weights"), "--config", "net.cfg", *LABELLED, "--epochs", "100000")
-    checkpoint = tmp_path / "run"
-    process = python(made, "-m", "snnconv", "train-detector", *arguments, "--checkpoint", str(checkpoint))
-    while not checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
-    kept = f"the epochs that were finished are in {checkpoint}; the same command goes on from there"
-    assert (process.returncode, err) == (143, f"ended by SIGTERM: {kept}\n")
-    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_signals_that_were_ignored_stay_ignored(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
