@@ -171,6 +171,15 @@ def test_incomplete_figures_are_measured_again(value: str, case: Case, tmp_path:
     assert measured == [4, 4]
 
 
+def test_a_file_from_before_decisions_were_counted_is_read(tmp_path: Path, written: str) -> None:
+    file, content = tmp_path / "sweep.json", json.loads(written)
+    content["version"] = 1  # whose results carry no checksum
+    counts = [content["results"]["rate"]["figures"].pop(name) for name in ("judged", "decided")]
+    file.write_text(json.dumps(content))
+    found = Sweep.load(file).results[0]
+    assert counts == [60, 60] and (found.judged, found.decided) == (None, None) and found.accuracy is not None
+
+
 IMPOSSIBLE: dict[str, dict[str, Any]] = {
     "accuracy above 100": {"accuracy": 1234.0},
     "accuracy below 0": {"accuracy": -3.0},
