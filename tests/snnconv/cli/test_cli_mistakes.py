@@ -15,20 +15,10 @@ import torch
 from typer.testing import CliRunner
 
 from coding import FewSpike, Rate
-from snnconv.cli import main
 from snnconv.cli.app import app
+from tests.support.command_line import failure
 from tests.support.conversion import converted
 from tests.support.networks import Perceptron, draw, prepared
-
-
-def failure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    monkeypatch.setattr(sys, "argv", ["snnconv", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    written = capsys.readouterr().err
-    assert "Traceback" not in written
-    return written
 
 
 def test_what_cannot_be_converted_is_listed_and_ends_with_one(folder: Path) -> None:
@@ -108,76 +98,6 @@ ERRORS: dict[str, tuple[tuple[str, ...], str]] = {
         ("detect", "a.png", "--model", "net.weights,net.cfg"),
         "darknet's weights (.weights); detect --model takes them second: net.cfg,net.weights",
     ),
-    "shape in words": (("preflight", "model.pt2", "--trust", "--shape", "six"), "--shape must be positive numbers"),
-    "shape of zero": (("preflight", "model.pt2", "--trust", "--shape", "3,0"), "--shape must be positive numbers"),
-    "unknown code": ((*PROGRAM, *CONVERT, "--coding", "morse"), "unknown code 'morse'"),
-    "spikes of ttfs": (
-        (*PROGRAM, *CONVERT, "--coding", "ttfs", "--spikes", "2"),
-        "--spikes: ttfs code has no such parameter; it has steps, tau, delay, rounding",
-    ),
-    "base of rate": (
-        (*PROGRAM, *CONVERT, "--coding", "rate", "--base", "2"),
-        "--base: rate code has no such parameter; it has steps",
-    ),
-    "steps of a search": (
-        (*PROGRAM, *CONVERT, "--coding", "auto", "--steps", "4", "--base", "2"),
-        "--coding auto chooses base, steps itself: leave them out",
-    ),
-    "bound without a search": (
-        (*PROGRAM, *CONVERT, "--max-loss", "2"),
-        "--max-loss 2.0 is for --coding auto: leave it out",
-    ),
-    "a stream and a pipeline": (
-        (*PROGRAM, *CONVERT, "--stride", "4", "--concurrent", "8"),
-        "--stride belongs to a pipeline and --concurrent to a stream",
-    ),
-    "parameter of an input": (
-        (*PROGRAM, *CONVERT, "--input", "phase:tau=5"),
-        "'tau=5' is no parameter of phase code with its value; it has steps, base, threshold",
-    ),
-    "parameter of an input in words": (
-        (*PROGRAM, *CONVERT, "--input", "phase:steps=many"),
-        "'many' is no number",
-    ),
-    "potential": (
-        (*PROGRAM, *CONVERT, "--initial-potential", "2"),
-        "initial_potential must lie in [0, 1), got 2.0",
-    ),
-    "parameter of no code of a sweep": (
-        (*SWEEP, "--codes", "rate,phase", "--tau", "5"),
-        "--tau: no code of rate, phase has it",
-    ),
-    "base in words": ((*PROGRAM, *CONVERT, "--base", "two"), "--base must be a number or fit"),
-    "base too small": (
-        (*PROGRAM, *CONVERT, "--base", "0.5"),
-        "base must be 'fit' or a number above 1",
-    ),
-    "stride": (
-        (*PROGRAM, *CONVERT, "--stride", "0"),
-        "stride must be None or an integer from 1",
-    ),
-    "stride of burst": (
-        (*PROGRAM, *CONVERT, "--coding", "burst", "--stride", "2"),
-        "no window form",
-    ),
-    "input to be fitted": (
-        (*PROGRAM, *CONVERT, "--input", "one-spike"),
-        "nothing is fitted to an input",
-    ),
-    "random input of windows": (
-        (*PROGRAM, *CONVERT, "--input", "poisson"),
-        "poisson input is a stream",
-    ),
-    "unknown input": ((*PROGRAM, *CONVERT, "--input", "smell"), "unknown input code 'smell'"),
-    "unknown neuron": (
-        (*PROGRAM, *CONVERT, "--neuron", "brain"),
-        "neuron 'brain' is unknown; give one of integrate-fire, corrective, or",
-    ),
-    "percentile": (
-        (*PROGRAM, *CONVERT, "--percentile", "most"),
-        "--percentile must be a number",
-    ),
-    "steps": ((*PROGRAM, *CONVERT, "--steps", "0"), "steps must be an integer"),
     "no samples": (
         (*PROGRAM, "--calibration", "no.npz", "-o", "n.snn"),
         "no.npz cannot be read",
