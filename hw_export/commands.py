@@ -80,7 +80,7 @@ def export(
 ) -> None:
     """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
     if data is None:
-        refuse(context, "used with --data alone: give --data, or leave it out", "limit", "allow_loss")
+        refuse(context, "counts samples of --data: give that too, or leave it out", "limit")
     if sweep_bits:
         if target != "lava" or reset or name is not None or weight_bits is not None:
             raise ConfigurationError(

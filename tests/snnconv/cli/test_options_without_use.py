@@ -44,7 +44,7 @@ USELESS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         for option in (("--limit", "3"), ("--batch", "3"), ("--judge", "class"), ("--ignore-index", "1"))
     ),
     ((*REPORT, "--picture", "images"), ("--names", "names.txt")),
-    *((("export", "no.snn", "-o", "n.npz"), option) for option in (("--limit", "3"), ("--allow-loss", "2"))),
+    (("export", "no.snn", "-o", "n.npz"), ("--limit", "3")),
     (("detect", "a.png"), ("--samples", "3")),
     *((command, ("--layout", "voc")) for command in (("evaluate-detector",), TRAIN_DETECTOR)),
     *((command, ("--split", "val")) for command in (("evaluate-detector",), TRAIN_DETECTOR)),
