@@ -92,6 +92,21 @@ class Evaluation(Costs):
         return self.agreement is not None or self.deviation is not None
 
     @property
+    def courses(self) -> dict[str, Sequence[float | None]]:
+        """What is judged after every time step, by its name, what tells most first; of a pipeline at its end alone.
+
+        Accuracy and agreement are percentages, deviation and error relative; what is known at no step is not there.
+        """
+        known: dict[str, tuple[Sequence[float | None] | None, float | None]] = {
+            "deviation from the original": (self.deviation_by_step, self.deviation),
+            "error against targets": (self.error_by_step, _relative(self.errors)),
+            "accuracy": (self.accuracy_by_step, self.accuracy),
+            "agreement": (self.agreement_by_step, self.agreement),
+        }
+        found = {name: [end] if course is None else course for name, (course, end) in known.items()}
+        return {name: course for name, course in found.items() if any(value is not None for value in course)}
+
+    @property
     def loss(self) -> float | None:
         """Percentage points of accuracy lost against the original network."""
         if self.accuracy is None or self.reference_accuracy is None:

@@ -83,25 +83,23 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
 
 
 def _course(found: Evaluation) -> _Course:
-    values: Sequence[float | None]
+    if not found.courses:
+        raise ConfigurationError(
+            "the evaluation has neither targets nor an original network, or all targets are 0: nothing can be drawn"
+        )
     original: float | None = None
     count: int | None = None
-    if found.deviation is not None:
-        title, values = "deviation from the original (%)", _percent(found.deviation_by_step or [found.deviation])
-    elif found.errors is not None:
-        title, values = "error against targets (%)", _percent(found.error_by_step or [found.errors.relative])
-    elif found.accuracy is not None:
-        title, values = "accuracy (%)", found.accuracy_by_step or [found.accuracy]
+    title, values = next(iter(found.courses.items()))
+    if title == "accuracy":
         original, count = found.reference_accuracy, found.judged
-    elif found.agreement is not None:
-        title, values = "decides as the original (%)", found.agreement_by_step or [found.agreement]
-        count = found.decided
+    elif title == "agreement":
+        title, count = "decides as the original", found.decided
     else:
-        raise ConfigurationError("the evaluation has neither targets nor an original network: nothing is judged")
+        values = _percent(values)
     known = [math.nan if value is None else value for value in values]
     steps = range(1, len(known) + 1) if len(known) > 1 else [found.steps]
     intervals = None if count is None else [binomial_interval(value, count) for value in known]
-    return _Course(title, steps, known, intervals, original)
+    return _Course(f"{title} (%)", steps, known, intervals, original)
 
 
 def _percent(shares: Sequence[float | None]) -> list[float | None]:

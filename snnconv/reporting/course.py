@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from snnconv.reporting.charts import Axis, figure, legend, level, line, linear, plot, time_axis
 from snnconv.reporting.contents import Contents, Part
@@ -37,7 +37,7 @@ def course_part(contents: Contents) -> Part | None:
     return Part("course", "Over time steps", lead, joined([tag("div", *drawn, class_="pair"), _table(lines, spikes)]))
 
 
-def _courses(contents: Contents) -> tuple[dict[str, Course], float | None, str]:
+def _courses(contents: Contents) -> tuple[Mapping[str, Course], float | None, str]:
     """What was judged by step, by name; the same of the original, and what the axis says."""
     found, precision = contents.evaluation, contents.precision
     if precision is not None and precision.precision_by_step is not None:
@@ -47,18 +47,13 @@ def _courses(contents: Contents) -> tuple[dict[str, Course], float | None, str]:
         return {"mAP@0.5": course}, precision.reference_precision.ap50, "%"
     if found is None:
         return {}, None, ""
-    shares = {"accuracy": found.accuracy_by_step, "agreement": found.agreement_by_step}
-    lines: dict[str, Course] = {name: course for name, course in shares.items() if course is not None}
-    if lines:
-        return lines, found.reference_accuracy, "%"
-    errors = {"error against targets": found.error_by_step, "deviation from the original": found.deviation_by_step}
+    if found.errors is None and found.deviation is None:
+        return found.courses, found.reference_accuracy, "%"
     reference = None if found.reference_errors is None else found.reference_errors.relative
-    known = {name: course for name, course in errors.items() if course is not None}
-    lines = {name: course for name, course in known.items() if any(value is not None for value in course)}
-    return lines, reference, "relative error"
+    return found.courses, reference, "relative error"
 
 
-def _judged_figure(lines: dict[str, Course], reference: float | None, name: str, steps: int) -> Markup:
+def _judged_figure(lines: Mapping[str, Course], reference: float | None, name: str, steps: int) -> Markup:
     values = [value for course in lines.values() for value in course if value is not None]
     values += [] if reference is None else [reference]
     x = time_axis(steps)
@@ -88,7 +83,7 @@ def _last(course: Course) -> float:
     return next(value for value in reversed(course) if value is not None)
 
 
-def _table(lines: dict[str, Course], spikes: Sequence[float]) -> Markup:
+def _table(lines: Mapping[str, Course], spikes: Sequence[float]) -> Markup:
     """The same as figures, after 1, 2, 4, ... time steps and at the end."""
     steps = [2**power for power in range(20) if 2**power < len(spikes)] + [len(spikes)]
     head = tag("tr", *(tag("th", name, scope="col") for name in ("time steps", *lines, "spikes per neuron")))

@@ -57,7 +57,7 @@ def test_what_cannot_be_compared_is_not_drawn_together() -> None:
         plots.accuracy_over_steps({"a": evaluation(), "b": evaluation(targets=False)})
     with pytest.raises(ConfigurationError, match="judged alike, got nothing"):
         plots.accuracy_over_steps({})
-    alone = replace(evaluation(targets=False), agreement=None)
+    alone = replace(evaluation(targets=False), agreement=None, agreement_by_step=None)
     with pytest.raises(ConfigurationError, match="neither targets nor an original network"):
         plots.accuracy_over_steps(alone)
     with pytest.raises(ConfigurationError, match="there is no evaluation to draw"):
