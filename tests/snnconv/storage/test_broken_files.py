@@ -270,7 +270,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     with pytest.raises(snnconv.StorageError, match="cannot be read"):
         snnconv.load(path)
     safetensors.torch.save_file({"a": torch.ones(3)}, path)
-    with pytest.raises(snnconv.StorageError, match="it holds weights of a model, or other tensors; convert them"):
+    with pytest.raises(snnconv.StorageError, match="it holds weights of a model, or other tensors; convert takes them"):
         snnconv.load(path)
     with pytest.raises(snnconv.StorageError, match="cannot be read"):
         snnconv.load(tmp_path)
