@@ -58,7 +58,10 @@ def test_a_graph_is_drawn_whole(folder: Path) -> None:
     nodes = draw(6, 5).float()
     snnconv.convert(prepared(GraphConvolution).float(), nodes, coding=FewSpike(4, base=1.9)).save("graph.snn")
     np.save("nodes.npy", nodes.numpy())
-    assert picture("spikes", "graph.snn", "--data", "nodes.npy").startswith(b"\x89PNG")
+    arguments = ("spikes", "graph.snn", "--data", "nodes.npy")
+    assert picture(*arguments).startswith(b"\x89PNG")
+    refused = CliRunner().invoke(app, ["plot", *arguments, "--sample", "3", "-o", "picture.png"])
+    assert isinstance(refused.exception, snnconv.InputError) and "takes no batches" in str(refused.exception)
 
 
 def test_a_picture_of_a_sweep_is_drawn_from_its_folder_and_its_file(folder: Path, drawn: list[str]) -> None:
