@@ -202,7 +202,7 @@ def test_programs_of_mixed_bits_fire_spike_for_spike(compiler: str, tmp_path: Pa
     bits = {population.name: 3 + place for place, population in enumerate(network.populations.values())}
     report = c.export(network, tmp_path / "out", weight_bits=bits, samples=images(3), allow_loss=100.0)
     assert run_test(tmp_path / "out", compiler).returncode == 0
-    assert all(f"{name} {each}" in str(report) for name, each in bits.items())
+    assert all(f"{each} bits for {name}" in str(report) for name, each in bits.items())
 
 
 def test_names_of_populations_become_identifiers_and_no_end_of_a_comment() -> None:

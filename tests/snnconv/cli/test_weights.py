@@ -189,7 +189,9 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_by_what_it_says(tmp_path
     content = (tmp_path / "w.pth").read_bytes()
     claim = (2**28 + 1).to_bytes(4, "little")
     (tmp_path / "w.pth").write_bytes(content.replace((4000).to_bytes(4, "little"), claim))
-    with pytest.raises(ModelError, match=r"w\.pth cannot be read as weights of a model: .* more than 100 times"):
+    with pytest.raises(
+        ModelError, match=r"w\.pth cannot be read as weights of a model, or other tensors: .* more than 100 times"
+    ):
         load_weights(build(1), tmp_path / "w.pth")
 
 
@@ -208,5 +210,7 @@ def test_mappings_that_hold_each_other_are_looked_at_once(tmp_path: Path) -> Non
 def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     torch.save(build(0).state_dict(), whole := io.BytesIO())
     (tmp_path / "w.pth").write_bytes(whole.getvalue()[:700])
-    with pytest.raises(ModelError, match=r"w\.pth cannot be read as weights of a model: it is damaged"):
+    with pytest.raises(
+        ModelError, match=r"w\.pth cannot be read as weights of a model, or other tensors: it is damaged"
+    ):
         load_weights(build(1), tmp_path / "w.pth")

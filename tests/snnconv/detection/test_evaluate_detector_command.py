@@ -68,7 +68,7 @@ def run(*arguments: str) -> str:
 
 def test_without_arguments_it_measures_the_detector_of_shapes(folder: Path) -> None:
     printed = run("--samples", "30", "--steps", "8", "--json", "figures.json", "--save", "shapes.snn")
-    assert "mAP@0.5 %" in printed and "kept %" in printed and "energy E3" in printed
+    assert "mAP@0.5 (%)" in printed and "kept (%)" in printed and "energy E3" in printed
     assert "12 pictures" in printed and "written: shapes.snn" in printed
     figures = json.loads((folder / "figures.json").read_text())
     assert figures["reference_precision"]["ap50"] > 90.0 and figures["kept"] > 95.0
