@@ -15,8 +15,12 @@ _OWN = frozenset({"coding", "neurons", "snnconv", "hw_export"})
 
 
 def packed(value: Any) -> bytes:
-    """``value`` as bytes."""
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    """``value`` as bytes; how other libraries would have classes pickled by functions of theirs does not matter."""
+    content = io.BytesIO()
+    pickler = pickle.Pickler(content, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = {}
+    pickler.dump(value)
+    return content.getvalue()
 
 
 def unpacked(content: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 import subprocess
@@ -51,6 +52,12 @@ def test_data_and_records_arrive(value: Any) -> None:
 def test_errors_arrive() -> None:
     value, error = unpacked(packed((None, StorageError("no disk"))))
     assert value is None and type(error) is StorageError and str(error) == "no disk"
+
+
+def test_errors_arrive_beside_libraries_that_have_them_pickled_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tblib does, which comes with Dask."""
+    monkeypatch.setitem(copyreg.dispatch_table, StorageError, lambda error: (print, (str(error),)))
+    assert str(unpacked(packed(StorageError("no disk")))) == "no disk"
 
 
 class Calling:
