@@ -17,7 +17,7 @@ include_patterns = [
     "CODE_OF_CONDUCT.md",
     "SECURITY.md",
 ]
-exclude_patterns = ["docs/_build", "docs/site"]
+exclude_patterns = ["docs/_build", "docs/jupyter_execute", "docs/site"]
 
 # Links lead to headings as a repository's host names them, so that they work in both places
 myst_heading_anchors = 4
