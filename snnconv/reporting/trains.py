@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconv.plots.spikes import evenly
-from snnconv.simulators.observers import Observer, Samples, room_for
-from snnconv.simulators.window_trains import PopulationWindow
+from snnconv.simulators.recorders import Rasters
 from snnconv.spiking.base import NetworkBase
 
 #: Neurons of a population among which those are looked for that fire.
@@ -32,39 +31,23 @@ class ShownTrain:
     neurons: int
 
 
-class ChosenTrains(Observer):
+class ChosenTrains(Rasters):
     """Payloads of evenly spaced neurons of chosen populations; what the others fire is not kept."""
 
-    of_windows = "everything"
-
     def __init__(self, network: NetworkBase, nodes: Sequence[str]) -> None:
+        super().__init__(nodes)
         self._network = network
         self._chosen = {node: torch.tensor(evenly(network.populations[node].neurons, _CANDIDATES)) for node in nodes}
-        self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
-        self._samples = 0
 
-    def begin(self, samples: int) -> None:
-        self._samples = samples
-
-    def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
-        steps = self._payloads.get(node)
-        if steps is None:
-            return
+    def kept(self, node: str, payload: Tensor) -> Tensor:
+        """The payloads of the neurons that were chosen, ``[N, neurons]``."""
         rows = 1 if self._network.batch_axis is None else len(payload)
-        own = payload.reshape(rows, -1)[:, self._chosen[node].to(payload.device)]
-        if t == len(steps):
-            steps.append(room_for(own, samples, self._samples))
-        steps[t][samples] = own
-
-    def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
-        if node in self._payloads:
-            for t, payload in enumerate(window.payloads()):
-                self.payload(node, t, payload, samples)
+        return payload.reshape(rows, -1)[:, self._chosen[node].to(payload.device)]
 
     def trains(self, sample: int, rows: int) -> list[ShownTrain]:
         """The trains of at most ``rows`` neurons that fire in ``sample``, population by population."""
         found, starts = [], _starts(self._network)
-        for node, steps in self._payloads.items():
+        for node, steps in self.payloads.items():
             whole = torch.stack(steps)[:, sample].cpu()
             firing = whole.ne(0).any(0).nonzero().flatten()
             shown = whole[:, firing[evenly(len(firing), rows)]]

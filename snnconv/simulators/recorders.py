@@ -225,29 +225,34 @@ class Rasters(Observer):
     of_windows = "everything"
 
     def __init__(self, nodes: Sequence[str]) -> None:
-        self._payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
+        self.payloads: dict[str, list[Tensor]] = {node: [] for node in nodes}
         self._samples = 0
 
     def begin(self, samples: int) -> None:
         self._samples = samples
 
     def payload(self, node: str, t: int, payload: Tensor, samples: Samples) -> None:
-        steps = self._payloads.get(node)
+        steps = self.payloads.get(node)
         if steps is None:
             return
+        kept = self.kept(node, payload)
         if t == len(steps):
-            steps.append(room_for(payload, samples, self._samples))
-        steps[t][samples] = payload
+            steps.append(room_for(kept, samples, self._samples))
+        steps[t][samples] = kept
+
+    def kept(self, node: str, payload: Tensor) -> Tensor:
+        """What is kept of a payload: all of it."""
+        return payload
 
     def window(self, node: str, window: PopulationWindow, samples: Samples) -> None:
-        if node in self._payloads:
+        if node in self.payloads:
             for t, payload in enumerate(window.payloads()):
                 self.payload(node, t, payload, samples)
 
     def result(self, network: NetworkBase) -> dict[str, Tensor]:
         """Rasters by population name."""
         names = {node: population.name for node, population in network.populations.items()}
-        return {names[node]: torch.stack(steps) for node, steps in self._payloads.items()}
+        return {names[node]: torch.stack(steps) for node, steps in self.payloads.items()}
 
 
 def _leaves(nest: Any) -> list[Tensor]:
