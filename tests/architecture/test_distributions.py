@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 import shutil
 import subprocess
 import tarfile
@@ -36,10 +37,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(built)
 
 
-@pytest.fixture(scope="module")
-def metadata(wheel: Path) -> Message:
+def metadata_of(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as found:
         return email.message_from_bytes(found.read(f"{INFORMATION}/METADATA"))
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    return metadata_of(wheel)
 
 
 def test_the_wheel_holds_the_packages_with_their_data_and_the_licence_and_nothing_else(wheel: Path) -> None:
@@ -74,7 +79,7 @@ def test_the_archive_holds_what_tests_documents_and_builds_need(archive: Path) -
         "README.md",
         "SECURITY.md",
     }
-    files = {"Makefile", "PKG-INFO", "constraints.txt", "pyproject.toml", ".gitignore"}
+    files = {"Makefile", "PKG-INFO", "constraints.txt", "pyproject.toml", "hatch_build.py", ".gitignore"}
     assert {name.partition("/")[0] for name in names} - untracked() == folders | pages | files
     assert not [
         name for name in names if name.startswith(("docs/_build", "benchmarks/results/")) or "__pycache__" in name
@@ -87,7 +92,7 @@ def test_the_metadata_say_all_that_an_index_shows(metadata: Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0" and metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11" and metadata["Author"]
     assert metadata["Description-Content-Type"] == "text/markdown"
-    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes()
+    assert metadata.get_payload(decode=True) == (ROOT / "README.md").read_bytes() and "Project-URL" not in metadata
     assert len(metadata["Keywords"].split(",")) > 5
     groups = {classifier.partition(" :: ")[0] for classifier in metadata.get_all("Classifier", [])}
     wanted = {
@@ -99,6 +104,30 @@ def test_the_metadata_say_all_that_an_index_shows(metadata: Message) -> None:
         "Topic",
     }
     assert groups == wanted | {"Typing"}
+
+
+def test_a_release_leads_from_an_index_to_files_that_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata: Message
+) -> None:
+    address = "https://example.org/owner/name"
+    files = re.compile(rf"{address}/(blob|raw)/v{re.escape(snnconv.__version__)}/([^)\s]+)")
+    monkeypatch.setenv("SNNCONV_ADDRESS", f"{address}/")
+    (archive,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
+    monkeypatch.delenv("SNNCONV_ADDRESS")  # whoever has the archive builds the same wheel
+    with tarfile.open(archive) as found:
+        found.extractall(tmp_path, filter="data")
+    root = tmp_path / f"snnconv-{snnconv.__version__}"
+    (built,) = WheelBuilder(str(root)).build(directory=str(tmp_path))
+    told = metadata_of(Path(built))
+
+    named = dict(entry.split(", ") for entry in told.get_all("Project-URL", []))
+    assert named.keys() == {"Source", "Documentation", "Changelog", "Issues"} and named["Source"] == address
+    text = told.get_payload(decode=True).decode()
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)\s]+)\)", text)
+    assert len(links) == metadata.get_payload(decode=True).decode().count("](") > 20
+    for picture, link in [*links, ("", named["Documentation"]), ("", named["Changelog"])]:
+        kind, path = files.fullmatch(link).groups()
+        assert kind == ("raw" if picture else "blob") and (ROOT / path).exists()
 
 
 def test_the_metadata_are_those_of_the_project(metadata: Message) -> None:
