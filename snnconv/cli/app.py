@@ -1,34 +1,21 @@
-"""The app: its commands, and those that other packages add."""
+"""The app: its commands, and those that other packages add.
+
+Nothing here loads torch, which takes seconds: help of the program and completion of its commands do without.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
-import snnconv
-from snnconv.cli.commands.convert import convert
-from snnconv.cli.commands.demo import demo
-from snnconv.cli.commands.detect import detect
-from snnconv.cli.commands.doctor import doctor
-from snnconv.cli.commands.evaluate import evaluate
-from snnconv.cli.commands.evaluate_detector import evaluate_detector
-from snnconv.cli.commands.plot import plot
-from snnconv.cli.commands.preflight import preflight
-from snnconv.cli.commands.report import report
-from snnconv.cli.commands.search import search
-from snnconv.cli.commands.sweep import sweep
-from snnconv.cli.commands.train import train
-from snnconv.cli.commands.train_detector import train_detector
-from snnconv.cli.commands.tune import tune
-from snnconv.cli.commands.verify import verify
-from snnconv.cli.console import console, discard_output, errors, told_by
-from snnconv.cli.progress import warnings_told
-from snnconv.cli.registering import DETECTORS, MEASURES, NETWORKS, START, TRAINING, register
+from snnconv.cli.console import console, discard_output, errors, told_by, warnings_told
+from snnconv.cli.registering import DETECTORS, MEASURES, NETWORKS, START, TRAINING, LateCommand, register
 from snnconv.cli.sharing import check_shared
-from snnconv.errors import SnnconvError
+from snnconv.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +27,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        console.print(f"snnconv {snnconv.__version__}", markup=False)
+        console.print(f"snnconv {__version__}", markup=False)
         raise typer.Exit
 
 
@@ -56,19 +43,19 @@ def common(
     context.with_resource(warnings_told())
 
 
-register(app, START, demo, "demo", "demo --steps 16 --json demo.json")
-register(app, START, doctor, "doctor", "doctor --json installed.json")
+register(app, START, "snnconv.cli.commands.demo:demo", "demo", "demo --steps 16 --json demo.json")
+register(app, START, "snnconv.cli.commands.doctor:doctor", "doctor", "doctor --json installed.json")
 register(
     app,
     START,
-    preflight,
+    "snnconv.cli.commands.preflight:preflight",
     "preflight package.module:function --shape 3,32,32",
     "preflight model.pt2 --trust --shape 3,32,32 --analog head",
 )
 register(
     app,
     NETWORKS,
-    convert,
+    "snnconv.cli.commands.convert:convert",
     "convert package.module:function --weights weights.pth --calibration samples.npz -o network.snn",
     "convert package.module:function --calibration samples.npz -o network.snn --coding rate --steps 32",
     "convert package.module:function --calibration samples.npz -o network.snn --coding auto --max-loss 0.5",
@@ -76,30 +63,36 @@ register(
 register(
     app,
     NETWORKS,
-    search,
+    "snnconv.cli.commands.search:search",
     "search package.module:function --weights weights.pth --calibration samples.npz",
     "search package.module:function --calibration samples.npz --max-loss 1 --minimize latency -o network.snn",
 )
 register(
     app,
     NETWORKS,
-    sweep,
+    "snnconv.cli.commands.sweep:sweep",
     "sweep package.module:function --calibration samples.npz --data test.npz -o folder --codes rate,phase --steps 4,8",
     "sweep --config sweep.toml --limit 1000 --estimate",
 )
 register(
     app,
     MEASURES,
-    evaluate,
+    "snnconv.cli.commands.evaluate:evaluate",
     "evaluate network.snn --data test.npz",
     "evaluate network.snn --data test.npz --reference package.module:function --weights weights.pth --json result.json",
     "evaluate network.snn --data test.npz --limit 1000 --workers auto --quiet --json result.json",
 )
-register(app, MEASURES, verify, "verify network.snn --data test.npz", "verify network.snn --data test.npz --limit 200")
 register(
     app,
     MEASURES,
-    plot,
+    "snnconv.cli.commands.verify:verify",
+    "verify network.snn --data test.npz",
+    "verify network.snn --data test.npz --limit 200",
+)
+register(
+    app,
+    MEASURES,
+    "snnconv.cli.commands.plot:plot",
     "plot accuracy network.snn --data test.npz -o accuracy.pdf",
     "plot spikes network.snn --data test.npz --sample 3 -o spikes.png",
     "plot pareto folder --cost energy -o pareto.pdf",
@@ -107,7 +100,7 @@ register(
 register(
     app,
     MEASURES,
-    report,
+    "snnconv.cli.commands.report:report",
     "report network.snn --data test.npz --reference package.module:function --weights weights.pth -o report.html",
     "report network.snn --data test.npz --sweep folder/sweep.json --export export.json -o report.html",
     "report detector.snn --detector yolo.cfg,yolo.weights --names coco.names --picture photographs -o report.html",
@@ -115,29 +108,34 @@ register(
 register(
     app,
     TRAINING,
-    tune,
+    "snnconv.cli.commands.tune:tune",
     "tune network.snn --data train.npz -o tuned.snn --epochs 5 --checkpoint run",
     "tune network.snn --data train.npz -o tuned.snn --targets labels --device cuda",
 )
-register(app, TRAINING, train, "train --data train.npz -o learned.snn --hidden 200,100 --validation validation.npz")
+register(
+    app,
+    TRAINING,
+    "snnconv.cli.commands.train:train",
+    "train --data train.npz -o learned.snn --hidden 200,100 --validation validation.npz",
+)
 register(
     app,
     DETECTORS,
-    detect,
+    "snnconv.cli.commands.detect:detect",
     "detect street.jpg photographs -o found",
     "detect 'photographs/**/*.jpg' --model yolo.cfg,yolo.weights --names coco.names --limit 20",
 )
 register(
     app,
     DETECTORS,
-    evaluate_detector,
+    "snnconv.cli.commands.evaluate_detector:evaluate_detector",
     "evaluate-detector",
     "evaluate-detector --model net.cfg,net.weights --data folder --names names.txt --calibration photographs",
 )
 register(
     app,
     DETECTORS,
-    train_detector,
+    "snnconv.cli.commands.train_detector:train_detector",
     "train-detector -o shapes.weights",
     "train-detector --config net.cfg --data folder --names names.txt -o net.weights --checkpoint run",
 )
@@ -156,15 +154,24 @@ def add_commands_of_others() -> None:
             errors.print(message, style="yellow", markup=False)
 
 
+def load(arguments: Sequence[str]) -> None:
+    """Load what other packages add, and the command that ``arguments`` begin with."""
+    add_commands_of_others()
+    named = typer.main.get_command(app).commands.get(arguments[0]) if arguments else None  # type: ignore[attr-defined]
+    if isinstance(named, LateCommand):
+        named.loaded()
+
+
 def run() -> None:
     """Run the command that the arguments name: an error of the project or the system ends with its text and 2."""
-    add_commands_of_others()
     try:
         app()
-    except SnnconvError as error:
-        errors.print(f"{told_by()}error: {error}", style="red", markup=False)
-        sys.exit(2)
-    except OSError as error:  # as of a full disk behind standard output, or a name that no disk takes
-        discard_output()
+    except Exception as error:
+        from snnconv.errors import SnnconvError  # with torch, which whatever raises it has loaded
+
+        if not isinstance(error, SnnconvError | OSError):
+            raise
+        if not isinstance(error, SnnconvError):  # as of a full disk behind standard output
+            discard_output()
         errors.print(f"{told_by()}error: {error}", style="red", markup=False)
         sys.exit(2)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from snnconv.cli.options import RUNNING
+from snnconv.cli.registering import RUNNING
 from snnconv.errors import ConfigurationError
 
 #: What only the command line may say: that whoever wrote a file may run code here.

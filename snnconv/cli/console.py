@@ -1,6 +1,7 @@
 """Where the command line writes: figures and reports to standard output, what went wrong to standard error."""
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -56,3 +57,19 @@ def quiet_if(asked: bool) -> Iterator[None]:
         yield
     finally:
         console.quiet = before
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print what is logged as a warning, or as worse, on standard error, above bars of progress."""
+    handler = _Warning(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+class _Warning(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        errors.print(f"{told_by()}{record.levelname.lower()}: {record.getMessage()}", style="yellow", markup=False)

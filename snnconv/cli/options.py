@@ -12,6 +12,7 @@ import typer
 
 from snnconv.cli.console import console, is_first
 from snnconv.cli.interruption import kept
+from snnconv.cli.registering import RUNNING
 from snnconv.data.file_kinds import FOLDER, NETWORK, kind_of
 from snnconv.errors import ConfigurationError, StorageError
 from snnconv.metrics.class_judge import ClassJudge
@@ -21,9 +22,6 @@ from snnconv.metrics.value_judge import ValueJudge
 from snnconv.scaling.workers import number_of
 from snnconv.simulators import SIMULATORS
 from snnconv.storage.atomic import check_writable, write_whole
-
-#: The head of the help under which options stand that say how a command runs, and where its figures go.
-RUNNING = "How it runs"
 
 Network = Annotated[Path, typer.Argument(help="A file that convert wrote.")]
 Model = Annotated[

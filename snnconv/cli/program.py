@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 from snnconv.cli.interruption import interruptible
@@ -17,6 +18,7 @@ def main() -> None:
 def _loaded() -> Callable[[], None]:
     if os.environ.get("WORLD_SIZE"):  # where a rank is gone torch prints stacks, and our error says it in words
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from snnconv.cli.app import run  # loads torch, which takes seconds
+    from snnconv.cli.app import load, run
 
+    load(sys.argv[1:])  # a command loads torch, which takes seconds
     return run

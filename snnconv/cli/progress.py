@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rich import progress as rich_progress
 
-from snnconv.cli.console import console, errors, told_by
+from snnconv.cli.console import console, errors
 from snnconv.progress import Progress, ProgressCallback, told
 from snnconv.text import duration_text
 
@@ -64,7 +64,7 @@ def _bars() -> Iterator[ProgressCallback]:
 
 @contextmanager
 def search_announced() -> Iterator[None]:
-    """Say on standard error what a search for codes will cost, as the library logs it; see ``warnings_told``."""
+    """Say on standard error what a search for codes will cost, as the library logs it; ``console.warnings_told``."""
     level = logging.WARNING if console.quiet else logging.INFO
     logger, handler = logging.getLogger("snnconv.search"), _Announcement(level)
     before = logger.level
@@ -81,22 +81,6 @@ class _Announcement(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno < logging.WARNING:  # those above are told by every command
             errors.print(record.getMessage(), markup=False)
-
-
-@contextmanager
-def warnings_told() -> Iterator[None]:
-    """Print what is logged as a warning, or as worse, on standard error, above bars of progress."""
-    handler = _Warning(logging.WARNING)
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
-
-
-class _Warning(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        errors.print(f"{told_by()}{record.levelname.lower()}: {record.getMessage()}", style="yellow", markup=False)
 
 
 class ProgressLines:

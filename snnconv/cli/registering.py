@@ -1,17 +1,23 @@
-"""How a command joins the app: under a head of the help, with ``--quiet``, and with examples at the end of its help."""
+"""How a command joins the app: under a head of the help, with ``--quiet``, and with examples at the end of its help.
+
+The list of commands does without what commands load, torch above all, which takes seconds.
+"""
 
 from __future__ import annotations
 
+import ast
 import functools
+import importlib.util
 import inspect
 from collections.abc import Callable
+from importlib.abc import InspectLoader
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from snnconv.cli.console import quiet_if
-from snnconv.cli.options import RUNNING
 
 #: The heads under which the help of the program lists its commands, in their order.
 START, NETWORKS, MEASURES, TRAINING, DETECTORS, MACHINES = (
@@ -22,6 +28,8 @@ START, NETWORKS, MEASURES, TRAINING, DETECTORS, MACHINES = (
     "Detectors",
     "Machines",
 )
+#: The head of the help under which options stand that say how a command runs, and where its figures go.
+RUNNING = "How it runs"
 
 Quiet = Annotated[
     bool,
@@ -29,13 +37,55 @@ Quiet = Annotated[
 ]
 
 
-def register(app: typer.Typer, head: str, command: Callable[..., None], *examples: str) -> None:
-    """Add ``command`` to ``app`` under ``head`` of its help.
+class LateCommand(TyperCommand):
+    """A command of the list, whose module is loaded when it is called, or its options are asked for.
 
+    Attributes:
+        place: Where its function is, "package.module:function".
+    """
+
+    place: str
+
+    def loaded(self) -> TyperCommand:
+        """The command with its options."""
+        module, _, function = self.place.partition(":")
+        alone = typer.Typer(add_completion=False)
+        command = getattr(importlib.import_module(module), function)
+        alone.command(self.name, rich_help_panel=self.rich_help_panel, epilog=self.epilog)(_that_may_be_quiet(command))
+        found = typer.main.get_command(alone)
+        assert isinstance(found, TyperCommand)
+        return found
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """The context of the command that was loaded."""
+        return self.loaded().make_context(*arguments, **options)
+
+
+def register(app: typer.Typer, head: str, place: str, *examples: str) -> None:
+    """Add a command to ``app``, under ``head`` of its help: the function at ``place``, "package.module:function".
+
+    The module is loaded when the command is called; the list of commands has the function's docstring from its text.
     ``examples`` are arguments behind the name of the program; they end the help of the command.
     """
+
+    class Placed(LateCommand):
+        pass
+
+    Placed.place = place
     told = "\n\n".join(["Examples:", *(f"snnconv {example}" for example in examples)])
-    app.command(rich_help_panel=head, epilog=escape(told))(_that_may_be_quiet(command))
+    name = place.partition(":")[2].replace("_", "-")
+    app.command(name, cls=Placed, help=_docstring(place), rich_help_panel=head, epilog=escape(told))(lambda: None)
+
+
+def _docstring(place: str) -> str | None:
+    """That of the function at ``place``, whose module is not run."""
+    module, _, function = place.partition(":")
+    found = importlib.util.find_spec(module)
+    if found is None or not isinstance(found.loader, InspectLoader):
+        return None
+    text = ast.parse(found.loader.get_source(module) or "")
+    defined = (each for each in text.body if isinstance(each, ast.FunctionDef) and each.name == function)
+    return next((ast.get_docstring(each) for each in defined), None)
 
 
 def _that_may_be_quiet(command: Callable[..., None]) -> Callable[..., None]:

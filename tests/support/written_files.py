@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,9 +53,9 @@ def checkpoint(path: Path) -> None:
 def picture(path: Path) -> None:
     from PIL import Image
 
-    import snnconv.cli.app  # noqa: F401
+    from snnconv.cli.commands import detect
 
-    sys.modules["snnconv.cli.commands.detect"]._save(Image.new("RGB", (8, 8)), path)  # type: ignore[attr-defined]
+    detect._save(Image.new("RGB", (8, 8)), path)
 
 
 def figure(path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +17,9 @@ from typer.testing import CliRunner
 from snnconv.cli.app import add_commands_of_others, app
 
 add_commands_of_others()
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+LISTED: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = {name: each.loaded() for name, each in LISTED.items()}
+ROOT = Path(__file__).parents[3]
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> str:
@@ -39,6 +45,11 @@ def test_the_help_of_a_command_ends_with_examples_that_it_understands(name: str)
 def test_every_command_stands_under_a_head_and_may_be_quiet(name: str) -> None:
     options = {spelling: each for each in COMMANDS[name].params for spelling in each.opts}
     assert COMMANDS[name].rich_help_panel and {"--quiet", "-q"} <= options.keys()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_one_help_in_the_list_and_alone(name: str) -> None:
+    assert COMMANDS[name].help and LISTED[name].help == COMMANDS[name].help
 
 
 def test_options_of_one_name_are_one_option() -> None:
@@ -84,6 +95,39 @@ COMPLETED = {
 def test_shells_complete_commands(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment, wanted = COMPLETED[shell]
     assert wanted in asked(monkeypatch, _SNNCONV_COMPLETE=f"complete_{shell}", **environment)
+
+
+def test_shells_complete_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {"COMP_WORDS": "snnconv evaluate --ref", "COMP_CWORD": "2"}
+    assert asked(monkeypatch, _SNNCONV_COMPLETE="complete_bash", **environment) == "--reference\n"
+
+
+def test_neither_lists_of_commands_nor_the_version_load_torch() -> None:
+    """In a process of its own: whoever presses Tab waits for what is loaded."""
+    program = "\n".join(
+        (
+            "import atexit, sys",
+            "from snnconv.cli import main",
+            "atexit.register(lambda: print('loaded:', 'torch' in sys.modules, file=sys.stderr))",
+            "sys.argv[0] = 'snnconv'",
+            "main()",
+        )
+    )
+    completing = {"_SNNCONV_COMPLETE": "complete_bash", "COMP_WORDS": "snnconv ver", "COMP_CWORD": "1"}
+    cases: dict[str, tuple[list[str], dict[str, str]]] = {
+        "verify": ([], completing),
+        "train-detector": (["--help"], {}),
+        "snnconv 0": (["--version"], {}),
+    }
+    for wanted, (arguments, environment) in cases.items():
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert wanted in done.stdout and done.stderr == "loaded: False\n"
 
 
 @pytest.mark.parametrize("shell", COMPLETED)

@@ -98,7 +98,7 @@ def test_targets_that_are_not_one_a_sample_are_refused_before_a_machine_runs(
     targets: np.ndarray, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hw_export.commands.lava.run", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("hw_export.lava.run", lambda *_, **__: pytest.fail("it ran"))
     np.savez("short.npz", inputs=np.zeros((4, 2), np.float32), targets=targets)
     found = CliRunner().invoke(app, ["run-lava", "n.npz", "--data", "short.npz", "--limit", "2"])
     assert isinstance(found.exception, snnconv.InputError) and f"short.npz: 4 inputs and {said}" in str(found.exception)

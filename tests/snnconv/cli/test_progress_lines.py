@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from snnconv.cli.progress import ProgressLines, search_announced, warnings_told
+from snnconv.cli.console import warnings_told
+from snnconv.cli.progress import ProgressLines, search_announced
 from snnconv.progress import Progress
 from snnconv.text import duration_text
 

@@ -1,4 +1,4 @@
-"""The commands for machines, which join those of snnconv by the entry-point group "snnconv.commands"."""
+"""``export``: write a network for a machine, or measure what fewer bits lose."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
 
 import snnconv
 from hw_export import c, lava, netx
@@ -16,7 +15,6 @@ from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import Json, Limit, drawable, show, writable
 from snnconv.cli.progress import progress_bars
-from snnconv.cli.registering import MACHINES, register
 from snnconv.cli.samples import samples_of
 from snnconv.data.file_kinds import BUNDLE, kind_of
 from snnconv.errors import ConfigurationError
@@ -25,20 +23,6 @@ from snnconv.storage.atomic import check_new_folder
 _EXPORTS: dict[str, Callable[..., Any]] = {"lava": lava.export, "c": c.export, "netx": netx.export}
 #: What says, by target, that the output can be written, before the work is done.
 _CHECKS: dict[str, Callable[[Path], object]] = {"lava": writable, "c": check_new_folder, "netx": writable}
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add ``export`` and ``run-lava`` to the command line."""
-    register(
-        app,
-        MACHINES,
-        export,
-        "export network.snn -o network.npz --data test.npz",
-        "export network.snn -o network.npz --data test.npz --weight-bits 4,features.0=8",
-        "export network.snn -o network_c --target c --data test.npz",
-        "export network.snn -o bits.png --sweep-bits --data test.npz --limit 500",
-    )
-    register(app, MACHINES, run_lava, "run-lava network.npz --data test.npz --limit 20")
 
 
 def export(
@@ -172,34 +156,3 @@ def _sweep_bits(
     sweep.plot(output)
     with kept(lambda: f"{output} is written"):
         show(f"{sweep}\nwritten: {output}", json_file, sweep.to_dict())
-
-
-def run_lava(
-    bundle: Annotated[Path, typer.Argument(help="A file that export --target lava wrote.")],
-    data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs', and 'targets' if known.")],
-    interpreter: Annotated[str | None, typer.Option(help="A Python that has lava-nc, if this one has not.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which the run is ended.")] = 3600.0,
-    hardware: Annotated[bool, typer.Option("--hardware", help="Compile for Loihi 2.")] = False,
-    limit: Limit = None,
-    json_file: Json = None,
-) -> None:
-    """Run an exported network on Lava, and show its accuracy, spikes and synaptic operations."""
-    inputs, targets = samples_of(data, limit)
-    with progress_bars() as progress:
-        run = lava.run(bundle, inputs, interpreter=interpreter, timeout=timeout, hardware=hardware, progress=progress)
-    figures: dict[str, float] = {
-        "samples": run.samples,
-        "steps": int(run.steps[0]),
-        "spikes_per_neuron": run.spikes_per_neuron,
-        "synops_per_sample": sum(run.synops.values()) / run.samples,
-    }
-    if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
-        correct = run.output.argmax(1) == targets
-        figures["accuracy"] = 100.0 * float(correct.double().mean())
-    lines = [
-        f"{run.samples} samples of {figures['steps']} time steps on Lava",
-        f"spikes per neuron: {run.spikes_per_neuron:.4g}",
-        f"synaptic operations per sample: {figures['synops_per_sample']:.4g}",
-        *([f"accuracy: {figures['accuracy']:.1f} %"] if "accuracy" in figures else []),
-    ]
-    show("\n".join(lines), json_file, figures)
