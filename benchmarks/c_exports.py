@@ -44,8 +44,8 @@ HEAD = (
     "spikes that differ",
     "spikes compared",
     "ms an image",
-    "RAM KB",
-    "tables KB",
+    "RAM KiB",
+    "tables KiB",
 )
 
 

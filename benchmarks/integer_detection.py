@@ -54,8 +54,8 @@ HEAD = (
     "boxes of the original found by C %",
     "input bits",
     "ms a picture",
-    "RAM KB",
-    "tables KB",
+    "RAM KiB",
+    "tables KiB",
 )
 
 

@@ -19,7 +19,7 @@ from coding import FewSpike
 SHAPE, BATCH = (3, 64, 64), 100
 #: A tenth of the pictures that are streamed is what growth is measured from.
 IMAGES, PART = 100_000, 10
-HEAD = ("work", "pictures", "GB streamed", "seconds", "MiB held at most, beside the start", "for a tenth of them")
+HEAD = ("work", "pictures", "GiB streamed", "seconds", "MiB held at most, beside the start", "for a tenth of them")
 
 
 def run(images: int | None = None) -> None:
@@ -37,7 +37,7 @@ def run(images: int | None = None) -> None:
                 in_fresh_process("benchmarks.streams:held", 1, work=work, file=file, images=count)
                 for count in (many, many // PART)
             )
-            streamed = many * torch.Size(SHAPE).numel() * 4 / 1e9
+            streamed = many * torch.Size(SHAPE).numel() * 4 / 2**30
             table.append([work, many, streamed, most["seconds"], most["held"], few["held"]])
             note(f"{work}: {dict(zip(HEAD, table[-1], strict=True))}")
     publish("streams", "Memory beside a stream of pictures", HEAD, table)

@@ -61,7 +61,7 @@ class Row:
     agreement: Mapping[str, float] = field(default_factory=dict)
     warnings: str = ""
     seconds: float = 0.0
-    megabytes: float = 0.0
+    mebibytes: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The row as plain data."""
@@ -139,7 +139,7 @@ def _row(subject: Subject) -> Row:
         agreement=agreement,
         warnings="; ".join(dict.fromkeys(said)),
         seconds=time.perf_counter() - start,
-        megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        mebibytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
 
 

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "zoo.md"
 GOOD = 2.0
 HEAD = (
     *("model", "verdict", "populations", *CODES),
-    *("of what differs", "agreement %", "seconds", "MB", "reason or warning"),
+    *("of what differs", "agreement %", "seconds", "MiB", "reason or warning"),
 )
 _VERDICT, _ERROR = HEAD.index("verdict"), HEAD.index(next(iter(CODES)))
 
@@ -29,7 +29,7 @@ def cells(row: Row) -> tuple[str, ...]:
     if row.errors:
         agreement = row.agreement[next(iter(CODES))]
         shares = [*(row.errors[code] for code in CODES), row.differing, agreement]
-        numbers = [row.populations, *map(_percent, shares), round(row.seconds, 1), round(row.megabytes)]
+        numbers = [row.populations, *map(_percent, shares), round(row.seconds, 1), round(row.mebibytes)]
     said = (row.reasons or row.warnings).replace("\n", " ")
     return tuple("" if cell is None else str(cell) for cell in (row.name, row.verdict, *numbers, said))
 

@@ -1,8 +1,8 @@
 """What a Loihi 2 chip holds, and how many of its cores a network needs at least and at most.
 
-- 128 cores a chip, at most 8,192 neurons a core, 192 KB of memory a core of which 128 KB may be synapses, weights of 8
-  bits, membranes of 24: Intel's technology brief "Taking Neuromorphic Computing to the Next Level with Loihi 2" (2021),
-  as SANA-FE's Loihi profile and open-neuromorphic.org cite it.
+- 128 cores a chip, at most 8,192 neurons a core, 192 KiB of memory a core of which 128 KiB may be synapses, weights of
+  8 bits, membranes of 24: Intel's technology brief "Taking Neuromorphic Computing to the Next Level with Loihi 2"
+  (2021), as SANA-FE's Loihi profile and open-neuromorphic.org cite it.
 - Axons: there is no public number for Loihi 2. Loihi 1 has 4,096 that lead into a core (``nengo_loihi``,
   ``block.py``), which the most cores are estimated with, and the fewest are not.
 - Delays of 0 to 63 steps: 6 bits, ``lava.proc.dense``.

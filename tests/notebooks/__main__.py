@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> None:
             notebook = executed(tutorial, Path(name, str(number)))
             settle(notebook)
             nbformat.write(notebook, tutorial)
-            print(f"{tutorial.name}: {tutorial.stat().st_size // 1000} kB")
+            print(f"{tutorial.name}: {tutorial.stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_what_travels_to_workers_at_once_is_bounded(monkeypatch: pytest.MonkeyPa
 def test_memory_does_not_grow_with_the_pictures(
     work: str, little_memory: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The most that is held beside one thousand pictures, and ten thousand: 9,000 of them are 6.9 MB."""
+    """The most that is held beside one thousand pictures, and ten thousand: 9,000 of them are 6.6 MiB."""
     read = StoredParts._read
 
     def seen(*given: Any) -> Tensor:

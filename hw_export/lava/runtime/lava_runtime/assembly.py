@@ -126,7 +126,7 @@ class Assembly:
             free = system.f_bavail * system.f_frsize
             if needed * _NARROWEST_CHANNEL > free:
                 raise RunError(
-                    f"{_SHARED_MEMORY} has {free >> 20} MB left, the channels of this network need "
+                    f"{_SHARED_MEMORY} has {free >> 20} MiB left, the channels of this network need "
                     f"{needed * _NARROWEST_CHANNEL >> 20}: make it larger (docker run --shm-size)"
                 )
             room = min(room, free // 2)
