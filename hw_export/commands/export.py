@@ -65,6 +65,9 @@ def export(
     """Write a converted network for a neuromorphic machine or as a program in C, and say what became of it."""
     if data is None:
         refuse(context, "counts samples of --data: give that too, or leave it out", "limit")
+        refuse(context, "is measured on --data: give that too, or leave it out", "allow_loss")
+    if target == "c" and kind_of(network) is BUNDLE:
+        refuse(context, "a bundle is in integers already, and loses nothing: leave it out", "allow_loss")
     if sweep_bits:
         if target != "lava" or reset or name is not None or weight_bits is not None:
             raise ConfigurationError(

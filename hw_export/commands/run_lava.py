@@ -12,6 +12,7 @@ from hw_export import lava
 from snnconv.cli.options import Json, Limit, show
 from snnconv.cli.progress import progress_bars
 from snnconv.cli.samples import samples_of
+from snnconv.text import at_most
 
 
 def run_lava(
@@ -32,14 +33,16 @@ def run_lava(
         "steps": int(run.steps[0]),
         "spikes_per_neuron": run.spikes_per_neuron,
         "synops_per_sample": sum(run.synops.values()) / run.samples,
+        "synops_are_bound": run.synops_are_bound,
     }
     if targets is not None and isinstance(run.output, Tensor) and run.output.dim() == 2:
         correct = run.output.argmax(1) == targets
         figures["accuracy"] = 100.0 * float(correct.double().mean())
+    synops = f"{figures['synops_per_sample']:.4g}"
     lines = [
         f"{run.samples} samples of {figures['steps']} time steps on Lava",
         f"spikes per neuron: {run.spikes_per_neuron:.4g}",
-        f"synaptic operations per sample: {figures['synops_per_sample']:.4g}",
+        f"synaptic operations per sample: {at_most(synops, run.synops_are_bound)}",
         *([f"accuracy: {figures['accuracy']:.1f} %"] if "accuracy" in figures else []),
     ]
     show("\n".join(lines), json_file, figures)

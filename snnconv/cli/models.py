@@ -20,7 +20,7 @@ from snnconv.cli.console import errors
 from snnconv.cli.weights import load_weights
 from snnconv.data.arrays import check_unpacked
 from snnconv.data.file_kinds import PROGRAM, kind_of, unreadable
-from snnconv.errors import ModelError
+from snnconv.errors import ConfigurationError, ModelError
 
 
 def load_model(name: str, weights: Path | None, *, trust: bool = False) -> nn.Module | ExportedProgram:
@@ -40,7 +40,8 @@ def build_model(name: str, weights: Path | None, *, trust: bool = False) -> nn.M
     """The model that ``name`` means: a ``.pt2`` file, or ``package.module:name`` of a module or of what builds one.
 
     A function or class is called without arguments. ``weights`` are read as ``load_weights`` does. ``trust`` says that
-    whoever wrote a ``.pt2`` may run code here, as its reader in torch lets them. Raises ``ModelError``.
+    whoever wrote a ``.pt2`` may run code here, as its reader in torch lets them. Raises ``ModelError``, and
+    ``ConfigurationError`` for ``trust`` in another model.
     """
     return _model(name, weights, trust)[0]
 
@@ -68,6 +69,8 @@ def _model(name: str, weights: Path | None, trust: bool) -> tuple[nn.Module | Ex
         if weights is not None:
             raise ModelError(f"{name} brings its own weights; leave --weights out")
         return _program(name, trust), False
+    if trust:
+        raise ConfigurationError(f"--trust: it is for a .pt2, and {name} is none: leave it out")
     found = _named(name)
     model = found if isinstance(found, nn.Module) else _built(name, found)
     if weights is not None:

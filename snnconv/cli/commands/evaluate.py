@@ -6,7 +6,7 @@ import typer
 
 import snnconv
 from coding import Concurrent
-from snnconv.cli.given import refuse
+from snnconv.cli.given import refuse, refuse_batch, refuse_ignore_index
 from snnconv.cli.models import reference_model
 from snnconv.cli.options import (
     BELONG_TO_REFERENCE,
@@ -64,7 +64,9 @@ def evaluate(
         Concurrent(steps)
     with shared(device) as ranks, progress_bars() as progress:
         spiking = snnconv.load(network).to(ranks.device)
+        refuse_batch(context, spiking.batch_axis)
         items = batches_for(spiking, data, limit, batch, judge, ranks.device)
+        refuse_ignore_index(context, data, (targets for _, targets in items))
         original = reference_model(reference, weights, ranks.device, trust=trust)
         result = snnconv.evaluate(
             spiking,

@@ -11,7 +11,7 @@ import snnconv
 from coding import Concurrent
 from snnconv.cli import detectors
 from snnconv.cli.console import console
-from snnconv.cli.given import refuse
+from snnconv.cli.given import refuse, refuse_batch, refuse_ignore_index
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import reference_model
 from snnconv.cli.options import (
@@ -87,7 +87,8 @@ def report(
     if data is None:
         refuse(context, "used with --data alone: give --data, or leave it out", "judge", "ignore_index", "batch")
         if not picture:
-            refuse(context, "counts samples of --data or pictures: give one of both, or leave it out", "limit")
+            runs = ("limit", "samples", "names", "simulator", "steps")
+            refuse(context, "used with --data or --picture: give one of both, or leave it out", *runs)
     if picture and not detector:
         refuse(context, "belongs to a detector of your own: give --detector too", "names")
     if steps is not None:
@@ -95,7 +96,9 @@ def report(
     spiking = snnconv.load(network).to(device)
     chosen: dict[str, Any] = {}
     if data is not None:
+        refuse_batch(context, spiking.batch_axis)
         chosen["data"] = batches_for(spiking, data, limit, batch, judge, device)
+        refuse_ignore_index(context, data, (targets for _, targets in chosen["data"]))
     if reference:
         if data is None:
             raise ConfigurationError("--reference is compared on samples: give --data")

@@ -16,6 +16,7 @@ from snnconv.capture.tracing import runnable
 from snnconv.cli.config_file import SEPARATED, ConfigFile
 from snnconv.cli.console import is_first
 from snnconv.cli.conversion_options import CodeOptions, ConversionOptions
+from snnconv.cli.given import refuse_batch, refuse_ignore_index
 from snnconv.cli.interruption import kept
 from snnconv.cli.models import load_model, moved
 from snnconv.cli.option_sets import takes
@@ -47,6 +48,7 @@ from snnconv.metrics.judge_choice import check_targets
 
 @takes(parameters=CodeOptions, options=ConversionOptions)
 def sweep(
+    context: typer.Context,
     model: Model,
     calibration: Calibration,
     data: LabelledSamples,
@@ -91,12 +93,15 @@ def sweep(
         targets = None if targets is None else targets.to(ranks.device)
         whole = captured(original, collect(inputs)[0][0], "calibration", analog=chosen["analog"])
         graph = whole.graph
+        refuse_batch(context, graph.batch_axis)
         items = in_batches(images, targets, batch, next(iter(graph.inputs.values())), graph.batch_axis, judge)
+        refuse_ignore_index(context, data, (each for _, each in items))
         check_targets(runnable(original), whole, items, judge_of(judge), ignore_index)
         common: dict[str, Any] = {"path": file, **judging, **chosen}
         if estimate:
             with progress_bars() as progress:
-                expected = snnconv.estimate_sweep(original, inputs, items, codings, progress=progress, **common)
+                common |= {"workers": processes, "progress": progress}
+                expected = snnconv.estimate_sweep(original, inputs, items, codings, **common)
             show(str(expected), json_file, asdict(expected))
             return
         folder(output)

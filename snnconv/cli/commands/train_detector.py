@@ -66,7 +66,9 @@ def train_detector(
         raise ConfigurationError("--config and --data go together; without both, the detector of shapes is trained")
     detectors.check_layout_options(context, data, layout)
     if data is None:
-        refuse(context, "belongs to data of your own: give --config and --data too, or leave it out", "names")
+        refuse(
+            context, "belongs to data of your own: give --config and --data too, or leave it out", "names", "letterbox"
+        )
     elif layout == "coco":
         refuse(context, "the layout coco has the names of its classes: leave it out", "names")
     if not output.parent.is_dir():

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import snnconv
+from snnconv.cli.given import refuse
 from snnconv.cli.interruption import kept
 from snnconv.cli.options import (
     CheckpointFile,
@@ -33,6 +34,7 @@ from snnconv.tuning.surrogate_gradients import RULES
 
 
 def tune(
+    context: typer.Context,
     network: Network,
     data: Annotated[Path, typer.Option(help="Samples: .npz or .safetensors with 'inputs' (and 'targets'), or .npy.")],
     output: NetworkOutput,
@@ -57,6 +59,8 @@ def tune(
 
     It learns the decisions of what it was made from, and needs no labels unless --targets labels asks for them.
     """
+    if targets != "labels":
+        refuse(context, "leaves out labels, of which only --targets labels learns: leave it out", "ignore_index")
     with shared(device) as ranks:
         spiking = snnconv.load(network)
         inputs, labels = samples_of(data, limit)

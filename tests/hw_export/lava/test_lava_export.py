@@ -233,7 +233,6 @@ def test_the_command_line_exports_and_runs(tmp_path: Path) -> None:
         (["--reset", "soft"], "--reset must be zero"),
         (["--per", "layer"], "per must be one of"),
         (["--input-bits", "17"], "input_bits must lie between 2 and 16"),
-        (["--allow-loss", "-1"], "allow_loss is in percent"),
     ],
 )
 def test_options_of_the_command_line_are_checked(options: list[str], message: str, tmp_path: Path) -> None:

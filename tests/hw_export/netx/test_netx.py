@@ -280,7 +280,7 @@ def test_the_command_line_exports_to_netx(tmp_path: Path) -> None:
     hard("lines").save(tmp_path / "network.snn")
     path = str(tmp_path / "network.net")
     arguments = ["export", str(tmp_path / "network.snn"), "--target", "netx", "-o", path]
-    found = CliRunner().invoke(app, [*arguments, "--input-bits", str(BITS), "--allow-loss", "100"])
+    found = CliRunner().invoke(app, [*arguments, "--input-bits", str(BITS)])
     assert found.exit_code == 0 and "netx.hdf5.Network(net_config=..." in found.output, found.output
     with h5py.File(path) as file:
         assert len(file["layer"]) == 4

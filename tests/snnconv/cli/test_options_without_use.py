@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import snnconv
 from snnconv.cli.app import add_commands_of_others, app
-from tests.support.networks import draw
+from snnconv.sweeps.estimating import SweepEstimate
+from tests.support.networks import Perceptron, draw
 
 PLOT = ("-o", "a.png")
 EVALUATE = ("evaluate", "no.snn", "--data", "no.npz")
@@ -44,7 +46,15 @@ USELESS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         for option in (("--limit", "3"), ("--batch", "3"), ("--judge", "class"), ("--ignore-index", "1"))
     ),
     ((*REPORT, "--picture", "images"), ("--names", "names.txt")),
+    *(
+        (REPORT, option)
+        for option in (("--samples", "2"), ("--names", "n.txt"), ("--simulator", "clock"), ("--steps", "4"))
+    ),
     (("export", "no.snn", "-o", "n.npz"), ("--limit", "3")),
+    (("export", "no.snn", "-o", "n.npz"), ("--allow-loss", "3")),
+    *((("tune", "no.snn", "--data", "no.npz", "-o", "t.snn"), ("--ignore-index", index)) for index in ("255", "-100")),
+    (("preflight", "own_model:build", "--shape", "6"), ("--trust",)),
+    (TRAIN_DETECTOR, ("--letterbox",)),
     (("detect", "a.png"), ("--samples", "3")),
     *((command, ("--layout", "voc")) for command in (("evaluate-detector",), TRAIN_DETECTOR)),
     *((command, ("--split", "val")) for command in (("evaluate-detector",), TRAIN_DETECTOR)),
@@ -54,6 +64,11 @@ USELESS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     ((*TRAIN_DETECTOR, "--config", "net.cfg", "--data", "images"), ("--split", "trainval")),
     ((*TRAIN_DETECTOR, "--config", "net.cfg", "--data", "images", "--layout", "voc"), ("--annotations", "a.json")),
 ]
+
+
+def invoke(*arguments: str) -> None:
+    found = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert found.exit_code == 0, found.output
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,6 +85,59 @@ def test_an_option_without_use_is_refused_by_name(
     assert isinstance(found.exception, snnconv.ConfigurationError), found.output
     assert str(found.exception).startswith(f"{option[0]}: ")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_an_index_that_no_target_can_have_is_refused(folder: Path) -> None:
+    with np.load("samples.npz") as archive:
+        inputs, values = archive["inputs"], archive["targets"] + np.float32(0.5)
+    np.savez("unlabelled.npz", inputs=inputs)
+    np.savez("values.npz", inputs=inputs, targets=values)
+    sweep = ("sweep", "own_model:perceptron", "--calibration", "samples.npz", "-o", "out", "--steps", "4")
+    invoke("convert", "own_model:perceptron", "--calibration", "samples.npz", "-o", "n.snn")
+    for command in (("evaluate", "n.snn"), ("report", "n.snn", "-o", "r.html"), sweep):
+        for data in ("unlabelled.npz", "values.npz"):
+            found = CliRunner().invoke(app, [*command, "--data", data, "--ignore-index", "1"])
+            assert isinstance(found.exception, snnconv.ConfigurationError), found.output
+            assert str(found.exception).startswith(f"--ignore-index: leaves out integer targets, and {data} holds none")
+    invoke("evaluate", "n.snn", "--data", "samples.npz", "--ignore-index", "1", "--json", "f.json")
+    targets = np.load("samples.npz")["targets"]
+    assert json.loads(Path("f.json").read_text())["judged"] == int((targets != 1).sum()) < len(targets)
+
+
+def test_without_targets_a_judge_says_what_is_compared_with_the_original(folder: Path) -> None:
+    invoke("convert", "own_model:perceptron", "--calibration", "samples.npz", "-o", "n.snn")
+    for judge, figure in (("class", "agreement"), ("label", "agreement"), ("value", "deviation")):
+        invoke("evaluate", "n.snn", "--data", "samples.npy", "--judge", judge, "--json", "f.json")
+        figures = json.loads(Path("f.json").read_text())
+        assert figures[figure] is not None
+        assert (figures["deviation"] is None) is (figure != "deviation")
+
+
+def test_the_size_of_batches_is_refused_where_there_are_none(folder: Path) -> None:
+    x = torch.from_numpy(np.load("samples.npy"))[:1]
+    np.save("one.npy", x.numpy())
+    torch.export.save(torch.export.export(Perceptron().eval(), (x,)), "fixed.pt2")
+    invoke("convert", "fixed.pt2", "--trust", "--calibration", "one.npy", "-o", "n.snn")
+    assert snnconv.load("n.snn").batch_axis is None
+    sweep = ("sweep", "fixed.pt2", "--trust", "--calibration", "one.npy", "-o", "out", "--steps", "4")
+    for command in (("evaluate", "n.snn"), ("verify", "n.snn"), ("report", "n.snn", "-o", "r.html"), sweep):
+        found = CliRunner().invoke(app, [*command, "--data", "samples.npy", "--batch", "7"])
+        assert isinstance(found.exception, snnconv.ConfigurationError), found.output
+        assert str(found.exception).startswith("--batch: the model fixes its first axis")
+
+
+def test_an_estimate_counts_the_workers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def estimated(*_: object, workers: object, **options: object) -> SweepEstimate:
+        asked.append(workers)
+        return SweepEstimate({}, 0, 1.0)
+
+    monkeypatch.setattr(snnconv, "estimate_sweep", estimated)
+    sweep = ("sweep", "own_model:perceptron", "--calibration", "samples.npz", "--data", "samples.npz", "-o", "out")
+    invoke(*sweep, "--estimate", "--workers", "2")
+    invoke(*sweep, "--estimate")
+    assert asked == [2, None]
 
 
 def test_an_estimate_writes_its_figures(folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_detector_is_shown_on_pictures(network: Path) -> None:
         (("--reference", "own_model:build"), "give --data"),
         (("--judge", "no", "--data", "samples.npz"), "unknown judge"),
         (("--sweep", "samples.npz"), "samples.npz"),
-        (("--samples", "-1"), "samples must be"),
+        (("--samples", "-1", "--data", "samples.npz"), "samples must be"),
         (("--export", "names.txt"), "names.txt cannot be read: No such file"),
         (("--export", "own_model.py"), "which snnconv export --json writes"),
         (("--detector", "a.cfg,b.weights"), "a.cfg"),

@@ -80,9 +80,9 @@ def test_a_whole_graph_is_one_batch(folder: Path) -> None:
     torch.export.save(torch.export.export(model, (nodes,)), folder / "graph.pt2")
     np.savez(folder / "graph.npz", inputs=nodes.numpy(), targets=model(nodes).argmax(1).numpy())
     swept = ("sweep", "graph.pt2", "--trust", "--calibration", "graph.npz", "--data", "graph.npz", "-o", "swept")
-    assert "; 1 samples" in run(*swept, "--codes", "rate", "--steps", "64", "--batch", "2")
+    assert "; 1 samples" in run(*swept, "--codes", "rate", "--steps", "64")
     run("convert", "graph.pt2", "--trust", "--calibration", "graph.npz", "-o", "graph.snn")
-    assert "; 1 samples" in run("evaluate", "graph.snn", "--data", "graph.npz", "--batch", "2")
+    assert "; 1 samples" in run("evaluate", "graph.snn", "--data", "graph.npz")
 
 
 def test_a_sweep_without_a_single_result_ends_with_one(folder: Path) -> None:
