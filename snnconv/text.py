@@ -9,6 +9,8 @@ from coding import Code
 
 #: Prefixes of units, by the power of a thousand that they stand for, from the largest.
 PREFIXES = {3: "G", 2: "M", 1: "k", 0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
+#: Digits behind the point that tell any two figures apart that differ by more than rounding.
+_MOST_DIGITS = 12
 #: The largest relative error that is written and drawn in full.
 MOST_ERROR = 10.0
 
@@ -31,6 +33,21 @@ def code_text(code: Code) -> str:
     values = (f"{len(value)} levels" if isinstance(value, tuple) else value for value in values)
     shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values if value is not None)
     return f"{code.name}({', '.join(shown)})"
+
+
+def at_most(figure: str, is_bound: bool) -> str:
+    """``figure``, and that it is at most so large where it is an upper bound."""
+    return f"at most {figure}" if is_bound else figure
+
+
+def told_from(value: float, limit: float, digits: int = 1) -> str:
+    """``value`` with so many ``digits`` behind the point, or the fewest more that leave it on its side of ``limit``."""
+    while value != limit and digits < _MOST_DIGITS:
+        told = float(f"{value:.{digits}f}")
+        if told != limit and (told > limit) == (value > limit):
+            break
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def error_text(share: float, digits: int = 2) -> str:

@@ -26,6 +26,7 @@ from snnconv.network import SpikingNetwork
 from snnconv.progress import PartsDone, ProgressCallback
 from snnconv.surroundings import own_surroundings
 from snnconv.tables import Cell, Column, ResultTable, Tabular
+from snnconv.text import told_from
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,17 +86,21 @@ class BitSweep(Tabular):
 
     def to_table(self) -> ResultTable:
         """What is kept with every choice of bits; integers that there are not have the reason in the last column."""
+        lost = [told_from(each.lost, self.allow_loss) for each in self.results if each.lost is not None]
+        digits = max((len(told.partition(".")[2]) for told in lost), default=1)
         columns = (
             *(Column(name) for name in ("step per", "weight bits", "input bits")),
-            Column("memory", "KB", ".1f"),
-            *(Column(name, "%", ".1f") for name in ("accuracy", "as the original", "lost", "output error")),
+            Column("memory", "KiB", ".1f"),
+            *(Column(name, "%", ".1f") for name in ("accuracy", "as the original")),
+            Column("lost", "%", f".{digits}f"),
+            Column("output error", "%", ".1f"),
         )
         rows: list[tuple[Cell, ...]] = [
             (
                 each.per,
                 f"{each.weight_bits}, mixed" if each.mixed else each.weight_bits,
                 each.input_bits,
-                each.memory / 1000,
+                each.memory / 1024,
                 *(each.accuracy, each.agreement, each.lost),
                 each.refused or (None if each.error is None else 100.0 * each.error),
             )
@@ -120,7 +125,7 @@ class BitSweep(Tabular):
         if found.mixed:
             bits = ",".join(f"{name}={bits}" for name, bits in found.mixed.items())
         options = f"--per {found.per} --input-bits {found.input_bits} --weight-bits {bits}"
-        return f"the fewest bytes that lose {allowed}, {found.memory / 1000:.1f} KB, to export with: {options}"
+        return f"the fewest bytes that lose {allowed}, {found.memory / 1024:.1f} KiB, to export with: {options}"
 
     def plot(self, target: str | os.PathLike[str] | None = None) -> Sequence[Axes]:
         """Draw what is kept against the bits of weights, a line for those of inputs, and write it to ``target``.

@@ -8,6 +8,7 @@ import numpy as np
 
 from hw_export.integers.network import IntegerNetwork, largest_weight
 from hw_export.integers.parallel import merged
+from neurons.integer_rules import StreamRule
 from snnconv.graph.analysis import analysis_of
 from snnconv.graph.real_valued import analog_text, readout_text, share_text
 
@@ -49,6 +50,11 @@ def rewritten(integers: IntegerNetwork) -> list[str]:
         found.append(
             f"weights {', '.join(several)} are held in up to {max(pairs.values())} synapses in parallel, which leaves "
             "more bits to the others of their targets"
+        )
+    if any(isinstance(each.rule, StreamRule) and each.rule.reset == "zero" for each in integers.populations.values()):
+        found.append(
+            "neurons are reset to zero, which drops what exceeds their thresholds: a rate is one over a whole number "
+            "of steps, or 0, and more steps do not bring back what that loses"
         )
     saturated = sum(population.saturated for population in integers.populations.values())
     if saturated:

@@ -34,7 +34,7 @@ from snnconv.spiking.logs import SearchLog, Trial
 from snnconv.spiking.synapses import Synapses
 from snnconv.storage.carried import Carried
 from snnconv.surroundings import own_surroundings
-from snnconv.text import code_text
+from snnconv.text import code_text, told_from
 
 #: Decisions of the original on held-out samples below which a search is worth a warning: one of them is then more than
 #: a percentage point, and of many networks that are tried some keep the bound by luck.
@@ -116,7 +116,8 @@ class _Search:
             best = min(self.trials, key=lambda trial: trial.loss)
             raise ConfigurationError(
                 f"no codes that were tried are expected to lose at most {self.goal.max_loss:g} percentage points; the "
-                f"best ({best.codes}) is expected to lose {best.loss:.2f}: allow more, or give the codes yourself"
+                f"best ({best.codes}) is expected to lose {told_from(best.loss, self.goal.max_loss, 2)}: allow more, "
+                "or give the codes yourself"
             )
         best_number = min(kept, key=lambda number: self.trials[number].cost(self.goal.minimize))
         network = self.choices.network(self.tried[best_number])  # assembled again: all at once would fill the memory
@@ -186,7 +187,8 @@ class _Search:
         measured = Costs(**measures(reduce(Totals.merge, [totals for _, totals in runs])))
         found, latency = [output for output, _ in runs], network.timing.latency
         loss = self.goal.judge.expected_loss(self.exact, found)
-        return Trial(label, loss, measured.spikes_per_neuron, latency, measured.energy.e3)
+        energy, bound = measured.energy.e3, measured.synops_are_bound
+        return Trial(label, loss, measured.spikes_per_neuron, latency, energy, bound)
 
     def _runs(self, network: SpikingNetwork) -> Iterator[tuple[Any, Totals]]:
         """Output and costs of ``network`` on every chunk, in order."""

@@ -141,6 +141,16 @@ def test_the_smallest_has_the_fewest_bytes_of_those_that_lose_little(sweep: BitS
     assert replace(sweep, results=tuple(replace(row, lost=50.0) for row in sweep.results)).smallest is None
 
 
+def test_a_loss_beyond_what_is_allowed_is_written_as_such(sweep: BitSweep) -> None:
+    """1.008 % is more than 1 %, and 0.996 % less: no bound is crossed by the number that was measured against it."""
+    first, second, third, *_ = sweep.results
+    rows = tuple(replace(row, lost=lost) for row, lost in ((first, 1.008), (second, 0.996), (third, 2.0)))
+    lines = str(replace(sweep, results=rows, allow_loss=1.0).to_table()).splitlines()
+    assert [line.split()[-2] for line in lines[1:]] == ["1.008", "0.996", "2.000"]
+    usual = str(replace(sweep, results=(replace(first, lost=1.0),), allow_loss=1.0).to_table()).splitlines()
+    assert usual[1].split()[-2] == "1.0"
+
+
 def test_mixed_bits_fit_in_the_memory_of_as_many_everywhere(sweep: BitSweep) -> None:
     memory = {(row.per, row.weight_bits): row.memory for row in sweep.results if row.mixed is None}
     mixed = [row for row in sweep.results if row.mixed is not None]
@@ -253,7 +263,7 @@ def test_the_command_line_gives_bits_to_weights(network: Any, tmp_path: Path) ->
     network.save(tmp_path / "network.snn")
     (name,) = (population.name for population in network.populations.values())
     for given, bits in (("3", [3, 3]), (f"3,{name}=5", [5, 3]), (f"{name}=5", [5, 8])):
-        export = ["export", str(tmp_path / "network.snn"), "-o", str(tmp_path / "n.npz"), "--allow-loss", "100"]
+        export = ["export", str(tmp_path / "network.snn"), "-o", str(tmp_path / "n.npz")]
         found = CliRunner().invoke(app, [*export, "--weight-bits", given, "--json", str(tmp_path / "report.json")])
         assert found.exit_code == 0, found.output
         placements = json.loads((tmp_path / "report.json").read_text())["placements"]

@@ -15,9 +15,12 @@ from torch.nn import functional
 import snnconv
 from coding import Burst, Concurrent, FewSpike, Phase, Pipeline, Rate
 from hw_export.integers.assessment import assessed, check_loss
+from hw_export.integers.built_in import with_hard_reset
+from hw_export.integers.declared import LIF
 from hw_export.integers.fidelity import chunks_of, fidelity, outputs_of
 from hw_export.integers.input_bits import FIRST_BITS
 from hw_export.integers.quantization import quantize
+from hw_export.integers.rewriting import rewritten
 from hw_export.integers.simulation import integer_simulation
 from snnconv import ConfigurationError, SpikingNetwork
 from snnconv.data import load_digits
@@ -129,6 +132,29 @@ def test_a_loss_is_refused_where_it_is_no_chance(
     else:
         check_loss(integers, exact, exact, scores(*after), 1.0)
     assert ("may differ by chance" in caplog.text) == (refused is False)
+
+
+def test_what_is_refused_is_more_than_what_is_allowed_as_it_is_written() -> None:
+    integers = quantize(perceptron(Rate(32)), input_bits=8)
+    exact, after = scores(*[0] * 2500), scores(*[0] * 2474, *[1] * 26)
+    with pytest.raises(ConfigurationError, match=r" 1\.04 % of these decisions are lost, 1 % are allowed"):
+        check_loss(integers, exact, exact, after, 1.0)
+
+
+def test_what_a_reset_to_zero_loses_is_told_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    network = perceptron(Rate(32))
+    hard, chunks = with_hard_reset(network), chunks_of(network, digits()[2])
+    integers = quantize(hard, per="population", input_bits=8, limits=LIF)
+    assert any("neurons are reset to zero, which drops" in note for note in rewritten(integers))
+    assert not any("reset to zero" in note for note in rewritten(quantize(network, input_bits=8)))
+    found = assessed(integers, {"as converted": network, "reset to zero": hard}, chunks, allow_loss=100.0)
+    assert not caplog.text
+    lost = 100.0 - 100.0 * (found["reset to zero"].agreement or 0.0) / (found["as converted"].agreement or 0.0)
+    assert lost > 1.0
+    with suppress(ConfigurationError):  # integers may lose more than so little
+        assessed(integers, {"as converted": network, "reset to zero": hard}, chunks, allow_loss=0.5)
+    assert f"reset to zero: of {len(digits()[2])} samples" in caplog.text and f"{lost:.1f} % of these" in caplog.text
+    assert "such neurons drop what exceeds their thresholds" in caplog.text
 
 
 def test_gains_and_losses_are_weighed_and_values_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
