@@ -14,6 +14,8 @@ class PopulationError:
     ``bias`` is the mean error in units of the mean activation, ``saturated`` the share of activations beyond what the
     code carries, ``spurious`` the share of inactive neurons that fired all the same. ``own`` is the relative error
     against the activation of what the population received, errors of those before it included: what it adds itself.
+    A population is ``dead`` where its activation is 0 for all samples: then there is nothing to be relative to, and
+    errors are 0 or very large.
     """
 
     name: str
@@ -22,6 +24,7 @@ class PopulationError:
     saturated: float
     spurious: float
     own: float
+    dead: bool
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class ErrorSums:
             saturated=self.saturated / self.total,
             spurious=self.spurious / max(self.inactive, 1),
             own=self.own,
+            dead=self.norm2 == 0.0,
         )
 
     @property

@@ -32,8 +32,10 @@ _STREAM_CURES: dict[Cause, str] = {
 _WINDOW_CURES: dict[Cause, str] = {
     "saturation": "convert with more calibration samples, with samples like these, or with percentile=100",
     "too early": "",  # neurons wait for all that they receive
-    "too few spikes": "a code of more steps or spikes for it, or for all populations",
+    "too few spikes": "a code of more steps for it, or for all populations",
 }
+#: Of a population in a window that has a limit of spikes.
+_MORE_SPIKES = "a code of more steps or spikes for it, or for all populations"
 #: Of a population that looks its spikes up; scales, and so percentiles, do not concern it.
 _TABLE_WHY = "{cut:.0%} of it from saturation: currents leave the range that its table was fitted to, and are cut"
 _TABLE_CURES: dict[Cause, str] = {
@@ -70,15 +72,17 @@ class Reading:
         return self.text
 
 
-def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset()) -> Reading:
+def read(
+    sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset(), limited: Set[str] = frozenset()
+) -> Reading:
     """The reading of ``sums``; ``waits`` says whether populations fire in windows, when all has arrived.
 
-    ``looked_up`` are the populations with tables.
+    ``looked_up`` are the populations with tables, ``limited`` those whose code limits the spikes of a window.
     """
     name, worst = max(sums.populations.items(), key=lambda item: item[1].own, default=("", ErrorSums()))
     output = sums.output.relative
     if worst.own2 <= 0.0:
-        return Reading(output, "", 0.0, "", 0.0, "", "reading: every population says what it should")
+        return Reading(output, "", 0.0, "", 0.0, "", "every population says what it should")
     shares = {"cut": worst.cut2 / worst.own2, "above": worst.above2 / worst.own2}
     shares["rest"] = 1.0 - shares["cut"] - (0.0 if waits else shares["above"])
     cause: Cause = "too few spikes"
@@ -87,9 +91,10 @@ def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset())
     elif not waits and shares["above"] > shares["rest"]:
         cause = "too early"
     cures = _TABLE_CURES if name in looked_up else _WINDOW_CURES if waits else _STREAM_CURES
-    cure = cures[cause] if output > WORTH_A_CURE else ""
+    cure = _MORE_SPIKES if cures is _WINDOW_CURES and cause == "too few spikes" and name in limited else cures[cause]
+    cure = cure if output > WORTH_A_CURE else ""
     why = _TABLE_WHY if name in looked_up and cause == "saturation" else _WHY[cause]
-    what = f"reading: {name} adds the largest error of its own, {error_text(worst.own)}, {why.format(**shares)}"
+    what = f"population {name} adds the largest error of its own, {error_text(worst.own)}, {why.format(**shares)}"
     together = math.sqrt(sum(each.own**2 for each in sums.populations.values()))
     growth = output / together
     if cure and growth > _GROWS:
@@ -98,6 +103,6 @@ def read(sums: VerificationSums, waits: bool, looked_up: Set[str] = frozenset())
             f"; all add {error_text(together)} together, which the network's layers make {times} times larger on the "
             "way: it multiplies any small difference"
         )
-    fine = f"the output is within {error_text(output)} of the original's on these samples, so nothing is amiss"
+    fine = f"the output differs from the original's by {error_text(output)} on these samples, so nothing is amiss"
     ends = f"what helps: {cure}" if cure else fine
     return Reading(output, name, worst.own, cause, growth, cure, f"{what}; {ends}")

@@ -9,6 +9,10 @@ from snnconv.metrics.error_sums import PopulationError, VerificationSums
 from snnconv.metrics.reading import Reading, read
 from snnconv.metrics.totals import check_alike
 from snnconv.tables import Column, ResultTable, Tabular
+from snnconv.text import MOST_ERROR
+
+#: What a dead population is, and means for its errors.
+DEAD = "the original's activation is 0 on all of these samples, so errors have nothing to be relative to"
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Verification(Tabular):
         sums: The sums behind all errors.
         waits: Whether populations fire in windows of their own, when all that they receive is there.
         looked_up: The populations whose spikes are looked up in tables.
+        limited: The populations whose codes limit the spikes of a window.
     """
 
     steps: int
@@ -32,19 +37,20 @@ class Verification(Tabular):
     sums: VerificationSums = field(repr=False)
     waits: bool = field(repr=False)
     looked_up: frozenset[str] = field(repr=False)
+    limited: frozenset[str] = field(repr=False, default=frozenset())
 
     @property
     def reading(self) -> Reading:
         """What hurts most, why, and what helps."""
-        return read(self.sums, self.waits, self.looked_up)
+        return read(self.sums, self.waits, self.looked_up, self.limited)
 
     def merge(self, other: Verification) -> Verification:
         """The verification on the data of both; counts are exact, sums of squares to rounding.
 
         Both must be of one network under one setting. Raises ``InputError`` where they cannot be.
         """
-        check_alike(self, other, ("steps", "waits", "looked_up"))
-        return verification_of(self.steps, self.sums.merge(other.sums), self.waits, self.looked_up)
+        check_alike(self, other, ("steps", "waits", "looked_up", "limited"))
+        return verification_of(self.steps, self.sums.merge(other.sums), self.waits, self.looked_up, self.limited)
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -64,9 +70,9 @@ class Verification(Tabular):
         """The errors of every population, and of the output."""
         columns = (
             Column("population"),
-            Column("relative error", form=".4f"),
-            Column("own", form=".4f"),
-            Column("bias", form="+.4f"),
+            Column("relative error", form=".4f", most=MOST_ERROR),
+            Column("own", form=".4f", most=MOST_ERROR),
+            Column("bias", form="+.4f", most=MOST_ERROR),
             Column("saturated", form=".2%"),
             Column("spurious", form=".2%"),
         )
@@ -74,10 +80,15 @@ class Verification(Tabular):
         return ResultTable(columns, (*rows, ("output", self.output, None, None, None, None)))
 
     def __str__(self) -> str:
-        return f"{self.samples} samples, {self.steps} steps\n{self.to_table()}\n{self.reading}"
+        lines = [f"{self.samples} samples, {self.steps} steps", str(self.to_table()), str(self.reading)]
+        if dead := [each.name for each in self.populations if each.dead]:
+            lines.insert(2, f"dead: {', '.join(dead)}: {DEAD}")
+        return "\n".join(lines)
 
 
-def verification_of(steps: int, sums: VerificationSums, waits: bool, looked_up: frozenset[str]) -> Verification:
+def verification_of(
+    steps: int, sums: VerificationSums, waits: bool, looked_up: frozenset[str], limited: frozenset[str] = frozenset()
+) -> Verification:
     """The verification that follows from ``sums``, with attributes of these names."""
     errors = tuple(each.error(name) for name, each in sums.populations.items())
-    return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits, looked_up)
+    return Verification(steps, sums.samples, errors, sums.output.relative, sums, waits, looked_up, limited)

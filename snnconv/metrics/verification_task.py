@@ -74,7 +74,8 @@ class VerificationTask:
         populations = {name: sums.merge(own[name]) for name, sums in populations.items()}
         sums = VerificationSums(lengths.numel(), populations, _output_sums(output, wanted))
         looked_up = frozenset(each.name for each in network.populations.values() if each.tables is not None)
-        found = verification_of(simulator.steps, sums, network.timing is not None, looked_up)
+        limited = frozenset(each.name for each in network.populations.values() if each.code.limit is not None)
+        found = verification_of(simulator.steps, sums, network.timing is not None, looked_up, limited)
         return VerificationTally(found, calibrated.left)
 
     def __getstate__(self) -> dict[str, Any]:

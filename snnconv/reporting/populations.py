@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from snnconv.metrics.error_sums import PopulationError
 from snnconv.metrics.reading import Reading
+from snnconv.metrics.verification_result import DEAD
 from snnconv.reporting.charts import SPAN, Axis, figure, linear, plot, x_of, y_of
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
 from snnconv.reporting.sortable import SortableHead, sortable_table
-from snnconv.reporting.wording import NOTHING, capital, count, counted, decimal, share
+from snnconv.reporting.wording import NOTHING, capital, count, counted, decimal, listed, share
 from snnconv.spiking.population import Population
 from snnconv.text import MOST_ERROR, code_text
 
@@ -87,6 +88,9 @@ def _told(contents: Contents, reading: Reading | None) -> Markup:
                 tag("div", tag("dt", "What helps"), tag("dd", reading.cure or "nothing needs to: it is near enough")),
             )
         )
+    if contents.look is not None and contents.look.verification is not None:
+        dead = [each.name for each in contents.look.verification.populations if each.dead]
+        told += [tag("p", f"Dead: {listed(dead)}: {DEAD}.")] if dead else []
     silent = [each.name for each in contents.network.populations.values() if each.silent_channels]
     if silent:
         names = f"{silent[0]}{f' and {len(silent) - 1} more' if len(silent) > 1 else ''}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from coding import Concurrent
 from snnconv.metrics.binomial import binomial_interval
+from snnconv.metrics.costs import Costs
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.reporting.contents import Contents
 from snnconv.reporting.detected import FoundBox
 from snnconv.reporting.markup import Markup, tag
 from snnconv.reporting.wording import count, counted, decimal, joules, percent, ratio, share
 from snnconv.spiking.base import NetworkBase
+from snnconv.text import at_most
 
 
 def sentences(contents: Contents) -> tuple[str, str, str]:
@@ -92,11 +94,15 @@ def _cost(contents: Contents) -> str:
             )
         return "Its populations run all at once, and its output is there after every time step."
     than = "the original" if not network.learned else "the same network without spikes"
-    most = "at most " if costs.synops_are_bound else ""
-    energy = f"{most}{joules(costs.energy.e3)} under energy model E3"
-    times = ratio(costs.energy.e3, costs.energy.e3_reference)
+    energy, times = (at_most(each, costs.synops_are_bound) for each in _energy(costs))
+    energy = f"{energy} under energy model E3"
     spikes = f"{decimal(costs.spikes_per_neuron, 2)} spikes per neuron"
     return f"A sample takes {steps_text(costs.mean_steps)}, {spikes} and {energy}, {times} what {than} takes."
+
+
+def _energy(costs: Costs) -> tuple[str, str]:
+    """What a sample takes under model E3, and how many times that of the same network with activations."""
+    return joules(costs.energy.e3), ratio(costs.energy.e3, costs.energy.e3_reference)
 
 
 def _weakness(contents: Contents) -> str:
@@ -110,7 +116,7 @@ def _weakness(contents: Contents) -> str:
     samples = counted(look.samples, "sample")
     if not reading.population:
         return f"On {samples} every population says what it should."
-    return f"On {samples} the population {reading.text.removeprefix('reading: ')}."
+    return f"On {samples} the {reading.text}."
 
 
 def described(network: NetworkBase) -> str:
@@ -167,13 +173,11 @@ def _cost_figures(contents: Contents) -> list[tuple[str, str, str]]:
     costs = contents.costs
     if costs is None:
         return []
-    bound = "upper bound" if costs.synops_are_bound else "per sample"
-    e3 = costs.energy
     than = "that without spikes" if contents.network.learned else "the original's"
-    beside = f"{ratio(e3.e3, e3.e3_reference)} {than}"
+    synops, energy, times = (at_most(each, costs.synops_are_bound) for each in (count(costs.synops), *_energy(costs)))
     return [
         ("latency", count(costs.mean_steps), "time steps"),
         ("spikes per neuron", decimal(costs.spikes_per_neuron, 3), "per sample"),
-        ("synaptic operations", count(costs.synops), bound),
-        ("energy, model E3", joules(e3.e3), f"{bound}, {beside}"),
+        ("synaptic operations", synops, "per sample"),
+        ("energy, model E3", energy, f"per sample, {times} {than}"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,22 +27,31 @@ class Column:
         name: What they are called.
         unit: Their unit, "" where they have none.
         form: How people read a number of them, as a format of Python: ".2f", or ".1%" for a share.
+        bounds: Whether numbers of them are, or may be, upper bounds.
+        most: The largest size of a number that people read in full; what is beyond is said to be over it.
     """
 
     name: str
     unit: str = ""
     form: str = ""
+    bounds: bool = False
+    most: float = math.inf
 
     @property
     def head(self) -> str:
-        """Name and unit."""
-        return f"{self.name} ({self.unit})" if self.unit else self.name
+        """Name and unit, and that numbers are at most so large where they are bounds."""
+        name = f"{self.name}, at most" if self.bounds else self.name
+        return f"{name} ({self.unit})" if self.unit else name
 
     def text(self, cell: Cell) -> str:
         """A cell as people read it."""
         if isinstance(cell, str):
             return cell
-        return _NOTHING if _absent(cell) else format(cell, self.form)
+        if cell is None or _absent(cell):
+            return _NOTHING
+        if abs(cell) > self.most:
+            return f"over {self.most:g}" if cell > 0 else f"below -{self.most:g}"
+        return format(cell, self.form)
 
 
 @dataclass(frozen=True)

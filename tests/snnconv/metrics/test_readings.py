@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import snnconv
-from coding import Code, Concurrent, FewSpike, Rate
+from coding import Code, Concurrent, FewSpike, Pipeline, Rate
 from tests.support.networks import make, network_of
 from tests.support.transformers import transformer
 
@@ -30,7 +30,9 @@ def values(count: int = 400) -> Tensor:
         (Rate(256), {"percentile": 70.0}, "saturation", "percentile=100"),
         (FewSpike(12, spikes=4), {"percentile": 70.0}, "saturation", "samples"),
         (Rate(8), {"percentile": 100.0}, "too early", "neuron='corrective'"),
-        (FewSpike(4, spikes=1), {}, "too few spikes", "more steps or spikes"),
+        (FewSpike(4, spikes=1), {}, "too few spikes", "a code of more steps or spikes for it"),
+        (Rate(8), {"schedule": Pipeline()}, "too few spikes", "a code of more steps for it"),
+        (FewSpike(4, spikes=4), {}, "too few spikes", "a code of more steps for it"),
     ],
 )
 def test_the_cause_is_what_was_done_to_the_network(code: Code, options: Any, cause: str, cure: str) -> None:
@@ -99,6 +101,14 @@ def test_a_network_that_multiplies_small_differences_is_told_as_such(factor: flo
 
 def told(caplog: pytest.LogCaptureFixture) -> str:
     return " ".join(record.getMessage() for record in caplog.records if record.name.startswith("snnconv"))
+
+
+def test_a_warning_of_the_output_names_the_population_in_one_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    network = snnconv.convert(deep(), values(), coding=FewSpike(4, spikes=1))
+    reading = snnconv.verify(network).reading
+    assert reading.text.startswith(f"population {reading.population} adds the largest error of its own, ")
+    assert f"on samples held out from calibration; population {reading.population} adds" in told(caplog)
+    assert "reading" not in told(caplog)
 
 
 def test_few_calibration_samples_are_told(caplog: pytest.LogCaptureFixture) -> None:

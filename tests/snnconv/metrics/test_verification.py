@@ -6,9 +6,12 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 import snnconv
 from coding import Rate
+from snnconv.metrics.error_sums import ErrorSums, VerificationSums
+from snnconv.metrics.verification_result import verification_of
 from tests.support.networks import ZOO, GraphConvolution, draw, fitted_part, make, network_of, prepared
 
 
@@ -93,3 +96,38 @@ def test_the_report_prints_and_survives_json() -> None:
     found = snnconv.verify(network_of("deep"))
     assert json.loads(json.dumps(found.to_dict()))["output"] == found.output
     assert all(population.name in str(found) for population in found.populations)
+
+
+class Dead(nn.Module):
+    """A ReLU of what is below 0, in front of one that is not."""
+
+    def __init__(self, current: float) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(4, 5), nn.Linear(5, 5), nn.Linear(5, 3)
+        with torch.no_grad():
+            self.first.weight.zero_()
+            self.first.bias.fill_(current)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.last(torch.relu(self.second(torch.relu(self.first(x)))))
+        return scores
+
+
+def test_a_dead_population_is_said_to_be_dead() -> None:
+    torch.manual_seed(0)
+    x = draw(40, 4, dtype=torch.float32)
+    found = snnconv.verify(snnconv.convert(Dead(-1.0).eval(), x, coding=Rate(8)), x)
+    assert [each.dead for each in found.populations] == [True, False]
+    line = f"dead: {found.populations[0].name}: the original's activation is 0 on all of these samples"
+    assert line in str(found) and found.to_dict()["populations"][0]["dead"] is True
+    assert "dead: " not in str(snnconv.verify(snnconv.convert(Dead(1.0).eval(), x, coding=Rate(8)), x))
+
+
+def test_errors_relative_to_nothing_are_written_as_briefly_as_others() -> None:
+    nothing = ErrorSums(error2=1.0, own2=1.0, difference=-1.0, total=1, inactive=1)
+    sums = VerificationSums(1, {"dead": nothing}, ErrorSums(error2=1.0, norm2=4.0))
+    found = verification_of(4, sums, False, frozenset())
+    assert found.populations[0].relative > 1e100 and found.populations[0].bias < -1e100
+    (row,) = [line for line in str(found.to_table()).splitlines() if line.startswith("dead")]
+    assert row.split() == ["dead", "over", "10", "over", "10", "below", "-10", "0.00%", "0.00%"]
+    assert "\ndead: dead: the original's activation is 0" in str(found) and "e+1" not in str(found)

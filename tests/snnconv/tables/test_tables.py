@@ -76,6 +76,20 @@ def test_a_table_prints_with_units_and_with_nothing_where_there_is_none() -> Non
     assert str(table).splitlines() == ["a   b (ms)", "x      1.2", "yy       -", "z        -"]
 
 
+def test_a_column_says_what_bounds_are_and_writes_no_number_that_is_too_large_to_tell_anything() -> None:
+    columns = (Column("a"), Column("b", "J", ".2f", bounds=True, most=10.0))
+    table = ResultTable(columns, (("x", 10.0), ("y", 3e150), ("z", -3e150), ("w", None)))
+    assert [line.split("  ")[-1].strip() for line in str(table).splitlines()] == [
+        "b, at most (J)",
+        "10.00",
+        "over 10",
+        "below -10",
+        "-",
+    ]
+    assert table.to_csv().splitlines()[1:3] == ["x,10.0", "y,3e+150"]
+    assert r"y & over 10 \\" in table.to_latex() and " over 10 |" in table.to_markdown()
+
+
 def test_a_table_without_rows_is_its_head() -> None:
     table = ResultTable((Column("a"), Column("b")), ())
     assert table.to_csv() == "a,b\n" and table.to_markdown().count("\n") == 2
