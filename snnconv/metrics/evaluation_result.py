@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from snnconv.metrics.binomial import binomial_interval
 from snnconv.metrics.costs import Costs, measures
 from snnconv.metrics.decision_counts import DecisionCounts
 from snnconv.metrics.judge import Judgement
@@ -35,7 +36,7 @@ class Evaluation(Costs):
         synops: Synaptic operations.
         synops_by_source: Synaptic operations by the population, gate or input whose spikes cause them.
         synops_by_layer: Synaptic operations, every weighted operator between two populations counted by itself.
-        synops_are_bound: Whether the synaptic operations are an upper bound.
+        synops_are_bound: Whether the synaptic operations, and with them energies, are upper bounds.
         activity: What the energy models take in.
         energy: Energy by every model.
         totals: The sums behind all costs.
@@ -105,6 +106,16 @@ class Evaluation(Costs):
         }
         found = {name: [end] if course is None else course for name, (course, end) in known.items()}
         return {name: course for name, course in found.items() if any(value is not None for value in course)}
+
+    @property
+    def intervals(self) -> dict[str, list[tuple[float, float]]]:
+        """The 95 % intervals of those ``courses`` that are shares of decisions, by the same names and steps."""
+        counts = {"accuracy": self.judged, "agreement": self.decided}
+        return {
+            name: [binomial_interval(value, count) for value in self.courses[name] if value is not None]
+            for name, count in counts.items()
+            if name in self.courses and count
+        }
 
     @property
     def loss(self) -> float | None:

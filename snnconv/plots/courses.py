@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snnconv.errors import ConfigurationError
-from snnconv.metrics.binomial import binomial_interval
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.plots.axes import COLOURS, MARKERS, legend_above, new_axes, plain
 
@@ -88,17 +87,16 @@ def _course(found: Evaluation) -> _Course:
             "the evaluation has neither targets nor an original network, or all targets are 0: nothing can be drawn"
         )
     original: float | None = None
-    count: int | None = None
     title, values = next(iter(found.courses.items()))
+    intervals = found.intervals.get(title)
     if title == "accuracy":
-        original, count = found.reference_accuracy, found.judged
+        original = found.reference_accuracy
     elif title == "agreement":
-        title, count = "decides as the original", found.decided
+        title = "decides as the original"
     else:
         values = _percent(values)
     known = [math.nan if value is None else value for value in values]
     steps = range(1, len(known) + 1) if len(known) > 1 else [found.steps]
-    intervals = None if count is None else [binomial_interval(value, count) for value in known]
     return _Course(f"{title} (%)", steps, known, intervals, original)
 
 

@@ -124,6 +124,13 @@ def line(x: Axis, y: Axis, points: Sequence[tuple[float, float]], class_: str) -
     return tag("path", d=f"M{path}", class_=f"line {class_}") if points else Markup()
 
 
+def band(x: Axis, y: Axis, points: Sequence[tuple[float, float, float]], class_: str) -> Markup:
+    """What lies between a low and a high value at every place: ``points`` are places with both."""
+    there = [f"{x_of(x, place)} {y_of(y, low)}" for place, low, _ in points]
+    back = [f"{x_of(x, place)} {y_of(y, high)}" for place, _, high in reversed(points)]
+    return tag("path", d=f"M{'L'.join(there + back)}Z", class_=f"band {class_}") if points else Markup()
+
+
 def dot(x: Axis, y: Axis, point: tuple[float, float], class_: str, title: str) -> Markup:
     """A round dot that says its ``title`` to who points at it."""
     place = f"M{x_of(x, point[0])} {y_of(y, point[1])}h0"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
-from snnconv.reporting.charts import Axis, figure, legend, level, line, linear, plot, time_axis
+from snnconv.reporting.charts import Axis, band, figure, legend, level, line, linear, plot, time_axis
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, tag
 from snnconv.reporting.wording import NOTHING, decimal
@@ -12,6 +13,9 @@ from snnconv.reporting.wording import NOTHING, decimal
 #: Points of a line; more than a screen has columns show nothing.
 _POINTS = 400
 Course = Sequence[float | None]
+Point = TypeVar("Point")
+#: By name: the low and the high end after every time step.
+Intervals = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def course_part(contents: Contents) -> Part | None:
@@ -23,7 +27,8 @@ def course_part(contents: Contents) -> Part | None:
     spikes = [spikes / costs.neurons for spikes in costs.spikes_by_step]
     drawn = []
     if lines:
-        drawn.append(_judged_figure(lines, reference, name, costs.steps))
+        intervals = {} if contents.evaluation is None else contents.evaluation.intervals
+        drawn.append(_judged_figure(lines, intervals, reference, name, costs.steps))
     x = time_axis(costs.steps)
     y = linear(spikes, "spikes per neuron so far", zero=True)
     content = [line(x, y, _points(spikes), "one")]
@@ -53,8 +58,11 @@ def _courses(contents: Contents) -> tuple[Mapping[str, Course], float | None, st
     return found.courses, reference, "relative error"
 
 
-def _judged_figure(lines: Mapping[str, Course], reference: float | None, name: str, steps: int) -> Markup:
+def _judged_figure(
+    lines: Mapping[str, Course], intervals: Intervals, reference: float | None, name: str, steps: int
+) -> Markup:
     values = [value for course in lines.values() for value in course if value is not None]
+    values += [end for interval in intervals.values() for ends in interval for end in ends]
     values += [] if reference is None else [reference]
     x = time_axis(steps)
     y: Axis = linear(values, name, most=100.0) if name == "%" else linear(values, name, zero=True)
@@ -62,11 +70,14 @@ def _judged_figure(lines: Mapping[str, Course], reference: float | None, name: s
     kinds = ("one", "two dashed")
     entries = []
     for kind, (label, course) in zip(kinds, lines.items(), strict=False):
+        content.append(band(x, y, _span(intervals.get(label, ())), kind))
         content.append(line(x, y, _points(course), kind))
         entries.append((kind, label))
+    if intervals:
+        entries.append(("interval", "95 % interval"))
     if reference is not None:
         entries.append(("level", "original network"))
-    ends = ", ".join(f"{label} ends at {_last(course):.4g}" for label, course in lines.items())
+    ends = ", ".join(_end(label, course, intervals.get(label)) for label, course in lines.items())
     told = f" The original is at {reference:.4g}." if reference is not None else ""
     says = f"Over {steps} time steps {ends}.{told}"
     caption = "Where a line still climbs at the end, more time steps help."
@@ -74,9 +85,23 @@ def _judged_figure(lines: Mapping[str, Course], reference: float | None, name: s
 
 
 def _points(course: Course) -> list[tuple[float, float]]:
-    every = -(-len(course) // _POINTS)
-    found = [(float(step), value) for step, value in enumerate(course, 1) if value is not None]
-    return [point for position, point in enumerate(found) if position % every == 0 or position == len(found) - 1]
+    return _few([(float(step), value) for step, value in enumerate(course, 1) if value is not None])
+
+
+def _span(interval: Sequence[tuple[float, float]]) -> list[tuple[float, float, float]]:
+    return _few([(float(step), *ends) for step, ends in enumerate(interval, 1)])
+
+
+def _few(points: list[Point]) -> list[Point]:
+    """As many of ``points`` as a line has at most, the last among them."""
+    every = -(-len(points) // _POINTS)
+    return [point for position, point in enumerate(points) if position % every == 0 or position == len(points) - 1]
+
+
+def _end(label: str, course: Course, interval: Sequence[tuple[float, float]] | None) -> str:
+    """Where a line ends, with its interval there."""
+    between = "" if not interval else f" (95 % interval {interval[-1][0]:.4g} to {interval[-1][1]:.4g})"
+    return f"{label} ends at {_last(course):.4g}{between}"
 
 
 def _last(course: Course) -> float:
