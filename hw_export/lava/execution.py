@@ -98,6 +98,7 @@ class OpenBundle:
             input_spikes=0.0,
             synops={network.name_of(node): float((counts[node] * fan_out[node]).sum()) for node in counts},
             synops_by_layer={network.name_of(node): float((counts[node] * by_layer[node]).sum()) for node in counts},
+            synops_are_bound=bool(network.synapses.bounds),
             neurons={population.name: population.neurons for population in populations.values()},
             rasters=rasters,
         )

@@ -11,6 +11,7 @@ from snnconv.graph.real_valued import share_text
 from snnconv.metrics.energy_models import Activity, Energy, energy
 from snnconv.metrics.totals import Totals
 from snnconv.tables import Column, ResultTable, Tabular
+from snnconv.text import at_most
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Costs(Tabular):
 
     ``steps`` is the latency of a pipeline, else the time steps simulated; samples may stop earlier (``mean_steps``).
     ``spikes_by_step[t]`` are the spikes of a sample up to step ``t``, ``None`` for a pipeline. ``spikes`` and
-    ``synops_by_source`` go by population. ``totals`` are the sums behind all figures.
+    ``synops_by_source`` go by population. Where ``synops_are_bound``, synaptic operations and energies are at most so
+    large, but not those counted layer by layer. ``totals`` are the sums behind all figures.
     """
 
     samples: int
@@ -40,14 +42,14 @@ class Costs(Tabular):
 
     def cost_text(self, beside: str = "original") -> list[str]:
         """Lines on synaptic operations and energy, ``beside`` that of the same network with activations."""
-        bound = " (upper bound)" if self.synops_are_bound else ""
-        e = self.energy
+        e, bound = self.energy, self.synops_are_bound
+        e2, e3 = (at_most(f"{joules:.3g} J", bound) for joules in (e.e2, e.e3))
         lines = [
-            f"synaptic operations per sample: {self.synops:.4g}{bound}, "
+            f"synaptic operations per sample: {at_most(f'{self.synops:.4g}', bound)}, "
             f"counted layer by layer {self.synops_by_layer:.4g}; "
             f"MACs of the analog input {self.activity.input_macs:.4g}",
-            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e.e2:.3g} J, {beside} {e.e2_reference:.3g} J",
-            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e.e3:.3g} J, {beside} {e.e3_reference:.3g} J",
+            f"energy E2 (MAC 4.6 pJ, AC 0.9 pJ): {e2}, {beside} {e.e2_reference:.3g} J",
+            f"energy E3 (memory 5.0, add 0.9, multiply 3.7 pJ): {e3}, {beside} {e.e3_reference:.3g} J",
         ]
         activity = self.activity
         if activity.pairs:
@@ -75,7 +77,7 @@ class Costs(Tabular):
             Column("neurons"),
             Column("spikes", form=".4g"),
             Column("spikes per neuron", form=".3f"),
-            Column("SynOps", form=".4g"),
+            Column("SynOps", form=".4g", bounds=self.synops_are_bound),
         )
         own = tuple(
             (name, neurons, self.spikes[name], self.spikes[name] / neurons, self.synops_by_source.get(name, 0.0))

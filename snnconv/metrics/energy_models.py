@@ -16,7 +16,7 @@ MAC, ACCUMULATE = 4.6 * PICOJOULE, 0.9 * PICOJOULE
 #: E3 (Hwang and Kung 2024): joules of an addition, a multiplication, and a 32-bit access to a small memory.
 ADD, MULTIPLY, MEMORY = 0.9 * PICOJOULE, 3.7 * PICOJOULE, 5.0 * PICOJOULE
 #: What energy is spent on.
-PARTS = _MACS, _ACTIVATIONS, _SYNOPS, _UPDATES = (
+PARTS = _MACS, _ACTIVATIONS, SYNAPTIC, _UPDATES = (
     "multiply-accumulates",
     "activations in memory",
     "synaptic operations",
@@ -104,7 +104,7 @@ def energy_parts(activity: Activity, model: str) -> tuple[dict[str, float], dict
     # What is not spikes costs full multiply-accumulates; under E3 with the fetch of both operands.
     real_valued = a.input_macs + a.analog_macs
     if model == "E2":
-        return {_SYNOPS: a.synops * ACCUMULATE, _MACS: real_valued * MAC}, {_MACS: a.reference_macs * MAC}
+        return {SYNAPTIC: a.synops * ACCUMULATE, _MACS: real_valued * MAC}, {_MACS: a.reference_macs * MAC}
     if model != "E3":
         raise ConfigurationError(f"energy model must be 'E2' or 'E3', got {model!r}")
     mac = 2 * MEMORY + ADD + MULTIPLY
@@ -112,7 +112,7 @@ def energy_parts(activity: Activity, model: str) -> tuple[dict[str, float], dict
     updates = update_energy(a.update_words, a.update_additions, a.update_multiplications, a.updates)
     synops = (a.synops - a.pairs) * SYNOP + a.pairs * PAIR
     original = {_MACS: a.reference_active_macs * mac, _ACTIVATIONS: a.neurons * MEMORY}
-    return {_SYNOPS: synops, _UPDATES: updates, _MACS: real_valued * mac}, original
+    return {SYNAPTIC: synops, _UPDATES: updates, _MACS: real_valued * mac}, original
 
 
 def energy(activity: Activity, rate_reference: tuple[float, float] | None = None) -> Energy:

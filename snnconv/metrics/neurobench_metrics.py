@@ -67,7 +67,10 @@ class NeuroBench(Tabular):
         return NeuroBench(**summed)
 
     def to_dict(self) -> dict[str, Any]:
-        """The metrics by NeuroBench's names, operations and updates as means for one sample; no weights: none is 0."""
+        """The metrics by NeuroBench's names, operations and updates as means for one sample; no weights: none is 0.
+
+        ``synops_are_bound`` is no metric: it says whether ``Effective_ACs`` is an upper bound.
+        """
         return {
             "Footprint": self.footprint,
             "ConnectionSparsity": self.zero_weights / max(self.weights, 1),
@@ -78,14 +81,17 @@ class NeuroBench(Tabular):
                 "Dense": self.dense / self.samples,
             },
             "MembraneUpdates": self.updates / self.samples,
+            "synops_are_bound": self.is_bound,
         }
 
     def to_table(self) -> ResultTable:
         """The metrics of ``to_dict``, one a row."""
         found = self.to_dict()
         found |= found.pop("SynapticOperations")
-        rows = (("Footprint (bytes)", found.pop("Footprint")), *found.items())
-        return ResultTable((Column("metric"), Column("value", form=".4g")), rows)
+        names = {"Effective_ACs": Column("Effective_ACs", bounds=found.pop("synops_are_bound")).head}
+        rows = [("Footprint (bytes)", found.pop("Footprint"))]
+        rows += [(names.get(name, name), value) for name, value in found.items()]
+        return ResultTable((Column("metric"), Column("value", form=".4g")), tuple(rows))
 
 
 @own_surroundings()

@@ -11,13 +11,16 @@ from snnconv.metrics.costs import Costs
 from snnconv.metrics.energy_models import PARTS, energy_parts
 from snnconv.metrics.evaluation_result import Evaluation
 from snnconv.plots.axes import COLOURS, COLUMN, QUIET, legend_above, new_axes, plain, short_name, text_size
-from snnconv.text import PREFIXES
+from snnconv.text import PREFIXES, at_most
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: What all networks have is grey.
 _COLOURS = dict(zip(PARTS, (QUIET, "#BBBBBB", COLOURS[0], COLOURS[4]), strict=True))
+
+#: Widths of the longest bar that the axis has, for totals behind bars: without bounds, and with.
+_ROOM = (1.15, 1.35)
 
 #: Joules with the prefixes that samples need.
 _UNITS = tuple((10.0 ** (3 * power), f"{prefix}J") for power, prefix in PREFIXES.items() if power <= 0)
@@ -36,8 +39,8 @@ def energy(evaluation: Costs | Mapping[str, Costs], axes: Axes | None = None, *,
     """The energy of a sample by what it is spent on: a bar for the original network, and one for every evaluation.
 
     A network that learned through its own spikes has no original, and stands beside itself without spikes. Where
-    synaptic operations are an upper bound, so is the energy, and "≤" says so. Energies are those of a published model,
-    not of a chip (docs/concepts/energy.md).
+    synaptic operations are an upper bound, so is the energy, and "at most" says so. Energies are those of a published
+    model, not of a chip (docs/concepts/energy.md).
 
     Args:
         evaluation: What ``snnconv.evaluate`` or ``snnconv.detection.evaluate`` gave, or several, by label.
@@ -81,11 +84,11 @@ def _said(axes: Axes, bars: Sequence[_EnergyBar], ends: Sequence[float], model: 
     longest = max(ends)
     factor, unit = next((each for each in _UNITS if longest >= each[0]), _UNITS[-1])
     for place, (bar, end) in enumerate(zip(bars, ends, strict=True)):
-        text = f"{'≤ ' if bar.bound else ''}{end / factor:.3g}"
+        text = at_most(f"{end / factor:.3g}", bar.bound)
         axes.annotate(text, (end, place), (3, 0), textcoords="offset points", va="center", size=text_size(axes))
     axes.set_yticks(range(len(ends)), [short_name(bar.label) for bar in bars])
     axes.set_ylim(len(ends) - 0.4, -0.6)
-    axes.set_xlim(0.0, 1.15 * longest or 1.0)
+    axes.set_xlim(0.0, _ROOM[any(bar.bound for bar in bars)] * longest or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda joules, _: f"{joules / factor:g}"))
     axes.set_xlabel(f"energy of a sample ({unit}, model {model})")

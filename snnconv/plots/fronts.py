@@ -10,6 +10,7 @@ from snnconv.metrics.binomial import binomial_interval
 from snnconv.plots.axes import COLOURS, COLUMN, MARKERS, QUIET, new_axes, plain, text_size
 from snnconv.plots.labels import label_points, pixels
 from snnconv.spiking.logs import Cost
+from snnconv.tables import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +53,10 @@ class CostedPoint(Protocol):
     @property
     def deviation(self) -> float | None:
         """Of values, how far they are from the original's."""
+
+    @property
+    def synops_are_bound(self) -> bool | None:
+        """Whether its energy is an upper bound; ``None`` where that is not known."""
 
     @property
     def e3_reference(self) -> float:
@@ -111,6 +116,12 @@ def quality_name(result: CostedPoint) -> str:
     return "decides as the original (%)" if result.accuracy is None else "accuracy (%)"
 
 
+def cost_name(results: Sequence[CostedPoint], cost: Cost) -> str:
+    """What the axis from left to right says of ``cost``, and whether that is an upper bound."""
+    bound = cost == "energy" and any(result.synops_are_bound for result in results)
+    return Column(COST_NAMES[cost], bounds=bound).head
+
+
 def draw_points(axes: Axes, results: Sequence[CostedPoint], best: Sequence[CostedPoint], cost: Cost) -> None:
     """Points, Pareto front and original network; what costs nothing has no place."""
     front = _costly(best, cost)
@@ -141,7 +152,7 @@ def draw_points(axes: Axes, results: Sequence[CostedPoint], best: Sequence[Coste
         _ticks(axes, cost)
     else:
         axes.set_xticks([])
-    axes.set_xlabel(COST_NAMES[cost])
+    axes.set_xlabel(cost_name(results, cost))
     plain(axes)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from snnconv.metrics.costs import Costs
-from snnconv.metrics.energy_models import PARTS, constants, energy_parts
+from snnconv.metrics.energy_models import PARTS, SYNAPTIC, constants, energy_parts
 from snnconv.reporting.charts import legend
 from snnconv.reporting.contents import Contents, Part
 from snnconv.reporting.markup import Markup, joined, number, tag
-from snnconv.reporting.wording import count, decimal, joules, ratio, share
+from snnconv.reporting.wording import capital, count, decimal, joules, ratio, share
+from snnconv.text import at_most
 
 #: Classes of colours of what takes energy; what the original has, too, is grey.
 _KINDS = dict(zip(PARTS, ("plain", "faint", "one", "three"), strict=True))
@@ -34,26 +35,26 @@ def _model(name: str, spiking: Mapping[str, float], original: Mapping[str, float
     totals = [sum(spiking.values()), sum(original.values())]
     scale = max(totals) or 1.0
     bars = [
-        _bar(label, parts, total, scale, most)
-        for label, parts, total, most in zip(
+        _bar(label, parts, total, scale, is_bound)
+        for label, parts, total, is_bound in zip(
             ("spiking", beside), (spiking, original), totals, (bound, False), strict=True
         )
     ]
-    most = "at most " if bound else ""
-    takes = tag("span", f" spiking takes {most}{ratio(*totals)} the energy", class_="quiet")
+    takes = tag("span", f" spiking takes {at_most(ratio(*totals), bound)} the energy", class_="quiet")
     head = tag("h3", f"Model {name}", takes)
     return tag("div", head, *bars, tag("p", _constants_text(name), class_="note"), class_="model")
 
 
 def _bar(label: str, parts: Mapping[str, float], total: float, scale: float, bound: bool) -> Markup:
     left, pieces = 0.0, []
+    told = {part: at_most(joules(value), bound and part == SYNAPTIC) for part, value in parts.items()}
     for part, value in parts.items():
         width = 100.0 * value / scale
         if value > 0:
             pieces.append(
                 tag(
                     "rect",
-                    tag("title", f"{part}: {joules(value)}"),
+                    tag("title", f"{part}: {told[part]}"),
                     x=f"{number(left)}%",
                     width=f"{number(max(width, 0.15))}%",
                     y="0",
@@ -62,8 +63,8 @@ def _bar(label: str, parts: Mapping[str, float], total: float, scale: float, bou
                 )
             )
         left += width
-    spent = [f"{part} {joules(value)} ({share(value / total, 0)})" for part, value in parts.items() if value > 0]
-    whole = f"{'at most ' if bound else ''}{joules(total)}"
+    spent = [f"{part} {told[part]} ({share(value / total, 0)})" for part, value in parts.items() if value > 0]
+    whole = at_most(joules(total), bound)
     says = f"{label}: {whole}, of which {', '.join(spent) or 'nothing'}"
     drawn = tag("svg", tag("title", says), *pieces, role="img", aria_label=says, class_="stack")
     return tag(
@@ -114,9 +115,9 @@ def _sources(costs: Costs) -> Markup | None:
     if not costs.synops or not found:
         return None
     told: Sequence[str] = [f"{name} ({share(synops / costs.synops, 0)})" for name, synops in found if synops > 0]
-    bound = ", an upper bound" if costs.synops_are_bound else ""
+    operations = at_most(count(costs.synops), costs.synops_are_bound)
     real = costs.activity.input_macs
     again = ", which comes anew at every time step," if costs.spikes_by_step is not None else ""
     given = f" The real-valued input{again} takes {count(real)} multiply-accumulates." if real else ""
-    text = f"{count(costs.synops)} synaptic operations{bound}; most are caused by spikes of {', '.join(told)}.{given}"
-    return tag("p", text)
+    text = f"{operations} synaptic operations; most are caused by spikes of {', '.join(told)}.{given}"
+    return tag("p", capital(text))

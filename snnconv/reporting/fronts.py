@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnconv.plots.fronts import COST_NAMES, families, quality_name
+from snnconv.plots.fronts import COST_NAMES, cost_name, families, quality_name
 from snnconv.plots.spikes import evenly
 from snnconv.reporting.charts import Axis, dot, figure, legend, level, line, linear, logarithmic, plot
 from snnconv.reporting.contents import Contents, Part
@@ -14,6 +14,7 @@ from snnconv.reporting.wording import NOTHING, count, counted, decimal, joules, 
 from snnconv.spiking.logs import Cost
 from snnconv.sweeps.results import Measured
 from snnconv.sweeps.table import Sweep
+from snnconv.text import at_most
 
 #: Classes of colours that codes take in turn, and rows of the table at most.
 _COLOURS, _MOST_ROWS = ("one", "two", "three", "four", "five"), 200
@@ -27,7 +28,7 @@ def fronts_part(contents: Contents) -> Part | None:
     if sweep is None or not sweep.results:
         return None
     kinds = {code: _COLOURS[place % len(_COLOURS)] for place, code in enumerate(families(sweep.results))}
-    charts = [_panel(sweep, cost, title, kinds) for cost, title in COST_NAMES.items()]
+    charts = [_panel(sweep, cost, cost_name(sweep.results, cost), kinds) for cost in COST_NAMES]
     keys = legend(
         [
             *((f"{kind} point", f"{code} code") for code, kind in kinds.items()),
@@ -56,14 +57,14 @@ def _panel(sweep: Sweep, cost: Cost, title: str, kinds: dict[str, str]) -> Marku
     beaten = [result for result in points if result not in front]
     drawn = [each[place] for each in (beaten, front) for place in evenly(len(each), _MOST_DOTS // 2)]
     for result in drawn:
-        paid = joules(result.e3) if cost == "energy" else count(result.cost(cost))
-        says = f"{result.label}: {percent(result.quality)} at {paid}"
+        paid = _energy(result) if cost == "energy" else count(result.cost(cost))
+        says = f"{result.label}: {percent(result.quality)} for {paid}"
         kind = kinds[result.code]
         content.append(dot(x, y, (result.cost(cost), result.quality), kind if result in front else f"{kind} off", says))
     best = listed([result.label for result in front], most=8)
     left = len(points) - len(drawn)
     caption = f"{left:,} configurations are not drawn, to keep this file small." if left else None
-    says = f"{quality_name(first)} against {title} of {len(points)} configurations. On the Pareto front: {best}."
+    says = f"{quality_name(first)} against {title}, of {len(points)} configurations. On the Pareto front: {best}."
     return figure(plot(x, y, content, says), caption)
 
 
@@ -87,13 +88,17 @@ def _table(sweep: Sweep) -> Markup:
             (result.quality, percent(result.quality, 2)),
             (result.latency, count(result.latency)),
             (result.spikes_per_neuron, decimal(result.spikes_per_neuron)),
-            (result.e3, joules(result.e3)),
+            (result.e3, _energy(result)),
         )
         values = [tag("td", text, data_value=f"{value:.6g}") for value, text in figures]
         rows.append(tag("tr", tag("th", result.label, scope="row"), *values, tag("td", on or NOTHING, class_="text")))
     left = len(sweep.results) - len(rows)
     caption = f"{left:,} further rows are left out." if left else ""
     return sortable_table(heads, rows, caption, "Table of configurations")
+
+
+def _energy(result: Measured) -> str:
+    return at_most(joules(result.e3), bool(result.synops_are_bound))
 
 
 def _failures(sweep: Sweep) -> Markup | None:

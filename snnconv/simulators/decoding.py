@@ -161,6 +161,7 @@ class Decoder:
             input_spikes=0.0,
             synops=counter.synops(),
             synops_by_layer=counter.synops_by_layer(),
+            synops_are_bound=bool(synapses.bounds),
             neurons={each.name: torch.empty(each.shape, device="meta")[at[node]].numel() for node, each in populations},
             rasters=rasters.result(network) if nodes else {},
         )

@@ -68,6 +68,7 @@ def simulate(
         input_spikes=counter.input_spikes,
         synops=counter.synops(),
         synops_by_layer=counter.synops_by_layer(),
+        synops_are_bound=bool(network.synapses.bounds),
         neurons={population.name: population.neurons for population in network.populations.values()},
         outputs=None if outputs is None else typed(outputs.result(), network.graph.output_type),
         rasters={} if rasters is None else rasters.result(network),

@@ -20,6 +20,7 @@ class Run:
         input_spikes: Spikes of the input, in the whole batch.
         synops: Synaptic operations by population, gate, product or spiking input, in the whole batch.
         synops_by_layer: Synaptic operations, every weighted operator between two populations counted by itself.
+        synops_are_bound: Whether ``synops`` are upper bounds.
         neurons: Number of neurons, for one sample.
         outputs: The decoded output of every step ``[T, N, ...]``, if recorded.
         rasters: Payloads ``[T, N, ...]`` by population, if recorded.
@@ -32,6 +33,7 @@ class Run:
     input_spikes: float
     synops: dict[str, float]
     synops_by_layer: dict[str, float]
+    synops_are_bound: bool
     neurons: dict[str, int]
     outputs: Any = None
     rasters: dict[str, Tensor] = field(default_factory=dict)

@@ -12,13 +12,17 @@ Cost = Literal["energy", "spikes", "latency"]
 
 @dataclass(frozen=True)
 class Trial:
-    """A network that the search measured: expected loss in percentage points, and mean cost of one sample."""
+    """A network that the search measured: expected loss in percentage points, and mean cost of one sample.
+
+    ``synops_are_bound`` says that synaptic operations, and so ``energy``, are upper bounds.
+    """
 
     codes: str
     loss: float
     spikes_per_neuron: float
     latency: int
     energy: float
+    synops_are_bound: bool = False
 
     def cost(self, kind: Cost) -> float:
         """The cost that is to be kept low."""
@@ -47,7 +51,7 @@ class SearchLog(Tabular):
             Column("expected loss", form=".2f"),
             Column("spikes per neuron", form=".3f"),
             Column("latency"),
-            Column("E3", "uJ", ".4g"),
+            Column("E3", "uJ", ".4g", bounds=any(trial.synops_are_bound for trial in self.trials)),
         )
         rows = tuple(
             (

@@ -67,7 +67,9 @@ def network_report(network: NetworkBase) -> str:
     if synapses.analog_macs:
         notes.append(f"{share_text(synapses.analog_macs, synapses.macs)}: {analog_text(network.complete_graph())}")
     for node in synapses.bounds:
-        notes.append(f"{node}: several paths join the same neurons; its synaptic operations are an upper bound")
+        notes.append(
+            f"{node}: several paths join the same neurons; its fan-out and synaptic operations are upper bounds"
+        )
     if network.batch_axis is None:
         shapes = ", ".join("x".join(str(size) for size in shape) for shape in network.input_shapes)
         notes.insert(0, f"the model fixes its first axis: one call is one sample, of shape {shapes}")
@@ -82,7 +84,7 @@ def population_table(network: NetworkBase) -> ResultTable:
     columns = (
         *(Column(name) for name in ("population", "shape", "neurons", "code", "scale")),
         Column("density", form=".3f"),
-        Column("mean fan-out", form=".1f"),
+        Column("mean fan-out", form=".1f", bounds=bool(network.synapses.bounds)),
     )
     rows: list[tuple[Cell, ...]] = []
     for node, population in network.populations.items():

@@ -35,7 +35,8 @@ class Measured:
     ``latency`` is the mean number of time steps of a sample; energies are joules for one sample, what stays real-valued
     (``analog_macs`` of the original's ``reference_macs``) among them. Where values are judged, accuracies and agreement
     are ``None``, else deviation and what follows it; relative errors, ``mse`` and ``r2`` are those against targets.
-    ``judged`` and ``decided`` are ``None`` in rows of a file that was written before they were kept.
+    ``synops_are_bound`` says that ``synops``, ``e2`` and ``e3`` are upper bounds. It, ``judged`` and ``decided`` are
+    ``None`` in rows of a file that was written before they were kept.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Measured:
     reference_r2: float | None = None
     judged: int | None = None
     decided: int | None = None
+    synops_are_bound: bool | None = None
 
     @property
     def quality(self) -> float:

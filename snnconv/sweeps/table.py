@@ -84,14 +84,15 @@ class Sweep(Tabular):
     def to_table(self) -> ResultTable:
         """What was measured of every configuration, and the fronts that it is on."""
         values = any(result.deviation is not None for result in self.results)
+        bound = any(result.synops_are_bound for result in self.results)
         columns = (
             Column("configuration"),
             Column("steps", form="g"),
             *(_VALUES if values else _DECISIONS),
             Column("spikes per neuron", form=".3f"),
-            Column("SynOps", form=".3g"),
-            Column("E2", "J", ".3g"),
-            Column("E3", "J", ".3g"),
+            Column("SynOps", form=".3g", bounds=bound),
+            Column("E2", "J", ".3g", bounds=bound),
+            Column("E3", "J", ".3g", bounds=bound),
             Column("Pareto front"),
         )
         fronts = {cost: {result.label for result in self.pareto(cost)} for cost in COSTS}
@@ -127,16 +128,18 @@ def measured_of(label: str, entry: Mapping[str, Any]) -> Measured | None:
     figures = entry.get("figures")
     if not isinstance(figures, dict):
         return None
-    kinds: dict[str, Any] = {
-        "str": str,
-        "int": int,
+    kinds: dict[str, tuple[type, ...]] = {
+        "str": (str,),
+        "int": (int,),
         "float": (int, float),
         "float | None": (int, float, type(None)),
         "int | None": (int, type(None)),
+        "bool | None": (bool, type(None)),
     }
     for field in fields(Measured)[1:]:
         value = figures.get(field.name, None if field.default is None else _MISSING)
-        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
+        kind = kinds[str(field.type)]
+        if not isinstance(value, kind) or (isinstance(value, bool) and bool not in kind):
             return None
     found: dict[str, Any] = {field.name: figures.get(field.name) for field in fields(Measured)[1:]}
     return Measured(label, **found)

@@ -40,7 +40,16 @@ def test_ten_thousand_populations_are_drawn_by_their_largest_errors() -> None:
     assert len(rows) == 25 and "layer77" in rows and axes.get_ylabel() == "24 largest of 10,000"
     assert [text.get_text() for text in axes.texts] == ["over 1000, too few spikes"]
     run = Run(
-        None, torch.tensor([4]), 1, {}, 0.0, {}, {}, {}, rasters={f"p{n}": torch.ones(4, 1, 1) for n in range(10_000)}
+        None,
+        torch.tensor([4]),
+        1,
+        {},
+        0.0,
+        {},
+        {},
+        False,
+        {},
+        rasters={f"p{n}": torch.ones(4, 1, 1) for n in range(10_000)},
     )
     axes = plots.raster(run)
     assert len(axes.collections) == 24 and axes.get_ylabel() == "24 of 10,000 populations"

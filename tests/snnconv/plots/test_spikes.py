@@ -41,6 +41,7 @@ def test_long_names_lose_their_middle() -> None:
         0.0,
         {},
         {},
+        False,
         {},
         rasters={"blocks.11.attention.projection.relu": torch.ones(4, 1, 1)},
     )

@@ -10,7 +10,8 @@ import snnconv
 from snnconv.metrics.binomial import binomial_interval
 from snnconv.metrics.error_sums import ErrorSums, VerificationSums
 from snnconv.metrics.reading import read
-from snnconv.reporting.wording import share
+from snnconv.reporting.wording import count, joules, ratio, share
+from tests.support.drawn import Swept
 from tests.support.networks import make, network_of
 from tests.support.reports import report_of
 
@@ -37,7 +38,28 @@ def test_what_a_bound_gives_is_a_bound() -> None:
     bound = replace(found, synops_are_bound=True)
     sure, unsure = (snnconv.report(network_of("deep"), x[:4], evaluation=each) for each in (found, bound))
     assert " and at most " in unsure.summary[1] and "at most" not in sure.summary[1]
-    assert unsure.html.count("spiking takes at most ") == 2 and "spiking takes at most " not in sure.html
+    assert unsure.html.count("spiking takes at most ") == 2 and "at most" not in sure.html
+    e3, times = joules(found.energy.e3), ratio(found.energy.e3, found.energy.e3_reference)
+    assert f"at most {e3} under energy model E3, at most {times} what" in unsure.summary[1]
+    for told in (
+        f"<strong>at most {count(found.synops)}</strong>",
+        f"<strong>at most {e3}</strong>",
+        f"at most {times} the original",
+        f"At most {count(found.synops)} synaptic operations; most are",
+        "synaptic operations: at most ",
+    ):
+        assert told in unsure.html
+
+
+def test_energies_of_a_sweep_that_are_bounds_say_so() -> None:
+    first, *others = Swept(3).results
+    exact, bound = (
+        snnconv.report(network_of("deep"), sweep=snnconv.Sweep((replace(first, synops_are_bound=each), *others))).html
+        for each in (False, True)
+    )
+    cost = joules(first.e3)
+    for told in ("energy of a sample (model E3), at most", f">at most {cost}<", f"% for at most {cost}"):
+        assert told in bound and told not in exact
 
 
 def test_a_network_that_learned_has_no_original_to_cost_less_than() -> None:
