@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 import snnconv
 from coding import FewSpike, Rate
-from hw_export.commands import lava
 from snnconv import plots
 from snnconv.cli.app import add_commands_of_others, app
 from snnconv.spiking.logs import Trial
@@ -118,7 +117,7 @@ def test_a_run_on_lava_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             samples=2, steps=torch.tensor([4]), spikes_per_neuron=1.5, synops={"a": 8.0}, synops_are_bound=bound
         )
         run.output = None
-        monkeypatch.setattr(lava, "run", lambda *_, run=run, **__: run)
+        monkeypatch.setattr("hw_export.commands.run_lava.lava.run", lambda *_, run=run, **__: run)
         printed = CliRunner().invoke(app, ["run-lava", "n.npz", "--data", "x.npz", "--json", "f.json"])
         assert printed.exit_code == 0, printed.output
         assert f"operations per sample: {'at most ' if bound else ''}4\n" in printed.output
