@@ -9,6 +9,7 @@ from coding.plan import CodingPlan
 from coding.rate import Rate
 from coding.registry import CODES, register_code
 from coding.schedule import Concurrent, Pipeline, Schedule, Timing
+from coding.window.closed_form import WindowTable
 from coding.window.few_spike import FewSpike
 from coding.window.few_spike_neuron import FewSpikeNeuron
 from coding.window.function_table import FunctionTable
@@ -18,6 +19,7 @@ from coding.window.phase import Phase
 from coding.window.table_spike import TableSpike
 from coding.window.thermometer import Thermometer
 from coding.window.ttfs import TTFS
+from coding.window.window_code import WindowCode
 
 __all__ = [
     "CODES",
@@ -51,5 +53,7 @@ __all__ = [
     "TableSpike",
     "Thermometer",
     "Timing",
+    "WindowCode",
+    "WindowTable",
     "register_code",
 ]

@@ -27,9 +27,13 @@ BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
 
 
 class WindowTable(NamedTuple):
-    """A window code in numbers: payload of every step, thresholds, and the most spikes (``None``: one every step).
+    """A window code in numbers, in units of a population's scale; payloads and thresholds fall with time.
 
-    ``thresholds[fired][t]`` holds after ``fired`` spikes; a single row holds always. Thresholds fall with time.
+    Attributes:
+        payloads: What a spike carries, by step.
+        thresholds: ``thresholds[fired][t]``, from which on a potential fires at step t after ``fired`` spikes: a row
+            for every number of spikes below the limit; a single row holds always.
+        limit: Most spikes of a window; ``None`` is one every step.
     """
 
     payloads: tuple[float, ...]

@@ -20,7 +20,16 @@ from coding.window.closed_form import Levels, WindowTable, levels_of
 
 @dataclass(frozen=True)
 class WindowCode(Code):
-    """A code that is a table, payload and threshold of every step; phase, TTFS, one-spike and few-spike fill it."""
+    """A code that is a table, payload and threshold of every step; phase, TTFS, one-spike and few-spike fill it.
+
+    A code of your own gives ``table``; firing rule, closed form and integers for exports follow from it.
+
+    Args:
+        steps: Time steps of a window.
+
+    Raises:
+        ConfigurationError: ``steps`` is no integer of at least 1.
+    """
 
     @abstractmethod
     def table(self) -> WindowTable:

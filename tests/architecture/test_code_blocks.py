@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-import snnconv
-from coding import FewSpike, Rate
-from neurons import IntegrateFire
 from snnconv import detection
-from snnconv.data import Digits, load_digits
 from snnconv.detection.shapes import SHAPES_CONFIG
+from tests.architecture.conftest import Given
+from tests.support.language_models import GPT, POSITIONS, WORDS
 from tests.support.pictures import picture, written
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +23,6 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCKS = {page.relative_to(ROOT).as_posix(): _BLOCK.findall(page.read_text(encoding="utf-8")) for page in PAGES}
 BLOCKS = {page: blocks for page, blocks in BLOCKS.items() if blocks}
-
-#: What a page takes as given, by name.
-Given = dict[str, Any]
 
 MODULE = """
 from torch import nn
@@ -39,49 +32,6 @@ class MyCNN(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
 """
-
-
-def perceptron(digits: Digits) -> nn.Module:
-    """A network that classifies digits, after a second of training."""
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=40)
-    images, labels = digits.train
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = nn.functional.cross_entropy(model(images), labels)
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    return model.eval()
-
-
-@pytest.fixture(scope="module")
-def common() -> Given:
-    digits = load_digits()
-    images, labels = digits.train
-    test_images, test_labels = digits.test[0][:100], digits.test[1][:100]
-    model, calibration = perceptron(digits), images[:200]
-    return {
-        "torch": torch,
-        "snnconv": snnconv,
-        "FewSpike": FewSpike,
-        "Rate": Rate,
-        "model": model,
-        "calibration": calibration,
-        "example": images[:2],
-        "inputs": test_images[:4],
-        "images": images[:300],
-        "labels": labels[:300],
-        "training_images": images[:200],
-        "test_images": test_images,
-        "test_labels": test_labels,
-        "test_data": (test_images, test_labels),
-        "snn": snnconv.convert(model, calibration, coding=FewSpike(6)),
-        "stream": snnconv.convert(model, calibration, coding=Rate(32)),
-    }
 
 
 def start(common: Given, folder: Path) -> Given:
@@ -128,8 +78,10 @@ def detectors(common: Given, folder: Path) -> Given:
     return {"paths": paths}
 
 
-def extending(common: Given, folder: Path) -> Given:
-    return {"MyCode": Rate, "MyNeuron": IntegrateFire}
+def transformers(common: Given, folder: Path) -> Given:
+    torch.manual_seed(0)
+    longer_ids = torch.randint(WORDS, (8, POSITIONS))
+    return {"language_model": GPT().eval(), "ids": longer_ids[:, : POSITIONS - 2], "longer_ids": longer_ids}
 
 
 GIVEN: dict[str, Callable[[Given, Path], Given]] = {
@@ -137,16 +89,8 @@ GIVEN: dict[str, Callable[[Given, Path], Given]] = {
     "docs/converting.md": converting,
     "docs/graphs.md": graphs,
     "docs/detectors.md": detectors,
-    "docs/extending.md": extending,
+    "docs/transformers.md": transformers,
 }
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    sys.modules.pop("my_project", None)
 
 
 @pytest.mark.parametrize("page", BLOCKS)
@@ -154,8 +98,12 @@ def test_the_blocks_of_a_page_run_as_they_are_written(page: str, common: Given, 
     namespace: Given = {**common, **GIVEN.get(page, lambda common, folder: {})(common, folder)}
     namespace["__name__"] = "page"
     for number, block in enumerate(BLOCKS[page], 1):
-        exec(compile(block, f"{page}, block {number}", "exec"), namespace)
+        exec(compile(block, f"{page}, block {number}", "exec", dont_inherit=True), namespace)
 
 
 def test_pages_with_names_of_their_own_exist() -> None:
     assert set(GIVEN) <= set(BLOCKS) and len(BLOCKS) >= 9
+
+
+def test_there_is_a_page_that_runs_for_every_family_that_can_be_extended() -> None:
+    assert {f"docs/extending/{family}.md" for family in ("code", "neuron", "operator", "exporter")} <= set(BLOCKS)
