@@ -13,6 +13,7 @@ from benchmarks import (
     c_exports,
     codes,
     comparison,
+    concept_pictures,
     conversion,
     cost,
     crossbars,
@@ -87,6 +88,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "transformers": transformers.run,
     "picture": readme_picture.run,
     "figures": example_figures.run,
+    "concepts": concept_pictures.run,
 }
 
 
