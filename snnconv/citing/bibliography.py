@@ -86,6 +86,8 @@ PUBLICATIONS: Mapping[str, Publication] = {
         "Proceedings of the 38th International Conference on Machine Learning",
         2021,
         pages="6316--6325",
+        eprint="2106.06984",
+        archiveprefix="arXiv",
     ),
     "lloyd1982": _article(
         "Lloyd, Stuart P.",

@@ -51,6 +51,9 @@ def citations(network: NetworkBase) -> Citations:
 
     Raises:
         ConfigurationError: A code or neuron of your own names a paper that the bibliography does not hold.
+
+    Example:
+        >>> print(snnconv.citations(snn))
     """
     found: dict[str, list[str]] = {"snnconv": ["the conversion and its simulation"]}
     for key, method in _used(network):

@@ -94,3 +94,12 @@ def test_a_paper_that_nobody_knows_is_named_with_its_neuron() -> None:
     network = snnconv.convert(perceptron(), SAMPLES, coding=FewSpike(6), neuron=OwnNeuron)
     with pytest.raises(ConfigurationError, match="OwnNeuron neurons names the paper 'me2026', which is none of"):
         snnconv.citations(network)
+
+
+@pytest.mark.parametrize("key", PUBLICATIONS)
+def test_the_page_of_papers_has_the_title_and_the_place_of_each(key: str) -> None:
+    fields = PUBLICATIONS[key].fields
+    page = (Path(__file__).parents[3] / "docs" / "papers.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if f"| {re.sub('[{}]', '', fields['title'])} |" in line]
+    place = f"https://doi.org/{fields['doi']}" if "doi" in fields else f"https://arxiv.org/abs/{fields['eprint']}"
+    assert f"({place})" in row and fields["year"] in row
