@@ -70,6 +70,11 @@ def _spikes(subject: _Drawn) -> Any:
     return plots.raster(run, network=subject.network, sample=sample, neurons=subject.neurons)
 
 
+def _attention(subject: _Drawn) -> Any:
+    inputs, _ = subject.one()
+    return plots.attention(subject.network, inputs, subject.population)
+
+
 def _membranes(subject: _Drawn) -> Any:
     return plots.membranes(subject.network, subject.one()[0], subject.population, neurons=subject.neurons)
 
@@ -84,6 +89,7 @@ _OF_NETWORKS: dict[str, tuple[Callable[[_Drawn], Any], frozenset[str]]] = {
     "intervals": (lambda subject: plots.intervals(_counted(subject)), _MEASURED - {"workers"}),
     "spikes": (_spikes, _ONE_SAMPLE),
     "membranes": (_membranes, _ONE_SAMPLE),
+    "attention": (_attention, _ONE_SAMPLE - {"neurons"}),
 }
 _SWEEP, _OF_SWEEP = "pareto", frozenset({"cost"})
 #: The options that only some pictures take.
@@ -107,9 +113,10 @@ def plot(
         str, typer.Option(help=f"What {_SWEEP} draws accuracy against: {', '.join(get_args(Cost))}.")
     ] = "spikes",
     population: Annotated[
-        str | None, typer.Option(help="The population of spikes and membranes: by default all, and the first.")
+        str | None,
+        typer.Option(help="The population of spikes, membranes and attention: by default all, and the first."),
     ] = None,
-    sample: Annotated[int, typer.Option(help="The sample of spikes and membranes, from 0.")] = 0,
+    sample: Annotated[int, typer.Option(help="The sample of spikes, membranes and attention, from 0.")] = 0,
     neurons: Annotated[int, typer.Option(help="Neurons of a population that spikes and membranes show at most.")] = 8,
     limit: Limit = None,
     device: Device = "cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from coding import FewSpike, Rate
 from snnconv.cli.app import app
 from tests.support.conversion import converted
 from tests.support.networks import GraphConvolution, draw, make, prepared
+from tests.support.transformers import transformer
 
 DRAWN = {
     "accuracy": ("time steps", ()),
@@ -52,6 +54,18 @@ def test_a_picture_of_a_network_is_drawn(kind: str, folder: Path, drawn: list[st
     said, options = DRAWN[kind]
     assert picture(kind, "n.snn", "--data", "samples.npz", *options).startswith(b"\x89PNG")
     assert any(said in text.lower() for text in drawn), drawn
+
+
+def test_a_map_of_attention_is_drawn(folder: Path, drawn: list[str]) -> None:
+    network = converted("attention", lambda: transformer("attention"), coding=FewSpike(8))
+    copy.deepcopy(network).float().save("transformer.snn")
+    np.save("tokens.npy", transformer("attention")[1][:3].float().numpy())
+    assert picture("attention", "transformer.snn", "--data", "tokens.npy", "--sample", "2").startswith(b"\x89PNG")
+    assert "query (token)" in drawn
+    refused = CliRunner().invoke(
+        app, ["plot", "attention", "transformer.snn", "--data", "tokens.npy", "--neurons", "3", "-o", "picture.png"]
+    )
+    assert isinstance(refused.exception, snnconv.ConfigurationError) and "--neurons" in str(refused.exception)
 
 
 def test_a_graph_is_drawn_whole(folder: Path) -> None:
