@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.origin import origin
 
 FOLDER = Path(__file__).parent / "results"
 #: Columns of a table that is printed to a file.
@@ -22,7 +22,7 @@ ACCURACY_HEAD = ("ANN %", "SNN %", "loss", "standard error")
 
 def publish(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print one table and write it to ``results/name.json``, with what it was measured on."""
-    table = Table(title=title)
+    table = Table(title=title, caption=", ".join(f"{name} {value}" for name, value in origin().items()))
     for position, column in enumerate(head):
         table.add_column(column, justify="left" if position == 0 else "right")
     for row in rows:
@@ -36,8 +36,7 @@ def keep(name: str, title: str, head: Sequence[str], rows: Sequence[Sequence[Any
     FOLDER.mkdir(exist_ok=True)
     content = {
         "title": title,
-        "machine": {"cpu": platform.processor() or platform.machine(), "threads": torch.get_num_threads()},
-        "torch": torch.__version__,
+        **origin(),
         "rows": [dict(zip(head, row, strict=True)) for row in rows],
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -17,6 +17,7 @@ from benchmarks.cost import BATCH
 from benchmarks.datasets import cifar10_test, cifar10_train, data_file
 from benchmarks.forms import RAW, forms
 from benchmarks.networks import WEIGHTS_FILE, check_same_function, module_resnet20, resnet20
+from benchmarks.origin import machine
 from benchmarks.peers import PeerMissing
 from benchmarks.results import FOLDER, note, publish
 from benchmarks.speed_page import PICTURE, write_page
@@ -32,7 +33,7 @@ from benchmarks.time_to_loss import (
     steps_to_loss,
     work_of,
 )
-from benchmarks.timing import Quartiles, Turns, in_fresh_process, in_turns, machine
+from benchmarks.timing import Quartiles, Turns, in_fresh_process, in_turns
 from coding import Burst, FewSpike, Pipeline, Rate
 
 THREADS = (1, 2)

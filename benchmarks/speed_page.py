@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.origin import commit, machine
 from benchmarks.results import text
-from benchmarks.timing import machine
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PICTURE = "speed.png"
@@ -28,7 +28,7 @@ def write_page(picture: Path, tables: Mapping[str, Table], page: Path = PAGE) ->
     _, _, behind = rest.partition(f"{END}\n")
     shutil.copyfile(picture, page.parent / PICTURE)
     lines = [
-        f"{machine()}, {os.cpu_count()} processors; torch {torch.__version__}.",
+        f"{machine()}, {os.cpu_count()} processors; torch {torch.__version__}; commit {commit()}.",
         "",
         f"![What everything costs, in passes of the original in its fastest form]({PICTURE})",
     ]

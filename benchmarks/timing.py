@@ -24,7 +24,6 @@ import json
 import math
 import operator
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -275,15 +274,3 @@ def answer(function: str, arguments: str, file: str) -> None:
 
 def _turns(found: dict[str, Any]) -> Any:
     return Turns(**found) if found.keys() == {"seconds", "fixed", "threads", "disturbed"} else found
-
-
-def machine() -> str:
-    """This processor, and what torch uses of it, such as "AMD EPYC, family 25, model 1, AVX2"."""
-    file = Path("/proc/cpuinfo")
-    lines = [line.partition(":") for line in file.read_text().splitlines()] if file.exists() else []
-    said = {name.strip(): value.strip() for name, _, value in reversed(lines)}
-    numbers = [
-        f"{short} {said[name]}" for short, name in (("family", "cpu family"), ("model", "model")) if name in said
-    ]
-    kind = said.get("model name") or platform.processor() or platform.machine()
-    return ", ".join([kind, *numbers, torch.backends.cpu.get_cpu_capability()])
