@@ -41,6 +41,9 @@ def preflight(
         ModelError: The weights cannot be used, or the model computes something else at every call.
         InputError: The example cannot be used.
         ConfigurationError: The constants cannot be used, or a name in ``analog`` allows nothing.
+
+    Example:
+        >>> print(snnconv.preflight(model, images[:2]))
     """
     inputs, targets = next(batches(example, "example"))
     capturing = PartsDone(progress, "capturing", None)

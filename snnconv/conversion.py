@@ -104,6 +104,11 @@ def convert(
         InputError: The calibration samples do not fit.
         ConfigurationError: An option is out of range, or options cannot be combined.
         WorkerError: A process that did a part of the work was killed, or cannot be started.
+
+    Example:
+        >>> snn = snnconv.convert(model, images)  # a few hundred inputs, as the network takes them
+        >>> snn = snnconv.convert(model, loader, coding="rate")  # a DataLoader, whose targets are left aside
+        >>> snn = snnconv.convert(model, images, coding="auto", max_loss=0.5)  # the cheapest codes within half a point
     """
     options = Options(percentile, neuron, bias_correction, normalization, negative, initial_potential, decoding)
     asked = {"max_loss": max_loss, "minimize": minimize, "judge": judge}

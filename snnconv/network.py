@@ -45,6 +45,12 @@ class SpikingNetwork(NetworkBase, Tabular):
 
     Raises:
         ConfigurationError: Codes and neurons do not fit the schedule.
+
+    Example:
+        >>> snn = snnconv.convert(model, images)
+        >>> print(snn)  # codes, scales, fan-out, latency
+        >>> scores = snn(images)  # as model(images)
+        >>> snn.save("network.snn")
     """
 
     @own_surroundings()
@@ -85,6 +91,11 @@ class SpikingNetwork(NetworkBase, Tabular):
         Raises:
             InputError: The inputs do not fit the network.
             ConfigurationError: An option is not supported for the network.
+
+        Example:
+            >>> run = snn.run(images, record=["rasters"])
+            >>> run.output, run.spikes, run.rasters  # the last two by population
+            >>> stream.run(images, stop=snnconv.Confidence(0.99)).steps  # that each sample took to be clear
         """
         return simulate(
             self, inputs, simulator=simulator, steps=steps, record=record, stop=stop, seed=seed, noise=noise
@@ -147,5 +158,9 @@ def load(path: str | os.PathLike[str]) -> SpikingNetwork:
 
     Raises:
         StorageError: The file is missing, truncated, altered, from a future version, or not one of ours.
+
+    Example:
+        >>> snn.save("network.snn")
+        >>> output = snnconv.load("network.snn")(images)
     """
     return read(path, SpikingNetwork)

@@ -42,6 +42,9 @@ def export(
     called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``). Raises
     ``ConfigurationError`` for what integers cannot represent, could overflow or lose too much by, for what has no
     index of 32 bits and for such a name, ``StorageError`` if the folder cannot be written, or holds anything.
+
+    Example:
+        >>> print(c.export(snn, "network_c"))
     """
     from hw_export.c.exporting import export_network
 

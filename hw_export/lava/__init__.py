@@ -40,6 +40,9 @@ def export(
     ``progress`` is called as this comes on; what it raises ends it, and nothing is written (see ``snnconv.Progress``).
     Raises ``ConfigurationError`` for what integers cannot represent, could overflow or lose too much by,
     ``StorageError`` if the file cannot be written.
+
+    Example:
+        >>> print(lava.export(snn, "network.npz"))
     """
     from hw_export.lava.exporting import export_network
 

@@ -55,6 +55,11 @@ def resized(
         InputError: The model does not run on the samples.
         ConfigurationError: The model has other operations, activations, weights or constants than the network, or
             populations whose scales belong to a size; the network was tuned and has no weights for so many positions.
+
+    Example:
+        >>> filters = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+        >>> small = snnconv.convert(filters, torch.rand(100, 1, 8, 8))
+        >>> large = snnconv.resized(small, filters, torch.rand(2, 1, 32, 32))
     """
     before = network.complete_graph()
     analog = analysis_of(before).analog_operations

@@ -120,6 +120,12 @@ def evaluate(
     ``Progress``). ``workers`` and ``executor`` are those of ``snnconv.evaluate``; whoever measures reads the pictures,
     too. Raises ``InputError`` for data that does not fit, and ``ConfigurationError`` for a detector whose
     network is not a spiking one, for a reference that is no detector and for options that are not supported.
+
+    Example:
+        >>> detector = detection.load_shapes_detector()
+        >>> pictures, truths = detection.draw_shapes(20, seed=1)
+        >>> spiking = detector.with_network(snnconv.convert(detector.network, pictures))
+        >>> print(detection.evaluate(spiking, (pictures, truths), reference=detector))
     """
     network = detector.network
     if not isinstance(network, SpikingNetwork):

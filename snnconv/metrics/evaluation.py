@@ -89,6 +89,11 @@ def evaluate(
             compare with targets, such as that of detections: ``snnconv.detection.evaluate`` measures them.
         WorkerError: A process that measured a part was killed, or cannot be started.
         RankError: A rank is gone, has failed, or has another network, other data or settings.
+
+    Example:
+        >>> result = snnconv.evaluate(snn, (images, labels), reference=model)
+        >>> print(result)
+        >>> result.accuracy, result.agreement, result.spikes_per_neuron, result.energy.e3
     """
     check_judge(judge)
     check_ranks(ranks, workers, executor)

@@ -123,6 +123,10 @@ def neurobench(
     Raises:
         InputError: The data do not fit the network.
         ConfigurationError: The simulator or the steps are not supported for the network.
+
+    Example:
+        >>> figures = snnconv.neurobench(snn, images).to_dict()
+        >>> figures["Footprint"], figures["ActivationSparsity"]
     """
     counter, synapses = SpikeCounter(network), network.synapses
     operations = _RealOperations(network)

@@ -200,6 +200,11 @@ def spike_statistics(
     Raises:
         InputError: The data do not fit the network.
         ConfigurationError: The simulator or the steps are not supported for the network.
+
+    Example:
+        >>> statistics = snnconv.spike_statistics(stream, images)
+        >>> print(statistics)
+        >>> statistics.overall.intervals  # how often a neuron fired again after so many steps
     """
     trains = TrainObserver(network)
     passage = Passage(progress, "counting spikes", data, network.batch_axis)

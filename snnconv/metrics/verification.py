@@ -48,6 +48,10 @@ def verify(
         InputError: There are no held-out samples, or the data do not fit.
         ConfigurationError: The network learned through its own spikes, so there is nothing to compare it with.
         WorkerError: A process that measured a part was killed, or cannot be started.
+
+    Example:
+        >>> print(snnconv.verify(snn))  # on the samples that convert held out
+        >>> print(snnconv.verify(snn, images).reading)  # what hurts most, why, and what helps
     """
     network.check_original("verify")
     if data is None and not network.held_out:

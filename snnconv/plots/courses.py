@@ -44,6 +44,10 @@ def accuracy_over_steps(evaluation: Evaluation | Mapping[str, Evaluation], axes:
 
     Raises:
         ConfigurationError: There is no evaluation, or some are judged otherwise than others; no matplotlib.
+
+    Example:
+        >>> axes = plots.accuracy_over_steps(snnconv.evaluate(stream, (images, labels), reference=model))
+        >>> axes.figure.savefig("accuracy.pdf")
     """
     labelled = evaluation if isinstance(evaluation, Mapping) else {"": evaluation}
     courses = {label: _course(each) for label, each in labelled.items()}

@@ -52,6 +52,9 @@ def energy(evaluation: Costs | Mapping[str, Costs], axes: Axes | None = None, *,
 
     Raises:
         ConfigurationError: There is no evaluation, or no such model; no matplotlib.
+
+    Example:
+        >>> axes = plots.energy({"rate": snnconv.evaluate(stream, images), "few-spike": snnconv.evaluate(snn, images)})
     """
     labelled = evaluation if isinstance(evaluation, Mapping) else {"spiking": evaluation}
     if not labelled:

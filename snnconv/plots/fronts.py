@@ -97,6 +97,10 @@ def pareto(sweep: CostedSweep, cost: Cost = "spikes", axes: Axes | None = None) 
 
     Raises:
         ConfigurationError: There are no results, or no such cost; no matplotlib.
+
+    Example:
+        >>> found = snnconv.sweep(model, images, (images, labels), {name: name for name in ("rate", "few-spike")})
+        >>> axes = plots.pareto(found, "energy")
     """
     if not sweep.results:
         raise ConfigurationError("the sweep has no results to draw")

@@ -29,6 +29,9 @@ def intervals(statistics: Trains | Mapping[str, Trains], axes: Axes | None = Non
 
     Raises:
         ConfigurationError: ``longest`` is below 1, or some have no intervals, as no neuron fired twice; no matplotlib.
+
+    Example:
+        >>> axes = plots.intervals(snnconv.spike_statistics(stream, images))
     """
     if longest < 1:
         raise ConfigurationError(f"longest must be at least 1, got {longest}")

@@ -32,6 +32,9 @@ def verification(found: Verification, axes: Axes | None = None, *, most: int = M
 
     Raises:
         ConfigurationError: ``most`` is below 1; no matplotlib.
+
+    Example:
+        >>> axes = plots.verification(snnconv.verify(snn, images))
     """
     if most < 1:
         raise ConfigurationError(f"most must be at least 1, got {most}")

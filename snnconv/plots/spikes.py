@@ -51,6 +51,9 @@ def raster(
     Raises:
         ConfigurationError: The rasters were not recorded, there is no such sample, or windows cannot be placed; no
             matplotlib.
+
+    Example:
+        >>> axes = plots.raster(snn.run(images, record=["rasters"]), network=snn)
     """
     named = [populations] if isinstance(populations, str) else list(run.rasters if populations is None else populations)
     starts = _starts(run, named, network)

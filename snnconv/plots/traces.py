@@ -51,6 +51,9 @@ def membranes(
     Raises:
         InputError: The inputs do not fit the network.
         ConfigurationError: There is no such population or sample, or its neurons tell no potential; no matplotlib.
+
+    Example:
+        >>> axes = plots.membranes(stream, images)
     """
     if neurons < 1:
         raise ConfigurationError(f"neurons must be at least 1, got {neurons}")

@@ -39,6 +39,9 @@ class CrossbarNoise:
 
     Raises:
         ConfigurationError: ``sigma`` is negative or no number.
+
+    Example:
+        >>> print(snnconv.evaluate(snn, (images, labels), reference=model, noise=snnconv.CrossbarNoise(0.1)))
     """
 
     sigma: float

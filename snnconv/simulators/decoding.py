@@ -48,6 +48,12 @@ class Decoder:
     Raises:
         ConfigurationError: The network is not causal, has no closed form, or cannot be run position by position; the
             text says where.
+
+    Example:
+        >>> decoder = snnconv.Decoder(causal)  # of a language model
+        >>> scores = decoder.step(tokens[:, :3])  # the prompt
+        >>> following = scores[:, -1:].argmax(-1)
+        >>> scores = decoder.step(following)  # what was said before is not run again
     """
 
     def __init__(self, network: NetworkBase) -> None:

@@ -17,6 +17,9 @@ class FirstSpike:
 
     A network that learned through its own spikes decides among several of one step for the highest potential.
     The output must be one tensor ``[N, classes]`` of spikes, that of a network whose output is a population.
+
+    Example:
+        >>> result = snnconv.evaluate(learned, (trains, labels), stop=snnconv.FirstSpike())
     """
 
     def __call__(self, output: Any, steps: int) -> Tensor:
@@ -38,6 +41,9 @@ class Confidence:
 
     Raises:
         ConfigurationError: The probability lies outside (0, 1], or ``minimum_steps`` is below 1.
+
+    Example:
+        >>> result = snnconv.evaluate(stream, (images, labels), stop=snnconv.Confidence(0.99))
     """
 
     probability: float

@@ -80,6 +80,9 @@ def estimate_sweep(
 
     Raises:
         SnnconvError: Whatever ``sweep`` raises before its first measurement.
+
+    Example:
+        >>> print(snnconv.estimate_sweep(model, images, (images, labels), {"rate": "rate", "phase": "phase"}))
     """
     start = time.perf_counter()
     found = prepared(model, calibration, data, codings, progress=progress, **options)

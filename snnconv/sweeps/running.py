@@ -83,6 +83,12 @@ def sweep(
         WorkerError: A process was killed, or cannot be started. The file holds what was measured until then.
         RankError: A rank is gone, has failed, or has another model, other data or options.
         SnnconvError: Whatever else ``convert`` and ``evaluate`` raise.
+
+    Example:
+        >>> codings = {name: name for name in ("rate", "one-spike", "few-spike")}
+        >>> found = snnconv.sweep(model, images, (images, labels), codings, path="sweep.json")
+        >>> print(found)
+        >>> [result.label for result in found.pareto("energy")]
     """
     check_ranks(ranks, workers, executor)
     found = prepared(

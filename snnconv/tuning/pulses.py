@@ -77,6 +77,11 @@ def optimize_pulses(
     Raises:
         ConfigurationError: An option is out of range, or the network has another code, or no reads to be noisy.
         InputError: The data do not suit the network or the targets.
+
+    Example:
+        >>> pulses = snnconv.convert(model, images, coding="thermometer")
+        >>> plan = snnconv.optimize_pulses(pulses, images, noise=snnconv.CrossbarNoise(0.15), average=8, epochs=1)
+        >>> snn = snnconv.convert(model, images, coding=plan)
     """
     pulses = _checked(network, noise, average, candidates, targets)
     check_integers(1, epochs=epochs, batch=batch)

@@ -110,6 +110,11 @@ def tune(
         StorageError: The checkpoint cannot be used or written.
         ModelError: The loss is not finite; the text says in which epoch and batch, counted from 1.
         RankError: A rank is gone, has failed, or has another network, other data or settings.
+
+    Example:
+        >>> tuned = snnconv.tune(snn, images, epochs=1, checkpoint="tuning.checkpoint")
+        >>> print(tuned.tuning_log)
+        >>> print(snnconv.evaluate(tuned, (images, labels), reference=model))
     """
     _check_options(rule, targets, epochs, batch, learning_rate, population_weight, held_out, patience, seed)
     check_parts(parts, batch, ranks)
