@@ -1,5 +1,7 @@
 """Sphinx's configuration of the site: pages are the files of the repository that people read there too."""
 
+from typing import Any
+
 from snnconv.version import __version__
 
 project = "snnconv"
@@ -27,6 +29,7 @@ suppress_warnings = ["myst.xref_missing"]  # files that are no pages; tests/arch
 
 napoleon_use_ivar = True  # attributes of a class are documented once
 autodoc_member_order = "groupwise"
+autodoc_preserve_defaults = True  # as they are written: what no text stands for would leave a signature unread
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autoclass_content = "class"
@@ -38,3 +41,12 @@ html_title = f"snnconv {release}"
 html_extra_path = ["site"]  # the start page, which leads to the documents
 html_copy_source = False
 html_show_sourcelink = False
+
+
+def setup(app: Any) -> None:
+    """Let signatures be read whose defaults are made anew: Sphinx leaves one that is no Python as it stands."""
+    app.connect("autodoc-process-signature", _readable)
+
+
+def _readable(app: Any, what: str, name: str, found: Any, options: Any, given: str | None, returned: str | None) -> Any:
+    return None if given is None else (given.replace("<factory>", "..."), returned)
