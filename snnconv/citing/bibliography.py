@@ -41,6 +41,7 @@ PUBLICATIONS: Mapping[str, Publication] = {
         "for {ANN}-to-{SNN} Conversion Loss Minimization",
         "IEEE Transactions on Emerging Topics in Computing",
         2024,
+        doi="10.1109/TETC.2024.3386893",
         eprint="2403.08786",
         archiveprefix="arXiv",
     ),

@@ -25,7 +25,9 @@ def test_the_citation_is_of_this_version_and_licence() -> None:
     assert citation["title"] == re.search(r"title = \{(.*)\}", str(Citations({"snnconv": ()})))[1].replace(
         "{", ""
     ).replace("}", "")
-    assert citation["license"] == "Apache-2.0" and {"cff-version", "message", "authors"} <= set(citation)
+    assert citation["license"] == "Apache-2.0" and {"cff-version", "message", "authors", "abstract"} <= set(citation)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## [{snnconv.__version__}] - {citation['date-released']}\n" in changes
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda path: path.stem)
