@@ -1,4 +1,4 @@
-"""Warning where data leave the range that a network was calibrated on."""
+"""Warning where data leave the range that a network was calibrated on, or fill next to nothing of it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from snnconv.graph.interpreter import Environment, Program
 from snnconv.graph.operators.sample_masks import presence_of
 from snnconv.simulators.observers import Observer, Samples
 from snnconv.spiking.base import NetworkBase
-from snnconv.spiking.input_range import Leaving
+from snnconv.spiking.input_range import Filling, Leaving
 
 #: Share of values outside that is worth a warning, and widths of the range that one value may lie outside: the largest
 #: of more samples of the same kind leaves it now and then, and by little.
 _SHARE, _WIDTHS = 0.01, 1.0
 #: Widths by which currents may leave the range of those that tables were fitted to: tables go on for samples to come.
 _BEYOND = 0.05
+#: What share of the range so many samples fill at least, if they are of the kind of those of calibration: the largest
+#: of few samples, or of values with heavy tails, is often much smaller than that of others.
+_FILLED, _SAMPLES = 0.02, 256
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LeftRanges:
-    """How far values left the ranges of calibration: of inputs in order, and of currents by population with tables."""
+    """How far values left the ranges of calibration: of inputs in order, and of currents by population with tables.
+
+    ``fillings`` say how much of their ranges inputs take up, those that are spikes, too.
+    """
 
     inputs: tuple[Leaving, ...]
     looked_up: Mapping[str, Leaving]
+    fillings: tuple[Filling, ...]
 
     def merge(self, other: LeftRanges) -> LeftRanges:
         """Both together."""
@@ -39,15 +46,16 @@ class LeftRanges:
         return LeftRanges(
             tuple(a.merge(b) for a, b in zip(self.inputs, other.inputs, strict=True)),
             {name: reduce(Leaving.merge, each) for name, each in found.items()},
+            tuple(a.merge(b) for a, b in zip(self.fillings, other.fillings, strict=True)),
         )
 
     def warn(self) -> None:
-        """Log a warning for every input, and for every population with tables, that left its range."""
+        """Log a warning for every input, and for every population with tables, that left or hardly fills its range."""
         for told in self.warnings():
             _logger.warning("%s", told)
 
     def warnings(self) -> list[str]:
-        """What is to be said of every input, and of every population with tables, that left its range."""
+        """What is to be said of every input, and of every population with tables, that left or hardly fills it."""
         inputs = [
             f"{leaving.text(f'input {position}')}; activations may then be larger than the codes carry, and all "
             "figures of the spiking network suffer: prepare the data as the calibration samples were, or convert with "
@@ -61,7 +69,14 @@ class LeftRanges:
             for name, leaving in self.looked_up.items()
             if _far(leaving)
         ]
-        return inputs + tables
+        narrow = [
+            f"input {position} fills {filling.share:.2%} of the range seen in calibration; scales are those of values "
+            "so much larger, and spikes are too few to tell these apart: prepare the calibration samples as the data "
+            "are, and convert again"
+            for position, filling in enumerate(self.fillings)
+            if filling.samples >= _SAMPLES and 0.0 < filling.share < _FILLED
+        ]
+        return inputs + tables + narrow
 
 
 class CalibratedRange(Observer):
@@ -88,6 +103,7 @@ class CalibratedRange(Observer):
         self._present: Environment = {}
         self._ranges = [] if network.plan.input.spiking else network.input_ranges
         self._found: list[Leaving] = []
+        self._fillings: list[Filling] = []
         self._looked_up: dict[str, Leaving] = {}
 
     def see(self, inputs: Inputs) -> None:
@@ -97,6 +113,11 @@ class CalibratedRange(Observer):
         self._masks.run(self._present)
         found = [seen.leaving(values) for seen, values in zip(self._ranges, inputs, strict=False)]
         self._found = [a.merge(b) for a, b in zip(self._found, found, strict=True)] if self._found else found
+        count = 1 if self._network.batch_axis is None else len(inputs[0])
+        ranges = self._network.input_ranges
+        filled = [seen.filling(values, count) for seen, values in zip(ranges, inputs, strict=False)]
+        pairs = zip(self._fillings, filled, strict=True)
+        self._fillings = [a.merge(b) for a, b in pairs] if self._fillings else filled
 
     def looked_up(self, node: str, potentials: Tensor, samples: Samples) -> None:
         population = self._network.populations[node]
@@ -117,7 +138,8 @@ class CalibratedRange(Observer):
     def left(self) -> LeftRanges:
         """What was seen so far."""
         names = self._network.populations
-        return LeftRanges(tuple(self._found), {names[node].name: each for node, each in self._looked_up.items()})
+        looked_up = {names[node].name: each for node, each in self._looked_up.items()}
+        return LeftRanges(tuple(self._found), looked_up, tuple(self._fillings))
 
 
 def _far(leaving: Leaving) -> bool:

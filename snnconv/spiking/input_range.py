@@ -30,6 +30,12 @@ class InputRange(NamedTuple):
         counts = outside.reshape(len(outside) if self.low.numel() > 1 else 1, -1).sum(1)
         return Leaving(tuple(counts.tolist()), outside.numel(), max(0.0, float(excess.max())))
 
+    def filling(self, values: Tensor, samples: int) -> Filling:
+        """How much of the range ``values``, those of so many ``samples``, take up."""
+        low, high = _ends(values, self.low.numel() > 1)
+        lows, highs = (((end - self.low) / self.span).flatten().tolist() for end in (low, high))
+        return Filling(tuple(lows), tuple(highs), samples)
+
     def normalize(self, values: Tensor) -> Tensor:
         """``values`` mapped to [0, 1], clipped where they leave the range."""
         return ((values - self.low) / self.span).clamp(0.0, 1.0)
@@ -64,6 +70,25 @@ class Leaving:
             f"{name} leaves the range seen in calibration: {self.share:.2%} of the values{where} are outside, by "
             f"up to {self.farthest:.2g} times its width"
         )
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How much of a range values take up: by channel, or in all, from where to where, in widths from its low end."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    samples: int
+
+    def merge(self, other: Filling) -> Filling:
+        """Both together."""
+        lows = tuple(map(min, self.lows, other.lows))
+        return Filling(lows, tuple(map(max, self.highs, other.highs)), self.samples + other.samples)
+
+    @property
+    def share(self) -> float:
+        """The part of the range from the lowest to the highest value, in the channel where it is largest."""
+        return max(high - low for low, high in zip(self.lows, self.highs, strict=True))
 
 
 def range_of(values: Tensor, by_channel: bool) -> InputRange:

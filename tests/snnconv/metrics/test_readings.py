@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from torch import Tensor, nn
 
 import snnconv
 from coding import Code, Concurrent, FewSpike, Pipeline, Rate
-from tests.support.networks import make, network_of
+from snnconv.data import load_digits
+from snnconv.detection import draw_shapes
+from tests.support.networks import ZOO, make, network_of
 from tests.support.transformers import transformer
 
 
@@ -177,6 +181,45 @@ def test_data_beyond_the_calibrated_range_are_told(
         caplog.clear()
         measured(network, factor * values() + offset)
         assert "input 0 leaves the range seen in calibration" in told(caplog)
+
+
+@pytest.mark.parametrize("input", ["real", "poisson"])
+def test_a_calibration_on_far_larger_values_is_told(input: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Pixels of 0 to 255 instead of 0 to 1."""
+    network = snnconv.convert(deep(), 255 * values().abs(), coding=Rate(8), schedule=Concurrent(8), input=input)
+    data = values(700)[400:].abs()
+    for measured in (snnconv.evaluate, snnconv.verify):
+        for x, said in ((data, True), (data[:255], False), (255 * data, False), (10 * data, False)):
+            caplog.clear()
+            measured(network, [x[:50], x[50:]])
+            assert ("input 0 fills 0." in told(caplog)) is said
+    caplog.clear()
+    snnconv.evaluate(network, torch.zeros(300, 6))  # which fills nothing of any range
+    assert "fills" not in told(caplog)
+
+
+def flat(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, 2, 3), nn.ReLU(), nn.Flatten())
+
+
+KINDS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
+    **{name: functools.partial(make, name, samples=600) for name in ZOO},
+    "digits": lambda: (flat(1), load_digits().train[0][:600]),
+    "shapes": lambda: (flat(3), draw_shapes(600, 2)[0][:, :, ::8, ::8]),
+    "heavy tails": lambda: (deep(), torch.exp(2.0 * values(600))),
+    "counts that are mostly 0": lambda: (deep(), (values(600) - 2.0).clamp(min=0.0).round()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_one_kind_fill_their_range(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    model, x = KINDS[kind]()
+    half = len(x) // 2
+    network = snnconv.convert(model.eval(), x[:half])
+    caplog.clear()
+    for data in (x[half:], x[half : half + 1]):
+        snnconv.evaluate(network, data)
+    assert "of the range seen in calibration; scales" not in told(caplog)
 
 
 def test_one_channel_beyond_its_range_is_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ from snnconv.learning.spike_metrics import Tally
 from snnconv.metrics.calibrated_range import LeftRanges
 from snnconv.metrics.judge import Judgement
 from snnconv.ranks.parcels import packed, unpacked
-from snnconv.spiking.input_range import Leaving
+from snnconv.spiking.input_range import Filling, Leaving
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class OwnJudgement(Judgement):
     "value",
     [
         {"a": [1, 2.5, None, True], "b": (b"bytes", "text"), "c": {1, 2}, "d": frozenset("xy")},
-        LeftRanges((Leaving((1, 2), 3, 0.5),), {"population": Leaving((4,), 5, 0.0)}),
+        LeftRanges((Leaving((1, 2), 3, 0.5),), {"population": Leaving((4,), 5, 0.0)}, (Filling((0.1,), (0.5,), 3),)),
         Tally([1, 2, 3, 4, 5, 6, 7], False),
         OwnJudgement(7),
     ],
