@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from typer.testing import CliRunner
 
 from snnconv import detection
 from snnconv.detection.shapes import SHAPES_CONFIG
@@ -107,3 +109,27 @@ def test_pages_with_names_of_their_own_exist() -> None:
 
 def test_there_is_a_page_that_runs_for_every_family_that_can_be_extended() -> None:
     assert {f"docs/extending/{family}.md" for family in ("code", "neuron", "operator", "exporter")} <= set(BLOCKS)
+
+
+EXPORTING = '''
+from pathlib import Path
+
+
+def export_synapses(network: Path, output: Path) -> None:
+    """Write NETWORK as lists of synapses to OUTPUT."""
+    output.write_text(network.read_text())
+'''
+
+
+def test_the_command_of_the_page_on_exporters_joins_a_program(folder: Path) -> None:
+    (folder / "my_package").mkdir()
+    written(folder / "my_package" / "exporting.py", EXPORTING)
+    written(folder / "network.snn", "as it was")
+    namespace: Given = {"Path": Path}
+    exec(compile(BLOCKS["docs/extending/exporter.md"][-1], "the command", "exec", dont_inherit=True), namespace)
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    namespace["add_commands"](app)
+    assert "Write NETWORK as lists of synapses" in CliRunner().invoke(app, ["--help"]).output
+    done = CliRunner().invoke(app, ["export-synapses", "network.snn", "synapses.json", "--quiet"])
+    assert done.exit_code == 0 and (folder / "synapses.json").read_text() == "as it was"
