@@ -50,12 +50,12 @@ class LeftRanges:
         )
 
     def warn(self) -> None:
-        """Log a warning for every input, and for every population with tables, that left or hardly fills its range."""
+        """Log what ``warnings`` says."""
         for told in self.warnings():
             _logger.warning("%s", told)
 
     def warnings(self) -> list[str]:
-        """What is to be said of every input, and of every population with tables, that left or hardly fills it."""
+        """What is to be said of inputs, and of populations with tables, that left their range or hardly fill it."""
         inputs = [
             f"{leaving.text(f'input {position}')}; activations may then be larger than the codes carry, and all "
             "figures of the spiking network suffer: prepare the data as the calibration samples were, or convert with "
