@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import Any
 
 from torch.export import ExportedProgram
-from torch.fx import Graph, GraphModule
+from torch.fx import GraphModule
 from torch.fx import Node as FxNode
-from torch.fx.node import map_arg
 
+from snnconv.capture.inlining import inlined
 from snnconv.capture.places import place_of
 from snnconv.capture.problems import Preflight, Problem, UnsupportedModelError
 
@@ -27,7 +25,7 @@ def without_disabled_autocast(program: ExportedProgram) -> ExportedProgram:
     found = [node for node in graph.nodes if _is_block(node) and not _enabled(node)]
     for block in found:
         with graph.inserting_before(block):
-            results = _copied(_inside(program, block).graph, graph, block.args[5:])
+            results = inlined(_inside(program, block).graph, graph, block.args[5:])
         for user in [*block.users]:
             assert user.target is operator.getitem
             user.replace_all_uses_with(results[user.args[1]])
@@ -36,17 +34,6 @@ def without_disabled_autocast(program: ExportedProgram) -> ExportedProgram:
     if found:
         program.graph_module.recompile()
     return program
-
-
-def _copied(inner: Graph, graph: Graph, given: Sequence[Any]) -> Any:
-    """What ``inner`` returns for what it is ``given``, by copies of its nodes in ``graph``."""
-    arguments, values = iter(given), dict[FxNode, Any]()
-    for node in inner.nodes:
-        if node.op == "placeholder":
-            values[node] = next(arguments)
-        elif node.op != "output":
-            values[node] = graph.node_copy(node, values.__getitem__)
-    return map_arg(inner.output_node().args[0], values.__getitem__)
 
 
 def check_autocast(program: ExportedProgram) -> None:

@@ -13,10 +13,11 @@ from torch.export import ExportedProgram
 
 from snnconv.capture.attention import ATTENTION
 from snnconv.capture.einsum import einsum
+from snnconv.capture.in_place import without_writes
 from snnconv.capture.norms import NORMS
-from snnconv.capture.problems import UnsupportedModelError
 from snnconv.capture.recurrent import RECURRENT
-from snnconv.capture.tracing import functional
+from snnconv.capture.tracing import functional, is_functional
+from snnconv.capture.writing_out import written_out
 from snnconv.graph.graph import Graph
 from snnconv.graph.operators import OPERATORS
 
@@ -36,10 +37,9 @@ def decomposed(program: ExportedProgram, names: Set[str], translate: Callable[[E
         found = [_decomposition(each) for each in _operators(program) if name_of(each) in wanted and each not in table]
         for entry in found:
             table |= entry
-        try:
-            program = functional(program, table)
-        except UnsupportedModelError:  # a view of what is laid out otherwise: there are none behind ``functional``
-            program = functional(functional(program), table)
+        program = without_writes(written_out(program, table))
+        if not is_functional(program):
+            program = functional(program)
         graph = translate(program)
         wanted = foreign(graph) - kept
         if not wanted or not any(found):

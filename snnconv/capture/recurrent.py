@@ -27,8 +27,24 @@ def _lstm_cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]
     return linear(said, others[-1]) if len(others) % 2 else said, carried  # with proj_size weights are one more
 
 
-def _one_state(cell: Callable[..., Tensor]) -> _Cell:
-    return lambda step, states, weights: (cell(step, states[0], *weights),)
+def _gru_cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    of_input, of_state, *biases = weights
+    of_input_bias, of_state_bias = biases or (None, None)
+    (said,) = states
+    let_in, kept, new = linear(step, of_input, of_input_bias).chunk(3, -1)
+    of_said = linear(said, of_state, of_state_bias).chunk(3, -1)
+    new = (new + (of_said[0] + let_in).sigmoid() * of_said[2]).tanh()
+    return ((said - new) * (of_said[1] + kept).sigmoid() + new,)
+
+
+def _rnn_cell(function: Callable[[Tensor], Tensor]) -> _Cell:
+    def cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        of_input, of_state, *biases = weights
+        of_input_bias, of_state_bias = biases or (None, None)
+        (said,) = states
+        return (function(linear(step, of_input, of_input_bias) + linear(said, of_state, of_state_bias)),)
+
+    return cell
 
 
 def _unrolled(
@@ -80,10 +96,35 @@ def _layer(cell: _Cell) -> Callable[..., tuple[Tensor, ...]]:
     return layer
 
 
-#: Recurrent operators by what they are made of.
+def _single(cell: _Cell) -> Callable[..., Tensor | tuple[Tensor, ...]]:
+    """The operator of ATen that is one step of ``cell``."""
+
+    def single(
+        step: Tensor,
+        before: Tensor | Sequence[Tensor],
+        of_input: Tensor,
+        of_state: Tensor,
+        of_input_bias: Tensor | None = None,
+        of_state_bias: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
+        biases = [bias for bias in (of_input_bias, of_state_bias) if bias is not None]
+        states = cell(step, (before,) if isinstance(before, Tensor) else before, [of_input, of_state, *biases])
+        return states[0] if isinstance(before, Tensor) else states
+
+    return single
+
+
+_RNN_TANH, _RNN_RELU = _rnn_cell(torch.tanh), _rnn_cell(torch.relu)
+_aten = torch.ops.aten
+
+#: Recurrent operators by what they are made of: layers, and the cells of those who unroll them themselves.
 RECURRENT: dict[torch._ops.OperatorBase, Callable[..., Any]] = {
-    torch.ops.aten.lstm.input: _layer(_lstm_cell),
-    torch.ops.aten.gru.input: _layer(_one_state(torch.gru_cell)),
-    torch.ops.aten.rnn_tanh.input: _layer(_one_state(torch.rnn_tanh_cell)),
-    torch.ops.aten.rnn_relu.input: _layer(_one_state(torch.rnn_relu_cell)),
+    _aten.lstm.input: _layer(_lstm_cell),
+    _aten.gru.input: _layer(_gru_cell),
+    _aten.rnn_tanh.input: _layer(_RNN_TANH),
+    _aten.rnn_relu.input: _layer(_RNN_RELU),
+    _aten.lstm_cell.default: _single(_lstm_cell),
+    _aten.gru_cell.default: _single(_gru_cell),
+    _aten.rnn_tanh_cell.default: _single(_RNN_TANH),
+    _aten.rnn_relu_cell.default: _single(_RNN_RELU),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import operator
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
+from torch.fx import Graph
 from torch.fx import Node as FxNode
 
 from snnconv.capture.batch_loops import check_no_loop
@@ -101,25 +102,25 @@ def _free_batch(model: nn.Module, arguments: Sequence[Any]) -> Any:
     return shapes
 
 
-def functional(
-    program: ExportedProgram, decompositions: Mapping[torch._ops.OperatorBase, Callable[..., Any]] | None = None
-) -> ExportedProgram:
-    """The program without operations that change tensors in place; views may become plainer ones.
-
-    Operators in ``decompositions`` are replaced by what these functions call.
-    """
+def functional(program: ExportedProgram) -> ExportedProgram:
+    """The program without operations that change tensors in place; views may become plainer ones."""
     try:
         with torch.no_grad(), quiet_exporter():
-            result: ExportedProgram = program.run_decompositions(dict(decompositions or {}))
+            result: ExportedProgram = program.run_decompositions({})
     except Exception as error:
         remedy = "if it computes on a sparse tensor, do that outside the model and leave products with it inside"
         problem = Problem("export", place_of_error(error), f"torch.export fails: {first_line(error)}", remedy)
         raise UnsupportedModelError(Preflight((), (problem,))) from error
-    # Views of what torch lays out otherwise than what takes its place: of attention's result, for one.
-    for node in result.graph.nodes:
+    with_plain_views(result.graph)
+    return result
+
+
+def with_plain_views(graph: Graph) -> Graph:
+    """``graph``, changed in its place, with views of tensors of any layout: what replaces attention has another one."""
+    for node in graph.nodes:
         if node.target is torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
-    return result
+    return graph
 
 
 def is_functional(program: ExportedProgram) -> bool:

@@ -19,7 +19,7 @@ RELAYED = {
     "of products": ["mul", "mul_1"],  # the inner product, and the outer one
     "pooled": ["mul"],  # in front of the maximum
     "shifted": ["mul"],  # a constant added to spikes leaves them spikes
-    "bilinear": ["view"],  # what weights give; the input is an operand by itself
+    "bilinear": ["reshape_1"],  # what weights give; the input is an operand by itself
 }
 
 

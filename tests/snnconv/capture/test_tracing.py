@@ -16,7 +16,7 @@ import hw_export
 import neurons
 import snnconv
 import snnconv.detection.darknet.layers
-from snnconv.capture import translation
+from snnconv.capture import decomposition, translation
 from snnconv.capture.normal_form import normal_form
 from snnconv.capture.places import is_users
 from snnconv.capture.translation import capture
@@ -124,6 +124,28 @@ FUNCTIONAL: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
 }
 
 
+class BehindSteps(nn.Module):
+    """What ``made`` says of a sequence, or of its last step, in front of a linear layer."""
+
+    def __init__(self, made: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.last = made, last
+
+    def forward(self, x: Tensor) -> Any:
+        if isinstance(self.inner, nn.MultiheadAttention):
+            return self.last(self.inner(x, x, x, need_weights=False)[0])
+        said = self.inner(x[:, 0] if isinstance(self.inner, nn.GRUCell) else x)
+        return self.last(said[0] if isinstance(said, tuple) else said)
+
+
+#: Models with an operator that the vocabulary lacks, in their module ``inner``.
+WRITTEN_OUT: dict[str, Callable[[], nn.Module]] = {
+    "attention": lambda: BehindSteps(nn.MultiheadAttention(6, 2, batch_first=True), nn.Linear(6, 2)),
+    "LSTM": lambda: BehindSteps(nn.LSTM(6, 4, batch_first=True), nn.Linear(4, 2)),
+    "GRU cell": lambda: BehindSteps(nn.GRUCell(6, 4), nn.Linear(4, 2)),
+}
+
+
 @pytest.fixture
 def traced_again(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Programs that were traced again."""
@@ -172,6 +194,27 @@ def test_what_is_not_functional_is_traced_again(name: str, traced_again: list[An
     if name not in REFUSED_LATER:
         with torch.no_grad():
             torch.testing.assert_close(evaluate_graph(graph, (x,))[0], model(x))
+
+
+@pytest.mark.parametrize("name", ["attention", "LSTM", "GRU cell"])
+def test_what_is_replaced_by_what_it_is_made_of_leaves_the_rest_as_it_was_traced(
+    name: str, traced_again: list[Any]
+) -> None:
+    model, x = WRITTEN_OUT[name]().double().eval(), draw(4, 3, 6)
+    graph = capture(model, (x,))
+    assert not traced_again
+    torch.testing.assert_close(evaluate_graph(graph, (x,))[0], model(x))
+    places = {node.source.module for node in graph.nodes.values() if node.op == "sigmoid" or node.op == "softmax"}
+    assert places == {"inner"}
+
+
+def test_an_operator_that_torch_cannot_take_apart_stays_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*given: Any) -> Any:
+        raise RuntimeError("it cannot be traced")
+
+    monkeypatch.setitem(decomposition._OWN, torch.ops.aten.lstm.input, failing)
+    (problem, *_) = snnconv.preflight(WRITTEN_OUT["LSTM"]().eval(), torch.rand(4, 3, 6)).problems
+    assert problem.op == "lstm" and problem.source.module == "inner"
 
 
 @pytest.mark.parametrize("module", [coding, neurons, snnconv, snnconv.detection.darknet.layers, hw_export, torch])
