@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -51,6 +52,8 @@ def client_of(server: str, arguments: Sequence[str], folder: Path) -> Iterator[P
 
 def serve(address: str, program: Callable[[], int]) -> NoReturn:
     """Run ``program`` for every client that connects; a run whose client has gone away is killed."""
+    gc.collect()
+    gc.freeze()  # what is loaded stays where it is: forks look for no garbage in it, and share its memory
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.new")
         server.listen()

@@ -126,6 +126,8 @@ def _run(
     if options.hardware and not fixed:
         raise BundleError("Loihi 2 has no floating point: run with fixed arithmetic")
     fast = options.synapses == "fast" and not options.hardware
+    if not fast:
+        import scipy.signal  # noqa: F401 # once, before every process does it for Lava's own convolutions
     capacity = options.session or len(next(iter(samples.values())))
     assembly = Assembly(network, capacity, fixed, fast, frozenset(options.record), folder)
     assembly.build()

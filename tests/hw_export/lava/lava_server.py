@@ -15,7 +15,7 @@ def main() -> None:
     sys.path.insert(0, runtime)
     program = importlib.import_module("main")
     importlib.import_module("lava_runtime.compatibility").load_lava()
-    for name in ("lava.magma.core.run_configs", "lava_runtime.assembly", "lava_runtime.guard"):
+    for name in ("lava.magma.core.run_configs", "lava_runtime.assembly", "lava_runtime.guard", "scipy.signal"):
         importlib.import_module(name)
     serve(address, program.main)
 

@@ -321,6 +321,7 @@ def test_relays_are_shared_by_source_and_counted(tmp_path: Path) -> None:
     assert run.spikes == read_network(tmp_path / "network.npz")[0].run(x[:3]).spikes
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_samples_that_are_done_on_lava_are_told_and_a_callback_may_end_the_run(bundle: Path) -> None:
     """Of how many it is told depends on how fast they are; the first and the last are always there."""
     told: list[Progress] = []

@@ -108,6 +108,7 @@ def test_other_interpreters_give_the_same(tmp_path: Path) -> None:
             assert result.python == version
 
 
+@pytest.mark.usefixtures("loaded_lava")
 def test_nothing_is_recorded_unless_asked(tmp_path: Path) -> None:
     net = NETWORKS["parts"]()
     result = launch(net.save(tmp_path / "net.npz"), net.samples(2), interpreter=sys.executable, timeout=300)

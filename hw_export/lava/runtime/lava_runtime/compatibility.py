@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import multiprocessing.shared_memory
 import sys
+import types
 from typing import Any
 
 import numpy as np
+import scipy
 
 from lava_runtime.errors import MissingLavaError
 
@@ -45,11 +48,30 @@ def _import_lava() -> None:
         import lava.magma.compiler.var_model  # noqa: F401
     finally:
         dataclasses.dataclass = original
+    _import_convolutions()
     from lava.magma.core.process.ports.ports import ReshapePort
 
     # numpy 2.4 has no np.reshape(newshape=...) any more
     ReshapePort.get_transform_func_fwd = lambda port: functools.partial(_reshape, shape=port.shape)
     ReshapePort.get_transform_func_bwd = lambda port: functools.partial(_reshape, shape=port.old_shape)
+
+
+class _SignalsLater(types.ModuleType):
+    """``scipy.signal``, imported by whoever first asks it for something."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("scipy.signal"), name)
+
+
+def _import_convolutions() -> None:
+    """Without what only their models in floating point need of scipy, which takes longer to import than all of lava."""
+    if "scipy.signal" in sys.modules:
+        return
+    scipy.signal = _SignalsLater("scipy.signal")
+    try:
+        import lava.proc.conv.utils  # noqa: F401
+    finally:
+        del scipy.signal
 
 
 def _reshape(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
