@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from coding import Code
 from coding.window.function_table import cells_of
@@ -120,6 +119,8 @@ def _run_on_shapes(
     graph: Graph, inputs: Sequence[Tensor], handlers: Mapping[str, Handler] | None = None
 ) -> tuple[Any, Environment, bool]:
     """Output and results of ``graph``, none too large, and whether values would run through it in about a second."""
+    from torch.utils.flop_counter import FlopCounterMode  # which imports triton: a third of what all of snnconv takes
+
     with FlopCounterMode(display=False) as counter:
         output, results = evaluate_graph(graph, inputs, keep=graph.nodes, handlers=handlers)
     shapes = {name: tuple(results[name].shape) for name in graph.nodes if isinstance(results[name], Tensor)}
