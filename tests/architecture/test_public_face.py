@@ -168,9 +168,12 @@ def plugin(folder: Path, text: str) -> None:
 
 def test_another_package_adds_its_commands(tmp_path: Path) -> None:
     plugin(tmp_path, "def add(app):\n    @app.command()\n    def greet():\n        print('good day')\n")
-    program = f"import sys; sys.path.append({str(tmp_path)!r}); from snnconv.cli import main; main()"
-    assert python("-c", program, "greet").stdout == "good day\n"
-    assert "preflight" in python("-c", program, "--help").stdout
+    program = f"import sys\nsys.path.append({str(tmp_path)!r})\nfrom snnconv.cli import main\n"
+    program += "for argument in ('greet', '--help'):\n    sys.argv[1:] = [argument]\n"
+    program += "    try:\n        main()\n    except SystemExit as ended:\n        assert not ended.code\n"
+    done = python("-c", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("good day\n") and "preflight" in done.stdout
 
 
 def test_a_package_that_cannot_be_loaded_takes_away_no_other_command(tmp_path: Path) -> None:
