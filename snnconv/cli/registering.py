@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from snnconv.cli.console import quiet_if
+from snnconv.cli.console import errors, quiet_if, told_by
 
 #: The heads under which the help of the program lists its commands, in their order.
 START, NETWORKS, MEASURES, TRAINING, DETECTORS, MACHINES = (
@@ -47,10 +47,15 @@ class LateCommand(TyperCommand):
     place: str
 
     def loaded(self) -> TyperCommand:
-        """The command with its options."""
+        """The command with its options; the program ends with a line of standard error where it cannot be loaded."""
         module, _, function = self.place.partition(":")
         alone = typer.Typer(add_completion=False)
-        command = getattr(importlib.import_module(module), function)
+        try:
+            command = getattr(importlib.import_module(module), function)
+        except Exception as error:  # whatever the package raises, it is said in one line
+            text = f"{told_by()}error: {self.name} cannot be loaded: {type(error).__name__}: {error}"
+            errors.print(text, style="red", markup=False)
+            raise SystemExit(2) from error
         alone.command(self.name, rich_help_panel=self.rich_help_panel, epilog=self.epilog)(_that_may_be_quiet(command))
         found = typer.main.get_command(alone)
         assert isinstance(found, TyperCommand)
@@ -81,7 +86,9 @@ def _docstring(place: str) -> str | None:
     """That of the function at ``place``, whose module is not run."""
     module, _, function = place.partition(":")
     found = importlib.util.find_spec(module)
-    if found is None or not isinstance(found.loader, InspectLoader):
+    if found is None:
+        raise ModuleNotFoundError(f"No module named {module!r}")
+    if not isinstance(found.loader, InspectLoader):
         return None
     text = ast.parse(found.loader.get_source(module) or "")
     defined = (each for each in text.body if isinstance(each, ast.FunctionDef) and each.name == function)

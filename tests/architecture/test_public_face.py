@@ -185,6 +185,42 @@ def test_a_package_that_cannot_be_loaded_takes_away_no_other_command(tmp_path: P
     assert line == "the commands of more are missing: ModuleNotFoundError: No module named 'no_such_package'"
 
 
+REGISTERED = """
+from snnconv.cli.registering import MACHINES, register
+
+
+def add(app):
+    register(app, MACHINES, "work:greet", "greet")
+    register(app, MACHINES, "no_such_module:part", "part")
+"""
+ASKED = """
+import contextlib, io, os, sys
+sys.path.append(sys.argv[1])
+from snnconv.cli.app import add_commands_of_others, app, load
+add_commands_of_others()
+for work in (lambda: load(["greet"]), lambda: app(["greet", "--help"])):
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            work()
+    except SystemExit as ended:
+        print(ended.code, said.getvalue().splitlines()[-1])
+os.environ.update(_SNNCONV_COMPLETE="complete_bash", COMP_WORDS="snnconv greet --", COMP_CWORD="2")
+app(prog_name="snnconv")
+"""
+
+
+def test_a_command_that_cannot_be_loaded_says_so_in_one_line(tmp_path: Path) -> None:
+    """When it is called, when its help is asked for, and when a shell completes its options."""
+    plugin(tmp_path, REGISTERED)
+    (tmp_path / "work.py").write_text("import no_such_package\n\ndef greet():\n    pass\n")
+    done = python("-c", ASKED, str(tmp_path))
+    line = "error: greet cannot be loaded: ModuleNotFoundError: No module named 'no_such_package'"
+    assert done.stdout.splitlines() == [f"2 {line}"] * 2, done.stderr
+    missing = "the commands of more are missing: ModuleNotFoundError: No module named 'no_such_module'"
+    assert done.stderr.splitlines()[-1] == line and missing in done.stderr and "Traceback" not in done.stderr
+
+
 def test_the_entry_points_of_the_project_lead_somewhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = {"console_scripts": project["scripts"], **project["entry-points"]}
