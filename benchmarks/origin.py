@@ -25,11 +25,12 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit of this repository, with "changed" where files of it are not as committed; "unknown" without git."""
+    """This repository's commit, with "changed" where its files are not as committed; "unknown" where git has none."""
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return "unknown"
     command = ["git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty= changed"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # a table is not lost for want of it
+    return found.stdout.strip() or "unknown"
 
 
 def origin() -> dict[str, str | int]:
