@@ -27,7 +27,7 @@ BITS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
 
 
 class WindowTable(NamedTuple):
-    """A window code in numbers, in units of a population's scale; payloads and thresholds fall with time.
+    """A window code in numbers, in units of a population's scale; neither payloads nor thresholds rise with time.
 
     Attributes:
         payloads: What a spike carries, by step.
