@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import snnconv
+from coding import FewSpike
 from hw_export import c, lava
 from snnconv import detection, plots
 from snnconv.learning import spiking_network
@@ -82,7 +83,7 @@ def language() -> Given:
     """A language model, and what its decoder is given."""
     torch.manual_seed(0)
     tokens = torch.randint(WORDS, (8, POSITIONS))
-    return {"causal": snnconv.convert(GPT().eval(), tokens), "tokens": tokens[:1]}
+    return {"causal": snnconv.convert(GPT().eval(), tokens, coding=FewSpike(4)), "tokens": tokens[:1]}
 
 
 def learning() -> Given:
