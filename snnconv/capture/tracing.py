@@ -124,13 +124,13 @@ def with_plain_views(graph: Graph) -> Graph:
 
 
 def is_functional(program: ExportedProgram) -> bool:
-    """Whether it calls only operators that change nothing, on dense tensors, and no function of its own.
+    """Whether it calls only operators that change nothing and make dense tensors, and no function of its own.
 
     Most programs are from the start, and tracing them again takes most of a capture.
     """
     for node in program.graph.nodes:
         value = node.meta.get("val")
-        if isinstance(value, Tensor) and is_sparse(value):
+        if node.op != "placeholder" and isinstance(value, Tensor) and is_sparse(value):
             return False
         if isinstance(node.target, torch._ops.OpOverload):
             if node.target._schema.is_mutable or _keeps_statistics(node):

@@ -92,7 +92,6 @@ TRACED_AGAIN = {
     "over a viewed tensor": over_a_viewed_tensor,
     "over a dropped out tensor": over_a_dropped_out_tensor,
     "written": written,
-    "sparse": sparse,
     "from the batch": from_the_batch,
 }
 #: What the comparison with the model refuses: torch takes dropout to copy what it leaves as it is.
@@ -121,6 +120,7 @@ FUNCTIONAL: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
     "normalised": lambda: (prepared(Normalised), (draw(4, 2, 9, 9),)),
     "plain": lambda: (prepared(lambda: AppliedToLinear(plain)), (draw(4, 6),)),
     "in place": lambda: (prepared(lambda: AppliedToLinear(in_place)), (draw(4, 6),)),
+    "sparse": lambda: (prepared(lambda: AppliedToLinear(sparse)), (draw(4, 6),)),
 }
 
 
