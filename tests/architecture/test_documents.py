@@ -19,6 +19,9 @@ FOLDERS = (*PACKAGES, "tests", "benchmarks", "docs", "notebooks")
 #: A program of its own, which the architecture describes as a whole.
 RUNTIME = ROOT / "hw_export" / "lava" / "runtime"
 
+#: What git ignores is there only once a command has made it.
+MADE = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
 _CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 _QUOTED = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
@@ -36,9 +39,13 @@ def paths_in(document: Path) -> list[str]:
 
 
 def exists(path: str) -> bool:
-    """Whether ``path`` is a file or a folder, or, without a suffix, a module."""
+    """Whether ``path`` is a file or a folder, one that commands make, or, without a suffix, a module."""
     found = ROOT / path
-    return found.exists() or (not found.suffix and not path.endswith("/") and found.with_suffix(".py").exists())
+    return (
+        path in MADE
+        or found.exists()
+        or (not found.suffix and not path.endswith("/") and found.with_suffix(".py").exists())
+    )
 
 
 def anchors(document: Path) -> set[str]:
