@@ -120,6 +120,7 @@ def _meant(path: str | os.PathLike[str]) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise StorageError(f"{path} cannot be written: its links lead in a circle")
+    _check_folder_of(target, path)
     if target.exists() and not target.is_file():
         raise StorageError(f"{path} cannot be written: it is no regular file")
     if target.exists() and not os.access(target, os.W_OK):
@@ -136,7 +137,13 @@ def _new_folder(path: str | os.PathLike[str]) -> Path:
         raise StorageError(f"{path} cannot be written: it is the current folder; name a new one in it")
     if not target.is_dir() and (target.exists() or target.is_symlink()):
         raise StorageError(f"{path} cannot be written: it is no folder; name a new one")
+    _check_folder_of(target, path)
     return target
+
+
+def _check_folder_of(target: Path, path: str | os.PathLike[str]) -> None:
+    if not target.parent.exists():
+        raise StorageError(f"{path} cannot be written: there is no folder {target.parent}; make it first")
 
 
 def _make_alike(handle: int, there: os.stat_result) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from snnconv.errors import StorageError
 from snnconv.storage import atomic, claims
-from snnconv.storage.atomic import exclusive, write_new_folder, write_whole
+from snnconv.storage.atomic import check_new_folder, check_writable, exclusive, write_new_folder, write_whole
 from tests.support.children import ended, killed_at, on_small_disk, read_only, started
 from tests.support.written_files import FOLDER_WRITERS, WRITERS
 
@@ -189,6 +189,13 @@ def test_what_is_no_file_is_refused_and_stays(make: Callable[[Path], None], reas
     with pytest.raises(StorageError, match=f"name cannot be written: {reason}"):
         write_whole(path, b"new")
     assert path.lstat() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [lambda path: write_whole(path, b"new"), check_writable, check_new_folder])
+def test_a_folder_that_is_missing_is_named(write: Callable[[Path], None], tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"name cannot be written: there is no folder .*such; make it first"):
+        write(tmp_path / "no" / "such" / "name")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_read_only_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
