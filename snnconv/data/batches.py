@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from snnconv.data.shapes import check_shapes
 from snnconv.errors import InputError
@@ -30,7 +31,8 @@ def as_inputs(value: Any, what: str) -> Inputs:
     tensors = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     for position, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
-            raise InputError(f"{what}: input {position} must be a tensor, got {type(tensor).__name__}")
+            cure = ": torch.from_numpy makes one of it" if isinstance(tensor, np.ndarray) else ""
+            raise InputError(f"{what}: input {position} must be a tensor, got {type(tensor).__name__}{cure}")
         if tensor.layout is not torch.strided:
             raise InputError(
                 f"{what}: input {position} is sparse; make it dense (.to_dense()), or name it, if it is a matrix that "
@@ -72,8 +74,11 @@ def batches(data: Any, what: str) -> Iterator[tuple[Inputs, Tensor | None]]:
     elif isinstance(data, Iterable):
         items = data
     else:
+        cure = (
+            f"; DataLoader(data, batch_size={PIECE}) makes batches of a data set" if isinstance(data, Dataset) else ""
+        )
         raise InputError(
-            f"{what} must be a tensor, (inputs, targets), or an iterable of batches, got {type(data).__name__}"
+            f"{what} must be a tensor, (inputs, targets), or an iterable of batches, got {type(data).__name__}{cure}"
         )
     empty = True
     for batch in items:

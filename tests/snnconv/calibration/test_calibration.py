@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 import snnconv
 from coding import Code, FewSpike, Phase, Rate
@@ -212,6 +214,14 @@ def test_least_squares_keeps_the_maximum_where_nothing_is_gained_by_clipping() -
     assert float(scale) == pytest.approx(1.0, abs=1e-6)
 
 
+class ZeroSamples(Dataset[torch.Tensor]):
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return torch.zeros(4)
+
+
 MODEL = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
 BAD_DATA: dict[str, tuple[Any, str]] = {
     "NaN": (torch.full((8, 4), float("nan")), "NaN or infinite"),
@@ -220,6 +230,9 @@ BAD_DATA: dict[str, tuple[Any, str]] = {
     "no batches": ([], "not one batch"),
     "a number": (3.0, "iterable of batches"),
     "nothing": (None, "iterable of batches"),
+    "an array": (np.zeros((8, 4), np.float32), r"got ndarray: torch\.from_numpy"),
+    "arrays in a DataLoader's place": ([np.zeros((8, 4), np.float32)], r"got ndarray: torch\.from_numpy"),
+    "a data set": (ZeroSamples(), r"got ZeroSamples; DataLoader\(data, batch_size=256\)"),
     "numbers in a list": ([1.0, 2.0], "must be a tensor, got float"),
     "integers": (torch.ones(8, 4, dtype=torch.int64), r"torch.int64: whole numbers may go through an embedding"),
     "bytes": (torch.ones(8, 4, dtype=torch.uint8), r"torch.uint8: whole numbers may go through an embedding"),
