@@ -138,7 +138,7 @@ class Evaluation(Costs):
         Without targets the share of samples decided otherwise than by the original counts as the loss, for values the
         deviation in percent. ``None`` also where there is no original network to lose against.
         """
-        losses = self._losses()
+        _, losses = self._losses()
         reached = None
         for step in range(len(losses), 0, -1):
             if losses[step - 1] > loss + 1e-9:
@@ -146,15 +146,18 @@ class Evaluation(Costs):
             reached = step
         return self.steps if reached is not None and len(losses) == 1 else reached
 
-    def _losses(self) -> list[float]:
-        """Percentage points lost after every step, or at the end of a pipeline; none without an original network."""
+    def _losses(self) -> tuple[str, list[float]]:
+        """What counts as the loss, and it in percent after every step, or at the end of a pipeline.
+
+        There is none without an original network.
+        """
         if self.deviation is not None:
-            return [100.0 * each for each in self.deviation_by_step or [self.deviation]]
+            return "deviation in %", [100.0 * each for each in self.deviation_by_step or [self.deviation]]
         if self.agreement is None:
-            return []
+            return "loss", []
         if self.accuracy is not None and self.reference_accuracy is not None:
-            return [self.reference_accuracy - accuracy for accuracy in self.accuracy_by_step or [self.accuracy]]
-        return [100.0 - agreement for agreement in self.agreement_by_step or [self.agreement]]
+            return "loss", [self.reference_accuracy - accuracy for accuracy in self.accuracy_by_step or [self.accuracy]]
+        return "disagreement in %", [100.0 - agreement for agreement in self.agreement_by_step or [self.agreement]]
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as plain data, ready for JSON."""
@@ -221,12 +224,15 @@ class Evaluation(Costs):
             reference = "no targets" if self.reference_errors is None else _errors_text(self.reference_errors)
         else:
             reference = "no targets" if self.reference_accuracy is None else f"{self.reference_accuracy:.2f} %"
+        loss_name, _ = self._losses()
         return "\n".join(
             [
                 *lines,
                 f"original network: {reference}, {macs}; {self.samples} samples",
                 "latency in steps: "
-                + ", ".join(f"loss <= {loss}: {self.latency(loss) or 'not reached'}" for loss in (0.3, 0.5, 1.0, 2.5)),
+                + ", ".join(
+                    f"{loss_name} <= {loss}: {self.latency(loss) or 'not reached'}" for loss in (0.3, 0.5, 1.0, 2.5)
+                ),
                 *self.cost_text(),
             ]
         )

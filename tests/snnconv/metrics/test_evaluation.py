@@ -96,6 +96,17 @@ def test_without_targets_disagreement_is_the_loss() -> None:
     assert "accuracy" in str(result) and "E2" in str(result)
 
 
+def test_what_counts_as_the_loss_is_said_by_its_name() -> None:
+    _, x = make("deep")
+    network = network_of("deep", STEPS)
+    for data, judge, name in (
+        ((x, some_targets(x, 4)), None, "loss"),
+        (x, None, "disagreement in %"),
+        (x, snnconv.ValueJudge(), "deviation in %"),
+    ):
+        assert f"latency in steps: {name} <= 0.3: " in str(snnconv.evaluate(network, data, judge=judge))
+
+
 def test_figures_survive_json() -> None:
     model, x = make("deep")
     result = snnconv.evaluate(network_of("deep", STEPS), (x, some_targets(x, 4)), reference=model)
