@@ -123,7 +123,7 @@ def decoded_object(kind: str, entry: Mapping[str, Any]) -> Any:
     """The member of the registry of ``kind`` that ``entry`` stands for; raises ``StorageError`` where it cannot be."""
     name = entry["name"]
     if name not in _REGISTRIES[kind]:
-        raise StorageError(f"{kind} {name!r} is not registered; import the package that defines it first")
+        raise StorageError(f"{kind} {name!r} is not registered; import the module that registers it first")
     codes = [value for key, value in entry["fields"].items() if key == "code" or (kind, key) == ("input", "spikes")]
     if not all(isinstance(value, dict) for value in codes):
         raise StorageError(f"{kind} {name!r} has no code")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
@@ -14,6 +18,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
+import snnconv
+from coding import Rate
 from snnconv import detection
 from snnconv.detection.shapes import SHAPES_CONFIG
 from tests.architecture.conftest import Given
@@ -109,6 +115,24 @@ def test_pages_with_names_of_their_own_exist() -> None:
 
 def test_there_is_a_page_that_runs_for_every_family_that_can_be_extended() -> None:
     assert {f"docs/extending/{family}.md" for family in ("code", "neuron", "operator", "exporter")} <= set(BLOCKS)
+
+
+def test_the_command_of_the_page_on_neurons_reads_a_network_with_one(common: Given, folder: Path) -> None:
+    page, blocks = "docs/extending/neuron.md", BLOCKS["docs/extending/neuron.md"]
+    registering = 'from snnconv.neurons import register_neuron\n\nregister_neuron("leaky", LeakyIntegrateFire)\n'
+    written(folder / "leaky.py", blocks[0] + registering)
+    namespace: Given = {**common, "__name__": "page"}
+    exec(compile(blocks[0] + registering, page, "exec", dont_inherit=True), namespace)
+    leaky = snnconv.convert(
+        common["model"], common["calibration"], neuron=namespace["LeakyIntegrateFire"], coding=Rate(8)
+    )
+    leaky.save("leaky.snn")
+    inputs, targets = (each.numpy() for each in common["test_data"])
+    np.savez(folder / "test.npz", inputs=inputs, targets=targets)
+    (line,) = re.findall(r"^    python (-c .*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    done = subprocess.run([sys.executable, *shlex.split(line)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert str(snnconv.evaluate(leaky, common["test_data"])).splitlines()[0] in done.stdout
 
 
 EXPORTING = '''

@@ -150,7 +150,7 @@ def test_a_neuron_must_be_registered_to_be_stored(tmp_path: Path, monkeypatch: p
     network.save(tmp_path / "network.snn")
     assert torch.equal(snnconv.load(tmp_path / "network.snn")(x), network(x))
     monkeypatch.delitem(NEURONS, "own")
-    with pytest.raises(snnconv.StorageError, match="'own' is not registered"):
+    with pytest.raises(snnconv.StorageError, match="'own' is not registered; import the module that registers it"):
         snnconv.load(tmp_path / "network.snn")
     monkeypatch.undo()
     assert "own" not in NEURONS
