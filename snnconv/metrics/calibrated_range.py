@@ -70,9 +70,9 @@ class LeftRanges:
             if _far(leaving)
         ]
         narrow = [
-            f"input {position} fills {filling.share:.2%} of the range seen in calibration; scales are those of values "
-            "so much larger, and spikes are too few to tell these apart: prepare the calibration samples as the data "
-            "are, and convert again"
+            f"input {position} fills {filling.share:.2%} of the range seen in calibration; scales may be those of "
+            "values so much larger, and spikes too few to tell these apart: prepare the calibration samples as the "
+            "data are, and convert again"
             for position, filling in enumerate(self.fillings)
             if filling.samples >= _SAMPLES and 0.0 < filling.share < _FILLED
         ]

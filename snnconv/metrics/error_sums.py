@@ -24,7 +24,7 @@ class PopulationError:
     saturated: float
     spurious: float
     own: float
-    dead: bool
+    dead: bool = False
 
 
 @dataclass(frozen=True)

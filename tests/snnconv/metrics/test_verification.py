@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -131,3 +132,13 @@ def test_errors_relative_to_nothing_are_written_as_briefly_as_others() -> None:
     (row,) = [line for line in str(found.to_table()).splitlines() if line.startswith("dead")]
     assert row.split() == ["dead", "over", "10", "over", "10", "below", "-10", "0.00%", "0.00%"]
     assert "\ndead: dead: the original's activation is 0" in str(found) and "e+1" not in str(found)
+
+
+def test_a_verification_that_was_pickled_before_figures_were_added_is_read() -> None:
+    found = snnconv.verify(network_of("deep"))
+    before = pickle.loads(pickle.dumps(found))
+    for later, owners in (("dead", before.populations), ("limited", (before,))):
+        for owner in owners:
+            del owner.__dict__[later]
+    again = pickle.loads(pickle.dumps(before))
+    assert str(again) == str(found) and again.merge(again).samples == 2 * found.samples
