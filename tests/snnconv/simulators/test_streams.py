@@ -117,14 +117,14 @@ def test_the_output_converges_to_the_original(name: str, given: Any, hidden: Cod
         lambda: (model, samples),
         coding=hidden,
         input=given,
-        schedule=Concurrent(2048),
+        schedule=Concurrent(1024),
         percentile=100,
     )
     x = fitted_part(network, x)
     with torch.no_grad():
         wanted = model(x)
     outputs = network.run(x, record=["outputs"]).outputs
-    errors = [float((outputs[steps - 1] - wanted).norm() / wanted.norm()) for steps in (32, 256, 2048)]
+    errors = [float((outputs[steps - 1] - wanted).norm() / wanted.norm()) for steps in (32, 256, 1024)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.05
 
 
@@ -202,12 +202,12 @@ def test_codes_may_be_mixed_from_population_to_population(name: str) -> None:
 @pytest.mark.parametrize("hidden", [Rate(2048), Burst(2048, 0.5)])
 def test_leaky_relu_converges_under_an_analog_input(hidden: Code) -> None:
     model, x = make("leaky relu")
-    network = zoo("leaky relu", coding=hidden, schedule=Concurrent(2048), percentile=100)
+    network = zoo("leaky relu", coding=hidden, schedule=Concurrent(1024), percentile=100)
     x = fitted_part(network, x)
     with torch.no_grad():
         wanted = model(x)
     outputs = network.run(x, record=["outputs"]).outputs
-    errors = [float((outputs[steps - 1] - wanted).norm() / wanted.norm()) for steps in (32, 256, 2048)]
+    errors = [float((outputs[steps - 1] - wanted).norm() / wanted.norm()) for steps in (32, 256, 1024)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.01
 
 
