@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import snnconv
 from coding import Rate
+from neurons import NEURONS
 from snnconv import detection
 from snnconv.detection.shapes import SHAPES_CONFIG
 from tests.architecture.conftest import Given
@@ -117,22 +118,29 @@ def test_there_is_a_page_that_runs_for_every_family_that_can_be_extended() -> No
     assert {f"docs/extending/{family}.md" for family in ("code", "neuron", "operator", "exporter")} <= set(BLOCKS)
 
 
-def test_the_command_of_the_page_on_neurons_reads_a_network_with_one(common: Given, folder: Path) -> None:
-    page, blocks = "docs/extending/neuron.md", BLOCKS["docs/extending/neuron.md"]
+def test_the_command_of_the_page_on_neurons_reads_a_network_with_one(
+    common: Given, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "docs/extending/neuron.md"
     registering = 'from snnconv.neurons import register_neuron\n\nregister_neuron("leaky", LeakyIntegrateFire)\n'
-    written(folder / "leaky.py", blocks[0] + registering)
-    namespace: Given = {**common, "__name__": "page"}
-    exec(compile(blocks[0] + registering, page, "exec", dont_inherit=True), namespace)
+    written(folder / "leaky.py", BLOCKS[page][0] + registering)
     leaky = snnconv.convert(
-        common["model"], common["calibration"], neuron=namespace["LeakyIntegrateFire"], coding=Rate(8)
+        common["model"],
+        common["calibration"],
+        neuron=importlib.import_module("leaky").LeakyIntegrateFire,
+        coding=Rate(8),
     )
     leaky.save("leaky.snn")
+    del NEURONS["leaky"], sys.modules["leaky"]  # as in a process that begins
     inputs, targets = (each.numpy() for each in common["test_data"])
     np.savez(folder / "test.npz", inputs=inputs, targets=targets)
-    (line,) = re.findall(r"^    python (-c .*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
-    done = subprocess.run([sys.executable, *shlex.split(line)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert str(snnconv.evaluate(leaky, common["test_data"])).splitlines()[0] in done.stdout
+    (line,) = re.findall(r"^    python -c (.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    program, *arguments = shlex.split(line)
+    monkeypatch.setattr(sys, "argv", ["-c", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        exec(compile(program, page, "exec", dont_inherit=True), {})
+    assert not ended.value.code
+    assert str(snnconv.evaluate(leaky, common["test_data"])).splitlines()[0] in capsys.readouterr().out
 
 
 EXPORTING = '''
