@@ -127,6 +127,22 @@ def test_channels_of_two_messages_suffice(tmp_path: Path, monkeypatch: pytest.Mo
     assert differences("gates", run("gates", tmp_path)) == []
 
 
+def test_what_only_lavas_own_convolutions_need_is_loaded_by_them() -> None:
+    program = f"""
+import sys
+sys.path.insert(0, {str(launching.MAIN.parent)!r})
+import numpy as np
+from lava_runtime.compatibility import load_lava
+load_lava()
+import lava_runtime.assembly
+assert "scipy.signal" not in sys.modules
+from lava.proc.conv import utils
+print(utils.conv(np.ones((3, 3, 1)), np.ones((1, 3, 3, 1)), (3, 3), (1, 1), (0, 0), (1, 1), 1).item())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "9.0\n"), done.stderr
+
+
 @pytest.mark.usefixtures("loaded_lava")
 def test_convolutions_wrap_where_those_of_lava_do(tmp_path: Path) -> None:
     net = Builder(steps=2, seed=9)
