@@ -54,7 +54,7 @@ SCRIPT = FileKind(
 WEIGHTS = FileKind(
     "weights of a model, or other tensors",
     "which torch.save(model.state_dict(), FILE) writes",
-    "convert takes them as --weights",
+    "convert takes them as --weights, in Python model.load_state_dict(torch.load(FILE))",
 )
 SAMPLES = FileKind(
     "samples",

@@ -116,7 +116,7 @@ def _weakness(contents: Contents) -> str:
     samples = counted(look.samples, "sample")
     if not reading.population:
         return f"On {samples} every population says what it should."
-    return f"On {samples} the {reading.text}."
+    return f"On {samples} {reading.text}."
 
 
 def described(network: NetworkBase) -> str:

@@ -123,7 +123,7 @@ def test_figures_are_those_of_evaluate_and_verify() -> None:
         f"The spiking network is right in {found.accuracy:.1f} % of 40 samples, the original in 100.0 %"
     )
     assert f"{found.spikes_per_neuron:.2f} spikes per neuron" in report.summary[1]
-    assert report.summary[2] == f"On 40 samples the {verification.reading.text}."
+    assert report.summary[2] == f"On 40 samples {verification.reading.text}."
     text = " ".join(PageReader(report.html).text)
     for error in verification.populations:
         assert f"{100 * error.own:.2f} %" in text and f"{100 * error.relative:.2f} %" in text

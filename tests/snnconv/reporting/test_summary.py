@@ -68,7 +68,7 @@ def test_a_network_that_learned_has_no_original_to_cost_less_than() -> None:
 
 
 def test_errors_are_those_of_so_many_samples() -> None:
-    assert report_of("one sample").summary[2].startswith("On 1 sample the population ")
+    assert report_of("one sample").summary[2].startswith("On 1 sample population ")
 
 
 def test_an_error_relative_to_nothing_is_very_large_and_no_more() -> None:
