@@ -16,33 +16,34 @@ from torch.nn.functional import linear
 _Cell = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
 
 
+def _arriving(step: Tensor, said: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """What arrives from a step's input, and from what was said before; ``weights`` of both come first, then biases."""
+    of_input, of_state, *biases = weights
+    of_input_bias, of_state_bias = biases or (None, None)
+    return linear(step, of_input, of_input_bias), linear(said, of_state, of_state_bias)
+
+
 def _lstm_cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     said, carried = states
-    of_input, of_state, *others = weights
-    biases = others[:2] if len(others) > 1 else (None, None)
-    gates = linear(step, of_input, biases[0]) + linear(said, of_state, biases[1])
-    let_in, kept, new, let_out = gates.chunk(4, -1)
+    projections = weights[len(weights) // 2 * 2 :]  # with proj_size weights are one more
+    of_step, of_said = _arriving(step, said, weights[: len(weights) - len(projections)])
+    let_in, kept, new, let_out = (of_step + of_said).chunk(4, -1)
     carried = kept.sigmoid() * carried + let_in.sigmoid() * new.tanh()
     said = let_out.sigmoid() * carried.tanh()
-    return linear(said, others[-1]) if len(others) % 2 else said, carried  # with proj_size weights are one more
+    return linear(said, projections[0]) if projections else said, carried
 
 
 def _gru_cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    of_input, of_state, *biases = weights
-    of_input_bias, of_state_bias = biases or (None, None)
     (said,) = states
-    let_in, kept, new = linear(step, of_input, of_input_bias).chunk(3, -1)
-    of_said = linear(said, of_state, of_state_bias).chunk(3, -1)
-    new = (new + (of_said[0] + let_in).sigmoid() * of_said[2]).tanh()
-    return ((said - new) * (of_said[1] + kept).sigmoid() + new,)
+    of_step, of_said = (each.chunk(3, -1) for each in _arriving(step, said, weights))
+    new = (of_step[2] + (of_said[0] + of_step[0]).sigmoid() * of_said[2]).tanh()
+    return ((said - new) * (of_said[1] + of_step[1]).sigmoid() + new,)
 
 
 def _rnn_cell(function: Callable[[Tensor], Tensor]) -> _Cell:
     def cell(step: Tensor, states: Sequence[Tensor], weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        of_input, of_state, *biases = weights
-        of_input_bias, of_state_bias = biases or (None, None)
-        (said,) = states
-        return (function(linear(step, of_input, of_input_bias) + linear(said, of_state, of_state_bias)),)
+        of_step, of_said = _arriving(step, states[0], weights)
+        return (function(of_step + of_said),)
 
     return cell
 
